@@ -1,0 +1,165 @@
+/** @file base.h  What every room stands on: status, messages, memory, text, clock, random numbers.  No MPI. */
+#ifndef NTKLENS_BASE_H
+#define NTKLENS_BASE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define NL_MUST_CHECK __attribute__((warn_unused_result))
+#define NL_PRINTF(format_at, first_at) __attribute__((format(printf, format_at, first_at)))
+#define NL_COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/*---------------------------------------------------------------------------------------------
+ * Status
+ *-------------------------------------------------------------------------------------------*/
+
+/** Every status: name, exit code of the program that ends with it, text.  Worse ones stand later:
+ *  where ranks fail differently, nl_agree() returns the last of them in this list. */
+#define NL_STATUS_LIST(X)                                                                          \
+    X(NL_OK, 0, "success")                                                                         \
+    X(NL_STOPPED, 75, "stopped early, run the same command again to continue")                     \
+    X(NL_ERR_NUMERIC, 4, "numerical failure")                                                      \
+    X(NL_ERR_LINALG, 4, "linear algebra library failed")                                           \
+    X(NL_ERR_DAMAGED, 3, "damaged file")                                                           \
+    X(NL_ERR_DATA, 3, "data error")                                                                \
+    X(NL_ERR_STUDY, 2, "study file error")                                                         \
+    X(NL_ERR_USAGE, 2, "usage error")                                                              \
+    X(NL_ERR_BUSY, 75, "in use by another run")                                                    \
+    X(NL_ERR_FULL, 75, "no space left")                                                            \
+    X(NL_ERR_IO, 1, "input or output failed")                                                      \
+    X(NL_ERR_NOMEM, 1, "out of memory")                                                            \
+    X(NL_ERR_MPI, 1, "MPI failed")                                                                 \
+    X(NL_ERR_ARG, 1, "invalid argument")                                                           \
+    X(NL_ERR_INTERNAL, 1, "internal error")
+
+typedef enum nl_status {
+#define NL_STATUS_ENUM(name, exit_code, text) name,
+    NL_STATUS_LIST(NL_STATUS_ENUM)
+#undef NL_STATUS_ENUM
+} nl_status;
+
+/** Text of a status, never NULL. */
+const char *nl_status_text(nl_status status);
+
+/** Exit code of a program that ends with this status (DESIGN: 0, 1, 2, 3, 4 or 75). */
+int nl_status_exit_code(nl_status status);
+
+/**
+ * Report an error once, where it arises: one line `ntklens: ...` on stderr, atomically written.
+ * Say where, what, and what was expected.  Callers propagate the status in silence.
+ */
+#define NL_FAIL(status, ...) nl_fail((status), __VA_ARGS__)
+nl_status nl_fail(nl_status status, const char *format, ...) NL_PRINTF(2, 3);
+
+/** A line `ntklens: warning: ...` on stderr, for what does not stop the work. */
+void nl_warn(const char *format, ...) NL_PRINTF(1, 2);
+
+/*---------------------------------------------------------------------------------------------
+ * Log: lines `event key=value ...`, each with the time; never results
+ *-------------------------------------------------------------------------------------------*/
+
+/** Opaque.  Owns its stream.  NULL is a valid log that drops every line: ranks other than the root. */
+typedef struct nl_log nl_log;
+
+/** Open (append to) a log file.  Local. */
+NL_MUST_CHECK nl_status nl_log_open(const char *path, nl_log **out);
+
+/** Write one event; thread-safe; NULL-safe.  `format` gives the `key=value` pairs. */
+void nl_log_event(nl_log *log, const char *event, const char *format, ...) NL_PRINTF(3, 4);
+
+/** Flush, close and set to NULL; NULL-safe. */
+void nl_log_close(nl_log **log);
+
+/*---------------------------------------------------------------------------------------------
+ * Memory: aligned for the widest vectors, so that results never depend on where a block lies
+ *-------------------------------------------------------------------------------------------*/
+
+/** `count` elements of `size` bytes, zeroed, 64-byte aligned; NULL when they cannot be had or the
+ *  product overflows.  A count of 0 gives a block that may be freed.  Free with free(). */
+void *nl_calloc(size_t count, size_t size) __attribute__((malloc));
+
+/** Largest resident set of this process so far, bytes; 0 where the system does not tell. */
+size_t nl_peak_memory(void);
+
+/*---------------------------------------------------------------------------------------------
+ * Text that grows
+ *-------------------------------------------------------------------------------------------*/
+
+/** Zero-initialise; free with nl_text_free().  After a failed allocation `failed` is set and
+ *  further appends do nothing, so that callers check once, at the end. */
+typedef struct nl_text {
+    char *data;    /* owned, NUL-terminated once anything was appended */
+    size_t length; /* without the NUL */
+    size_t capacity;
+    bool failed;
+} nl_text;
+
+void nl_text_append(nl_text *text, const char *format, ...) NL_PRINTF(2, 3);
+void nl_text_append_bytes(nl_text *text, const void *bytes, size_t length);
+void nl_text_free(nl_text *text);
+
+/** Shortest decimal (at most 17 significant digits) that reads back as `value`; out holds 32 bytes. */
+const char *nl_format_double(double value, char out[32]);
+
+/** Bytes with a binary unit, as "1.25 GiB"; out holds 32 bytes. */
+const char *nl_format_bytes(double bytes, char out[32]);
+
+/** Seconds as "12.3 s", "4 min 05 s", "3 h 20 min", "5 d 03 h"; out holds 32 bytes. */
+const char *nl_format_seconds(double seconds, char out[32]);
+
+/*---------------------------------------------------------------------------------------------
+ * Clock
+ *-------------------------------------------------------------------------------------------*/
+
+/** Seconds on a clock that never goes back. */
+double nl_now(void);
+
+/** Sleep; used between polls, so that a waiting rank leaves its core to others. */
+void nl_sleep(double seconds);
+
+/*---------------------------------------------------------------------------------------------
+ * Random numbers: Philox4x32-10 (Salmon et al. 2011, library Random123), a pure function of
+ * (seed, purpose, a, b, c, position): never of rank or order of calls elsewhere.
+ *-------------------------------------------------------------------------------------------*/
+
+/** What a stream is for.  Values are part of the results: never renumber, only append. */
+typedef enum nl_purpose {
+    NL_PURPOSE_TEST_DRAW = 1,    /* seed data.seed: permutation of the test file */
+    NL_PURPOSE_SUBSET = 2,       /* seed of the cell, or data.seed: permutation of the training file */
+    NL_PURPOSE_LABEL_NOISE = 3,  /* same seed as the subset; a = index in the file */
+    NL_PURPOSE_INIT = 4,         /* seed of the cell; a = width, b = depth, c = layer (ntk: + 2^16) */
+    NL_PURPOSE_BATCH = 5,        /* seed of the cell; a = n_train, b = epoch */
+    NL_PURPOSE_GLYPH_TRAIN = 6,  /* a = image index */
+    NL_PURPOSE_GLYPH_TEST = 7,   /* a = image index */
+    NL_PURPOSE_SELF_TEST = 8,    /* doctor and tests */
+} nl_purpose;
+
+typedef struct nl_rng {
+    uint32_t key[2];
+    uint32_t counter[4];
+    uint32_t block[4];
+    int used;          /* words of `block` handed out; 4: none left */
+    double spare;      /* second normal of a Box-Muller pair */
+    bool have_spare;
+} nl_rng;
+
+nl_rng nl_rng_open(uint32_t seed, nl_purpose purpose, uint32_t a, uint32_t b, uint32_t c);
+
+/** Next 32 random bits. */
+uint32_t nl_rng_u32(nl_rng *rng);
+
+/** Uniform on (0, 1), 53 bits. */
+double nl_rng_uniform(nl_rng *rng);
+
+/** Standard normal (Box-Muller, in double). */
+double nl_rng_normal(nl_rng *rng);
+
+/** Uniform integer in [0, bound), unbiased; bound >= 1. */
+uint32_t nl_rng_below(nl_rng *rng, uint32_t bound);
+
+/** Shuffle n integers in place (Fisher-Yates). */
+void nl_rng_shuffle(nl_rng *rng, int *items, int n);
+
+#endif

@@ -1,0 +1,90 @@
+/** @file data.h  Image sets: original files or the built-in generator, one copy a node; subsets of them. */
+#ifndef NTKLENS_DATA_H
+#define NTKLENS_DATA_H
+
+#include "ntklens/base.h"
+#include "ntklens/par.h"
+
+typedef enum nl_source { NL_MNIST, NL_FASHION_MNIST, NL_CIFAR10, NL_GLYPHS, NL_SOURCE_COUNT } nl_source;
+
+/** Name as in the study file: "mnist", "fashion-mnist", "cifar10", "glyphs". */
+const char *nl_source_name(nl_source source);
+
+/** Images of one file (training or test) as bytes. */
+typedef struct nl_images {
+    int count;
+    const uint8_t *pixels; /* [count x channels x height x width], shared by the node, borrowed */
+    const uint8_t *labels; /* [count], 0 .. classes - 1 */
+} nl_images;
+
+/** A data set.  Owns one copy of its bytes a node (MPI shared memory), which all ranks read. */
+typedef struct nl_dataset nl_dataset;
+
+/** What is known from the files' names, sizes and headers alone. */
+typedef struct nl_dataset_info {
+    nl_source source;
+    int channels, height, width;
+    int inputs; /* channels * height * width */
+    int classes;
+    int train_count, test_count;
+} nl_dataset_info;
+
+/**
+ * Look at the files' headers and sizes, without reading their content.  Local.
+ * For a gzipped file the size inside is only known after reading; its header is checked.
+ *
+ * @param[in] folder  where the original files lie, gzipped or not; ignored for glyphs
+ * @return NL_ERR_DATA with one line that says which file and what was expected
+ */
+NL_MUST_CHECK nl_status nl_dataset_probe(nl_source source, const char *folder, nl_dataset_info *info);
+
+/**
+ * Load training and test images.  Collective over the team: one rank a node reads (or generates),
+ * the node's others look on.  Files are checked whole: magic, counts, length, label range.
+ */
+NL_MUST_CHECK nl_status nl_dataset_load(nl_source source, const char *folder, const nl_team *team,
+                                        nl_dataset **out);
+
+/** Collective over the team it was loaded with; NULL-safe. */
+void nl_dataset_destroy(nl_dataset **dataset);
+
+const nl_dataset_info *nl_dataset_describe(const nl_dataset *dataset);
+const nl_images *nl_dataset_train(const nl_dataset *dataset);
+const nl_images *nl_dataset_test(const nl_dataset *dataset);
+
+/** What a network sees of a pixel byte u of channel c: scale[c] * u + shift[c]. */
+typedef struct nl_scaling {
+    double mean[3], std[3]; /* of pixels/255 over the full training set; 0 and 1 without standardisation */
+    float scale[3], shift[3];
+} nl_scaling;
+
+/** Population mean and standard deviation a channel over the full training set (exact integer sums),
+ *  or plain pixels/255.  A constant channel has std 0 and is an NL_ERR_DATA.  Local. */
+NL_MUST_CHECK nl_status nl_scaling_compute(const nl_dataset *dataset, bool standardize,
+                                           nl_scaling *out);
+
+/** Gather rows: x[k x inputs] = scaled images indices[0..k).  The training loop's gather: fast, no
+ *  allocation, the same bits for the same image wherever it stands in a batch.  Local. */
+void nl_images_gather(const nl_dataset_info *info, const nl_images *images, const nl_scaling *scaling,
+                      int k, const int *indices, float *x);
+
+/**
+ * Class-stratified permutation of all images: classes take turns in one order, drawn once, each
+ * class in an order of its own, also drawn; a class that runs out is skipped.  So every prefix, and
+ * every contiguous slice before the first class runs out, has class counts that differ by at most
+ * one, and prefixes are nested.
+ *
+ * @param[out] order  [images->count], caller's
+ */
+NL_MUST_CHECK nl_status nl_images_permute(const nl_images *images, int classes, uint32_t seed,
+                                          nl_purpose purpose, int *order);
+
+/** Label of one training image with label noise: with probability `noise` it is redrawn uniformly
+ *  from all classes.  Depends on (seed, index) only, so nested subsets share their noise. */
+int nl_noisy_label(int label, int index, int classes, double noise, uint32_t seed);
+
+/** The built-in generator: image `index` of the training (or test) stream, label index % 10.
+ *  pixels: [28 x 28].  Ten classes of stroke figures, shifted, rotated, sheared, thickened, noised. */
+int nl_glyph_draw(bool test, int index, uint8_t pixels[784]);
+
+#endif

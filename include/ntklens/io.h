@@ -1,0 +1,146 @@
+/** @file io.h  Files that are whole or absent, strict YAML with marks, HDF5 images in memory.  No MPI: all Local. */
+#ifndef NTKLENS_IO_H
+#define NTKLENS_IO_H
+
+#include "ntklens/base.h"
+
+/*---------------------------------------------------------------------------------------------
+ * Files
+ *-------------------------------------------------------------------------------------------*/
+
+/** Does the file end with a trailer (magic, length, checksum) that nl_file_read() verifies?
+ *  Binary images do; text that people and other programs read does not. */
+typedef enum nl_seal { NL_PLAIN, NL_SEALED } nl_seal;
+
+/**
+ * Write a file so that at any moment, also after a kill or a full disk, `path` holds either its
+ * old content or all of the new: temporary name in the same folder, content, trailer where sealed,
+ * fsync, rename, fsync of the folder.
+ *
+ * @return NL_ERR_FULL where the disk or quota is full, NL_ERR_IO otherwise; nothing is left behind
+ */
+NL_MUST_CHECK nl_status nl_file_write_atomic(const char *path, const void *bytes, size_t length,
+                                             nl_seal seal);
+
+/**
+ * Read a whole file.
+ *
+ * @param[out] bytes   owned by the caller, free(); content without the trailer, and one NUL after it
+ * @param[out] length  without trailer and NUL
+ * @return NL_ERR_DAMAGED where a sealed file's trailer is missing or does not match, NL_ERR_IO
+ *         where it cannot be read
+ */
+NL_MUST_CHECK nl_status nl_file_read(const char *path, nl_seal seal, unsigned char **bytes,
+                                     size_t *length);
+
+/** Create a folder and its parents; fine if it exists. */
+NL_MUST_CHECK nl_status nl_folder_create(const char *path);
+
+/** `folder`/`name`, allocated; NULL when out of memory.  An absolute name stands for itself. */
+char *nl_path_join(const char *folder, const char *name);
+
+bool nl_path_exists(const char *path);
+
+/*---------------------------------------------------------------------------------------------
+ * Diagnostics: all complaints about an input, told together, in the order of its lines
+ *-------------------------------------------------------------------------------------------*/
+
+typedef struct nl_diagnostics nl_diagnostics;
+
+NL_MUST_CHECK nl_status nl_diagnostics_create(nl_diagnostics **out);
+void nl_diagnostics_destroy(nl_diagnostics **diagnostics);
+
+/** A place in an input.  source: file name, or the `--set key=value` it came from (borrowed by the
+ *  caller's promise to outlive the diagnostics); line and column count from 1, line 0: no line. */
+typedef struct nl_mark {
+    const char *source;
+    int line, column;
+} nl_mark;
+
+void nl_diagnostics_add(nl_diagnostics *diagnostics, nl_mark mark, const char *format, ...)
+    NL_PRINTF(3, 4);
+int nl_diagnostics_count(const nl_diagnostics *diagnostics);
+
+/** One stderr line each: `ntklens: file:line:column: text`, sorted by place. */
+void nl_diagnostics_print(const nl_diagnostics *diagnostics);
+
+/** Text of one complaint, sorted by place, as printed but without `ntklens: `; for tests. */
+const char *nl_diagnostics_text(const nl_diagnostics *diagnostics, int index);
+
+/*---------------------------------------------------------------------------------------------
+ * YAML: a document as a tree that keeps its marks
+ *-------------------------------------------------------------------------------------------*/
+
+typedef enum nl_yaml_kind { NL_YAML_SCALAR, NL_YAML_LIST, NL_YAML_MAP } nl_yaml_kind;
+
+typedef struct nl_yaml_node {
+    nl_yaml_kind kind;
+    nl_mark mark;
+    const char *text;             /* scalar: its characters; map entry values: see keys */
+    bool quoted;                  /* scalar: written in quotes, so it is a string */
+    int count;                    /* list: items; map: pairs */
+    struct nl_yaml_node **keys;   /* map: key nodes */
+    struct nl_yaml_node **values; /* map: value nodes; list: items */
+} nl_yaml_node;
+
+/** Opaque.  Owns every node of the tree. */
+typedef struct nl_yaml nl_yaml;
+
+/**
+ * Parse one YAML document.  Syntax errors, several documents, an empty document, aliases and
+ * duplicate keys are added to the diagnostics with their place.
+ *
+ * @param[in]  source  name for messages, borrowed, outlives the tree
+ * @param[out] out     NULL where there is no tree to look at (the diagnostics say why)
+ * @return NL_ERR_NOMEM, or NL_OK also where the diagnostics were given something
+ */
+NL_MUST_CHECK nl_status nl_yaml_parse(const char *source, const char *text, size_t length,
+                                      nl_diagnostics *diagnostics, nl_yaml **out);
+const nl_yaml_node *nl_yaml_root(const nl_yaml *yaml);
+void nl_yaml_destroy(nl_yaml **yaml);
+
+/*---------------------------------------------------------------------------------------------
+ * HDF5 files built and read in memory (core driver, no backing store): disk errors never reach
+ * the library, and nothing is opened before its trailer was verified.
+ *-------------------------------------------------------------------------------------------*/
+
+/** Opaque.  An HDF5 file in memory. */
+typedef struct nl_h5 nl_h5;
+
+typedef enum nl_h5_type { NL_H5_INT32, NL_H5_INT64, NL_H5_FLOAT, NL_H5_DOUBLE, NL_H5_UINT8 } nl_h5_type;
+
+NL_MUST_CHECK nl_status nl_h5_create(nl_h5 **out);
+
+/** Open an image (copied).  NL_ERR_DAMAGED where HDF5 does not recognise it. */
+NL_MUST_CHECK nl_status nl_h5_open_image(const void *bytes, size_t length, nl_h5 **out);
+void nl_h5_close(nl_h5 **file);
+
+/** The file as bytes, owned by the caller, free(). */
+NL_MUST_CHECK nl_status nl_h5_image(nl_h5 *file, unsigned char **bytes, size_t *length);
+
+/** Write a dataset at an absolute path; groups on the way are created.  Shape: rank (1..3), dims. */
+NL_MUST_CHECK nl_status nl_h5_put(nl_h5 *file, const char *path, nl_h5_type type, int rank,
+                                  const size_t dims[], const void *data);
+
+/** Attributes of a group or dataset ("/" for the file's); a repeated name replaces the value. */
+NL_MUST_CHECK nl_status nl_h5_put_int(nl_h5 *file, const char *path, const char *name, int64_t value);
+NL_MUST_CHECK nl_status nl_h5_put_double(nl_h5 *file, const char *path, const char *name, double value);
+NL_MUST_CHECK nl_status nl_h5_put_text(nl_h5 *file, const char *path, const char *name,
+                                       const char *value);
+
+/** Shape of a dataset: NL_ERR_DAMAGED where it is missing or has another rank. */
+NL_MUST_CHECK nl_status nl_h5_shape(nl_h5 *file, const char *path, int rank, size_t dims[]);
+
+/** Read a dataset whole into `data`, converted to `type`; `count` elements must be its size. */
+NL_MUST_CHECK nl_status nl_h5_get(nl_h5 *file, const char *path, nl_h5_type type, size_t count,
+                                  void *data);
+NL_MUST_CHECK nl_status nl_h5_get_int(nl_h5 *file, const char *path, const char *name,
+                                      int64_t *value);
+NL_MUST_CHECK nl_status nl_h5_get_double(nl_h5 *file, const char *path, const char *name,
+                                         double *value);
+/** Text attribute, owned by the caller, free(). */
+NL_MUST_CHECK nl_status nl_h5_get_text(nl_h5 *file, const char *path, const char *name,
+                                       char **value);
+bool nl_h5_exists(nl_h5 *file, const char *path);
+
+#endif

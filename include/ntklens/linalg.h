@@ -1,0 +1,144 @@
+/** @file linalg.h  Process grid, block-cyclic symmetric matrix, eigenvalue solvers behind one interface. */
+#ifndef NTKLENS_LINALG_H
+#define NTKLENS_LINALG_H
+
+#include "ntklens/base.h"
+
+#include <mpi.h>
+
+typedef enum nl_precision { NL_DOUBLE, NL_SINGLE } nl_precision;
+
+/** Unit roundoff as LAPACK's dlamch('P'): 2^-52 or 2^-23. */
+double nl_precision_eps(nl_precision precision);
+size_t nl_precision_bytes(nl_precision precision);
+
+/** BLAS threads of this process from now on (OpenBLAS; elsewhere nothing happens). */
+void nl_blas_set_threads(int threads);
+
+/** Name of the kernels that the BLAS chose for this CPU ("SkylakeX"), "unknown" where it does not tell. */
+const char *nl_blas_kernel(void);
+
+/** Name and version of the BLAS, as "OpenBLAS 0.3.21". */
+const char *nl_blas_version(void);
+
+/*---------------------------------------------------------------------------------------------
+ * Process grid
+ *-------------------------------------------------------------------------------------------*/
+
+/** Near-square shape for `ranks` ranks: rows <= cols, rows * cols <= ranks; ranks left over are
+ *  spare.  Pure: the same answer everywhere.  2 -> 1x2, 3 -> 1x3, 4 -> 2x2, 5 -> 2x2, 6 -> 2x3, 7 -> 2x3. */
+void nl_grid_shape(int ranks, int *rows, int *cols);
+
+/** BLACS grid, row-major, over exactly the ranks of its communicator. */
+typedef struct nl_grid {
+    MPI_Comm comm; /* owned duplicate; size rows * cols */
+    int context;   /* BLACS context, with repeatable topologies (TOPSREPEAT) */
+    int rows, cols;
+    int row, col; /* of this rank */
+} nl_grid;
+
+/** Collective over comm, whose size must be rows * cols. */
+NL_MUST_CHECK nl_status nl_grid_create(MPI_Comm comm, int rows, int cols, nl_grid **out);
+
+/** Collective; NULL-safe. */
+void nl_grid_destroy(nl_grid **grid);
+
+/*---------------------------------------------------------------------------------------------
+ * Symmetric block-cyclic matrix: only entries on or below the diagonal mean anything
+ *-------------------------------------------------------------------------------------------*/
+
+/** Dense symmetric matrix of order n in square blocks of nb.  Fields are for reading. */
+typedef struct nl_dmat {
+    const nl_grid *grid; /* borrowed */
+    nl_precision precision;
+    int n, nb;            /* global order, block size */
+    int local_rows, local_cols;
+    int ld;               /* >= max(1, local_rows) */
+    int desc[9];          /* ScaLAPACK descriptor */
+    void *local;          /* owned; column-major, ld * local_cols, double or float */
+} nl_dmat;
+
+/**
+ * Create a matrix of zeros.  Collective.  A local part beyond 2^31 - 1 elements (what ScaLAPACK can
+ * count) is refused with the rank count that would do.
+ *
+ * @param[in]  grid  (global) borrowed
+ * @param[in]  n     (global) order, >= 1
+ * @param[in]  nb    (global) block size, >= 1
+ */
+NL_MUST_CHECK nl_status nl_dmat_create(const nl_grid *grid, int n, int nb, nl_precision precision,
+                                       nl_dmat **out);
+void nl_dmat_destroy(nl_dmat **a);
+
+/** Global index of a local row (column) index, 0-based.  Pure, Local. */
+int nl_dmat_global_row(const nl_dmat *a, int local_row);
+int nl_dmat_global_col(const nl_dmat *a, int local_col);
+
+/** Value of entry (i, j), i >= j, 0-based global indices.  Pure: the same answer on every rank. */
+typedef double nl_entry_fn(int i, int j, const void *context);
+
+/** Set every entry on or below the diagonal from its global index; zeros above.  Local. */
+void nl_dmat_fill(nl_dmat *a, nl_entry_fn *entry, const void *context);
+
+/** Trace and squared Frobenius norm of the symmetric matrix (lower half mirrored), accumulated in
+ *  double.  Collective; same bits on every rank. */
+NL_MUST_CHECK nl_status nl_dmat_moments(const nl_dmat *a, double *trace, double *frobenius2);
+
+/** Gather the whole matrix, both halves, in double on rank `root` of the grid: full [n x n]
+ *  (elsewhere NULL).  For output.kernels and tests.  Collective. */
+NL_MUST_CHECK nl_status nl_dmat_gather(const nl_dmat *a, int root, double *full);
+
+/*---------------------------------------------------------------------------------------------
+ * Eigenvalues
+ *-------------------------------------------------------------------------------------------*/
+
+/** One way to get all eigenvalues.  Add a row to the table in eigen.c to add a solver. */
+typedef struct nl_solver {
+    const char *name;   /* as in the study file and the column `solver` */
+    const char *second; /* solver to try where this one's spectrum fails verification */
+    bool one_rank;      /* needs the whole matrix on one rank */
+    /** Bytes of work space a rank beyond the matrix itself. */
+    double (*workspace)(int n, int nb, nl_precision precision, int rows, int cols);
+    /** All eigenvalues, ascending, on every rank.  Destroys a.  Collective over the grid. */
+    nl_status (*eigenvalues)(nl_dmat *a, double *ascending);
+} nl_solver;
+
+/** The solver of that name, NULL when there is none in this build. */
+const nl_solver *nl_solver_find(const char *name);
+
+/** Solver i of this build, NULL behind the last. */
+const nl_solver *nl_solver_at(int i);
+
+/** A verified spectrum. */
+typedef struct nl_spectrum {
+    int n;
+    double *lambda;           /* owned; descending, [n], on every rank */
+    double trace, frobenius2; /* of the matrix, before the solve */
+    const nl_solver *solver;  /* that gave it */
+    bool resolved;            /* the first solver's answer failed verification */
+} nl_spectrum;
+
+/**
+ * Is this the spectrum of a matrix with these moments?
+ *   |sum lambda - trace| <= 50 n eps trace   and   |sum lambda^2 - F^2| <= 50 n eps F^2
+ * written so that a NaN fails.  Pure, Local.
+ */
+bool nl_spectrum_plausible(int n, const double *lambda, double trace, double frobenius2, double eps);
+
+/** Fill a freshly created or used matrix with its content.  Collective over its grid. */
+typedef nl_status nl_fill_fn(nl_dmat *a, void *context);
+
+/**
+ * Fill, solve, verify; where verification fails, fill anew and solve with the second solver.
+ * Collective over the matrix's grid.
+ *
+ * @param[in]  a       its content is destroyed
+ * @param[in]  fill    gives the matrix its content
+ * @param[out] out     on every rank; NULL on failure; free with nl_spectrum_destroy()
+ * @return NL_ERR_NUMERIC where two solvers failed verification
+ */
+NL_MUST_CHECK nl_status nl_spectrum_compute(nl_dmat *a, const nl_solver *solver, nl_fill_fn *fill,
+                                            void *context, nl_spectrum **out);
+void nl_spectrum_destroy(nl_spectrum **spectrum);
+
+#endif

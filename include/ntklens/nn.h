@@ -1,0 +1,119 @@
+/** @file nn.h  Networks, losses, optimisers, one training step.  No MPI, no files: all Local. */
+#ifndef NTKLENS_NN_H
+#define NTKLENS_NN_H
+
+#include "ntklens/base.h"
+
+typedef enum nl_activation { NL_RELU, NL_TANH, NL_ERF, NL_GELU, NL_ACTIVATION_COUNT } nl_activation;
+typedef enum nl_parametrization { NL_STANDARD, NL_NTK, NL_MUP, NL_PARAMETRIZATION_COUNT } nl_parametrization;
+typedef enum nl_loss { NL_CROSS_ENTROPY, NL_MSE, NL_LOSS_COUNT } nl_loss;
+typedef enum nl_optimizer { NL_SGD, NL_MOMENTUM, NL_ADAM, NL_OPTIMIZER_COUNT } nl_optimizer;
+typedef enum nl_schedule { NL_CONSTANT, NL_COSINE, NL_SCHEDULE_COUNT } nl_schedule;
+
+/** Names as in the study file ("relu", "standard", "cross-entropy", "sgd", "constant"). */
+const char *nl_activation_name(nl_activation activation);
+const char *nl_parametrization_name(nl_parametrization parametrization);
+const char *nl_loss_name(nl_loss loss);
+const char *nl_optimizer_name(nl_optimizer optimizer);
+const char *nl_schedule_name(nl_schedule schedule);
+
+/** phi(z) and phi'(z) in double: the definition, which the fast float loops are tested against. */
+double nl_activation_value(nl_activation activation, double z);
+double nl_activation_slope(nl_activation activation, double z);
+
+/*---------------------------------------------------------------------------------------------
+ * Network: h_0 = x; z_l = s_l W_l h_{l-1} + t_l b_l; h_l = phi(z_l); f = z_L.  l = 1 .. L = depth + 1
+ *-------------------------------------------------------------------------------------------*/
+
+typedef struct nl_net_spec {
+    int inputs, outputs;
+    int width, depth; /* depth hidden layers of `width` units; depth >= 1 */
+    nl_activation activation;
+    nl_parametrization parametrization;
+    int base_width;                        /* mup: the width at which it equals standard */
+    double weight_variance, bias_variance; /* sigma_w^2 (per fan-in), sigma_b^2 */
+} nl_net_spec;
+
+/** One dense layer.  Where its parameters lie in the flat vector, and its multipliers. */
+typedef struct nl_layer {
+    int fan_in, fan_out;
+    size_t weights;               /* offset of W [fan_out x fan_in], row-major */
+    size_t biases;                /* offset of b [fan_out]; always stored, zeros where not trained */
+    bool trains_bias;             /* false: ntk with bias_variance = 0 */
+    double s, t;                  /* multipliers of W and b in the forward pass (see above) */
+    double weight_std, bias_std;  /* of the initial draw */
+    double weight_rate, bias_rate; /* learning rate over `learning_rate` (mup; 1 elsewhere) */
+} nl_layer;
+
+typedef struct nl_net {
+    nl_net_spec spec;
+    nl_optimizer optimizer; /* decides the mup rates */
+    int layers;             /* L = depth + 1 */
+    nl_layer *layer;        /* [layers], owned; layer[0] is l = 1 */
+    size_t size;            /* floats in the flat parameter vector */
+    size_t trained;         /* of which trained: column `parameters` */
+} nl_net;
+
+NL_MUST_CHECK nl_status nl_net_create(const nl_net_spec *spec, nl_optimizer optimizer, nl_net **out);
+void nl_net_destroy(nl_net **net);
+
+/** Draw initial parameters: theta [net->size], a function of (seed, width, depth, parametrisation);
+ *  standard and mup share their draws, so that mup at width = base_width is standard bit for bit. */
+void nl_net_initialize(const nl_net *net, uint32_t seed, float *theta);
+
+/*---------------------------------------------------------------------------------------------
+ * Training
+ *-------------------------------------------------------------------------------------------*/
+
+typedef struct nl_train_spec {
+    nl_loss loss;
+    nl_optimizer optimizer;
+    double learning_rate;
+    double momentum;     /* used by momentum only */
+    double weight_decay; /* added to the gradient, g += weight_decay * w, as torch.optim does */
+    nl_schedule schedule;
+    long max_steps; /* end of the cosine */
+} nl_train_spec;
+
+/** A network in training: parameters, optimiser state, scratch for `batch` rows.  Opaque. */
+typedef struct nl_model nl_model;
+
+/**
+ * @param[in] net    borrowed, outlives the model
+ * @param[in] batch  most rows of one nl_model_step() or nl_model_forward()
+ */
+NL_MUST_CHECK nl_status nl_model_create(const nl_net *net, const nl_train_spec *spec, int batch,
+                                        nl_model **out);
+void nl_model_destroy(nl_model **model);
+
+/** Parameters [net->size]; the model's own, for reading, snapshots and restoring. */
+float *nl_model_parameters(nl_model *model);
+
+/** Optimiser state [*size floats] (0: sgd; 1 x net->size: momentum; 2 x: adam); for checkpoints. */
+float *nl_model_optimizer_state(nl_model *model, size_t *size);
+
+/**
+ * One step on `rows` samples: forward, loss, backward, update.  No allocation.  Deterministic for
+ * one BLAS thread.
+ *
+ * @param[in] step    number of this step, from 0: decides schedule and adam's bias correction
+ * @param[in] x       [rows x inputs], row-major
+ * @param[in] labels  [rows]
+ * @return loss of this batch before the update, accumulated in double; NaN or inf when diverged
+ */
+double nl_model_step(nl_model *model, long step, int rows, const float *x, const int *labels);
+
+/** f(x): logits [rows x outputs], borrowed, valid until the next call. */
+const float *nl_model_forward(nl_model *model, int rows, const float *x);
+
+/** Add to *loss the summed loss of rows samples (cross-entropy: sum over samples; mse: sum over
+ *  samples of the mean over classes), in double from float logits; to *correct the hits of argmax
+ *  (the first of equal maxima; a row with a NaN is no hit). */
+void nl_loss_add(nl_loss loss, int rows, int outputs, const float *logits, const int *labels,
+                 double *sum, long *correct);
+
+/** d(mean loss over `rows`)/d logits into gradient [rows x outputs]; returns the mean loss. */
+double nl_loss_gradient(nl_loss loss, int rows, int outputs, const float *logits, const int *labels,
+                        float *gradient);
+
+#endif

@@ -1,0 +1,93 @@
+/** @file par.h  A team of ranks, what it agrees on, and the service thread that hands out its work. */
+#ifndef NTKLENS_PAR_H
+#define NTKLENS_PAR_H
+
+#include "ntklens/base.h"
+
+#include <mpi.h>
+
+/*---------------------------------------------------------------------------------------------
+ * Agreement
+ *-------------------------------------------------------------------------------------------*/
+
+/** The worst status of all ranks, on every rank.  Collective: the last act of a collective function. */
+NL_MUST_CHECK nl_status nl_agree(MPI_Comm comm, nl_status status);
+
+/*---------------------------------------------------------------------------------------------
+ * Team
+ *-------------------------------------------------------------------------------------------*/
+
+/** A communicator and where this rank stands in it.  Created by nl_team_create(). */
+typedef struct nl_team {
+    MPI_Comm comm; /* owned duplicate */
+    int rank, size;
+    MPI_Comm node; /* owned: the ranks of this team that share this rank's memory */
+    int node_rank, node_size;
+} nl_team;
+
+/** Collective over comm, which is duplicated. */
+NL_MUST_CHECK nl_status nl_team_create(MPI_Comm comm, nl_team **out);
+
+/**
+ * Part of a team.  Collective over the parent.
+ *
+ * @param[in]  color (local)  ranks of one colour form a team; < 0: this rank joins none
+ * @param[out] out   (local)  NULL where color < 0
+ */
+NL_MUST_CHECK nl_status nl_team_split(const nl_team *parent, int color, nl_team **out);
+
+/** Collective over the team; NULL-safe. */
+void nl_team_destroy(nl_team **team);
+
+/** Broadcast any number of bytes (also beyond 2^31) from root.  Collective. */
+NL_MUST_CHECK nl_status nl_team_broadcast(const nl_team *team, void *bytes, size_t length, int root);
+
+/** Barrier that sleeps between polls: a waiting rank leaves its core to the working ones. */
+NL_MUST_CHECK nl_status nl_team_wait(const nl_team *team);
+
+/*---------------------------------------------------------------------------------------------
+ * Service: one light thread a rank, with a communicator of its own.  It hands out work, carries
+ * messages to the root and spreads the wish to stop, also while the rank's main thread is deep in
+ * a library call.  Needs MPI_THREAD_MULTIPLE.
+ *-------------------------------------------------------------------------------------------*/
+
+/** Opaque.  Owns its thread and communicator. */
+typedef struct nl_service nl_service;
+
+/** What the owner of a service wants to be called for; called on the service thread.
+ *  No hook may call HDF5 (it is not thread-safe) or a collective. */
+typedef struct nl_service_hooks {
+    void *context; /* borrowed */
+    /** About every 50 ms on each rank.  Non-zero: this rank wishes all to stop, for this reason. */
+    int (*tick)(void *context);
+    /** On the root: a message of nl_service_tell(), in the order in which its sender sent it. */
+    void (*deliver)(void *context, int source, const void *bytes, size_t length);
+} nl_service_hooks;
+
+/** Start the thread.  Collective.  NL_ERR_MPI where the MPI library lacks MPI_THREAD_MULTIPLE. */
+NL_MUST_CHECK nl_status nl_service_start(const nl_team *team, nl_service_hooks hooks,
+                                         nl_service **out);
+
+/**
+ * Open a queue of work items 0 .. items - 1, handed out in this order, each once.  Collective.
+ * A queue that was opened before must be exhausted or stopped.
+ */
+NL_MUST_CHECK nl_status nl_service_open_queue(nl_service *service, int items);
+
+/** Next item of the queue, -1 when none is left or all are asked to stop.  Local. */
+NL_MUST_CHECK nl_status nl_service_take(nl_service *service, int *item);
+
+/** Bring bytes to the root's `deliver`; returns as soon as the bytes may be reused.  Local. */
+NL_MUST_CHECK nl_status nl_service_tell(nl_service *service, const void *bytes, size_t length);
+
+/** The reason (non-zero) once any rank wished to stop, else 0.  A load of one atomic: call it in
+ *  inner loops.  Local. */
+int nl_service_stopping(const nl_service *service);
+
+/** Wish that all ranks stop; reason > 0.  Local. */
+void nl_service_stop(nl_service *service, int reason);
+
+/** End the thread after every message told so far was delivered.  Collective; NULL-safe. */
+void nl_service_end(nl_service **service);
+
+#endif

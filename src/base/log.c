@@ -1,0 +1,64 @@
+/** @file log.c  The event log of a study. */
+#include "ntklens/base.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+struct nl_log {
+    FILE *stream;         /* owned */
+    pthread_mutex_t lock; /* worker and service thread both write */
+};
+
+nl_status nl_log_open(const char *path, nl_log **out)
+{
+    nl_log *log = NULL;
+
+    *out = NULL;
+    log = calloc(1, sizeof *log);
+    if (log == NULL) {
+        return NL_FAIL(NL_ERR_NOMEM, "%s: out of memory for the log", path);
+    }
+    log->stream = fopen(path, "a");
+    if (log->stream == NULL) {
+        free(log);
+        return NL_FAIL(NL_ERR_IO, "%s: cannot be opened for appending: %s", path, strerror(errno));
+    }
+    pthread_mutex_init(&log->lock, NULL);
+    *out = log;
+    return NL_OK;
+}
+
+void nl_log_event(nl_log *log, const char *event, const char *format, ...)
+{
+    char stamp[32];
+    time_t now = time(NULL);
+    struct tm utc;
+    va_list args;
+
+    if (log == NULL) {
+        return;
+    }
+    strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
+    pthread_mutex_lock(&log->lock);
+    fprintf(log->stream, "%s time=%s ", event, stamp);
+    va_start(args, format);
+    vfprintf(log->stream, format, args);
+    va_end(args);
+    fputc('\n', log->stream);
+    fflush(log->stream);
+    pthread_mutex_unlock(&log->lock);
+}
+
+void nl_log_close(nl_log **log)
+{
+    if (*log != NULL) {
+        fclose((*log)->stream);
+        pthread_mutex_destroy(&(*log)->lock);
+        free(*log);
+        *log = NULL;
+    }
+}

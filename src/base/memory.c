@@ -1,0 +1,140 @@
+/** @file memory.c  Aligned blocks, text that grows, numbers as text. */
+#include "ntklens/base.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+enum { alignment = 64 };
+
+void *nl_calloc(size_t count, size_t size)
+{
+    size_t bytes = 0;
+    void *block = NULL;
+
+    if (__builtin_mul_overflow(count, size, &bytes) || bytes > SIZE_MAX - alignment) {
+        return NULL;
+    }
+    bytes = (bytes + alignment - 1) / alignment * alignment; /* aligned_alloc wants a multiple */
+    block = aligned_alloc(alignment, bytes > 0 ? bytes : alignment);
+    if (block != NULL) {
+        memset(block, 0, bytes);
+    }
+    return block;
+}
+
+size_t nl_peak_memory(void)
+{
+    struct rusage usage;
+
+    if (getrusage(RUSAGE_SELF, &usage) != 0) {
+        return 0;
+    }
+    return (size_t)usage.ru_maxrss * 1024; /* Linux counts in KiB */
+}
+
+/* Room for `more` bytes and a NUL; false once memory ran out. */
+static bool text_reserve(nl_text *text, size_t more)
+{
+    size_t need = text->length + more + 1;
+    size_t capacity = text->capacity > 0 ? text->capacity : 256;
+    char *data = NULL;
+
+    if (text->failed || need <= text->capacity) {
+        return !text->failed;
+    }
+    while (capacity < need) {
+        capacity *= 2;
+    }
+    data = realloc(text->data, capacity);
+    if (data == NULL) {
+        text->failed = true;
+        return false;
+    }
+    text->data = data;
+    text->capacity = capacity;
+    return true;
+}
+
+void nl_text_append_bytes(nl_text *text, const void *bytes, size_t length)
+{
+    if (text_reserve(text, length)) {
+        if (length > 0) {
+            memcpy(text->data + text->length, bytes, length);
+        }
+        text->length += length;
+        text->data[text->length] = '\0';
+    }
+}
+
+void nl_text_append(nl_text *text, const char *format, ...)
+{
+    va_list args;
+    va_list again;
+    int length = 0;
+
+    va_start(args, format);
+    va_copy(again, args);
+    length = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    if (length < 0) {
+        text->failed = true;
+    } else if (text_reserve(text, (size_t)length)) {
+        vsnprintf(text->data + text->length, (size_t)length + 1, format, again);
+        text->length += (size_t)length;
+    }
+    va_end(again);
+}
+
+void nl_text_free(nl_text *text)
+{
+    free(text->data);
+    *text = (nl_text){0};
+}
+
+const char *nl_format_double(double value, char out[32])
+{
+    if (isnan(value)) {
+        return strcpy(out, "nan"); /* glibc prints -nan for some: one spelling only */
+    }
+    for (int digits = 1; digits <= 17; digits++) {
+        snprintf(out, 32, "%.*g", digits, value);
+        if (strtod(out, NULL) == value) {
+            break;
+        }
+    }
+    return out;
+}
+
+const char *nl_format_bytes(double bytes, char out[32])
+{
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
+    size_t unit = 0;
+
+    while (bytes >= 1024.0 && unit + 1 < NL_COUNT(units)) {
+        bytes /= 1024.0;
+        unit++;
+    }
+    snprintf(out, 32, unit == 0 ? "%.0f %s" : "%.2f %s", bytes, units[unit]);
+    return out;
+}
+
+const char *nl_format_seconds(double seconds, char out[32])
+{
+    double minutes = floor(seconds / 60.0);
+    double hours = floor(seconds / 3600.0);
+    double days = floor(seconds / 86400.0);
+
+    if (!(seconds >= 60.0)) {
+        snprintf(out, 32, "%.1f s", seconds);
+    } else if (hours < 1.0) {
+        snprintf(out, 32, "%.0f min %02.0f s", minutes, floor(seconds - 60.0 * minutes));
+    } else if (days < 1.0) {
+        snprintf(out, 32, "%.0f h %02.0f min", hours, minutes - 60.0 * hours);
+    } else {
+        snprintf(out, 32, "%.0f d %02.0f h", days, hours - 24.0 * days);
+    }
+    return out;
+}

@@ -1,0 +1,62 @@
+/** @file status.c  Status codes and the one line in which an error is told. */
+#include "ntklens/base.h"
+
+#include <stdarg.h>
+#include <unistd.h>
+
+static const struct {
+    int exit_code;
+    const char *text;
+} status_table[] = {
+#define NL_STATUS_ROW(name, exit_code, text) {(exit_code), (text)},
+    NL_STATUS_LIST(NL_STATUS_ROW)
+#undef NL_STATUS_ROW
+};
+
+const char *nl_status_text(nl_status status)
+{
+    return (size_t)status < NL_COUNT(status_table) ? status_table[status].text : "unknown status";
+}
+
+int nl_status_exit_code(nl_status status)
+{
+    return (size_t)status < NL_COUNT(status_table) ? status_table[status].exit_code : 1;
+}
+
+/* One write() per line: lines of several ranks on one terminal stay whole. */
+static void write_line(const char *prefix, const char *format, va_list args)
+{
+    char line[2048];
+    int head = snprintf(line, sizeof line, "%s", prefix);
+    size_t left = sizeof line - (size_t)head;
+    int body = vsnprintf(line + head, left, format, args);
+    size_t length = (size_t)head + (body < 0 ? 0 : (size_t)body);
+
+    if (length > sizeof line - 2) {
+        length = sizeof line - 2;
+    }
+    line[length] = '\n';
+    fflush(stdout);
+    if (write(STDERR_FILENO, line, length + 1) < 0) {
+        return; /* nowhere left to complain */
+    }
+}
+
+nl_status nl_fail(nl_status status, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    write_line("ntklens: ", format, args);
+    va_end(args);
+    return status;
+}
+
+void nl_warn(const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    write_line("ntklens: warning: ", format, args);
+    va_end(args);
+}
