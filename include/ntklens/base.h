@@ -1,4 +1,5 @@
-/** @file base.h  What every room stands on: status, messages, memory, text, clock, random numbers.  No MPI. */
+/** @file base.h  What every room stands on: status, messages, memory, text, clock, random numbers.
+ * No MPI. */
 #ifndef NTKLENS_BASE_H
 #define NTKLENS_BASE_H
 
@@ -7,9 +8,9 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define NL_MUST_CHECK __attribute__((warn_unused_result))
+#define NL_MUST_CHECK                  __attribute__((warn_unused_result))
 #define NL_PRINTF(format_at, first_at) __attribute__((format(printf, format_at, first_at)))
-#define NL_COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define NL_COUNT(array)                (sizeof(array) / sizeof((array)[0]))
 
 /*---------------------------------------------------------------------------------------------
  * Status
@@ -60,7 +61,8 @@ void nl_warn(const char *format, ...) NL_PRINTF(1, 2);
  * Log: lines `event key=value ...`, each with the time; never results
  *-------------------------------------------------------------------------------------------*/
 
-/** Opaque.  Owns its stream.  NULL is a valid log that drops every line: ranks other than the root. */
+/** Opaque.  Owns its stream.  NULL is a valid log that drops every line: ranks other than the root.
+ */
 typedef struct nl_log nl_log;
 
 /** Open (append to) a log file.  Local. */
@@ -100,7 +102,8 @@ void nl_text_append(nl_text *text, const char *format, ...) NL_PRINTF(2, 3);
 void nl_text_append_bytes(nl_text *text, const void *bytes, size_t length);
 void nl_text_free(nl_text *text);
 
-/** Shortest decimal (at most 17 significant digits) that reads back as `value`; out holds 32 bytes. */
+/** Shortest decimal (at most 17 significant digits) that reads back as `value`; out holds 32 bytes.
+ */
 const char *nl_format_double(double value, char out[32]);
 
 /** Bytes with a binary unit, as "1.25 GiB"; out holds 32 bytes. */
@@ -126,22 +129,22 @@ void nl_sleep(double seconds);
 
 /** What a stream is for.  Values are part of the results: never renumber, only append. */
 typedef enum nl_purpose {
-    NL_PURPOSE_TEST_DRAW = 1,    /* seed data.seed: permutation of the test file */
-    NL_PURPOSE_SUBSET = 2,       /* seed of the cell, or data.seed: permutation of the training file */
-    NL_PURPOSE_LABEL_NOISE = 3,  /* same seed as the subset; a = index in the file */
-    NL_PURPOSE_INIT = 4,         /* seed of the cell; a = width, b = depth, c = layer (ntk: + 2^16) */
-    NL_PURPOSE_BATCH = 5,        /* seed of the cell; a = n_train, b = epoch */
-    NL_PURPOSE_GLYPH_TRAIN = 6,  /* a = image index */
-    NL_PURPOSE_GLYPH_TEST = 7,   /* a = image index */
-    NL_PURPOSE_SELF_TEST = 8,    /* doctor and tests */
+    NL_PURPOSE_TEST_DRAW = 1, /* seed data.seed: permutation of the test file */
+    NL_PURPOSE_SUBSET = 2,    /* seed of the cell, or data.seed: permutation of the training file */
+    NL_PURPOSE_LABEL_NOISE = 3, /* same seed as the subset; a = index in the file */
+    NL_PURPOSE_INIT = 4,  /* seed of the cell; a = width, b = depth, c = layer (ntk: + 2^16) */
+    NL_PURPOSE_BATCH = 5, /* seed of the cell; a = n_train, b = epoch */
+    NL_PURPOSE_GLYPH_TRAIN = 6, /* a = image index */
+    NL_PURPOSE_GLYPH_TEST = 7,  /* a = image index */
+    NL_PURPOSE_SELF_TEST = 8,   /* doctor and tests */
 } nl_purpose;
 
 typedef struct nl_rng {
     uint32_t key[2];
     uint32_t counter[4];
     uint32_t block[4];
-    int used;          /* words of `block` handed out; 4: none left */
-    double spare;      /* second normal of a Box-Muller pair */
+    int used;     /* words of `block` handed out; 4: none left */
+    double spare; /* second normal of a Box-Muller pair */
     bool have_spare;
 } nl_rng;
 

@@ -1,11 +1,18 @@
-/** @file data.h  Image sets: original files or the built-in generator, one copy a node; subsets of them. */
+/** @file data.h  Image sets: original files or the built-in generator, one copy a node; subsets of
+ * them. */
 #ifndef NTKLENS_DATA_H
 #define NTKLENS_DATA_H
 
 #include "ntklens/base.h"
 #include "ntklens/par.h"
 
-typedef enum nl_source { NL_MNIST, NL_FASHION_MNIST, NL_CIFAR10, NL_GLYPHS, NL_SOURCE_COUNT } nl_source;
+typedef enum nl_source {
+    NL_MNIST,
+    NL_FASHION_MNIST,
+    NL_CIFAR10,
+    NL_GLYPHS,
+    NL_SOURCE_COUNT
+} nl_source;
 
 /** Name as in the study file: "mnist", "fashion-mnist", "cifar10", "glyphs". */
 const char *nl_source_name(nl_source source);
@@ -36,7 +43,8 @@ typedef struct nl_dataset_info {
  * @param[in] folder  where the original files lie, gzipped or not; ignored for glyphs
  * @return NL_ERR_DATA with one line that says which file and what was expected
  */
-NL_MUST_CHECK nl_status nl_dataset_probe(nl_source source, const char *folder, nl_dataset_info *info);
+NL_MUST_CHECK nl_status nl_dataset_probe(nl_source source, const char *folder,
+                                         nl_dataset_info *info);
 
 /**
  * Load training and test images.  Collective over the team: one rank a node reads (or generates),
@@ -54,19 +62,20 @@ const nl_images *nl_dataset_test(const nl_dataset *dataset);
 
 /** What a network sees of a pixel byte u of channel c: scale[c] * u + shift[c]. */
 typedef struct nl_scaling {
-    double mean[3], std[3]; /* of pixels/255 over the full training set; 0 and 1 without standardisation */
+    double mean[3],
+        std[3]; /* of pixels/255 over the full training set; 0 and 1 without standardisation */
     float scale[3], shift[3];
 } nl_scaling;
 
-/** Population mean and standard deviation a channel over the full training set (exact integer sums),
- *  or plain pixels/255.  A constant channel has std 0 and is an NL_ERR_DATA.  Local. */
+/** Population mean and standard deviation a channel over the full training set (exact integer
+ * sums), or plain pixels/255.  A constant channel has std 0 and is an NL_ERR_DATA.  Local. */
 NL_MUST_CHECK nl_status nl_scaling_compute(const nl_dataset *dataset, bool standardize,
                                            nl_scaling *out);
 
 /** Gather rows: x[k x inputs] = scaled images indices[0..k).  The training loop's gather: fast, no
  *  allocation, the same bits for the same image wherever it stands in a batch.  Local. */
-void nl_images_gather(const nl_dataset_info *info, const nl_images *images, const nl_scaling *scaling,
-                      int k, const int *indices, float *x);
+void nl_images_gather(const nl_dataset_info *info, const nl_images *images,
+                      const nl_scaling *scaling, int k, const int *indices, float *x);
 
 /**
  * Class-stratified permutation of all images: classes take turns in one order, drawn once, each
@@ -84,7 +93,8 @@ NL_MUST_CHECK nl_status nl_images_permute(const nl_images *images, int classes, 
 int nl_noisy_label(int label, int index, int classes, double noise, uint32_t seed);
 
 /** The built-in generator: image `index` of the training (or test) stream, label index % 10.
- *  pixels: [28 x 28].  Ten classes of stroke figures, shifted, rotated, sheared, thickened, noised. */
+ *  pixels: [28 x 28].  Ten classes of stroke figures, shifted, rotated, sheared, thickened, noised.
+ */
 int nl_glyph_draw(bool test, int index, uint8_t pixels[784]);
 
 #endif

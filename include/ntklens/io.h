@@ -1,4 +1,5 @@
-/** @file io.h  Files that are whole or absent, strict YAML with marks, HDF5 images in memory.  No MPI: all Local. */
+/** @file io.h  Files that are whole or absent, strict YAML with marks, HDF5 images in memory.  No
+ * MPI: all Local. */
 #ifndef NTKLENS_IO_H
 #define NTKLENS_IO_H
 
@@ -25,7 +26,8 @@ NL_MUST_CHECK nl_status nl_file_write_atomic(const char *path, const void *bytes
 /**
  * Read a whole file.
  *
- * @param[out] bytes   owned by the caller, free(); content without the trailer, and one NUL after it
+ * @param[out] bytes   owned by the caller, free(); content without the trailer, and one NUL after
+ * it
  * @param[out] length  without trailer and NUL
  * @return NL_ERR_DAMAGED where a sealed file's trailer is missing or does not match, NL_ERR_IO
  *         where it cannot be read
@@ -107,7 +109,13 @@ void nl_yaml_destroy(nl_yaml **yaml);
 /** Opaque.  An HDF5 file in memory. */
 typedef struct nl_h5 nl_h5;
 
-typedef enum nl_h5_type { NL_H5_INT32, NL_H5_INT64, NL_H5_FLOAT, NL_H5_DOUBLE, NL_H5_UINT8 } nl_h5_type;
+typedef enum nl_h5_type {
+    NL_H5_INT32,
+    NL_H5_INT64,
+    NL_H5_FLOAT,
+    NL_H5_DOUBLE,
+    NL_H5_UINT8
+} nl_h5_type;
 
 NL_MUST_CHECK nl_status nl_h5_create(nl_h5 **out);
 
@@ -118,13 +126,16 @@ void nl_h5_close(nl_h5 **file);
 /** The file as bytes, owned by the caller, free(). */
 NL_MUST_CHECK nl_status nl_h5_image(nl_h5 *file, unsigned char **bytes, size_t *length);
 
-/** Write a dataset at an absolute path; groups on the way are created.  Shape: rank (1..3), dims. */
+/** Write a dataset at an absolute path; groups on the way are created.  Shape: rank (1..3), dims.
+ */
 NL_MUST_CHECK nl_status nl_h5_put(nl_h5 *file, const char *path, nl_h5_type type, int rank,
                                   const size_t dims[], const void *data);
 
 /** Attributes of a group or dataset ("/" for the file's); a repeated name replaces the value. */
-NL_MUST_CHECK nl_status nl_h5_put_int(nl_h5 *file, const char *path, const char *name, int64_t value);
-NL_MUST_CHECK nl_status nl_h5_put_double(nl_h5 *file, const char *path, const char *name, double value);
+NL_MUST_CHECK nl_status nl_h5_put_int(nl_h5 *file, const char *path, const char *name,
+                                      int64_t value);
+NL_MUST_CHECK nl_status nl_h5_put_double(nl_h5 *file, const char *path, const char *name,
+                                         double value);
 NL_MUST_CHECK nl_status nl_h5_put_text(nl_h5 *file, const char *path, const char *name,
                                        const char *value);
 

@@ -1,4 +1,5 @@
-/** @file linalg.h  Process grid, block-cyclic symmetric matrix, eigenvalue solvers behind one interface. */
+/** @file linalg.h  Process grid, block-cyclic symmetric matrix, eigenvalue solvers behind one
+ * interface. */
 #ifndef NTKLENS_LINALG_H
 #define NTKLENS_LINALG_H
 
@@ -15,7 +16,8 @@ size_t nl_precision_bytes(nl_precision precision);
 /** BLAS threads of this process from now on (OpenBLAS; elsewhere nothing happens). */
 void nl_blas_set_threads(int threads);
 
-/** Name of the kernels that the BLAS chose for this CPU ("SkylakeX"), "unknown" where it does not tell. */
+/** Name of the kernels that the BLAS chose for this CPU ("SkylakeX"), "unknown" where it does not
+ * tell. */
 const char *nl_blas_kernel(void);
 
 /** Name and version of the BLAS, as "OpenBLAS 0.3.21". */
@@ -26,7 +28,8 @@ const char *nl_blas_version(void);
  *-------------------------------------------------------------------------------------------*/
 
 /** Near-square shape for `ranks` ranks: rows <= cols, rows * cols <= ranks; ranks left over are
- *  spare.  Pure: the same answer everywhere.  2 -> 1x2, 3 -> 1x3, 4 -> 2x2, 5 -> 2x2, 6 -> 2x3, 7 -> 2x3. */
+ *  spare.  Pure: the same answer everywhere.  2 -> 1x2, 3 -> 1x3, 4 -> 2x2, 5 -> 2x2, 6 -> 2x3, 7
+ * -> 2x3. */
 void nl_grid_shape(int ranks, int *rows, int *cols);
 
 /** BLACS grid, row-major, over exactly the ranks of its communicator. */
@@ -51,11 +54,11 @@ void nl_grid_destroy(nl_grid **grid);
 typedef struct nl_dmat {
     const nl_grid *grid; /* borrowed */
     nl_precision precision;
-    int n, nb;            /* global order, block size */
+    int n, nb; /* global order, block size */
     int local_rows, local_cols;
-    int ld;               /* >= max(1, local_rows) */
-    int desc[9];          /* ScaLAPACK descriptor */
-    void *local;          /* owned; column-major, ld * local_cols, double or float */
+    int ld;      /* >= max(1, local_rows) */
+    int desc[9]; /* ScaLAPACK descriptor */
+    void *local; /* owned; column-major, ld * local_cols, double or float */
 } nl_dmat;
 
 /**
@@ -123,7 +126,8 @@ typedef struct nl_spectrum {
  *   |sum lambda - trace| <= 50 n eps trace   and   |sum lambda^2 - F^2| <= 50 n eps F^2
  * written so that a NaN fails.  Pure, Local.
  */
-bool nl_spectrum_plausible(int n, const double *lambda, double trace, double frobenius2, double eps);
+bool nl_spectrum_plausible(int n, const double *lambda, double trace, double frobenius2,
+                           double eps);
 
 /** Fill a freshly created or used matrix with its content.  Collective over its grid. */
 typedef nl_status nl_fill_fn(nl_dmat *a, void *context);

@@ -5,7 +5,12 @@
 #include "ntklens/base.h"
 
 typedef enum nl_activation { NL_RELU, NL_TANH, NL_ERF, NL_GELU, NL_ACTIVATION_COUNT } nl_activation;
-typedef enum nl_parametrization { NL_STANDARD, NL_NTK, NL_MUP, NL_PARAMETRIZATION_COUNT } nl_parametrization;
+typedef enum nl_parametrization {
+    NL_STANDARD,
+    NL_NTK,
+    NL_MUP,
+    NL_PARAMETRIZATION_COUNT
+} nl_parametrization;
 typedef enum nl_loss { NL_CROSS_ENTROPY, NL_MSE, NL_LOSS_COUNT } nl_loss;
 typedef enum nl_optimizer { NL_SGD, NL_MOMENTUM, NL_ADAM, NL_OPTIMIZER_COUNT } nl_optimizer;
 typedef enum nl_schedule { NL_CONSTANT, NL_COSINE, NL_SCHEDULE_COUNT } nl_schedule;
@@ -22,7 +27,8 @@ double nl_activation_value(nl_activation activation, double z);
 double nl_activation_slope(nl_activation activation, double z);
 
 /*---------------------------------------------------------------------------------------------
- * Network: h_0 = x; z_l = s_l W_l h_{l-1} + t_l b_l; h_l = phi(z_l); f = z_L.  l = 1 .. L = depth + 1
+ * Network: h_0 = x; z_l = s_l W_l h_{l-1} + t_l b_l; h_l = phi(z_l); f = z_L.  l = 1 .. L = depth +
+ *1
  *-------------------------------------------------------------------------------------------*/
 
 typedef struct nl_net_spec {
@@ -37,11 +43,11 @@ typedef struct nl_net_spec {
 /** One dense layer.  Where its parameters lie in the flat vector, and its multipliers. */
 typedef struct nl_layer {
     int fan_in, fan_out;
-    size_t weights;               /* offset of W [fan_out x fan_in], row-major */
-    size_t biases;                /* offset of b [fan_out]; always stored, zeros where not trained */
-    bool trains_bias;             /* false: ntk with bias_variance = 0 */
-    double s, t;                  /* multipliers of W and b in the forward pass (see above) */
-    double weight_std, bias_std;  /* of the initial draw */
+    size_t weights;              /* offset of W [fan_out x fan_in], row-major */
+    size_t biases;               /* offset of b [fan_out]; always stored, zeros where not trained */
+    bool trains_bias;            /* false: ntk with bias_variance = 0 */
+    double s, t;                 /* multipliers of W and b in the forward pass (see above) */
+    double weight_std, bias_std; /* of the initial draw */
     double weight_rate, bias_rate; /* learning rate over `learning_rate` (mup; 1 elsewhere) */
 } nl_layer;
 
@@ -54,11 +60,13 @@ typedef struct nl_net {
     size_t trained;         /* of which trained: column `parameters` */
 } nl_net;
 
-NL_MUST_CHECK nl_status nl_net_create(const nl_net_spec *spec, nl_optimizer optimizer, nl_net **out);
+NL_MUST_CHECK nl_status nl_net_create(const nl_net_spec *spec, nl_optimizer optimizer,
+                                      nl_net **out);
 void nl_net_destroy(nl_net **net);
 
 /** Draw initial parameters: theta [net->size], a function of (seed, width, depth, parametrisation);
- *  standard and mup share their draws, so that mup at width = base_width is standard bit for bit. */
+ *  standard and mup share their draws, so that mup at width = base_width is standard bit for bit.
+ */
 void nl_net_initialize(const nl_net *net, uint32_t seed, float *theta);
 
 /*---------------------------------------------------------------------------------------------

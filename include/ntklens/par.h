@@ -1,4 +1,5 @@
-/** @file par.h  A team of ranks, what it agrees on, and the service thread that hands out its work. */
+/** @file par.h  A team of ranks, what it agrees on, and the service thread that hands out its work.
+ */
 #ifndef NTKLENS_PAR_H
 #define NTKLENS_PAR_H
 
@@ -10,7 +11,8 @@
  * Agreement
  *-------------------------------------------------------------------------------------------*/
 
-/** The worst status of all ranks, on every rank.  Collective: the last act of a collective function. */
+/** The worst status of all ranks, on every rank.  Collective: the last act of a collective
+ * function. */
 NL_MUST_CHECK nl_status nl_agree(MPI_Comm comm, nl_status status);
 
 /*---------------------------------------------------------------------------------------------
@@ -40,7 +42,8 @@ NL_MUST_CHECK nl_status nl_team_split(const nl_team *parent, int color, nl_team 
 void nl_team_destroy(nl_team **team);
 
 /** Broadcast any number of bytes (also beyond 2^31) from root.  Collective. */
-NL_MUST_CHECK nl_status nl_team_broadcast(const nl_team *team, void *bytes, size_t length, int root);
+NL_MUST_CHECK nl_status nl_team_broadcast(const nl_team *team, void *bytes, size_t length,
+                                          int root);
 
 /** Barrier that sleeps between polls: a waiting rank leaves its core to the working ones. */
 NL_MUST_CHECK nl_status nl_team_wait(const nl_team *team);

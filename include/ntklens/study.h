@@ -1,4 +1,5 @@
-/** @file study.h  The study: its keys, its grid of cells, and the run that trains and measures them. */
+/** @file study.h  The study: its keys, its grid of cells, and the run that trains and measures
+ * them. */
 #ifndef NTKLENS_STUDY_H
 #define NTKLENS_STUDY_H
 
@@ -57,7 +58,12 @@ typedef enum nl_key {
     NL_KEY_COUNT
 } nl_key;
 
-typedef enum nl_affects { NL_AFFECTS_NOTHING, NL_AFFECTS_TRAINING, NL_AFFECTS_MEASUREMENT, NL_AFFECTS_EXECUTION } nl_affects;
+typedef enum nl_affects {
+    NL_AFFECTS_NOTHING,
+    NL_AFFECTS_TRAINING,
+    NL_AFFECTS_MEASUREMENT,
+    NL_AFFECTS_EXECUTION
+} nl_affects;
 
 typedef enum nl_key_type {
     NL_TYPE_TEXT,   /* any string */
@@ -70,22 +76,24 @@ typedef enum nl_key_type {
 
 typedef enum nl_key_shape {
     NL_SHAPE_SCALAR, /* one value */
-    NL_SHAPE_AXIS,   /* one value, a list of distinct values or a range {from, to, factor | step}: an axis of the grid */
-    NL_SHAPE_LIST,   /* a list (or one value, or a range), not an axis */
+    NL_SHAPE_AXIS, /* one value, a list of distinct values or a range {from, to, factor | step}: an
+                      axis of the grid */
+    NL_SHAPE_LIST, /* a list (or one value, or a range), not an axis */
 } nl_key_shape;
 
 /** One row of the key table. */
 typedef struct nl_key_info {
-    const char *path;     /* "training.learning_rate", "measure.at.steps" */
-    const char *column;   /* its column in results.csv, NULL: none.  (learning_rate, n_train, ...) */
+    const char *path;   /* "training.learning_rate", "measure.at.steps" */
+    const char *column; /* its column in results.csv, NULL: none.  (learning_rate, n_train, ...) */
     nl_key_type type;
     nl_key_shape shape;
     nl_affects affects;
     const char *fallback; /* the default, as YAML text; NULL: no default, the key must be given */
-    const char *choices;  /* CHOICE: words separated by '|'; INT, REAL, BYTES: words accepted beside numbers */
+    const char *choices;  /* CHOICE: words separated by '|'; INT, REAL, BYTES: words accepted beside
+                             numbers */
     double min, max;
     bool min_open;
-    const char *help;     /* one sentence, with the unit */
+    const char *help; /* one sentence, with the unit */
 } nl_key_info;
 
 /** Row of a key.  Pure. */
@@ -96,7 +104,8 @@ void nl_keys_print(FILE *stream);
 
 /** A value: a number, a word, or (choices) both. */
 typedef struct nl_scalar {
-    double number;    /* INT, REAL, BYTES: the value, NaN where a word stands; CHOICE: index; BOOL: 0, 1 */
+    double number; /* INT, REAL, BYTES: the value, NaN where a word stands; CHOICE: index; BOOL: 0,
+                      1 */
     const char *word; /* TEXT, CHOICE, and words beside numbers ("full", "auto"); else NULL */
 } nl_scalar;
 
@@ -107,9 +116,9 @@ typedef struct nl_values {
 
 /** A resolved study: every key has its values.  Owns them. */
 typedef struct nl_study {
-    char *file;                     /* owned: path of the study file, as given */
-    nl_values value[NL_KEY_COUNT];  /* axes and lists: in the order given */
-    struct nl_study_store *store;   /* owned: memory of the words */
+    char *file;                    /* owned: path of the study file, as given */
+    nl_values value[NL_KEY_COUNT]; /* axes and lists: in the order given */
+    struct nl_study_store *store;  /* owned: memory of the words */
 } nl_study;
 
 /**
@@ -117,8 +126,8 @@ typedef struct nl_study {
  * file:line:column.  Local: the same bytes give the same study on every rank.
  *
  * @param[in] file  name for messages and base of relative paths
- * @param[in] sets  [set_count] texts `key=value` of --set, value as YAML; they win over the file, a later
- *                  one over an earlier one, and are checked alike, their place being "--set key=value"
+ * @param[in] sets  [set_count] texts `key=value` of --set, value as YAML; they win over the file, a
+ * later one over an earlier one, and are checked alike, their place being "--set key=value"
  * @param[in] quiet do not print complaints (ranks other than the root)
  * @return NL_ERR_STUDY where anything was wrong
  */
@@ -130,15 +139,16 @@ void nl_study_destroy(nl_study **study);
 /** First (or only) value. */
 double nl_study_number(const nl_study *study, nl_key key);
 const char *nl_study_word(const nl_study *study, nl_key key); /* NULL where a number stands */
-bool nl_study_is(const nl_study *study, nl_key key, const char *word); /* any of its values is this word */
+bool nl_study_is(const nl_study *study, nl_key key,
+                 const char *word); /* any of its values is this word */
 
 /** Folder of the data: data.path relative to the study file, else $NTKLENS_DATA/<source>; owned by
  *  the caller, free().  NULL: out of memory, or (glyphs) not needed; where neither is given,
  *  NL_ERR_DATA with a line that says how to get the data. */
 NL_MUST_CHECK nl_status nl_study_data_folder(const nl_study *study, char **out);
 
-/** The resolved study as YAML that `ntklens run` accepts again: every key with its values and, under
- *  `provenance`, program, libraries and BLAS kernel (accepted and ignored when read). */
+/** The resolved study as YAML that `ntklens run` accepts again: every key with its values and,
+ * under `provenance`, program, libraries and BLAS kernel (accepted and ignored when read). */
 void nl_study_write(const nl_study *study, const char *data_folder, int facts,
                     const char *const fact_names[], const char *const fact_values[], nl_text *out);
 
@@ -148,20 +158,23 @@ void nl_study_write(const nl_study *study, const char *data_folder, int facts,
 
 /** One network to train: a point of the grid. */
 typedef struct nl_cell {
-    char id[64];                    /* "w64-d2-n512-s0-" and 12 hexadecimal digits of the training hash */
+    char id[64]; /* "w64-d2-n512-s0-" and 12 hexadecimal digits of the training hash */
     int width, depth, n_train;
     uint32_t seed;
-    nl_scalar value[NL_KEY_COUNT];  /* axes: this cell's value; scalars: the study's; words borrowed from the study */
+    nl_scalar value[NL_KEY_COUNT]; /* axes: this cell's value; scalars: the study's; words borrowed
+                                      from the study */
 } nl_cell;
 
-/** All cells of a study in the order of the results table: width, depth, n_train, other axes (in key
- *  order, by value), seed.  cells: owned by the caller, free(); borrows words of the study. */
+/** All cells of a study in the order of the results table: width, depth, n_train, other axes (in
+ * key order, by value), seed.  cells: owned by the caller, free(); borrows words of the study. */
 NL_MUST_CHECK nl_status nl_study_cells(const nl_study *study, nl_cell **cells, int *count);
 
-/** Hash (64 bits) of everything in the cell that is of kind `affects`, as canonical "path=value" lines. */
+/** Hash (64 bits) of everything in the cell that is of kind `affects`, as canonical "path=value"
+ * lines. */
 uint64_t nl_cell_hash(const nl_study *study, const nl_cell *cell, nl_affects affects);
 
-/** Log-spaced steps: unique round(10^(k/per_decade)) from 1 to at most max_steps.  steps: free(). */
+/** Log-spaced steps: unique round(10^(k/per_decade)) from 1 to at most max_steps.  steps: free().
+ */
 NL_MUST_CHECK nl_status nl_log_steps(int per_decade, long max_steps, long **steps, int *count);
 
 #endif
