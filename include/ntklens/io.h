@@ -42,6 +42,7 @@ NL_MUST_CHECK nl_status nl_folder_create(const char *path);
 char *nl_path_join(const char *folder, const char *name);
 
 bool nl_path_exists(const char *path);
+bool nl_path_is_folder(const char *path);
 
 /*---------------------------------------------------------------------------------------------
  * Diagnostics: all complaints about an input, told together, in the order of its lines
@@ -130,6 +131,10 @@ NL_MUST_CHECK nl_status nl_h5_image(nl_h5 *file, unsigned char **bytes, size_t *
  */
 NL_MUST_CHECK nl_status nl_h5_put(nl_h5 *file, const char *path, nl_h5_type type, int rank,
                                   const size_t dims[], const void *data);
+
+/** The same, deflated: for what compresses well (images, indices), not for weights. */
+NL_MUST_CHECK nl_status nl_h5_put_deflated(nl_h5 *file, const char *path, nl_h5_type type, int rank,
+                                           const size_t dims[], const void *data);
 
 /** Attributes of a group or dataset ("/" for the file's); a repeated name replaces the value. */
 NL_MUST_CHECK nl_status nl_h5_put_int(nl_h5 *file, const char *path, const char *name,

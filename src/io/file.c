@@ -1,0 +1,241 @@
+/** @file file.c  Files that are whole or absent. */
+#include "ntklens/io.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+
+/** Ends a sealed file, behind its content.  Little-endian on disk; every bit is checked. */
+typedef struct trailer {
+    unsigned char magic[8];
+    unsigned char length[8]; /* of the content, bytes */
+    unsigned char crc32[4];  /* of the content, zlib's */
+    unsigned char zero[4];
+} trailer;
+
+static const unsigned char trailer_magic[8] = {'N', 'T', 'K', 'L', 'E', 'N', 'S', '1'};
+
+static void put_little_endian(unsigned char *to, int bytes, uint64_t value)
+{
+    for (int k = 0; k < bytes; k++) {
+        to[k] = (unsigned char)(value >> (8 * k));
+    }
+}
+
+static trailer make_trailer(const void *bytes, size_t length)
+{
+    trailer end = {0};
+
+    memcpy(end.magic, trailer_magic, sizeof trailer_magic);
+    put_little_endian(end.length, 8, length);
+    put_little_endian(end.crc32, 4, crc32_z(0, bytes, length));
+    return end;
+}
+
+static nl_status write_failed(const char *path, const char *act)
+{
+    int error = errno;
+    bool full = error == ENOSPC || error == EDQUOT;
+
+    return NL_FAIL(full ? NL_ERR_FULL : NL_ERR_IO, "%s: %s failed: %s%s", path, act,
+                   strerror(error), full ? "; free some space and run the same command again" : "");
+}
+
+static bool write_all(int file, const void *bytes, size_t length)
+{
+    const char *from = bytes;
+
+    while (length > 0) {
+        ssize_t wrote = write(file, from, length);
+
+        if (wrote < 0 && errno != EINTR) {
+            return false;
+        }
+        if (wrote > 0) {
+            from += wrote;
+            length -= (size_t)wrote;
+        }
+    }
+    return true;
+}
+
+/* A rename is only safe from a power cut once the folder's entry is on disk as well. */
+static bool sync_folder_of(const char *path)
+{
+    char *copy = strdup(path);
+    int folder = copy != NULL ? open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    bool synced =
+        folder >= 0 && (fsync(folder) == 0 || errno == EINVAL); /* not on every file system */
+
+    if (folder >= 0) {
+        close(folder);
+    }
+    free(copy);
+    return synced;
+}
+
+nl_status nl_file_write_atomic(const char *path, const void *bytes, size_t length, nl_seal seal)
+{
+    nl_text temporary = {0};
+    nl_status status = NL_OK;
+    int file = -1;
+
+    nl_text_append(&temporary, "%s.tmp", path);
+    if (temporary.failed) {
+        status = NL_FAIL(NL_ERR_NOMEM, "%s: out of memory", path);
+        goto done;
+    }
+    file = open(temporary.data, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (file < 0) {
+        status = write_failed(temporary.data, "creating it");
+        goto done;
+    }
+    if (!write_all(file, bytes, length)) {
+        status = write_failed(path, "writing");
+        goto done;
+    }
+    if (seal == NL_SEALED) {
+        trailer end = make_trailer(bytes, length);
+
+        if (!write_all(file, &end, sizeof end)) {
+            status = write_failed(path, "writing");
+            goto done;
+        }
+    }
+    if (fsync(file) != 0) {
+        status = write_failed(path, "fsync");
+        goto done;
+    }
+    if (close(file) != 0) {
+        file = -1;
+        status = write_failed(path, "closing");
+        goto done;
+    }
+    file = -1;
+    if (rename(temporary.data, path) != 0 || !sync_folder_of(path)) {
+        status = write_failed(path, "renaming it into place");
+    }
+
+done:
+    if (file >= 0) {
+        close(file);
+    }
+    if (status != NL_OK && temporary.data != NULL) {
+        unlink(temporary.data);
+    }
+    nl_text_free(&temporary);
+    return status;
+}
+
+/* Check the trailer and take it off. */
+static nl_status unseal(const char *path, const unsigned char *bytes, size_t *length)
+{
+    trailer expected;
+
+    if (*length < sizeof expected) {
+        return NL_FAIL(NL_ERR_DAMAGED, "%s: damaged: %zu bytes, too short for its end mark", path,
+                       *length);
+    }
+    *length -= sizeof expected;
+    expected = make_trailer(bytes, *length);
+    if (memcmp(bytes + *length, &expected, sizeof expected) != 0) {
+        return NL_FAIL(NL_ERR_DAMAGED, "%s: damaged: its content does not match its end mark",
+                       path);
+    }
+    return NL_OK;
+}
+
+nl_status nl_file_read(const char *path, nl_seal seal, unsigned char **bytes, size_t *length)
+{
+    nl_text content = {0};
+    nl_status status = NL_OK;
+    FILE *file = fopen(path, "rbe");
+    char part[65536];
+    size_t got = 0;
+
+    *bytes = NULL;
+    *length = 0;
+    if (file == NULL) {
+        return NL_FAIL(NL_ERR_IO, "%s: cannot be opened: %s", path, strerror(errno));
+    }
+    while ((got = fread(part, 1, sizeof part, file)) > 0) {
+        nl_text_append_bytes(&content, part, got);
+    }
+    nl_text_append_bytes(&content, "", 0); /* the NUL, also of an empty file */
+    if (ferror(file)) {
+        status = NL_FAIL(NL_ERR_IO, "%s: cannot be read: %s", path, strerror(errno));
+        goto done;
+    }
+    if (content.failed) {
+        status = NL_FAIL(NL_ERR_NOMEM, "%s: out of memory after %zu bytes", path, content.length);
+        goto done;
+    }
+    if (seal == NL_SEALED) {
+        status = unseal(path, (const unsigned char *)content.data, &content.length);
+    }
+
+done:
+    fclose(file);
+    if (status != NL_OK) {
+        nl_text_free(&content);
+        return status;
+    }
+    content.data[content.length] = '\0';
+    *bytes = (unsigned char *)content.data;
+    *length = content.length;
+    return NL_OK;
+}
+
+nl_status nl_folder_create(const char *path)
+{
+    char *copy = strdup(path);
+    nl_status status = NL_OK;
+
+    if (copy == NULL) {
+        return NL_FAIL(NL_ERR_NOMEM, "%s: out of memory", path);
+    }
+    for (char *slash = strchr(copy + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        if (mkdir(copy, 0777) != 0 && errno != EEXIST) {
+            break; /* the last mkdir below tells */
+        }
+        *slash = '/';
+    }
+    if (mkdir(path, 0777) != 0 && errno != EEXIST) {
+        status = write_failed(path, "creating the folder");
+    } else if (!nl_path_is_folder(path)) {
+        status = NL_FAIL(NL_ERR_IO, "%s: is not a folder", path);
+    }
+    free(copy);
+    return status;
+}
+
+char *nl_path_join(const char *folder, const char *name)
+{
+    nl_text path = {0};
+
+    if (name[0] == '/') {
+        return strdup(name);
+    }
+    nl_text_append(&path, "%s/%s", folder, name);
+    return path.failed ? NULL : path.data;
+}
+
+bool nl_path_exists(const char *path)
+{
+    struct stat entry;
+
+    return stat(path, &entry) == 0;
+}
+
+bool nl_path_is_folder(const char *path)
+{
+    struct stat entry;
+
+    return stat(path, &entry) == 0 && S_ISDIR(entry.st_mode);
+}

@@ -1,0 +1,293 @@
+/**
+ * @file service.c  The service thread: hands out work, carries messages, spreads the wish to stop.
+ *
+ * Two communicators: on `calls` every message is for a service thread, on `replies` every message
+ * is for a main thread, so that neither ever probes what the other waits for.  The thread polls and
+ * sleeps: a blocking receive in MPI spins and would take a core from training.
+ */
+#include "ntklens/par.h"
+
+#include <limits.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+static const double poll_seconds = 2e-3;
+static const double tick_seconds = 50e-3;
+static const double reply_poll_seconds = 0.2e-3;
+
+enum { root = 0 };
+
+/** Kinds of message, as MPI tags on `calls`. */
+enum {
+    tag_take = 1, /* rank -> root: give me an item; answered on `replies` */
+    tag_tell,     /* rank -> root: bytes for the deliver hook */
+    tag_wish,     /* rank -> root: I wish all to stop (an int: reason) */
+    tag_stop,     /* root -> rank: all stop (an int: reason) */
+    tag_end,      /* rank -> root: I told all I had; root -> rank: so did everyone, end */
+};
+
+struct nl_service {
+    MPI_Comm calls, replies; /* owned */
+    int rank, size;
+    nl_service_hooks hooks;
+    pthread_t thread;
+    pthread_mutex_t lock; /* of the queue; used on the root only */
+    int items, next;      /* queue */
+    atomic_int wish;      /* of this rank */
+    atomic_int stopping;  /* of all ranks */
+    /* of the thread alone */
+    bool wish_sent;
+    int ended; /* root: ranks that said tag_end */
+    bool over;
+};
+
+static void send_int(int value, int to, int tag, MPI_Comm comm)
+{
+    MPI_Send(&value, 1, MPI_INT, to, tag, comm);
+}
+
+static int receive_int(const nl_service *service, const MPI_Status *message)
+{
+    int value = 0;
+
+    MPI_Recv(&value, 1, MPI_INT, message->MPI_SOURCE, message->MPI_TAG, service->calls,
+             MPI_STATUS_IGNORE);
+    return value;
+}
+
+static int next_item(nl_service *service)
+{
+    int item = -1;
+
+    pthread_mutex_lock(&service->lock);
+    if (service->next < service->items && atomic_load(&service->stopping) == 0) {
+        item = service->next++;
+    }
+    pthread_mutex_unlock(&service->lock);
+    return item;
+}
+
+static void deliver(nl_service *service, MPI_Message *message, const MPI_Status *status)
+{
+    int length = 0;
+    void *bytes = NULL;
+
+    MPI_Get_count(status, MPI_BYTE, &length);
+    bytes = malloc(length > 0 ? (size_t)length : 1);
+    if (bytes == NULL) {
+        (void)NL_FAIL(NL_ERR_NOMEM, "rank 0: out of memory for a message of %d bytes", length);
+        MPI_Abort(service->calls, nl_status_exit_code(NL_ERR_NOMEM)); /* results would be lost */
+        return;
+    }
+    MPI_Mrecv(bytes, length, MPI_BYTE, message, MPI_STATUS_IGNORE);
+    if (service->hooks.deliver != NULL) {
+        service->hooks.deliver(service->hooks.context, status->MPI_SOURCE, bytes, (size_t)length);
+    }
+    free(bytes);
+}
+
+static void spread_stop(nl_service *service, int reason)
+{
+    int none = 0;
+
+    if (atomic_compare_exchange_strong(&service->stopping, &none, reason)) {
+        for (int rank = 0; rank < service->size; rank++) {
+            if (rank != root) {
+                send_int(reason, rank, tag_stop, service->calls);
+            }
+        }
+    }
+}
+
+static void end_all(nl_service *service)
+{
+    if (++service->ended == service->size) {
+        for (int rank = 0; rank < service->size; rank++) {
+            if (rank != root) {
+                send_int(0, rank, tag_end, service->calls);
+            }
+        }
+        service->over = true;
+    }
+}
+
+/* Handle one waiting message; false where there is none. */
+static bool serve_one(nl_service *service)
+{
+    MPI_Status status;
+    MPI_Message message = MPI_MESSAGE_NULL;
+    int found = 0;
+    int none = 0;
+
+    MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, service->calls, &found, &status);
+    if (!found) {
+        return false;
+    }
+    switch (status.MPI_TAG) {
+    case tag_take:
+        (void)receive_int(service, &status);
+        send_int(next_item(service), status.MPI_SOURCE, tag_take, service->replies);
+        break;
+    case tag_tell:
+        MPI_Mprobe(status.MPI_SOURCE, tag_tell, service->calls, &message, &status);
+        deliver(service, &message, &status);
+        break;
+    case tag_wish:
+        spread_stop(service, receive_int(service, &status));
+        break;
+    case tag_stop:
+        atomic_compare_exchange_strong(&service->stopping, &none, receive_int(service, &status));
+        break;
+    case tag_end:
+        (void)receive_int(service, &status);
+        if (service->rank == root) {
+            end_all(service);
+        } else {
+            service->over = true;
+        }
+        break;
+    default:
+        break;
+    }
+    return true;
+}
+
+static void *serve(void *argument)
+{
+    nl_service *service = argument;
+    double next_tick = nl_now();
+
+    while (!service->over) {
+        int wish = 0;
+
+        while (!service->over && serve_one(service)) {
+        }
+        if (service->over) {
+            break;
+        }
+        if (nl_now() >= next_tick) {
+            int reason = service->hooks.tick ? service->hooks.tick(service->hooks.context) : 0;
+
+            if (reason != 0) {
+                nl_service_stop(service, reason);
+            }
+            next_tick = nl_now() + tick_seconds;
+        }
+        wish = atomic_load(&service->wish);
+        if (wish != 0 && !service->wish_sent) {
+            service->wish_sent = true;
+            if (service->rank == root) {
+                spread_stop(service, wish);
+            } else {
+                send_int(wish, root, tag_wish, service->calls);
+            }
+        }
+        nl_sleep(poll_seconds);
+    }
+    return NULL;
+}
+
+nl_status nl_service_start(const nl_team *team, nl_service_hooks hooks, nl_service **out)
+{
+    nl_service *service = NULL;
+    nl_status status = NL_OK;
+    int level = MPI_THREAD_SINGLE;
+
+    *out = NULL;
+    MPI_Query_thread(&level);
+    if (level < MPI_THREAD_MULTIPLE) {
+        status = team->rank == root
+                     ? NL_FAIL(NL_ERR_MPI, "this MPI library was built without "
+                                           "MPI_THREAD_MULTIPLE, which ntklens needs")
+                     : NL_ERR_MPI;
+    }
+    service = calloc(1, sizeof *service);
+    if (service == NULL) {
+        status = NL_FAIL(NL_ERR_NOMEM, "out of memory for the service thread");
+    }
+    status = nl_agree(team->comm, status);
+    if (status != NL_OK) {
+        free(service);
+        return status;
+    }
+    service->rank = team->rank;
+    service->size = team->size;
+    service->hooks = hooks;
+    MPI_Comm_dup(team->comm, &service->calls);
+    MPI_Comm_dup(team->comm, &service->replies);
+    pthread_mutex_init(&service->lock, NULL);
+    if (pthread_create(&service->thread, NULL, serve, service) != 0) {
+        /* The others' threads already wait for this one: no agreed way back. */
+        (void)NL_FAIL(NL_ERR_INTERNAL, "rank %d: the service thread cannot be started", team->rank);
+        MPI_Abort(team->comm, nl_status_exit_code(NL_ERR_INTERNAL));
+    }
+    *out = service;
+    return NL_OK;
+}
+
+nl_status nl_service_open_queue(nl_service *service, int items)
+{
+    pthread_mutex_lock(&service->lock);
+    service->items = items;
+    service->next = 0;
+    pthread_mutex_unlock(&service->lock);
+    /* No rank may ask before the root's queue stands. */
+    return nl_agree(service->replies, NL_OK);
+}
+
+nl_status nl_service_take(nl_service *service, int *item)
+{
+    MPI_Request reply = MPI_REQUEST_NULL;
+    int done = 0;
+
+    *item = -1;
+    if (MPI_Irecv(item, 1, MPI_INT, root, tag_take, service->replies, &reply) != MPI_SUCCESS) {
+        return NL_FAIL(NL_ERR_MPI, "MPI_Irecv failed while asking for work");
+    }
+    send_int(0, root, tag_take, service->calls);
+    for (MPI_Test(&reply, &done, MPI_STATUS_IGNORE); !done;
+         MPI_Test(&reply, &done, MPI_STATUS_IGNORE)) {
+        nl_sleep(reply_poll_seconds);
+    }
+    return NL_OK;
+}
+
+nl_status nl_service_tell(nl_service *service, const void *bytes, size_t length)
+{
+    if (length > INT_MAX) {
+        return NL_FAIL(NL_ERR_ARG, "message of %zu bytes to rank 0: at most %d", length, INT_MAX);
+    }
+    if (MPI_Send(bytes, (int)length, MPI_BYTE, root, tag_tell, service->calls) != MPI_SUCCESS) {
+        return NL_FAIL(NL_ERR_MPI, "MPI_Send of %zu bytes to rank 0 failed", length);
+    }
+    return NL_OK;
+}
+
+int nl_service_stopping(const nl_service *service)
+{
+    return atomic_load_explicit(&service->stopping, memory_order_relaxed);
+}
+
+void nl_service_stop(nl_service *service, int reason)
+{
+    int none = 0;
+
+    atomic_compare_exchange_strong(&service->wish, &none, reason);
+}
+
+void nl_service_end(nl_service **service_)
+{
+    nl_service *service = *service_;
+
+    if (service == NULL) {
+        return;
+    }
+    send_int(0, root, tag_end, service->calls);
+    pthread_join(service->thread, NULL);
+    MPI_Comm_free(&service->calls);
+    MPI_Comm_free(&service->replies);
+    pthread_mutex_destroy(&service->lock);
+    free(service);
+    *service_ = NULL;
+}

@@ -1,0 +1,164 @@
+/** @file test_io.c  Atomic files, their trailer, and HDF5 images. */
+#include "ntklens/io.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static int enter_scratch(void **state)
+{
+    char *folder = strdup("/tmp/ntklens-io-XXXXXX");
+
+    *state = folder;
+    return folder == NULL || mkdtemp(folder) == NULL || chdir(folder) != 0 ? -1 : 0;
+}
+
+static int leave_scratch(void **state)
+{
+    unlink("file");
+    unlink("blocked.tmp/inside");
+    rmdir("blocked.tmp");
+    rmdir("a/b");
+    rmdir("a");
+    if (chdir("/") != 0 || rmdir(*state) != 0) {
+        return -1;
+    }
+    free(*state);
+    return 0;
+}
+
+static void what_was_written_is_read_and_no_temporary_stays(void **state)
+{
+    unsigned char *bytes = NULL;
+    size_t length = 0;
+
+    (void)state;
+    assert_int_equal(nl_file_write_atomic("file", "abc", 3, NL_SEALED), NL_OK);
+    assert_int_equal(nl_file_read("file", NL_SEALED, &bytes, &length), NL_OK);
+    assert_int_equal(length, 3);
+    assert_string_equal((char *)bytes, "abc");
+    free(bytes);
+    assert_int_equal(nl_file_write_atomic("file", "", 0, NL_PLAIN), NL_OK);
+    assert_int_equal(nl_file_read("file", NL_PLAIN, &bytes, &length), NL_OK);
+    assert_int_equal(length, 0);
+    free(bytes);
+    assert_false(nl_path_exists("file.tmp"));
+}
+
+static void every_flipped_bit_and_every_truncation_is_seen(void **state)
+{
+    unsigned char *good = NULL;
+    unsigned char *bytes = NULL;
+    size_t length = 0;
+    size_t got = 0;
+
+    (void)state;
+    assert_int_equal(nl_file_write_atomic("file", "network", 7, NL_SEALED), NL_OK);
+    assert_int_equal(nl_file_read("file", NL_PLAIN, &good, &length), NL_OK);
+    for (size_t bit = 0; bit < 8 * length; bit++) {
+        good[bit / 8] ^= (unsigned char)(1u << bit % 8);
+        assert_int_equal(nl_file_write_atomic("file", good, length, NL_PLAIN), NL_OK);
+        assert_int_equal(nl_file_read("file", NL_SEALED, &bytes, &got), NL_ERR_DAMAGED);
+        assert_null(bytes);
+        good[bit / 8] ^= (unsigned char)(1u << bit % 8);
+    }
+    for (size_t shorter = 0; shorter < length; shorter++) {
+        assert_int_equal(nl_file_write_atomic("file", good, shorter, NL_PLAIN), NL_OK);
+        assert_int_equal(nl_file_read("file", NL_SEALED, &bytes, &got), NL_ERR_DAMAGED);
+    }
+    free(good);
+}
+
+static void a_write_that_fails_keeps_the_old_file(void **state)
+{
+    unsigned char *bytes = NULL;
+    size_t length = 0;
+
+    (void)state;
+    assert_int_equal(nl_folder_create("blocked.tmp"), NL_OK); /* stands where the temporary would */
+    assert_int_equal(nl_file_write_atomic("blocked", "new", 3, NL_PLAIN), NL_ERR_IO);
+    assert_false(nl_path_exists("blocked"));
+    assert_int_equal(nl_file_write_atomic("missing/file", "new", 3, NL_PLAIN), NL_ERR_IO);
+    if (nl_path_exists("/dev/full")) {
+        assert_int_equal(nl_file_write_atomic("file", "old", 3, NL_PLAIN), NL_OK);
+        assert_int_equal(symlink("/dev/full", "file.tmp"), 0);
+        assert_int_equal(nl_file_write_atomic("file", "new", 3, NL_PLAIN), NL_ERR_FULL);
+        assert_int_equal(nl_file_read("file", NL_PLAIN, &bytes, &length), NL_OK);
+        assert_string_equal((char *)bytes, "old");
+        free(bytes);
+    }
+}
+
+static void folders_are_made_with_their_parents(void **state)
+{
+    (void)state;
+    assert_int_equal(nl_folder_create("a/b"), NL_OK);
+    assert_int_equal(nl_folder_create("a/b"), NL_OK);
+    assert_true(nl_path_is_folder("a/b"));
+    assert_int_equal(nl_file_write_atomic("file", "", 0, NL_PLAIN), NL_OK);
+    assert_int_equal(nl_folder_create("file"), NL_ERR_IO);
+    assert_int_equal(nl_folder_create("file/x"), NL_ERR_IO);
+}
+
+static void hdf5_images_keep_datasets_and_attributes(void **state)
+{
+    const double numbers[6] = {1, 2, 3, 4, 5, 6};
+    const size_t dims[2] = {2, 3};
+    double back[6] = {0};
+    size_t shape[2] = {0};
+    unsigned char *image = NULL;
+    size_t length = 0;
+    int64_t width = 0;
+    char *name = NULL;
+    nl_h5 *file = NULL;
+
+    (void)state;
+    assert_int_equal(nl_h5_create(&file), NL_OK);
+    assert_int_equal(nl_h5_put(file, "/spectra/full/12", NL_H5_DOUBLE, 2, dims, numbers), NL_OK);
+    assert_int_equal(nl_h5_put_deflated(file, "/probe", NL_H5_DOUBLE, 2, dims, numbers), NL_OK);
+    assert_int_equal(nl_h5_put_int(file, "/", "width", 64), NL_OK);
+    assert_int_equal(nl_h5_put_int(file, "/", "width", 128), NL_OK);
+    assert_int_equal(nl_h5_put_text(file, "/spectra", "kernel", "full"), NL_OK);
+    assert_int_equal(nl_h5_image(file, &image, &length), NL_OK);
+    nl_h5_close(&file);
+    assert_null(file);
+
+    assert_int_equal(nl_h5_open_image(image, length, &file), NL_OK);
+    assert_int_equal(nl_h5_shape(file, "/spectra/full/12", 2, shape), NL_OK);
+    assert_memory_equal(shape, dims, sizeof dims);
+    assert_int_equal(nl_h5_get(file, "/spectra/full/12", NL_H5_DOUBLE, 6, back), NL_OK);
+    assert_memory_equal(back, numbers, sizeof numbers);
+    assert_int_equal(nl_h5_get(file, "/probe", NL_H5_DOUBLE, 6, back), NL_OK);
+    assert_memory_equal(back, numbers, sizeof numbers);
+    assert_int_equal(nl_h5_get_int(file, "/", "width", &width), NL_OK);
+    assert_int_equal(width, 128);
+    assert_int_equal(nl_h5_get_text(file, "/spectra", "kernel", &name), NL_OK);
+    assert_string_equal(name, "full");
+    assert_true(nl_h5_exists(file, "/spectra/full"));
+    assert_false(nl_h5_exists(file, "/spectra/traced/12"));
+    assert_int_equal(nl_h5_get(file, "/spectra/full/12", NL_H5_DOUBLE, 5, back), NL_ERR_DAMAGED);
+    assert_int_equal(nl_h5_shape(file, "/nothing", 1, shape), NL_ERR_DAMAGED);
+    free(name);
+    nl_h5_close(&file);
+    assert_int_equal(nl_h5_open_image("not hdf5", 8, &file), NL_ERR_DAMAGED);
+    assert_null(file);
+    free(image);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_was_written_is_read_and_no_temporary_stays),
+        cmocka_unit_test(every_flipped_bit_and_every_truncation_is_seen),
+        cmocka_unit_test(a_write_that_fails_keeps_the_old_file),
+        cmocka_unit_test(folders_are_made_with_their_parents),
+        cmocka_unit_test(hdf5_images_keep_datasets_and_attributes),
+    };
+
+    return cmocka_run_group_tests(tests, enter_scratch, leave_scratch);
+}
