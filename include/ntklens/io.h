@@ -144,6 +144,12 @@ NL_MUST_CHECK nl_status nl_h5_put_double(nl_h5 *file, const char *path, const ch
 NL_MUST_CHECK nl_status nl_h5_put_text(nl_h5 *file, const char *path, const char *name,
                                        const char *value);
 
+/** A list of short texts, as strings of fixed size: texts [count][width], NUL-padded. */
+NL_MUST_CHECK nl_status nl_h5_put_texts(nl_h5 *file, const char *path, size_t count, size_t width,
+                                        const char *texts);
+NL_MUST_CHECK nl_status nl_h5_get_texts(nl_h5 *file, const char *path, size_t count, size_t width,
+                                        char *texts);
+
 /** Shape of a dataset: NL_ERR_DAMAGED where it is missing or has another rank. */
 NL_MUST_CHECK nl_status nl_h5_shape(nl_h5 *file, const char *path, int rank, size_t dims[]);
 
