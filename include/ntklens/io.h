@@ -74,15 +74,20 @@ const char *nl_diagnostics_text(const nl_diagnostics *diagnostics, int index);
  * YAML: a document as a tree that keeps its marks
  *-------------------------------------------------------------------------------------------*/
 
-typedef enum nl_yaml_kind { NL_YAML_SCALAR, NL_YAML_LIST, NL_YAML_MAP } nl_yaml_kind;
+typedef enum nl_yaml_kind {
+    NL_YAML_SCALAR,
+    NL_YAML_LIST,
+    NL_YAML_MAP,
+    NL_YAML_BROKEN /* the diagnostics know of it already: pass over it in silence */
+} nl_yaml_kind;
 
 typedef struct nl_yaml_node {
     nl_yaml_kind kind;
     nl_mark mark;
-    const char *text;             /* scalar: its characters; map entry values: see keys */
+    const char *text;             /* scalar: its characters, UTF-8; else "" */
     bool quoted;                  /* scalar: written in quotes, so it is a string */
     int count;                    /* list: items; map: pairs */
-    struct nl_yaml_node **keys;   /* map: key nodes */
+    struct nl_yaml_node **keys;   /* map: key nodes, scalars, each text once */
     struct nl_yaml_node **values; /* map: value nodes; list: items */
 } nl_yaml_node;
 
@@ -90,8 +95,8 @@ typedef struct nl_yaml_node {
 typedef struct nl_yaml nl_yaml;
 
 /**
- * Parse one YAML document.  Syntax errors, several documents, an empty document, aliases and
- * duplicate keys are added to the diagnostics with their place.
+ * Parse one YAML document.  Syntax errors, several documents, an empty document, aliases, anchors,
+ * tags, merge keys and duplicate keys are added to the diagnostics with their place.
  *
  * @param[in]  source  name for messages, borrowed, outlives the tree
  * @param[out] out     NULL where there is no tree to look at (the diagnostics say why)
@@ -99,6 +104,10 @@ typedef struct nl_yaml nl_yaml;
  */
 NL_MUST_CHECK nl_status nl_yaml_parse(const char *source, const char *text, size_t length,
                                       nl_diagnostics *diagnostics, nl_yaml **out);
+
+/** The same for a value from a command line: its marks have no line, and it may be empty. */
+NL_MUST_CHECK nl_status nl_yaml_parse_value(const char *source, const char *text,
+                                            nl_diagnostics *diagnostics, nl_yaml **out);
 const nl_yaml_node *nl_yaml_root(const nl_yaml *yaml);
 void nl_yaml_destroy(nl_yaml **yaml);
 

@@ -70,9 +70,10 @@ typedef enum nl_key_type {
     NL_TYPE_TEXT,   /* any string */
     NL_TYPE_CHOICE, /* one of `choices`; number = its index */
     NL_TYPE_BOOL,   /* number 0 or 1 */
-    NL_TYPE_INT,    /* whole number in [min, max], or one of `words` */
-    NL_TYPE_REAL,   /* finite number in [min, max] ((min, max] where min_open), or one of `words` */
-    NL_TYPE_BYTES,  /* "4G", "512MiB", or one of `words`; number in bytes */
+    NL_TYPE_INT,    /* whole number in [min, max], or one of `choices` */
+    NL_TYPE_REAL,   /* finite number from min to max, or one of `choices` */
+    NL_TYPE_BYTES,  /* "4G", "4GiB" (powers of 1024), "500MB" (of 1000), or one of `choices`; number
+                       in bytes */
 } nl_key_type;
 
 typedef enum nl_key_shape {
@@ -90,11 +91,12 @@ typedef struct nl_key_info {
     nl_key_shape shape;
     nl_affects affects;
     const char *fallback; /* the default, as YAML text; NULL: no default, the key must be given */
+    const char *example;  /* a value, as YAML text, shown where a key without default is missing */
     const char *choices;  /* CHOICE: words separated by '|'; INT, REAL, BYTES: words accepted beside
                              numbers */
     double min, max;
-    bool min_open;
-    const char *help; /* one sentence, with the unit */
+    bool min_open, max_open; /* is the limit itself outside? */
+    const char *help;        /* one sentence, with the unit */
 } nl_key_info;
 
 /** Row of a key.  Pure. */
