@@ -4,10 +4,9 @@
 #define NTKLENS_LINALG_H
 
 #include "ntklens/base.h"
+#include "ntklens/blas.h"
 
 #include <mpi.h>
-
-typedef enum nl_precision { NL_DOUBLE, NL_SINGLE } nl_precision;
 
 /** Unit roundoff as LAPACK's dlamch('P'): 2^-52 or 2^-23. */
 double nl_precision_eps(nl_precision precision);
