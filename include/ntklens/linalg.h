@@ -103,7 +103,8 @@ typedef struct nl_solver {
     bool one_rank;      /* needs the whole matrix on one rank */
     /** Bytes of work space a rank beyond the matrix itself. */
     double (*workspace)(int n, int nb, nl_precision precision, int rows, int cols);
-    /** All eigenvalues, ascending, on every rank.  Destroys a.  Collective over the grid. */
+    /** All eigenvalues, ascending [n], on every rank.  Destroys a.  Collective over the grid.
+     *  NL_ERR_LINALG with a warning where the library gave up: another solver may not. */
     nl_status (*eigenvalues)(nl_dmat *a, double *ascending);
 } nl_solver;
 
@@ -117,7 +118,7 @@ const nl_solver *nl_solver_at(int i);
 typedef struct nl_spectrum {
     int n;
     double *lambda;           /* owned; descending, [n], on every rank */
-    double trace, frobenius2; /* of the matrix, before the solve */
+    double trace, frobenius2; /* of the matrix, before the solve; NaN as lambda below */
     const nl_solver *solver;  /* that gave it */
     bool resolved;            /* the first solver's answer failed verification */
 } nl_spectrum;
@@ -134,13 +135,14 @@ bool nl_spectrum_plausible(int n, const double *lambda, double trace, double fro
 typedef nl_status nl_fill_fn(nl_dmat *a, void *context);
 
 /**
- * Fill, solve, verify; where verification fails, fill anew and solve with the second solver.
- * Collective over the matrix's grid.
+ * Fill, solve, verify; where verification fails or the library gives up, fill anew and solve with
+ * the second solver.  A matrix that is not finite is not solved: all its eigenvalues are NaN, which
+ * is a value and no error.  Collective over the matrix's grid.
  *
  * @param[in]  a       its content is destroyed
  * @param[in]  fill    gives the matrix its content
  * @param[out] out     on every rank; NULL on failure; free with nl_spectrum_destroy()
- * @return NL_ERR_NUMERIC where two solvers failed verification
+ * @return NL_ERR_NUMERIC where two solvers failed, or one that has no second; on every rank
  */
 NL_MUST_CHECK nl_status nl_spectrum_compute(nl_dmat *a, const nl_solver *solver, nl_fill_fn *fill,
                                             void *context, nl_spectrum **out);

@@ -191,21 +191,21 @@ nl_status nl_dmat_moments(const nl_dmat *a, double *trace, double *frobenius2)
 {
     int ranks = a->grid->rows * a->grid->cols;
     double moments[2] = {0};
-    double *parts = nl_calloc((size_t)ranks, sizeof moments);
+    double(*parts)[2] = nl_calloc((size_t)ranks, sizeof *parts);
     nl_status status = nl_agree(
         a->grid->comm, parts != NULL ? NL_OK : NL_FAIL(NL_ERR_NOMEM, "no memory for sums"));
 
     *trace = 0.0;
     *frobenius2 = 0.0;
-    if (status != NL_OK) {
+    if (status != NL_OK || parts == NULL) {
         goto done;
     }
     local_moments(a, moments);
     /* summed by every rank in the same order: the same bits everywhere, whatever the MPI library */
     MPI_Allgather(moments, 2, MPI_DOUBLE, parts, 2, MPI_DOUBLE, a->grid->comm);
     for (int rank = 0; rank < ranks; rank++) {
-        *trace += parts[2 * rank];
-        *frobenius2 += parts[2 * rank + 1];
+        *trace += parts[rank][0];
+        *frobenius2 += parts[rank][1];
     }
 
 done:
@@ -258,7 +258,7 @@ nl_status nl_dmat_gather(const nl_dmat *a, int root, double *full)
     nl_status status = buffer != NULL ? NL_OK : NL_FAIL(NL_ERR_NOMEM, "no memory for a column");
 
     status = nl_agree(grid->comm, status);
-    if (status != NL_OK) {
+    if (status != NL_OK || buffer == NULL) {
         goto done;
     }
     if (is_root) {

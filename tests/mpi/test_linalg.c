@@ -84,11 +84,10 @@ static bool fill_comes_back(const nl_grid *grid, const void *context)
     bool good = true;
 
     (void)context;
-    for (size_t k = 0; k < 2 * NL_COUNT(shapes); k++) {
-        const int *shape = shapes[k / 2];
+    for (size_t k = 0; k < NL_COUNT(shapes); k++) {
         nl_dmat *a = NULL;
 
-        if (nl_dmat_create(grid, shape[0], shape[1], k % 2 ? NL_SINGLE : NL_DOUBLE, &a) != NL_OK) {
+        if (nl_dmat_create(grid, shapes[k].n, shapes[k].nb, shapes[k].precision, &a) != NL_OK) {
             return false;
         }
         good = good && (uintptr_t)a->local % 64 == 0 && a->ld >= 1 && a->ld >= a->local_rows;
