@@ -125,7 +125,7 @@ static void complain_syntax(builder *b, const yaml_parser_t *parser)
     }
     if (parser->context != NULL) {
         snprintf(context, sizeof context, " %s", parser->context);
-        if (parser->context_mark.line != parser->problem_mark.line) {
+        if (!b->inlined && parser->context_mark.line != parser->problem_mark.line) {
             snprintf(context + strlen(context), sizeof context - strlen(context),
                      " that starts in line %zu", parser->context_mark.line + 1);
         }
