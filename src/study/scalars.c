@@ -97,7 +97,7 @@ static void refuse(nl_reading *reading, nl_key key, const nl_yaml_node *node, co
         return;
     }
     nl_node_describe(node, found);
-    if (node->quoted && !choice) { /* only strings take quotes */
+    if (node->quoted && !choice && info->type != NL_TYPE_TEXT) {
         snprintf(found, sizeof found, "a string in quotes");
         note = "remove the quotes";
     }
