@@ -100,7 +100,8 @@ static nl_mark mark_of_offset(const builder *b, size_t offset)
     size_t column = 0;
 
     for (size_t k = 0; k < offset && k < b->length; k++) {
-        column = b->text[k] == '\n' ? 0 : column + 1;
+        column += (b->text[k] & 0xc0) != 0x80; /* characters, not bytes */
+        column = b->text[k] == '\n' ? 0 : column;
         line += b->text[k] == '\n';
     }
     return mark_at(b, line, column);
