@@ -141,6 +141,10 @@ static void ranges_become_lists(void **state)
          NL_KEY_LEARNING_RATE,
          4,
          {0.001, 0.01, 0.1, 1.0}},
+        {"training.learning_rate={from: 1, to: 2.7182818284590451, factor: 1.6487212707001282}",
+         NL_KEY_LEARNING_RATE,
+         3,
+         {1, 1.64872127070013, 2.7182818284590451}},
         {"measure.at.steps={from: 10, to: 1000, factor: 10}", NL_KEY_AT_STEPS, 3, {10, 100, 1000}},
         {"measure.at.steps=5", NL_KEY_AT_STEPS, 1, {5}},
     };
@@ -166,6 +170,16 @@ static void a_set_wins_over_the_file_and_a_later_one_over_an_earlier(void **stat
     expect_numbers(o.study, NL_KEY_WIDTHS, 2, (const double[]){1.0, 2.0});
     expect_numbers(o.study, NL_KEY_AT_STEPS, 1, (const double[]){5.0});
     forget(&o);
+}
+
+static void a_probe_may_be_the_whole_of_the_smallest_training_set(void **state)
+{
+    nl_study *study = expect_study(DATA MODEL "measure: {at: {steps: [0, 20000]}}\n",
+                                   "data={probe_from: train, probe_size: 512}");
+
+    (void)state;
+    expect_numbers(study, NL_KEY_PROBE_SIZE, 1, (const double[]){512.0});
+    nl_study_destroy(&study);
 }
 
 static void a_set_may_give_what_the_file_leaves_out(void **state)
@@ -349,6 +363,7 @@ int main(void)
         cmocka_unit_test(numbers_and_booleans_have_their_usual_spellings),
         cmocka_unit_test(ranges_become_lists),
         cmocka_unit_test(a_set_wins_over_the_file_and_a_later_one_over_an_earlier),
+        cmocka_unit_test(a_probe_may_be_the_whole_of_the_smallest_training_set),
         cmocka_unit_test(a_set_may_give_what_the_file_leaves_out),
         cmocka_unit_test(a_resolved_study_reads_back_identical),
         cmocka_unit_test(any_folder_of_data_leaves_a_readable_file),
