@@ -167,7 +167,7 @@ static bool reserve_child(builder *b, stored_node *parent)
     size_t bytes = (size_t)capacity * sizeof(nl_yaml_node *);
     nl_yaml_node **grown = NULL;
 
-    if (parent->node.count < parent->capacity) {
+    if (parent->node.keys != NULL && parent->node.count < parent->capacity) {
         return true;
     }
     grown = realloc(parent->node.values, bytes);
