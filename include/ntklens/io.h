@@ -127,6 +127,9 @@ typedef enum nl_h5_type {
     NL_H5_UINT8
 } nl_h5_type;
 
+/** Version of the library, as "1.10.8"; out holds 32 bytes. */
+const char *nl_h5_version(char out[32]);
+
 NL_MUST_CHECK nl_status nl_h5_create(nl_h5 **out);
 
 /** Open an image (copied).  NL_ERR_DAMAGED where HDF5 does not recognise it. */

@@ -19,16 +19,18 @@ void nl_blas_set_threads(int threads);
  * tell. */
 const char *nl_blas_kernel(void);
 
-/** Name and version of the BLAS, as "OpenBLAS 0.3.21". */
-const char *nl_blas_version(void);
+/** Name and version of the BLAS, as "OpenBLAS 0.3.21", "unknown" where it does not tell; out holds
+ *  64 bytes. */
+const char *nl_blas_version(char out[64]);
 
 /*---------------------------------------------------------------------------------------------
  * Process grid
  *-------------------------------------------------------------------------------------------*/
 
-/** Near-square shape for `ranks` ranks: rows <= cols, rows * cols <= ranks; ranks left over are
- *  spare.  Pure: the same answer everywhere.  2 -> 1x2, 3 -> 1x3, 4 -> 2x2, 5 -> 2x2, 6 -> 2x3, 7
- * -> 2x3. */
+/** Near-square shape for `ranks` ranks: of all with rows <= cols <= 3 rows and rows * cols <= ranks
+ *  the one that uses most ranks, of these the one nearest to a square.  Ranks left over are spare.
+ *  Pure: the same answer everywhere.
+ *  2 -> 1x2, 3 -> 1x3, 4 -> 2x2, 5 -> 2x2, 6 -> 2x3, 7 -> 2x3, 12 -> 3x4, 13 -> 3x4. */
 void nl_grid_shape(int ranks, int *rows, int *cols);
 
 /** BLACS grid, row-major, over exactly the ranks of its communicator. */

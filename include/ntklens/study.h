@@ -4,6 +4,7 @@
 #define NTKLENS_STUDY_H
 
 #include "ntklens/base.h"
+#include "ntklens/par.h"
 
 /*---------------------------------------------------------------------------------------------
  * Keys: one table (keys.c) describes every key of the study file; the parser, `ntklens keys`, the
@@ -179,5 +180,33 @@ uint64_t nl_cell_hash(const nl_study *study, const nl_cell *cell, nl_affects aff
 /** Log-spaced steps: unique round(10^(k/per_decade)) from 1 to at most max_steps.  steps: free().
  */
 NL_MUST_CHECK nl_status nl_log_steps(int per_decade, long max_steps, long **steps, int *count);
+
+/*---------------------------------------------------------------------------------------------
+ * Run
+ *-------------------------------------------------------------------------------------------*/
+
+typedef struct nl_run_options {
+    const char *folder; /* results go here */
+    bool fresh;         /* move earlier results aside */
+    bool quiet;         /* no progress */
+    /** Polled on every rank's service thread, about every 50 ms.  Non-zero: all ranks stop early.
+     */
+    int (*stop_wanted)(void *context);
+    void *stop_context; /* borrowed */
+} nl_run_options;
+
+/**
+ * Train and measure every cell that is not finished yet, and leave the results folder as DESIGN 2
+ * says.  Nothing is written before the study and the headers of its data are known to be good.
+ * Collective over the team.
+ *
+ * @return NL_STOPPED where work is left; NL_ERR_NUMERIC where a spectrum could not be had, all else
+ *         being saved; the same on every rank
+ */
+NL_MUST_CHECK nl_status nl_study_run(const nl_study *study, const nl_run_options *options,
+                                     const nl_team *team);
+
+/** Print the columns of results.csv with their meaning (`ntklens keys --columns`). */
+void nl_columns_print(FILE *stream);
 
 #endif

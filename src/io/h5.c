@@ -68,6 +68,17 @@ done:
     return NL_OK;
 }
 
+const char *nl_h5_version(char out[32])
+{
+    unsigned major = 0;
+    unsigned minor = 0;
+    unsigned release = 0;
+
+    H5get_libversion(&major, &minor, &release);
+    snprintf(out, 32, "%u.%u.%u", major, minor, release);
+    return out;
+}
+
 nl_status nl_h5_create(nl_h5 **out)
 {
     return open_core(NULL, 0, out);
