@@ -172,8 +172,9 @@ typedef struct nl_cell {
  * key order, by value), seed.  cells: owned by the caller, free(); borrows words of the study. */
 NL_MUST_CHECK nl_status nl_study_cells(const nl_study *study, nl_cell **cells, int *count);
 
-/** Hash (64 bits) of everything in the cell that is of kind `affects`, as canonical "path=value"
- * lines. */
+/** Hash (FNV-1a, 64 bits) of everything in the cell that is of kind `affects`: lines "path=value\n"
+ *  in key order, reals by nl_format_double(), lists with commas.  Finished work is found by it, so
+ *  that a new key, or a new default, of that kind makes older results be computed anew.  Pure. */
 uint64_t nl_cell_hash(const nl_study *study, const nl_cell *cell, nl_affects affects);
 
 /** Log-spaced steps: unique round(10^(k/per_decade)) from 1 to at most max_steps.  steps: free().

@@ -100,7 +100,8 @@ static nl_mark mark_of_offset(const builder *b, size_t offset)
     size_t column = 0;
 
     for (size_t k = 0; k < offset && k < b->length; k++) {
-        column = b->text[k] == '\n' ? 0 : column + 1;
+        column += (b->text[k] & 0xc0) != 0x80; /* characters, not bytes */
+        column = b->text[k] == '\n' ? 0 : column;
         line += b->text[k] == '\n';
     }
     return mark_at(b, line, column);
@@ -125,7 +126,7 @@ static void complain_syntax(builder *b, const yaml_parser_t *parser)
     }
     if (parser->context != NULL) {
         snprintf(context, sizeof context, " %s", parser->context);
-        if (parser->context_mark.line != parser->problem_mark.line) {
+        if (!b->inlined && parser->context_mark.line != parser->problem_mark.line) {
             snprintf(context + strlen(context), sizeof context - strlen(context),
                      " that starts in line %zu", parser->context_mark.line + 1);
         }
@@ -166,7 +167,7 @@ static bool reserve_child(builder *b, stored_node *parent)
     size_t bytes = (size_t)capacity * sizeof(nl_yaml_node *);
     nl_yaml_node **grown = NULL;
 
-    if (parent->node.count < parent->capacity) {
+    if (parent->node.keys != NULL && parent->node.count < parent->capacity) {
         return true;
     }
     grown = realloc(parent->node.values, bytes);

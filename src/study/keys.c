@@ -264,7 +264,9 @@ const char *nl_key_expected(const nl_key_info *info, char out[nl_expected_size])
         break;
     }
     if (info->choices != NULL) {
-        strcat(out, ", or ");
+        size_t length = strlen(out);
+
+        snprintf(out + length, size - length, ", or ");
         append_choices(out, size, info->choices);
     }
     return out;

@@ -44,7 +44,7 @@ static char *resolve_beside(const char *file, const char *path)
         char *slash = strrchr(folder, '/');
 
         if (slash != NULL) {
-            slash[1] = '\0'; /* also right for a file in / */
+            *slash = '\0'; /* "" for a file in /, to which the join adds its slash */
         }
         beside = slash != NULL && path[0] != '/' ? nl_path_join(folder, path) : strdup(path);
         whole = beside != NULL ? nl_path_join(here, beside) : NULL;

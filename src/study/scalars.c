@@ -6,58 +6,6 @@
 #include <string.h>
 #include <strings.h>
 
-bool nl_node_is_null(const nl_yaml_node *node)
-{
-    static const char *const nulls[] = {"", "~", "null", "Null", "NULL"};
-
-    for (size_t k = 0; k < NL_COUNT(nulls); k++) {
-        if (node->kind == NL_YAML_SCALAR && !node->quoted && strcmp(node->text, nulls[k]) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-const char *nl_node_describe(const nl_yaml_node *node, char out[80])
-{
-    char excerpt[64];
-
-    if (node->kind == NL_YAML_LIST) {
-        snprintf(out, 80, node->count > 0 ? "a list" : "an empty list");
-    } else if (node->kind == NL_YAML_MAP) {
-        snprintf(out, 80, "a group of keys");
-    } else if (nl_node_is_null(node)) {
-        snprintf(out, 80, "empty");
-    } else {
-        snprintf(out, 80, "\"%s\"", nl_excerpt(node->text, excerpt));
-    }
-    return out;
-}
-
-/* "X was expected, this is Y; note" */
-static void refuse(nl_reading *reading, nl_key key, const nl_yaml_node *node, const char *note)
-{
-    const nl_key_info *info = nl_key_describe(key);
-    char expected[nl_expected_size];
-    char found[80];
-
-    if (nl_node_is_null(node)) {
-        nl_reading_complain(reading, node->mark, info->path, "no value: %s was expected%s%s%s",
-                            nl_key_expected(info, expected),
-                            info->fallback != NULL ? " (without this line it is " : "",
-                            info->fallback != NULL ? info->fallback : "",
-                            info->fallback != NULL ? ")" : "");
-        return;
-    }
-    nl_reading_complain(reading, node->mark, info->path, "%s was expected, this is %s%s%s",
-                        nl_key_expected(info, expected), nl_node_describe(node, found),
-                        note != NULL ? "; " : "", note != NULL ? note : "");
-}
-
-/*---------------------------------------------------------------------------------------------
- * Numbers
- *-------------------------------------------------------------------------------------------*/
-
 static const char *skip_digits(const char *at)
 {
     return at + strspn(at, "0123456789");
@@ -100,6 +48,68 @@ static bool is_decimal(const char *text)
     return length > 0 && text[length] == '\0';
 }
 
+bool nl_node_is_null(const nl_yaml_node *node)
+{
+    static const char *const nulls[] = {"", "~", "null", "Null", "NULL"};
+
+    for (size_t k = 0; k < NL_COUNT(nulls); k++) {
+        if (node->kind == NL_YAML_SCALAR && !node->quoted && strcmp(node->text, nulls[k]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+const char *nl_node_describe(const nl_yaml_node *node, char out[80])
+{
+    char excerpt[64];
+
+    if (node->kind == NL_YAML_LIST) {
+        snprintf(out, 80, node->count > 0 ? "a list" : "an empty list");
+    } else if (node->kind == NL_YAML_MAP) {
+        snprintf(out, 80, "a group of keys");
+    } else if (nl_node_is_null(node)) {
+        snprintf(out, 80, "empty");
+    } else {
+        const char *mark = !node->quoted && is_decimal(node->text) ? "" : "\"";
+
+        snprintf(out, 80, "%s%s%s", mark, nl_excerpt(node->text, excerpt), mark);
+    }
+    return out;
+}
+
+/* "X was expected, this is Y; note" */
+static void refuse(nl_reading *reading, nl_key key, const nl_yaml_node *node, const char *note)
+{
+    const nl_key_info *info = nl_key_describe(key);
+    bool choice = info->type == NL_TYPE_CHOICE;
+    char expected[nl_expected_size];
+    char found[80];
+
+    nl_key_expected(info, expected);
+    if (nl_node_is_null(node)) {
+        bool optional = info->fallback != NULL;
+
+        nl_reading_complain(reading, node->mark, info->path, "no value: %s%s was expected%s%s%s",
+                            choice ? "one of " : "", expected,
+                            optional ? " (without this line it is " : "",
+                            optional ? info->fallback : "", optional ? ")" : "");
+        return;
+    }
+    nl_node_describe(node, found);
+    if (node->quoted && !choice && info->type != NL_TYPE_TEXT) {
+        snprintf(found, sizeof found, "a string in quotes");
+        note = "remove the quotes";
+    }
+    nl_reading_complain(reading, node->mark, info->path, "%s%s was expected, this is %s%s%s",
+                        choice ? "one of " : "", expected, found, note != NULL ? "; " : "",
+                        note != NULL ? note : "");
+}
+
+/*---------------------------------------------------------------------------------------------
+ * Numbers
+ *-------------------------------------------------------------------------------------------*/
+
 /* 010 is 8 to YAML 1.1 and 10 to people. */
 static bool has_leading_zero(const char *text)
 {
@@ -122,7 +132,7 @@ const char *nl_node_why_no_number(const nl_yaml_node *node)
     const char *text = node->text + (node->text[0] == '+' || node->text[0] == '-');
 
     if (node->quoted) {
-        return "a string in quotes, not a number: remove the quotes";
+        return "remove the quotes";
     }
     for (size_t k = 0; k < NL_COUNT(infinite); k++) {
         if (strcasecmp(text, infinite[k]) == 0) {
@@ -212,7 +222,7 @@ static bool read_bool(nl_reading *reading, nl_key key, const nl_yaml_node *node,
             return true;
         }
     }
-    refuse(reading, key, node, node->quoted ? "a string in quotes: remove the quotes" : NULL);
+    refuse(reading, key, node, NULL);
     return false;
 }
 

@@ -124,9 +124,9 @@ static void say_what_was_meant(const search *s, char *text, size_t size)
     for (int k = 0; k < s->found; k++) {
         size_t length = strlen(text);
 
-        snprintf(text + length, size - length, "%s%s", k > 0 ? " or " : "", s->path[k]);
+        snprintf(text + length, size - length, "%s%s%s", k > 0 ? " or " : "", s->path[k],
+                 k + 1 == s->found ? "?" : "");
     }
-    strcat(text, "?");
 }
 
 /* Nothing is near: name what the section has. */
