@@ -1,0 +1,215 @@
+/** @file dataset.c  One copy of the images a node, read by one rank and shared by all. */
+#include "files.h"
+
+#include <stdlib.h>
+
+struct nl_dataset {
+    nl_dataset_info info;
+    nl_images train, test;
+    uint8_t *bytes; /* the node's copy; of the window, or owned where this rank is alone */
+    MPI_Win window; /* owned; MPI_WIN_NULL where this rank is alone on its node */
+};
+
+/* Where the four parts lie in the shared bytes. */
+typedef struct layout {
+    size_t train_pixels, train_labels, test_pixels, test_labels, size;
+} layout;
+
+static layout layout_of(const nl_dataset_info *info)
+{
+    enum { line = 64 }; /* parts begin at cache lines */
+    const size_t parts[4] = {
+        (size_t)info->train_count * (size_t)info->inputs,
+        (size_t)info->train_count,
+        (size_t)info->test_count * (size_t)info->inputs,
+        (size_t)info->test_count,
+    };
+    size_t start[5] = {0};
+
+    for (int k = 0; k < 4; k++) {
+        start[k + 1] = (start[k] + parts[k] + line - 1) / line * line;
+    }
+    return (layout){start[0], start[1], start[2], start[3], start[4]};
+}
+
+/* Wait for the readers, then agree: the others sleep meanwhile and leave their cores alone. */
+static nl_status settle(const nl_team *team, nl_status mine)
+{
+    nl_status waited = nl_team_wait(team);
+
+    return nl_agree(team->comm, mine != NL_OK ? mine : waited);
+}
+
+static nl_status out_of_shared_memory(size_t size)
+{
+    char text[32];
+
+    return NL_FAIL(NL_ERR_NOMEM,
+                   "no %s of memory shared by the node's ranks for the images: expected room for "
+                   "them in /dev/shm (in a container, raise --shm-size)",
+                   nl_format_bytes((double)size, text));
+}
+
+/* Room for all bytes, held by the node's first rank.  Collective over the node. */
+static nl_status allocate_shared(const nl_team *team, size_t size, nl_dataset *data)
+{
+    MPI_Errhandler usual = MPI_ERRHANDLER_NULL;
+    MPI_Aint held = 0;
+    void *base = NULL;
+    int unit = 1;
+    int code = MPI_SUCCESS;
+
+    if (team->node_size == 1) {
+        data->bytes = nl_calloc(size, 1);
+        return data->bytes != NULL
+                   ? NL_OK
+                   : NL_FAIL(NL_ERR_NOMEM, "out of memory for %zu image bytes", size);
+    }
+    /* A node without room is an error to be told in our words, not MPI's abort. */
+    MPI_Comm_get_errhandler(team->node, &usual);
+    MPI_Comm_set_errhandler(team->node, MPI_ERRORS_RETURN);
+    code = MPI_Win_allocate_shared(team->node_rank == 0 ? (MPI_Aint)size : 0, 1, MPI_INFO_NULL,
+                                   team->node, &base, &data->window);
+    MPI_Comm_set_errhandler(team->node, usual);
+    MPI_Errhandler_free(&usual);
+    if (code != MPI_SUCCESS) {
+        data->window = MPI_WIN_NULL;
+        return out_of_shared_memory(size);
+    }
+    if (MPI_Win_shared_query(data->window, 0, &held, &unit, &base) != MPI_SUCCESS ||
+        held < (MPI_Aint)size) {
+        return out_of_shared_memory(size);
+    }
+    data->bytes = base;
+    return NL_OK;
+}
+
+/* Fill the node's copy. */
+static nl_status read_all(const nl_dataset_info *info, const char *folder, const layout *at,
+                          uint8_t *bytes)
+{
+    nl_status st =
+        nl_source_read(info, folder, false, bytes + at->train_pixels, bytes + at->train_labels);
+
+    return st == NL_OK ? nl_source_read(info, folder, true, bytes + at->test_pixels,
+                                        bytes + at->test_labels)
+                       : st;
+}
+
+/* Every node must hold the same images, for it may read files of its own (node-local disks).
+ * Collective over the team. */
+static nl_status compare_nodes(const nl_team *team, const nl_dataset *data, size_t size)
+{
+    struct {
+        uint64_t size, checksum;
+    } first, mine = {size, 0};
+    nl_status st = NL_OK;
+
+    if (team->node_rank == 0) {
+        mine.checksum = crc32_z(0, data->bytes, size);
+    }
+    first = mine; /* that of the team's first rank, which is the first of its node too */
+    st = nl_team_broadcast(team, &first, sizeof first, 0);
+    if (st == NL_OK && team->node_rank == 0 &&
+        (first.size != mine.size || first.checksum != mine.checksum)) {
+        st = NL_FAIL(NL_ERR_DATA,
+                     "%s: the images on the node of rank %d differ from those of rank 0: expected "
+                     "the same files on every node",
+                     nl_source_name(data->info.source), team->rank);
+    }
+    return settle(team, st);
+}
+
+/* Probe on the node's reader, room for what it found, read.  Collective over the team. */
+static nl_status load(nl_source source, const char *folder, const nl_team *team, nl_dataset *data)
+{
+    const bool reader = team->node_rank == 0;
+    nl_dataset_info *info = &data->info;
+    layout at;
+    nl_status st = settle(team, reader ? nl_dataset_probe(source, folder, info) : NL_OK);
+
+    if (st != NL_OK) {
+        return st;
+    }
+    if (MPI_Bcast(info, sizeof *info, MPI_BYTE, 0, team->node) != MPI_SUCCESS) {
+        st = NL_FAIL(NL_ERR_MPI, "MPI_Bcast of the data set's shape failed");
+    }
+    at = layout_of(info);
+    if (st == NL_OK) {
+        st = allocate_shared(team, at.size, data);
+    }
+    st = nl_agree(team->comm, st);
+    if (st != NL_OK) {
+        return st;
+    }
+    data->train = (nl_images){info->train_count, data->bytes + at.train_pixels,
+                              data->bytes + at.train_labels};
+    data->test =
+        (nl_images){info->test_count, data->bytes + at.test_pixels, data->bytes + at.test_labels};
+    st = settle(team, reader ? read_all(info, folder, &at, data->bytes) : NL_OK);
+    if (data->window != MPI_WIN_NULL) {
+        MPI_Win_fence(MPI_MODE_NOSUCCEED,
+                      data->window); /* what the reader wrote is what the others see */
+    }
+    return st == NL_OK ? compare_nodes(team, data, at.size) : st;
+}
+
+nl_status nl_dataset_load(nl_source source, const char *folder, const nl_team *team,
+                          nl_dataset **out)
+{
+    nl_dataset *data = calloc(1, sizeof *data);
+    nl_status st = NL_OK;
+
+    *out = NULL;
+    if (data == NULL) {
+        st = NL_FAIL(NL_ERR_NOMEM, "out of memory for a data set");
+    } else {
+        data->window = MPI_WIN_NULL;
+    }
+    st = nl_agree(team->comm, st);
+    if (st != NL_OK) {
+        free(data);
+        return st;
+    }
+    st = load(source, folder, team, data);
+    if (st != NL_OK) {
+        nl_dataset_destroy(&data);
+        return st;
+    }
+    *out = data;
+    return NL_OK;
+}
+
+void nl_dataset_destroy(nl_dataset **dataset)
+{
+    if (*dataset == NULL) {
+        return;
+    }
+    if ((*dataset)->window != MPI_WIN_NULL) {
+        MPI_Win_free(&(*dataset)->window);
+    } else {
+        free((*dataset)->bytes);
+    }
+    free(*dataset);
+    *dataset = NULL;
+}
+
+const nl_dataset_info *nl_dataset_describe(const nl_dataset *dataset)
+{
+    return &dataset->info;
+}
+
+const nl_images *nl_dataset_train(const nl_dataset *dataset)
+{
+    return &dataset->train;
+}
+
+const nl_images *nl_dataset_test(const nl_dataset *dataset)
+{
+    return &dataset->test;
+}
+
+nl_status nl_scaling_compute(const nl_dataset *dataset, bool standardize, nl_scaling *out)
+{
+    return nl_scaling_of_images(&dataset->info, &dataset->train, standardize, out);
+}

@@ -1,0 +1,83 @@
+/** @file source.c  What each source is called, what it looks like and who reads it.  No MPI. */
+#include "files.h"
+
+enum { glyph_train_count = 20000, glyph_test_count = 5000, glyph_size = 28 * 28 };
+
+static const struct {
+    const char *name;
+    int channels, side;
+} sources[NL_SOURCE_COUNT] = {
+    [NL_MNIST] = {"mnist", 1, 28},
+    [NL_FASHION_MNIST] = {"fashion-mnist", 1, 28},
+    [NL_CIFAR10] = {"cifar10", 3, 32},
+    [NL_GLYPHS] = {"glyphs", 1, 28},
+};
+
+const char *nl_source_name(nl_source source)
+{
+    return (unsigned)source < NL_SOURCE_COUNT ? sources[source].name : "unknown source";
+}
+
+static nl_status probe_count(nl_source source, const char *folder, bool test, int *count)
+{
+    switch (source) {
+    case NL_MNIST:
+    case NL_FASHION_MNIST:
+        return nl_idx_probe(source, folder, test, count);
+    case NL_CIFAR10:
+        return nl_cifar_probe(folder, test, count);
+    default:
+        *count = test ? glyph_test_count : glyph_train_count;
+        return NL_OK;
+    }
+}
+
+nl_status nl_dataset_probe(nl_source source, const char *folder, nl_dataset_info *info)
+{
+    nl_status st = NL_OK;
+
+    *info = (nl_dataset_info){0};
+    if ((unsigned)source >= NL_SOURCE_COUNT) {
+        return NL_FAIL(NL_ERR_ARG, "data source %d: expected 0 to %d", (int)source,
+                       NL_SOURCE_COUNT - 1);
+    }
+    if (source != NL_GLYPHS) {
+        st = nl_data_folder_check(source, folder);
+    }
+    if (st == NL_OK) {
+        st = probe_count(source, folder, false, &info->train_count);
+    }
+    if (st == NL_OK) {
+        st = probe_count(source, folder, true, &info->test_count);
+    }
+    if (st != NL_OK) {
+        *info = (nl_dataset_info){0};
+        return st;
+    }
+    info->source = source;
+    info->channels = sources[source].channels;
+    info->height = sources[source].side;
+    info->width = sources[source].side;
+    info->inputs = info->channels * info->height * info->width;
+    info->classes = nl_class_count;
+    return NL_OK;
+}
+
+nl_status nl_source_read(const nl_dataset_info *info, const char *folder, bool test,
+                         uint8_t *pixels, uint8_t *labels)
+{
+    const int count = test ? info->test_count : info->train_count;
+
+    switch (info->source) {
+    case NL_MNIST:
+    case NL_FASHION_MNIST:
+        return nl_idx_read(info->source, folder, test, count, pixels, labels);
+    case NL_CIFAR10:
+        return nl_cifar_read(folder, test, count, pixels, labels);
+    default:
+        for (int k = 0; k < count; k++) {
+            labels[k] = (uint8_t)nl_glyph_draw(test, k, pixels + (size_t)k * glyph_size);
+        }
+        return NL_OK;
+    }
+}
