@@ -224,11 +224,12 @@ static void broken_idx_files_are_refused_in_one_line(void **state)
         {"train-labels-idx1-ubyte", 20, 10, "label 10 of image 12"},
         {"t10k-labels-idx1-ubyte", -1, 200, "label 200 of image 10"},
         {"train-images-idx3-ubyte.gz", -9, -1, "truncated"},
-        {"train-images-idx3-ubyte.gz", -4, -1, "truncated"},           /* only its trailer */
-        {"train-images-idx3-ubyte.gz", -6, 0x5a, "damaged gzip data"}, /* its CRC */
-        {"train-images-idx3-ubyte.gz", -1, 0x5a, "damaged gzip data"}, /* its length */
-        {"t10k-labels-idx1-ubyte.gz", 11, 0xff, "damaged gzip data"},  /* its content */
-        {"train-images-idx3-ubyte.gz", 0, 'P', "expected 0x00000803"}, /* not gzip at all */
+        {"train-images-idx3-ubyte.gz", -4, -1, "truncated"},                /* only its trailer */
+        {"train-images-idx3-ubyte.gz", -6, 0x5a, "damaged gzip data"},      /* its CRC */
+        {"train-images-idx3-ubyte.gz", -1, 0x5a, "damaged gzip data"},      /* its length */
+        {"train-images-idx3-ubyte.gz", 500, 0xff, "damaged gzip data"},     /* its content */
+        {"train-images-idx3-ubyte.gz", 1, -1, "bytes too many at its end"}, /* a zero after it */
+        {"train-images-idx3-ubyte.gz", 0, 'P', "expected 0x00000803"},      /* not gzip at all */
     };
 
     for (size_t k = 0; k < NL_COUNT(cases); k++) {
