@@ -249,6 +249,21 @@ static void broken_idx_files_are_refused_in_one_line(void **state)
     }
 }
 
+/* So that a study ends before it begins, not while it reads. */
+static void the_probe_alone_sees_the_length_of_plain_files(void **state)
+{
+    const char *folder = *state;
+    nl_dataset_info info;
+
+    assert_true(write_idx_set(folder, train_count, test_count, ""));
+    resize_file(folder, "t10k-images-idx3-ubyte", 1);
+    assert_int_equal(nl_dataset_probe(NL_MNIST, folder, &info), NL_ERR_DATA);
+    resize_file(folder, "t10k-images-idx3-ubyte", -2);
+    assert_int_equal(nl_dataset_probe(NL_MNIST, folder, &info), NL_ERR_DATA);
+    resize_file(folder, "t10k-images-idx3-ubyte", 1);
+    assert_int_equal(nl_dataset_probe(NL_MNIST, folder, &info), NL_OK);
+}
+
 /* What only a gzipped file can hide until it is read: content that differs from its header. */
 static void gzipped_idx_files_of_another_length_are_refused(void **state)
 {
@@ -423,6 +438,7 @@ int main(void)
         in_a_folder(a_missing_folder_is_refused_with_advice),
         in_a_folder(a_missing_file_is_refused_with_advice),
         in_a_folder(broken_idx_files_are_refused_in_one_line),
+        in_a_folder(the_probe_alone_sees_the_length_of_plain_files),
         in_a_folder(gzipped_idx_files_of_another_length_are_refused),
         in_a_folder(image_and_label_counts_must_match),
         in_a_folder(an_idx_file_must_be_a_file),
