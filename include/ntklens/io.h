@@ -74,15 +74,20 @@ const char *nl_diagnostics_text(const nl_diagnostics *diagnostics, int index);
  * YAML: a document as a tree that keeps its marks
  *-------------------------------------------------------------------------------------------*/
 
-typedef enum nl_yaml_kind { NL_YAML_SCALAR, NL_YAML_LIST, NL_YAML_MAP } nl_yaml_kind;
+typedef enum nl_yaml_kind {
+    NL_YAML_SCALAR,
+    NL_YAML_LIST,
+    NL_YAML_MAP,
+    NL_YAML_BROKEN /* the diagnostics know of it already: pass over it in silence */
+} nl_yaml_kind;
 
 typedef struct nl_yaml_node {
     nl_yaml_kind kind;
     nl_mark mark;
-    const char *text;             /* scalar: its characters; map entry values: see keys */
+    const char *text;             /* scalar: its characters, UTF-8; else "" */
     bool quoted;                  /* scalar: written in quotes, so it is a string */
     int count;                    /* list: items; map: pairs */
-    struct nl_yaml_node **keys;   /* map: key nodes */
+    struct nl_yaml_node **keys;   /* map: key nodes, scalars, each text once */
     struct nl_yaml_node **values; /* map: value nodes; list: items */
 } nl_yaml_node;
 
@@ -90,8 +95,8 @@ typedef struct nl_yaml_node {
 typedef struct nl_yaml nl_yaml;
 
 /**
- * Parse one YAML document.  Syntax errors, several documents, an empty document, aliases and
- * duplicate keys are added to the diagnostics with their place.
+ * Parse one YAML document.  Syntax errors, several documents, an empty document, aliases, anchors,
+ * tags, merge keys and duplicate keys are added to the diagnostics with their place.
  *
  * @param[in]  source  name for messages, borrowed, outlives the tree
  * @param[out] out     NULL where there is no tree to look at (the diagnostics say why)
@@ -99,6 +104,10 @@ typedef struct nl_yaml nl_yaml;
  */
 NL_MUST_CHECK nl_status nl_yaml_parse(const char *source, const char *text, size_t length,
                                       nl_diagnostics *diagnostics, nl_yaml **out);
+
+/** The same for a value from a command line: its marks have no line, and it may be empty. */
+NL_MUST_CHECK nl_status nl_yaml_parse_value(const char *source, const char *text,
+                                            nl_diagnostics *diagnostics, nl_yaml **out);
 const nl_yaml_node *nl_yaml_root(const nl_yaml *yaml);
 void nl_yaml_destroy(nl_yaml **yaml);
 
@@ -117,6 +126,9 @@ typedef enum nl_h5_type {
     NL_H5_DOUBLE,
     NL_H5_UINT8
 } nl_h5_type;
+
+/** Version of the library, as "1.10.8"; out holds 32 bytes. */
+const char *nl_h5_version(char out[32]);
 
 NL_MUST_CHECK nl_status nl_h5_create(nl_h5 **out);
 
@@ -143,6 +155,12 @@ NL_MUST_CHECK nl_status nl_h5_put_double(nl_h5 *file, const char *path, const ch
                                          double value);
 NL_MUST_CHECK nl_status nl_h5_put_text(nl_h5 *file, const char *path, const char *name,
                                        const char *value);
+
+/** A list of short texts, as strings of fixed size: texts [count][width], NUL-padded. */
+NL_MUST_CHECK nl_status nl_h5_put_texts(nl_h5 *file, const char *path, size_t count, size_t width,
+                                        const char *texts);
+NL_MUST_CHECK nl_status nl_h5_get_texts(nl_h5 *file, const char *path, size_t count, size_t width,
+                                        char *texts);
 
 /** Shape of a dataset: NL_ERR_DAMAGED where it is missing or has another rank. */
 NL_MUST_CHECK nl_status nl_h5_shape(nl_h5 *file, const char *path, int rank, size_t dims[]);

@@ -4,10 +4,9 @@
 #define NTKLENS_LINALG_H
 
 #include "ntklens/base.h"
+#include "ntklens/blas.h"
 
 #include <mpi.h>
-
-typedef enum nl_precision { NL_DOUBLE, NL_SINGLE } nl_precision;
 
 /** Unit roundoff as LAPACK's dlamch('P'): 2^-52 or 2^-23. */
 double nl_precision_eps(nl_precision precision);
@@ -20,16 +19,18 @@ void nl_blas_set_threads(int threads);
  * tell. */
 const char *nl_blas_kernel(void);
 
-/** Name and version of the BLAS, as "OpenBLAS 0.3.21". */
-const char *nl_blas_version(void);
+/** Name and version of the BLAS, as "OpenBLAS 0.3.21", "unknown" where it does not tell; out holds
+ *  64 bytes. */
+const char *nl_blas_version(char out[64]);
 
 /*---------------------------------------------------------------------------------------------
  * Process grid
  *-------------------------------------------------------------------------------------------*/
 
-/** Near-square shape for `ranks` ranks: rows <= cols, rows * cols <= ranks; ranks left over are
- *  spare.  Pure: the same answer everywhere.  2 -> 1x2, 3 -> 1x3, 4 -> 2x2, 5 -> 2x2, 6 -> 2x3, 7
- * -> 2x3. */
+/** Near-square shape for `ranks` ranks: of all with rows <= cols <= 3 rows and rows * cols <= ranks
+ *  the one that uses most ranks, of these the one nearest to a square.  Ranks left over are spare.
+ *  Pure: the same answer everywhere.
+ *  2 -> 1x2, 3 -> 1x3, 4 -> 2x2, 5 -> 2x2, 6 -> 2x3, 7 -> 2x3, 12 -> 3x4, 13 -> 3x4. */
 void nl_grid_shape(int ranks, int *rows, int *cols);
 
 /** BLACS grid, row-major, over exactly the ranks of its communicator. */
@@ -102,7 +103,8 @@ typedef struct nl_solver {
     bool one_rank;      /* needs the whole matrix on one rank */
     /** Bytes of work space a rank beyond the matrix itself. */
     double (*workspace)(int n, int nb, nl_precision precision, int rows, int cols);
-    /** All eigenvalues, ascending, on every rank.  Destroys a.  Collective over the grid. */
+    /** All eigenvalues, ascending [n], on every rank.  Destroys a.  Collective over the grid.
+     *  NL_ERR_LINALG with a warning where the library gave up: another solver may not. */
     nl_status (*eigenvalues)(nl_dmat *a, double *ascending);
 } nl_solver;
 
@@ -116,7 +118,7 @@ const nl_solver *nl_solver_at(int i);
 typedef struct nl_spectrum {
     int n;
     double *lambda;           /* owned; descending, [n], on every rank */
-    double trace, frobenius2; /* of the matrix, before the solve */
+    double trace, frobenius2; /* of the matrix, before the solve; NaN as lambda below */
     const nl_solver *solver;  /* that gave it */
     bool resolved;            /* the first solver's answer failed verification */
 } nl_spectrum;
@@ -133,13 +135,14 @@ bool nl_spectrum_plausible(int n, const double *lambda, double trace, double fro
 typedef nl_status nl_fill_fn(nl_dmat *a, void *context);
 
 /**
- * Fill, solve, verify; where verification fails, fill anew and solve with the second solver.
- * Collective over the matrix's grid.
+ * Fill, solve, verify; where verification fails or the library gives up, fill anew and solve with
+ * the second solver.  A matrix that is not finite is not solved: all its eigenvalues are NaN, which
+ * is a value and no error.  Collective over the matrix's grid.
  *
  * @param[in]  a       its content is destroyed
  * @param[in]  fill    gives the matrix its content
  * @param[out] out     on every rank; NULL on failure; free with nl_spectrum_destroy()
- * @return NL_ERR_NUMERIC where two solvers failed verification
+ * @return NL_ERR_NUMERIC where two solvers failed, or one that has no second; on every rank
  */
 NL_MUST_CHECK nl_status nl_spectrum_compute(nl_dmat *a, const nl_solver *solver, nl_fill_fn *fill,
                                             void *context, nl_spectrum **out);

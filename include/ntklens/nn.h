@@ -114,7 +114,7 @@ double nl_model_step(nl_model *model, long step, int rows, const float *x, const
 /** f(x): logits [rows x outputs], borrowed, valid until the next call. */
 const float *nl_model_forward(nl_model *model, int rows, const float *x);
 
-/** Add to *loss the summed loss of rows samples (cross-entropy: sum over samples; mse: sum over
+/** Add to *sum the summed loss of rows samples (cross-entropy: sum over samples; mse: sum over
  *  samples of the mean over classes), in double from float logits; to *correct the hits of argmax
  *  (the first of equal maxima; a row with a NaN is no hit). */
 void nl_loss_add(nl_loss loss, int rows, int outputs, const float *logits, const int *labels,

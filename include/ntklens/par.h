@@ -93,4 +93,22 @@ void nl_service_stop(nl_service *service, int reason);
 /** End the thread after every message told so far was delivered.  Collective; NULL-safe. */
 void nl_service_end(nl_service **service);
 
+/*---------------------------------------------------------------------------------------------
+ * Progress: one live line on a terminal, otherwise a line every 30 s
+ *-------------------------------------------------------------------------------------------*/
+
+/** Opaque.  Writes to stderr. */
+typedef struct nl_progress nl_progress;
+
+/** Local; call it on the root.  NULL is a valid progress that shows nothing (--quiet). */
+NL_MUST_CHECK nl_status nl_progress_create(nl_progress **out);
+
+/** Show the state of the work, as often as is fit; call it as often as you like.
+ *  fraction: of the expected work, 0 to 1; detail: what goes on right now. */
+void nl_progress_show(nl_progress *progress, int done, int total, double fraction,
+                      const char *detail);
+
+/** End the live line, so that what is printed next starts on a line of its own; NULL-safe. */
+void nl_progress_destroy(nl_progress **progress);
+
 #endif

@@ -4,6 +4,7 @@
 #define NTKLENS_STUDY_H
 
 #include "ntklens/base.h"
+#include "ntklens/par.h"
 
 /*---------------------------------------------------------------------------------------------
  * Keys: one table (keys.c) describes every key of the study file; the parser, `ntklens keys`, the
@@ -69,9 +70,10 @@ typedef enum nl_key_type {
     NL_TYPE_TEXT,   /* any string */
     NL_TYPE_CHOICE, /* one of `choices`; number = its index */
     NL_TYPE_BOOL,   /* number 0 or 1 */
-    NL_TYPE_INT,    /* whole number in [min, max], or one of `words` */
-    NL_TYPE_REAL,   /* finite number in [min, max] ((min, max] where min_open), or one of `words` */
-    NL_TYPE_BYTES,  /* "4G", "512MiB", or one of `words`; number in bytes */
+    NL_TYPE_INT,    /* whole number in [min, max], or one of `choices` */
+    NL_TYPE_REAL,   /* finite number from min to max, or one of `choices` */
+    NL_TYPE_BYTES,  /* "4G", "4GiB" (powers of 1024), "500MB" (of 1000), or one of `choices`; number
+                       in bytes */
 } nl_key_type;
 
 typedef enum nl_key_shape {
@@ -89,11 +91,12 @@ typedef struct nl_key_info {
     nl_key_shape shape;
     nl_affects affects;
     const char *fallback; /* the default, as YAML text; NULL: no default, the key must be given */
+    const char *example;  /* a value, as YAML text, shown where a key without default is missing */
     const char *choices;  /* CHOICE: words separated by '|'; INT, REAL, BYTES: words accepted beside
                              numbers */
     double min, max;
-    bool min_open;
-    const char *help; /* one sentence, with the unit */
+    bool min_open, max_open; /* is the limit itself outside? */
+    const char *help;        /* one sentence, with the unit */
 } nl_key_info;
 
 /** Row of a key.  Pure. */
@@ -169,12 +172,41 @@ typedef struct nl_cell {
  * key order, by value), seed.  cells: owned by the caller, free(); borrows words of the study. */
 NL_MUST_CHECK nl_status nl_study_cells(const nl_study *study, nl_cell **cells, int *count);
 
-/** Hash (64 bits) of everything in the cell that is of kind `affects`, as canonical "path=value"
- * lines. */
+/** Hash (FNV-1a, 64 bits) of everything in the cell that is of kind `affects`: lines "path=value\n"
+ *  in key order, reals by nl_format_double(), lists with commas.  Finished work is found by it, so
+ *  that a new key, or a new default, of that kind makes older results be computed anew.  Pure. */
 uint64_t nl_cell_hash(const nl_study *study, const nl_cell *cell, nl_affects affects);
 
 /** Log-spaced steps: unique round(10^(k/per_decade)) from 1 to at most max_steps.  steps: free().
  */
 NL_MUST_CHECK nl_status nl_log_steps(int per_decade, long max_steps, long **steps, int *count);
+
+/*---------------------------------------------------------------------------------------------
+ * Run
+ *-------------------------------------------------------------------------------------------*/
+
+typedef struct nl_run_options {
+    const char *folder; /* results go here */
+    bool fresh;         /* move earlier results aside */
+    bool quiet;         /* no progress */
+    /** Polled on every rank's service thread, about every 50 ms.  Non-zero: all ranks stop early.
+     */
+    int (*stop_wanted)(void *context);
+    void *stop_context; /* borrowed */
+} nl_run_options;
+
+/**
+ * Train and measure every cell that is not finished yet, and leave the results folder as DESIGN 2
+ * says.  Nothing is written before the study and the headers of its data are known to be good.
+ * Collective over the team.
+ *
+ * @return NL_STOPPED where work is left; NL_ERR_NUMERIC where a spectrum could not be had, all else
+ *         being saved; the same on every rank
+ */
+NL_MUST_CHECK nl_status nl_study_run(const nl_study *study, const nl_run_options *options,
+                                     const nl_team *team);
+
+/** Print the columns of results.csv with their meaning (`ntklens keys --columns`). */
+void nl_columns_print(FILE *stream);
 
 #endif

@@ -1,8 +1,46 @@
 /** @file main.c  The program: finds the command and leaves the rest to it. */
-#include "ntklens/base.h"
+#include "command.h"
 
-int main(void)
+#include "ntklens/linalg.h"
+
+#include <string.h>
+
+static const nl_command *const commands[] = {&nl_command_run, &nl_command_keys};
+
+static void print_help(void)
 {
-    puts("ntklens " NTKLENS_VERSION);
-    return 0;
+    printf("usage: ntklens COMMAND ...\n\n"
+           "Neural scaling through the NTK lens: trains a grid of networks, builds and "
+           "diagonalises their\n"
+           "Neural Tangent Kernels, and tabulates what it finds.\n\ncommands:\n");
+    for (size_t k = 0; k < NL_COUNT(commands); k++) {
+        printf("  %-8s %s\n", commands[k]->name, commands[k]->summary);
+    }
+    printf("\nntklens COMMAND --help tells more; ntklens --version names the version.\n");
+}
+
+int main(int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : "--help";
+    char blas[64];
+
+    for (size_t k = 0; k < NL_COUNT(commands); k++) {
+        if (strcmp(name, commands[k]->name) == 0) {
+            return nl_status_exit_code(commands[k]->run(commands[k], argc - 1, argv + 1));
+        }
+    }
+    if (nl_launched_rank() != 0) {
+        return nl_status_exit_code(NL_OK);
+    }
+    if (strcmp(name, "--version") == 0) {
+        printf("ntklens %s (%s, kernels %s)\n", NTKLENS_VERSION, nl_blas_version(blas),
+               nl_blas_kernel());
+        return 0;
+    }
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
+        print_help();
+        return argc > 1 ? 0 : nl_status_exit_code(NL_ERR_USAGE);
+    }
+    return nl_status_exit_code(
+        NL_FAIL(NL_ERR_USAGE, "unknown command %s; see ntklens --help", name));
 }

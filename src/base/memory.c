@@ -99,6 +99,10 @@ const char *nl_format_double(double value, char out[32])
     if (isnan(value)) {
         return strcpy(out, "nan"); /* glibc prints -nan for some: one spelling only */
     }
+    if (fabs(value) < 1e15 && value == floor(value)) {
+        snprintf(out, 32, "%.0f", value); /* 60, not 6e+01 */
+        return out;
+    }
     for (int digits = 1; digits <= 17; digits++) {
         snprintf(out, 32, "%.*g", digits, value);
         if (strtod(out, NULL) == value) {

@@ -68,6 +68,17 @@ done:
     return NL_OK;
 }
 
+const char *nl_h5_version(char out[32])
+{
+    unsigned major = 0;
+    unsigned minor = 0;
+    unsigned release = 0;
+
+    H5get_libversion(&major, &minor, &release);
+    snprintf(out, 32, "%u.%u.%u", major, minor, release);
+    return out;
+}
+
 nl_status nl_h5_create(nl_h5 **out)
 {
     return open_core(NULL, 0, out);
@@ -130,7 +141,7 @@ static hid_t dataset_properties(int rank, const hsize_t *dims, bool deflate)
     return properties;
 }
 
-static nl_status put(nl_h5 *file, const char *path, nl_h5_type type, int rank, const size_t dims[],
+static nl_status put(nl_h5 *file, const char *path, hid_t type, int rank, const size_t dims[],
                      const void *data, bool deflate)
 {
     hsize_t shape[max_rank] = {0};
@@ -146,9 +157,9 @@ static nl_status put(nl_h5 *file, const char *path, nl_h5_type type, int rank, c
     H5Pset_create_intermediate_group(link, 1);
     space = H5Screate_simple(rank, shape, NULL);
     properties = dataset_properties(rank, shape, deflate);
-    set = H5Dcreate2(file->file, path, native_type(type), space, link, properties, H5P_DEFAULT);
+    set = H5Dcreate2(file->file, path, type, space, link, properties, H5P_DEFAULT);
     if (set >= 0) {
-        error = H5Dwrite(set, native_type(type), H5S_ALL, H5S_ALL, H5P_DEFAULT, data);
+        error = H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data);
         H5Dclose(set);
     }
     H5Pclose(properties);
@@ -160,13 +171,32 @@ static nl_status put(nl_h5 *file, const char *path, nl_h5_type type, int rank, c
 nl_status nl_h5_put(nl_h5 *file, const char *path, nl_h5_type type, int rank, const size_t dims[],
                     const void *data)
 {
-    return put(file, path, type, rank, dims, data, false);
+    return put(file, path, native_type(type), rank, dims, data, false);
 }
 
 nl_status nl_h5_put_deflated(nl_h5 *file, const char *path, nl_h5_type type, int rank,
                              const size_t dims[], const void *data)
 {
-    return put(file, path, type, rank, dims, data, true);
+    return put(file, path, native_type(type), rank, dims, data, true);
+}
+
+static hid_t fixed_text_type(size_t width)
+{
+    hid_t type = H5Tcopy(H5T_C_S1);
+
+    H5Tset_size(type, width);
+    H5Tset_strpad(type, H5T_STR_NULLPAD);
+    return type;
+}
+
+nl_status nl_h5_put_texts(nl_h5 *file, const char *path, size_t count, size_t width,
+                          const char *texts)
+{
+    hid_t type = fixed_text_type(width);
+    nl_status status = put(file, path, type, 1, &count, texts, false);
+
+    H5Tclose(type);
+    return status;
 }
 
 static nl_status put_attribute(nl_h5 *file, const char *path, const char *name, hid_t type,
@@ -239,7 +269,7 @@ nl_status nl_h5_shape(nl_h5 *file, const char *path, int rank, size_t dims[])
     return good ? NL_OK : NL_FAIL(NL_ERR_DAMAGED, "no dataset %s of rank %d", path, rank);
 }
 
-nl_status nl_h5_get(nl_h5 *file, const char *path, nl_h5_type type, size_t count, void *data)
+static nl_status get(nl_h5 *file, const char *path, hid_t type, size_t count, void *data)
 {
     hid_t set =
         nl_h5_exists(file, path) ? H5Dopen2(file->file, path, H5P_DEFAULT) : H5I_INVALID_HID;
@@ -247,7 +277,7 @@ nl_status nl_h5_get(nl_h5 *file, const char *path, nl_h5_type type, size_t count
     herr_t error = -1;
 
     if (space >= 0 && H5Sget_simple_extent_npoints(space) == (hssize_t)count) {
-        error = H5Dread(set, native_type(type), H5S_ALL, H5S_ALL, H5P_DEFAULT, data);
+        error = H5Dread(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data);
     }
     if (space >= 0) {
         H5Sclose(space);
@@ -257,6 +287,20 @@ nl_status nl_h5_get(nl_h5 *file, const char *path, nl_h5_type type, size_t count
     }
     return error < 0 ? NL_FAIL(NL_ERR_DAMAGED, "no dataset %s of %zu elements", path, count)
                      : NL_OK;
+}
+
+nl_status nl_h5_get(nl_h5 *file, const char *path, nl_h5_type type, size_t count, void *data)
+{
+    return get(file, path, native_type(type), count, data);
+}
+
+nl_status nl_h5_get_texts(nl_h5 *file, const char *path, size_t count, size_t width, char *texts)
+{
+    hid_t type = fixed_text_type(width);
+    nl_status status = get(file, path, type, count, texts);
+
+    H5Tclose(type);
+    return status;
 }
 
 static nl_status get_attribute(nl_h5 *file, const char *path, const char *name, hid_t type,

@@ -32,6 +32,7 @@ static void doubles_read_back_and_stay_short(void **state)
         assert_true(strtod(nl_format_double(values[k], text), NULL) == values[k]);
     }
     assert_string_equal(nl_format_double(0.1, text), "0.1");
+    assert_string_equal(nl_format_double(60.0, text), "60");
     assert_string_equal(nl_format_double(-NAN, text), "nan");
 }
 

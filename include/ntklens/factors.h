@@ -1,0 +1,54 @@
+/**
+ * @file factors.h  Gradient factors: what a network's per-example output gradients are made of.  No
+ * MPI.
+ *
+ * The gradient of output a at sample i with respect to layer l's weights is an outer product,
+ *   d f_a(x_i) / d W_l = s_l delta_i^{l,a} (h_i^{l-1})^T,    d f_a(x_i) / d b_l = t_l
+ * delta_i^{l,a}, so inner products of gradients need only activations h and back-signals delta,
+ * never a Jacobian (DESIGN 3).
+ */
+#ifndef NTKLENS_FACTORS_H
+#define NTKLENS_FACTORS_H
+
+#include "ntklens/base.h"
+#include "ntklens/blas.h"
+#include "ntklens/nn.h"
+
+/** Factors of up to `capacity` samples.  Fields are for reading; rows are contiguous. */
+typedef struct nl_factors {
+    const nl_net *net; /* borrowed */
+    nl_precision precision;
+    int capacity, samples;
+    void **activation; /* owned; [layers]: h^{l-1} [samples x fan_in] */
+    void **delta;      /* owned; [layers]: delta^l [samples x outputs x fan_out]; the last is NULL:
+                          delta^L is the identity */
+    void **slope;      /* owned; [layers]: phi'(z_l) [samples x fan_out]; the last is NULL */
+    void *scratch;     /* owned; a few rows of weights in `precision` */
+} nl_factors;
+
+/** Bytes of the factors of one sample. */
+double nl_factors_bytes(const nl_net *net, nl_precision precision);
+
+NL_MUST_CHECK nl_status nl_factors_create(const nl_net *net, nl_precision precision, int capacity,
+                                          nl_factors **out);
+void nl_factors_destroy(nl_factors **factors);
+
+/**
+ * Forward pass and one backward pass per output.  Local.
+ *
+ * @param[in] theta    [net->size] parameters
+ * @param[in] x        [any x inputs] samples as the network sees them
+ * @param[in] samples  number of samples, <= capacity
+ * @param[in] list     [samples] rows of x to take
+ */
+void nl_factors_compute(nl_factors *factors, const float *theta, const float *x, int samples,
+                        const int *list);
+
+/**
+ * Parts of the kernel's diagonal, summed over samples and outputs:
+ *   weights[l] = sum s_l^2 |h^{l-1}|^2 |delta^l|^2,  biases[l] = sum t_l^2 |delta^l|^2,  both
+ * [layers]; added to what the arrays hold, so that panels of samples can be summed.
+ */
+void nl_factors_add_layer_traces(const nl_factors *factors, double *weights, double *biases);
+
+#endif

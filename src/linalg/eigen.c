@@ -1,0 +1,241 @@
+/** @file eigen.c  The table of solvers, and spectra that are verified before they are believed. */
+#include "solver.h"
+
+#include "ntklens/par.h"
+
+#include <limits.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const nl_solver solvers[] = {
+    {"lapack", "lapack-1stage", true, nl_lapack_workspace, nl_lapack_eigenvalues},
+    {"scalapack", "scalapack-x", false, nl_scalapack_workspace, nl_scalapack_eigenvalues},
+    {"lapack-1stage", "lapack", true, nl_lapack_1stage_workspace, nl_lapack_1stage_eigenvalues},
+    {"scalapack-x", "scalapack", false, nl_scalapack_x_workspace, nl_scalapack_x_eigenvalues},
+};
+
+const nl_solver *nl_solver_at(int i)
+{
+    return i >= 0 && (size_t)i < NL_COUNT(solvers) ? &solvers[i] : NULL;
+}
+
+const nl_solver *nl_solver_find(const char *name)
+{
+    for (size_t i = 0; name != NULL && i < NL_COUNT(solvers); i++) {
+        if (strcmp(solvers[i].name, name) == 0) {
+            return &solvers[i];
+        }
+    }
+    return NULL;
+}
+
+/*---------------------------------------------------------------------------------------------
+ * What the solvers share
+ *-------------------------------------------------------------------------------------------*/
+
+nl_status nl_work_create(const nl_dmat *a, const char *routine, double length, nl_work *work)
+{
+    size_t bytes = nl_precision_bytes(a->precision);
+    nl_status status = NL_OK;
+
+    *work = (nl_work){0};
+    if (!(length <= INT_MAX)) {
+        status = NL_FAIL(NL_ERR_ARG,
+                         "%s of order %d: work space of %.0f elements, expected at most 2^31 - 1: "
+                         "use more ranks or smaller blocks",
+                         routine, a->n, length);
+    } else {
+        work->length = (int)length;
+        work->elements = nl_calloc((size_t)work->length + (size_t)a->n, bytes);
+        if (work->elements == NULL) {
+            status =
+                NL_FAIL(NL_ERR_NOMEM, "%s of order %d: no memory for work space", routine, a->n);
+        }
+    }
+    status = nl_agree(a->grid->comm, status);
+    if (status != NL_OK) {
+        nl_work_free(work);
+        return status;
+    }
+    work->eigenvalues = (char *)work->elements + (size_t)work->length * bytes;
+    return NL_OK;
+}
+
+void nl_work_free(nl_work *work)
+{
+    free(work->elements);
+    *work = (nl_work){0};
+}
+
+nl_status nl_work_finish(const nl_dmat *a, const char *routine, int info, const nl_work *work,
+                         double *ascending)
+{
+    if (info != 0 && nl_grid_root(a->grid)) {
+        nl_warn("%s of order %d on %d x %d ranks: info = %d, expected 0", routine, a->n,
+                a->grid->rows, a->grid->cols, info);
+    }
+    for (int k = 0; k < a->n; k++) {
+        ascending[k] = a->precision == NL_DOUBLE ? ((const double *)work->eigenvalues)[k]
+                                                 : ((const float *)work->eigenvalues)[k];
+    }
+    return nl_agree(a->grid->comm, info == 0 ? NL_OK : NL_ERR_LINALG);
+}
+
+/*---------------------------------------------------------------------------------------------
+ * Verified spectra
+ *-------------------------------------------------------------------------------------------*/
+
+static void sums(int n, const double *lambda, double *sum, double *squares)
+{
+    *sum = 0.0;
+    *squares = 0.0;
+    for (int k = 0; k < n; k++) {
+        *sum += lambda[k];
+        *squares += lambda[k] * lambda[k];
+    }
+}
+
+bool nl_spectrum_plausible(int n, const double *lambda, double trace, double frobenius2, double eps)
+{
+    double tolerance = 50.0 * n * eps;
+    double sum = 0.0;
+    double squares = 0.0;
+
+    sums(n, lambda, &sum, &squares);
+    return fabs(sum - trace) <= tolerance * trace &&
+           fabs(squares - frobenius2) <= tolerance * frobenius2;
+}
+
+static nl_status spectrum_create(const nl_dmat *a, nl_spectrum **out)
+{
+    nl_spectrum *s = calloc(1, sizeof *s);
+    nl_status status = NL_OK;
+
+    if (s != NULL) {
+        s->n = a->n;
+        s->lambda = nl_calloc((size_t)a->n, sizeof *s->lambda);
+    }
+    if (s == NULL || s->lambda == NULL) {
+        status = NL_FAIL(NL_ERR_NOMEM, "no memory for %d eigenvalues", a->n);
+    }
+    status = nl_agree(a->grid->comm, status);
+    if (status != NL_OK) {
+        nl_spectrum_destroy(&s);
+    }
+    *out = s;
+    return status;
+}
+
+void nl_spectrum_destroy(nl_spectrum **spectrum)
+{
+    if (*spectrum != NULL) {
+        free((*spectrum)->lambda);
+        free(*spectrum);
+        *spectrum = NULL;
+    }
+}
+
+static void reverse(int n, double *values)
+{
+    for (int low = 0, high = n - 1; low < high; low++, high--) {
+        double kept = values[low];
+
+        values[low] = values[high];
+        values[high] = kept;
+    }
+}
+
+/* A matrix that is not finite has no spectrum: a value for the table, not an error.  It must not
+ * reach a solver, which may never return. */
+static void set_nan(nl_spectrum *s)
+{
+    s->trace = NAN;
+    s->frobenius2 = NAN;
+    for (int k = 0; k < s->n; k++) {
+        s->lambda[k] = NAN;
+    }
+}
+
+/* Told once: the second solver, or the caller, goes on from here. */
+static void warn_implausible(const nl_dmat *a, const nl_spectrum *s)
+{
+    double sum = 0.0;
+    double squares = 0.0;
+
+    if (nl_grid_root(a->grid)) {
+        sums(s->n, s->lambda, &sum, &squares);
+        nl_warn("%s of order %d on %d x %d ranks: eigenvalues sum to %.9g, expected the trace "
+                "%.9g; their squares to %.9g, expected %.9g",
+                s->solver->name, s->n, a->grid->rows, a->grid->cols, sum, s->trace, squares,
+                s->frobenius2);
+    }
+}
+
+/* One try.  *trusted: these are the eigenvalues of the matrix.  Collective. */
+static nl_status try_solver(nl_dmat *a, nl_fill_fn *fill, void *context, nl_spectrum *s,
+                            bool *trusted)
+{
+    MPI_Comm comm = a->grid->comm;
+    nl_status status = nl_agree(comm, fill(a, context));
+
+    *trusted = false;
+    if (status == NL_OK) {
+        status = nl_dmat_moments(a, &s->trace, &s->frobenius2);
+    }
+    if (status != NL_OK) {
+        return status;
+    }
+    if (!isfinite(s->trace) || !isfinite(s->frobenius2)) {
+        set_nan(s);
+        *trusted = true;
+        return NL_OK;
+    }
+    status = nl_agree(comm, s->solver->eigenvalues(a, s->lambda));
+    if (status != NL_OK) {
+        return status == NL_ERR_LINALG ? NL_OK : status; /* it gave up, and told why */
+    }
+    MPI_Bcast(s->lambda, s->n, MPI_DOUBLE, 0, comm); /* the same bits on every rank */
+    reverse(s->n, s->lambda);
+    *trusted = nl_spectrum_plausible(s->n, s->lambda, s->trace, s->frobenius2,
+                                     nl_precision_eps(a->precision));
+    if (!*trusted) {
+        warn_implausible(a, s);
+    }
+    return NL_OK;
+}
+
+nl_status nl_spectrum_compute(nl_dmat *a, const nl_solver *solver, nl_fill_fn *fill, void *context,
+                              nl_spectrum **out)
+{
+    const nl_solver *second = nl_solver_find(solver->second);
+    bool trusted = false;
+    nl_spectrum *s = NULL;
+    nl_status status = spectrum_create(a, &s);
+
+    *out = NULL;
+    if (status != NL_OK) {
+        return status;
+    }
+    s->solver = solver;
+    status = try_solver(a, fill, context, s, &trusted);
+    if (status == NL_OK && !trusted && second != NULL) {
+        s->solver = second;
+        s->resolved = true;
+        status = try_solver(a, fill, context, s, &trusted);
+    }
+    if (status == NL_OK && !trusted) {
+        status =
+            !nl_grid_root(a->grid)
+                ? NL_ERR_NUMERIC
+                : NL_FAIL(NL_ERR_NUMERIC,
+                          "spectrum of order %d: no eigenvalues that match the matrix from "
+                          "%s, nor from %s",
+                          a->n, solver->name, second != NULL ? second->name : "another solver");
+    }
+    if (status != NL_OK) {
+        nl_spectrum_destroy(&s);
+    }
+    *out = s;
+    return status;
+}

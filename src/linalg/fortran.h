@@ -1,0 +1,48 @@
+/** @file fortran.h  What this room calls of LAPACK, ScaLAPACK and BLACS.
+ *
+ * Arrays of either precision are passed as void *, so that one type of function serves both.  The
+ * trailing lengths of character arguments are part of the calling convention of today's Fortran
+ * compilers: without them a callee's tail call may overwrite our stack. */
+#ifndef NTKLENS_LINALG_FORTRAN_H
+#define NTKLENS_LINALG_FORTRAN_H
+
+#include <mpi.h>
+#include <stddef.h>
+
+/* LAPACK: all eigenvalues of a symmetric matrix */
+typedef void nl_syevd(const char *jobz, const char *uplo, const int *n, void *a, const int *lda,
+                      void *w, void *work, const int *lwork, int *iwork, const int *liwork,
+                      int *info, size_t jobz_length, size_t uplo_length);
+nl_syevd dsyevd_, ssyevd_, dsyevd_2stage_, ssyevd_2stage_;
+
+/* ScaLAPACK: the same of a distributed one; by QR iteration, and by bisection */
+typedef void nl_psyev(const char *jobz, const char *uplo, const int *n, void *a, const int *ia,
+                      const int *ja, const int *desca, void *w, void *z, const int *iz,
+                      const int *jz, const int *descz, void *work, const int *lwork, int *info,
+                      size_t jobz_length, size_t uplo_length);
+nl_psyev pdsyev_, pssyev_;
+
+typedef void nl_psyevx(const char *jobz, const char *range, const char *uplo, const int *n, void *a,
+                       const int *ia, const int *ja, const int *desca, const void *vl,
+                       const void *vu, const int *il, const int *iu, const void *abstol, int *m,
+                       int *nz, void *w, const void *orfac, void *z, const int *iz, const int *jz,
+                       const int *descz, void *work, const int *lwork, int *iwork,
+                       const int *liwork, int *ifail, int *iclustr, void *gap, int *info,
+                       size_t jobz_length, size_t range_length, size_t uplo_length);
+nl_psyevx pdsyevx_, pssyevx_;
+
+/* ScaLAPACK: local extent of a distributed dimension, descriptor, tuning parameters */
+int numroc_(const int *n, const int *nb, const int *process, const int *source,
+            const int *processes);
+void descinit_(int *desc, const int *m, const int *n, const int *mb, const int *nb, const int *rsrc,
+               const int *csrc, const int *context, const int *lld, int *info);
+
+/* BLACS, C interface */
+int Csys2blacs_handle(MPI_Comm comm);
+void Cfree_blacs_system_handle(int handle);
+void Cblacs_gridinit(int *context, const char *order, int rows, int cols);
+void Cblacs_gridinfo(int context, int *rows, int *cols, int *row, int *col);
+void Cblacs_gridexit(int context);
+void Cblacs_set(int context, int what, const int *value);
+
+#endif

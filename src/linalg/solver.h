@@ -1,0 +1,39 @@
+/** @file solver.h  The solvers behind the table of eigen.c, and what they share. */
+#ifndef NTKLENS_LINALG_SOLVER_H
+#define NTKLENS_LINALG_SOLVER_H
+
+#include "ntklens/linalg.h"
+
+/* What prototypes of linalg.h call `workspace` and `eigenvalues`. */
+double nl_lapack_workspace(int n, int nb, nl_precision precision, int rows, int cols);
+nl_status nl_lapack_eigenvalues(nl_dmat *a, double *ascending);
+double nl_lapack_1stage_workspace(int n, int nb, nl_precision precision, int rows, int cols);
+nl_status nl_lapack_1stage_eigenvalues(nl_dmat *a, double *ascending);
+double nl_scalapack_workspace(int n, int nb, nl_precision precision, int rows, int cols);
+nl_status nl_scalapack_eigenvalues(nl_dmat *a, double *ascending);
+double nl_scalapack_x_workspace(int n, int nb, nl_precision precision, int rows, int cols);
+nl_status nl_scalapack_x_eigenvalues(nl_dmat *a, double *ascending);
+
+/** Is this the rank that speaks for its grid?  What all ranks find alike is told once. */
+bool nl_grid_root(const nl_grid *grid);
+
+/** Work space of a solver: `length` elements for the library, and room for n eigenvalues behind. */
+typedef struct nl_work {
+    int length;
+    void *elements;    /* owned */
+    void *eigenvalues; /* into elements */
+} nl_work;
+
+/** Refuses lengths beyond 2^31 - 1, which 32-bit Fortran cannot count.  Collective. */
+NL_MUST_CHECK nl_status nl_work_create(const nl_dmat *a, const char *routine, double length,
+                                       nl_work *work);
+void nl_work_free(nl_work *work);
+
+/**
+ * End of a solve: eigenvalues in double where info is 0 on all ranks.  Collective.
+ * @return NL_ERR_LINALG with a warning where info tells of a failure
+ */
+NL_MUST_CHECK nl_status nl_work_finish(const nl_dmat *a, const char *routine, int info,
+                                       const nl_work *work, double *ascending);
+
+#endif

@@ -1,0 +1,161 @@
+/** @file net.c  Layout of a network's parameters, its multipliers, rates and initial draw. */
+#include "ntklens/nn.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+enum { ntk_streams = 65536 }; /* added to the layer: ntk draws other numbers than standard */
+
+const char *nl_parametrization_name(nl_parametrization parametrization)
+{
+    static const char *const names[NL_PARAMETRIZATION_COUNT] = {"standard", "ntk", "mup"};
+
+    return parametrization < NL_PARAMETRIZATION_COUNT ? names[parametrization] : "unknown";
+}
+
+static nl_status check_spec(const nl_net_spec *spec, nl_optimizer optimizer)
+{
+    if (spec->inputs < 1 || spec->outputs < 1 || spec->width < 1 || spec->depth < 1 ||
+        spec->depth >= ntk_streams - 1) {
+        return NL_FAIL(NL_ERR_ARG,
+                       "network %d-%d-%d of depth %d: sizes must be positive, depth below %d",
+                       spec->inputs, spec->width, spec->outputs, spec->depth, ntk_streams - 1);
+    }
+    if (spec->activation >= NL_ACTIVATION_COUNT || optimizer >= NL_OPTIMIZER_COUNT ||
+        spec->parametrization >= NL_PARAMETRIZATION_COUNT) {
+        return NL_FAIL(NL_ERR_ARG, "network: unknown activation, parametrization or optimizer");
+    }
+    if (spec->parametrization == NL_MUP && spec->base_width < 1) {
+        return NL_FAIL(NL_ERR_ARG, "mup: base width %d must be positive", spec->base_width);
+    }
+    if (!(spec->weight_variance > 0.0 && spec->bias_variance >= 0.0) ||
+        isinf(spec->weight_variance) || isinf(spec->bias_variance)) {
+        return NL_FAIL(NL_ERR_ARG,
+                       "variances %g of weights and %g of biases: expected > 0 and >= 0",
+                       spec->weight_variance, spec->bias_variance);
+    }
+    return NL_OK;
+}
+
+static void set_standard(const nl_net_spec *spec, nl_layer *layer)
+{
+    layer->trains_bias = true;
+    layer->s = 1.0;
+    layer->t = 1.0;
+    layer->weight_std = sqrt(spec->weight_variance / layer->fan_in);
+    layer->bias_std = sqrt(spec->bias_variance);
+    layer->weight_rate = 1.0;
+    layer->bias_rate = 1.0;
+}
+
+/* Jacot et al. 2018: unit draws, the variances in the forward pass. */
+static void set_ntk(const nl_net_spec *spec, nl_layer *layer)
+{
+    set_standard(spec, layer);
+    layer->trains_bias = spec->bias_variance > 0.0;
+    layer->s = sqrt(spec->weight_variance / layer->fan_in);
+    layer->t = sqrt(spec->bias_variance);
+    layer->weight_std = 1.0;
+    layer->bias_std = layer->trains_bias ? 1.0 : 0.0;
+}
+
+/* Yang & Hu 2021 (Tensor Programs IV, V), in the one form of DESIGN 3; r = width / base_width. */
+static void set_mup(const nl_net_spec *spec, nl_optimizer optimizer, bool input, bool output,
+                    nl_layer *layer)
+{
+    const double r = (double)spec->width / spec->base_width;
+    const bool hidden = !input && !output; /* width x width weights */
+
+    set_standard(spec, layer);
+    if (output) {
+        layer->s = 1.0 / r;
+        layer->weight_std = sqrt(spec->weight_variance / spec->base_width);
+    }
+    if (optimizer == NL_ADAM) {
+        layer->weight_rate = hidden ? 1.0 / r : 1.0;
+    } else {
+        layer->weight_rate = hidden ? 1.0 : r;
+        layer->bias_rate = output ? 1.0 : r; /* biases of all hidden units */
+    }
+}
+
+static void lay_out(nl_net *net)
+{
+    const nl_net_spec *spec = &net->spec;
+
+    for (int l = 0; l < net->layers; l++) {
+        nl_layer *layer = &net->layer[l];
+        const bool input = l == 0;
+        const bool output = l == net->layers - 1;
+
+        layer->fan_in = input ? spec->inputs : spec->width;
+        layer->fan_out = output ? spec->outputs : spec->width;
+        layer->weights = net->size;
+        layer->biases = layer->weights + (size_t)layer->fan_in * (size_t)layer->fan_out;
+        net->size = layer->biases + (size_t)layer->fan_out;
+        if (spec->parametrization == NL_NTK) {
+            set_ntk(spec, layer);
+        } else if (spec->parametrization == NL_MUP) {
+            set_mup(spec, net->optimizer, input, output, layer);
+        } else {
+            set_standard(spec, layer);
+        }
+        net->trained += layer->biases - layer->weights;
+        net->trained += layer->trains_bias ? (size_t)layer->fan_out : 0;
+    }
+}
+
+nl_status nl_net_create(const nl_net_spec *spec, nl_optimizer optimizer, nl_net **out)
+{
+    nl_net *net = NULL;
+    nl_status status = check_spec(spec, optimizer);
+
+    *out = NULL;
+    if (status != NL_OK) {
+        return status;
+    }
+    net = calloc(1, sizeof *net);
+    if (net == NULL) {
+        return NL_FAIL(NL_ERR_NOMEM, "network");
+    }
+    *net = (nl_net){.spec = *spec, .optimizer = optimizer, .layers = spec->depth + 1};
+    net->layer = calloc((size_t)net->layers, sizeof *net->layer);
+    if (net->layer == NULL) {
+        nl_net_destroy(&net);
+        return NL_FAIL(NL_ERR_NOMEM, "network of %d layers", spec->depth + 1);
+    }
+    lay_out(net);
+    *out = net;
+    return NL_OK;
+}
+
+void nl_net_destroy(nl_net **net)
+{
+    if (*net != NULL) {
+        free((*net)->layer);
+        free(*net);
+        *net = NULL;
+    }
+}
+
+static void draw(nl_rng *rng, double std, size_t n, float *out)
+{
+    for (size_t k = 0; k < n; k++) {
+        out[k] = std > 0.0 ? (float)(std * nl_rng_normal(rng)) : 0.0F;
+    }
+}
+
+void nl_net_initialize(const nl_net *net, uint32_t seed, float *theta)
+{
+    const nl_net_spec *spec = &net->spec;
+    const int first = spec->parametrization == NL_NTK ? ntk_streams + 1 : 1;
+
+    for (int l = 0; l < net->layers; l++) {
+        const nl_layer *layer = &net->layer[l];
+        nl_rng rng = nl_rng_open(seed, NL_PURPOSE_INIT, (uint32_t)spec->width,
+                                 (uint32_t)spec->depth, (uint32_t)(first + l));
+
+        draw(&rng, layer->weight_std, layer->biases - layer->weights, theta + layer->weights);
+        draw(&rng, layer->bias_std, (size_t)layer->fan_out, theta + layer->biases);
+    }
+}

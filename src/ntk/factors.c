@@ -1,0 +1,163 @@
+/** @file factors.c  Gradient factors of a set of samples. */
+#include "ntklens/factors.h"
+
+#include <stdlib.h>
+
+/* Weights are copied to double a few rows at a time: a copy of all would double the memory of wide
+ * networks for nothing. */
+enum { scratch_elements = 1 << 21 };
+
+static int smaller(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+static int weight_rows_at_once(const nl_layer *layer)
+{
+    return layer->fan_in < scratch_elements ? scratch_elements / layer->fan_in : 1;
+}
+
+#define real       double
+#define GEMM       dgemm_
+#define NAME(name) name##_double
+#include "factors_real.h"
+#undef real
+#undef GEMM
+#undef NAME
+
+#define real       float
+#define GEMM       sgemm_
+#define NAME(name) name##_single
+#include "factors_real.h"
+#undef real
+#undef GEMM
+#undef NAME
+
+static size_t element_bytes(nl_precision precision)
+{
+    return precision == NL_DOUBLE ? sizeof(double) : sizeof(float);
+}
+
+double nl_factors_bytes(const nl_net *net, nl_precision precision)
+{
+    double elements = 0.0;
+
+    for (int l = 0; l < net->layers; l++) {
+        elements += net->layer[l].fan_in;
+        if (l < net->layers - 1) {
+            elements += (1.0 + net->spec.outputs) * net->layer[l].fan_out;
+        }
+    }
+    return elements * (double)element_bytes(precision);
+}
+
+static nl_status allocate(nl_factors *f, nl_precision precision)
+{
+    const size_t samples = (size_t)f->capacity;
+    const size_t size = element_bytes(precision);
+    const size_t outputs = (size_t)f->net->spec.outputs;
+    const int layers = f->net->layers;
+    size_t widest = 0;
+    bool complete = true;
+
+    f->activation = nl_calloc((size_t)layers, sizeof *f->activation);
+    f->delta = nl_calloc((size_t)layers, sizeof *f->delta);
+    f->slope = nl_calloc((size_t)layers, sizeof *f->slope);
+    complete = f->activation != NULL && f->delta != NULL && f->slope != NULL;
+    for (int l = 0; complete && l < layers; l++) {
+        const nl_layer *layer = &f->net->layer[l];
+        const size_t fan_out = (size_t)layer->fan_out;
+
+        widest = (size_t)layer->fan_in > widest ? (size_t)layer->fan_in : widest;
+        f->activation[l] = nl_calloc(samples * (size_t)layer->fan_in, size);
+        complete = f->activation[l] != NULL;
+        if (complete && l < layers - 1) {
+            f->delta[l] = nl_calloc(samples * outputs * fan_out, size);
+            f->slope[l] = nl_calloc(samples * fan_out, size);
+            complete = f->delta[l] != NULL && f->slope[l] != NULL;
+        }
+    }
+    if (complete && precision == NL_DOUBLE) {
+        f->scratch = nl_calloc(widest > scratch_elements ? widest : scratch_elements, size);
+        complete = f->scratch != NULL;
+    }
+    return complete ? NL_OK
+                    : NL_FAIL(NL_ERR_NOMEM, "out of memory for gradient factors of %d samples",
+                              f->capacity);
+}
+
+nl_status nl_factors_create(const nl_net *net, nl_precision precision, int capacity,
+                            nl_factors **out)
+{
+    nl_factors *f = calloc(1, sizeof *f);
+    nl_status status = NL_OK;
+
+    *out = NULL;
+    if (f == NULL) {
+        return NL_FAIL(NL_ERR_NOMEM, "out of memory for gradient factors");
+    }
+    *f = (nl_factors){.net = net, .precision = precision, .capacity = capacity};
+    status = allocate(f, precision);
+    if (status != NL_OK) {
+        nl_factors_destroy(&f);
+        return status;
+    }
+    *out = f;
+    return NL_OK;
+}
+
+void nl_factors_destroy(nl_factors **factors)
+{
+    nl_factors *f = *factors;
+
+    if (f == NULL) {
+        return;
+    }
+    for (int l = 0; l < f->net->layers; l++) {
+        free(f->activation != NULL ? f->activation[l] : NULL);
+        free(f->delta != NULL ? f->delta[l] : NULL);
+        free(f->slope != NULL ? f->slope[l] : NULL);
+    }
+    free(f->activation);
+    free(f->delta);
+    free(f->slope);
+    free(f->scratch);
+    free(f);
+    *factors = NULL;
+}
+
+void nl_factors_compute(nl_factors *factors, const float *theta, const float *x, int samples,
+                        const int *list)
+{
+    factors->samples = samples;
+    if (samples == 0) {
+        return;
+    }
+    if (factors->precision == NL_DOUBLE) {
+        compute_double(factors, theta, x, list);
+    } else {
+        compute_single(factors, theta, x, list);
+    }
+}
+
+void nl_factors_add_layer_traces(const nl_factors *f, double *weights, double *biases)
+{
+    double (*square)(const void *, size_t, size_t) =
+        f->precision == NL_DOUBLE ? square_double : square_single;
+    const size_t outputs = (size_t)f->net->spec.outputs;
+
+    for (int l = 0; l < f->net->layers; l++) {
+        const nl_layer *layer = &f->net->layer[l];
+
+        for (size_t i = 0; i < (size_t)f->samples; i++) {
+            double h = square(f->activation[l], i, (size_t)layer->fan_in);
+            double d = (double)outputs; /* delta^L is the identity */
+
+            if (f->delta[l] != NULL) {
+                d = square(f->delta[l], i, outputs * (size_t)layer->fan_out);
+            }
+            weights[l] += layer->s * layer->s * h * d;
+            biases[l] += layer->t * layer->t * d;
+        }
+    }
+}

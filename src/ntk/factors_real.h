@@ -1,0 +1,143 @@
+/**
+ * @file factors_real.h  Gradient factors in one floating-point format; included once per format by
+ * factors.c, which defines real, GEMM and NAME(name) before.
+ *
+ * Row-major [rows x cols] is column-major [cols x rows]: a product Y = X W^T of row-major matrices
+ * is what BLAS sees as Y^T = W X^T.
+ */
+
+/* Rows first .. first + rows of a layer's weights in `real`: the float weights themselves where
+ * that is the format, else a copy in scratch. */
+static const real *NAME(weight_rows)(const nl_factors *f, const nl_layer *layer, const float *theta,
+                                     int first, int rows)
+{
+    const float *from = theta + layer->weights + (size_t)first * (size_t)layer->fan_in;
+    real *copy = f->scratch;
+
+    if (sizeof(real) == sizeof(float)) {
+        return (const real *)(const void *)from;
+    }
+    for (size_t k = 0; k < (size_t)rows * (size_t)layer->fan_in; k++) {
+        copy[k] = (real)from[k];
+    }
+    return copy;
+}
+
+/* z[m x fan_out] = s h[m x fan_in] W^T + t b */
+static void NAME(preactivations)(const nl_factors *f, const nl_layer *layer, const float *theta,
+                                 const real *h, real *z)
+{
+    const real s = (real)layer->s;
+    const real zero = 0;
+
+    for (int first = 0; first < layer->fan_out; first += weight_rows_at_once(layer)) {
+        int rows = smaller(weight_rows_at_once(layer), layer->fan_out - first);
+        const real *w = NAME(weight_rows)(f, layer, theta, first, rows);
+
+        GEMM("T", "N", &rows, &f->samples, &layer->fan_in, &s, w, &layer->fan_in, h, &layer->fan_in,
+             &zero, z + first, &layer->fan_out);
+    }
+    for (int i = 0; i < f->samples; i++) {
+        for (int k = 0; k < layer->fan_out; k++) {
+            z[(size_t)i * (size_t)layer->fan_out + (size_t)k] +=
+                (real)(layer->t * (double)theta[layer->biases + (size_t)k]);
+        }
+    }
+}
+
+static void NAME(forward)(nl_factors *f, const float *theta, const float *x, const int *list)
+{
+    const nl_net *net = f->net;
+    const size_t inputs = (size_t)net->spec.inputs;
+    real *h = f->activation[0];
+
+    for (int i = 0; i < f->samples; i++) {
+        for (size_t k = 0; k < inputs; k++) {
+            h[(size_t)i * inputs + k] = (real)x[(size_t)list[i] * inputs + k];
+        }
+    }
+    for (int l = 0; l < net->layers - 1; l++) {
+        real *next = f->activation[l + 1];
+        real *slope = f->slope[l];
+        size_t size = (size_t)f->samples * (size_t)net->layer[l].fan_out;
+
+        NAME(preactivations)(f, &net->layer[l], theta, f->activation[l], next);
+        for (size_t k = 0; k < size; k++) {
+            double z = (double)next[k];
+
+            next[k] = (real)nl_activation_value(net->spec.activation, z);
+            slope[k] = (real)nl_activation_slope(net->spec.activation, z);
+        }
+    }
+}
+
+/* delta^{L-1,a} = s_L W_L[a, :] o phi'(z_{L-1}): the rows of the output weights, no product needed.
+ */
+static void NAME(start_backward)(nl_factors *f, const float *theta)
+{
+    const nl_net *net = f->net;
+    const nl_layer *output = &net->layer[net->layers - 1];
+    const size_t width = (size_t)output->fan_in;
+    const size_t outputs = (size_t)output->fan_out;
+    real *delta = f->delta[net->layers - 2];
+    const real *slope = f->slope[net->layers - 2];
+
+    for (size_t i = 0; i < (size_t)f->samples; i++) {
+        for (size_t a = 0; a < outputs; a++) {
+            for (size_t k = 0; k < width; k++) {
+                delta[(i * outputs + a) * width + k] =
+                    (real)(output->s * (double)theta[output->weights + a * width + k]) *
+                    slope[i * width + k];
+            }
+        }
+    }
+}
+
+/* delta^l = s_{l+1} (delta^{l+1} W_{l+1}) o phi'(z_l), for layer index l (0-based) below L - 2 */
+static void NAME(step_backward)(nl_factors *f, const float *theta, int l)
+{
+    const nl_layer *above = &f->net->layer[l + 1];
+    const size_t outputs = (size_t)f->net->spec.outputs;
+    const size_t width = (size_t)above->fan_in;
+    const int rows = f->samples * f->net->spec.outputs;
+    const real s = (real)above->s;
+    const real *from = f->delta[l + 1];
+    const real *slope = f->slope[l];
+    real *delta = f->delta[l];
+
+    for (int first = 0; first < above->fan_out; first += weight_rows_at_once(above)) {
+        int part = smaller(weight_rows_at_once(above), above->fan_out - first);
+        const real *w = NAME(weight_rows)(f, above, theta, first, part);
+        const real beta = first > 0 ? 1 : 0;
+
+        GEMM("N", "N", &above->fan_in, &rows, &part, &s, w, &above->fan_in, from + first,
+             &above->fan_out, &beta, delta, &above->fan_in);
+    }
+    for (size_t row = 0; row < (size_t)rows; row++) {
+        const real *scale = slope + row / outputs * width;
+
+        for (size_t k = 0; k < width; k++) {
+            delta[row * width + k] *= scale[k];
+        }
+    }
+}
+
+static void NAME(compute)(nl_factors *f, const float *theta, const float *x, const int *list)
+{
+    NAME(forward)(f, theta, x, list);
+    NAME(start_backward)(f, theta);
+    for (int l = f->net->layers - 3; l >= 0; l--) {
+        NAME(step_backward)(f, theta, l);
+    }
+}
+
+static double NAME(square)(const void *vector, size_t row, size_t size)
+{
+    const real *v = (const real *)vector + row * size;
+    double sum = 0.0;
+
+    for (size_t k = 0; k < size; k++) {
+        sum += (double)v[k] * (double)v[k];
+    }
+    return sum;
+}

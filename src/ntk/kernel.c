@@ -1,0 +1,259 @@
+/** @file kernel.c  Kernels into block-cyclic storage, tile by tile. */
+#include "ntklens/ntk.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Rows of a tile: large enough for GEMM to run at speed, small enough for the tile, its two Grams
+ * and their operands to stay in a core's cache. */
+enum { tile_rows = 240 };
+
+/** How a kernel looks at the back-signals [samples x outputs x width] of a layer. */
+typedef struct delta_view {
+    int outputs;         /* C of the network */
+    int rows_per_sample; /* C: full; 1: traced, class */
+    int outputs_joined;  /* outputs that make one row: 1: full, class; C: traced */
+    int output;          /* first output: class */
+    double scale;        /* 1/C: traced (a mean over outputs); 1 */
+} delta_view;
+
+/** A pair of panels and the scratch of its tiles. */
+typedef struct tile_job {
+    const nl_factors *rows, *cols; /* borrowed */
+    delta_view view;
+    bool rate_weighted;
+    void *gram_h, *gram_delta; /* owned by the fill */
+    int ld;                    /* of the local matrix */
+} tile_job;
+
+#define real       double
+#define GEMM       dgemm_
+#define NAME(name) name##_double
+#include "tile_real.h"
+#undef real
+#undef GEMM
+#undef NAME
+
+#define real       float
+#define GEMM       sgemm_
+#define NAME(name) name##_single
+#include "tile_real.h"
+#undef real
+#undef GEMM
+#undef NAME
+
+static int smaller(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+static delta_view view_of(nl_kernel_spec spec, int outputs)
+{
+    delta_view view = {.outputs = outputs, .rows_per_sample = 1, .outputs_joined = 1, .scale = 1.0};
+
+    switch (spec.kind) {
+    case NL_KERNEL_FULL:
+        view.rows_per_sample = outputs;
+        break;
+    case NL_KERNEL_TRACED:
+        view.outputs_joined = outputs;
+        view.scale = 1.0 / outputs;
+        break;
+    case NL_KERNEL_CLASS:
+    default:
+        view.output = spec.output;
+        break;
+    }
+    return view;
+}
+
+const char *nl_kernel_name(nl_kernel_spec spec, char out[32])
+{
+    const char *suffix = spec.rate_weighted ? "-rate-weighted" : "";
+
+    switch (spec.kind) {
+    case NL_KERNEL_FULL:
+        snprintf(out, 32, "full%s", suffix);
+        break;
+    case NL_KERNEL_TRACED:
+        snprintf(out, 32, "traced%s", suffix);
+        break;
+    case NL_KERNEL_CLASS:
+    default:
+        snprintf(out, 32, "class%d%s", spec.output, suffix);
+        break;
+    }
+    return out;
+}
+
+int nl_kernel_order(nl_kernel_spec spec, int samples, int outputs)
+{
+    return samples * view_of(spec, outputs).rows_per_sample;
+}
+
+int nl_kernel_block(nl_kernel_spec spec, int outputs, int wanted)
+{
+    const int unit = view_of(spec, outputs).rows_per_sample;
+
+    return (wanted + unit - 1) / unit * unit;
+}
+
+/** The fill of one local matrix. */
+typedef struct fill_job {
+    nl_dmat *a;
+    const nl_kernel_input *input;
+    int *row_samples, *col_samples; /* owned; probe samples of the local rows and columns */
+    int local_rows, local_cols;     /* in samples */
+    int panel;                      /* samples whose factors are held at once */
+    nl_factors *rows, *cols;        /* owned */
+    tile_job tile;
+} fill_job;
+
+static bool list_samples(fill_job *job)
+{
+    const int unit = job->tile.view.rows_per_sample;
+
+    job->local_rows = job->a->local_rows / unit;
+    job->local_cols = job->a->local_cols / unit;
+    job->row_samples = nl_calloc((size_t)job->local_rows, sizeof(int));
+    job->col_samples = nl_calloc((size_t)job->local_cols, sizeof(int));
+    if (job->row_samples == NULL || job->col_samples == NULL) {
+        return false;
+    }
+    for (int i = 0; i < job->local_rows; i++) {
+        job->row_samples[i] = nl_dmat_global_row(job->a, i * unit) / unit;
+    }
+    for (int j = 0; j < job->local_cols; j++) {
+        job->col_samples[j] = nl_dmat_global_col(job->a, j * unit) / unit;
+    }
+    return true;
+}
+
+static nl_status prepare(fill_job *job)
+{
+    const nl_net *net = job->input->net;
+    const nl_precision precision = job->a->precision;
+    const size_t size = precision == NL_DOUBLE ? sizeof(double) : sizeof(float);
+    const double sample_bytes =
+        2.0 * nl_factors_bytes(net, precision); /* a row and a column panel */
+    const size_t unit = (size_t)job->tile.view.rows_per_sample;
+    const size_t side = unit > tile_rows ? unit : tile_rows; /* a tile has at least one sample */
+    const int most = job->local_rows > job->local_cols ? job->local_rows : job->local_cols;
+    nl_status status = NL_OK;
+
+    job->panel = most;
+    if (job->input->panel_bytes < sample_bytes * (double)most) {
+        job->panel = (int)(job->input->panel_bytes / sample_bytes);
+    }
+    job->panel = job->panel < 1 ? 1 : job->panel;
+    job->tile.gram_h = nl_calloc(side * side, size);
+    job->tile.gram_delta = nl_calloc(side * side, size);
+    job->tile.ld = job->a->ld;
+    if (job->tile.gram_h == NULL || job->tile.gram_delta == NULL) {
+        return NL_FAIL(NL_ERR_NOMEM, "out of memory for a kernel tile");
+    }
+    status = nl_factors_create(net, precision, smaller(job->panel, job->local_rows), &job->rows);
+    if (status == NL_OK) {
+        status =
+            nl_factors_create(net, precision, smaller(job->panel, job->local_cols), &job->cols);
+    }
+    return status;
+}
+
+/* All tiles of one pair of panels: local row samples from i0, local column samples from j0.  Tiles
+ * wholly above the diagonal are left out. */
+static void add_panels(fill_job *job, int i0, int j0)
+{
+    tile_job *tile = &job->tile;
+    const int unit = tile->view.rows_per_sample;
+    const int step = tile_rows / unit > 0 ? tile_rows / unit : 1;
+
+    for (int j = 0; j < tile->cols->samples; j += step) {
+        const int n = smaller(step, tile->cols->samples - j);
+
+        for (int i = 0; i < tile->rows->samples; i += step) {
+            const int m = smaller(step, tile->rows->samples - i);
+            const size_t at =
+                (size_t)((j0 + j) * unit) * (size_t)tile->ld + (size_t)((i0 + i) * unit);
+
+            if (job->row_samples[i0 + i + m - 1] < job->col_samples[j0 + j]) {
+                continue;
+            }
+            if (job->a->precision == NL_DOUBLE) {
+                add_tile_double(tile, i, m, j, n, (double *)job->a->local + at);
+            } else {
+                add_tile_single(tile, i, m, j, n, (float *)job->a->local + at);
+            }
+        }
+    }
+}
+
+/* Rows and columns of a panel pair are the same samples: one set of factors serves both. */
+static bool same_samples(const fill_job *job, int i0, int m, int j0, int n)
+{
+    return m == n &&
+           memcmp(job->row_samples + i0, job->col_samples + j0, (size_t)n * sizeof(int)) == 0;
+}
+
+static void fill_panels(fill_job *job)
+{
+    const nl_kernel_input *input = job->input;
+
+    for (int j0 = 0; j0 < job->local_cols; j0 += job->panel) {
+        const int n = smaller(job->panel, job->local_cols - j0);
+
+        nl_factors_compute(job->cols, input->theta, input->probe, n, job->col_samples + j0);
+        for (int i0 = 0; i0 < job->local_rows; i0 += job->panel) {
+            const int m = smaller(job->panel, job->local_rows - i0);
+
+            if (job->row_samples[i0 + m - 1] < job->col_samples[j0]) {
+                continue;
+            }
+            job->tile.cols = job->cols;
+            job->tile.rows = job->cols;
+            if (!same_samples(job, i0, m, j0, n)) {
+                nl_factors_compute(job->rows, input->theta, input->probe, m, job->row_samples + i0);
+                job->tile.rows = job->rows;
+            }
+            add_panels(job, i0, j0);
+        }
+    }
+}
+
+nl_status nl_kernel_fill(nl_dmat *a, nl_kernel_spec spec, const nl_kernel_input *input)
+{
+    const int outputs = input->net->spec.outputs;
+    fill_job job = {.a = a,
+                    .input = input,
+                    .tile = {.view = view_of(spec, outputs), .rate_weighted = spec.rate_weighted}};
+    const size_t size = a->precision == NL_DOUBLE ? sizeof(double) : sizeof(float);
+    nl_status status = NL_OK;
+
+    if (a->n != nl_kernel_order(spec, input->samples, outputs) ||
+        a->nb % job.tile.view.rows_per_sample != 0) {
+        return NL_FAIL(NL_ERR_ARG,
+                       "kernel of %d samples: matrix of order %d in blocks of %d does not fit",
+                       input->samples, a->n, a->nb);
+    }
+    memset(a->local, 0, (size_t)a->ld * (size_t)a->local_cols * size);
+    if (!list_samples(&job)) {
+        status = NL_FAIL(NL_ERR_NOMEM, "out of memory for the list of local samples");
+        goto done;
+    }
+    if (job.local_rows == 0 || job.local_cols == 0) {
+        goto done; /* this rank holds no block */
+    }
+    status = prepare(&job);
+    if (status == NL_OK) {
+        fill_panels(&job);
+    }
+
+done:
+    nl_factors_destroy(&job.rows);
+    nl_factors_destroy(&job.cols);
+    free(job.tile.gram_h);
+    free(job.tile.gram_delta);
+    free(job.row_samples);
+    free(job.col_samples);
+    return status;
+}

@@ -1,0 +1,84 @@
+/**
+ * @file tile_real.h  One kernel tile in one floating-point format; included once per format by
+ * kernel.c, which defines real, GEMM, NAME(name) before.
+ */
+
+/* theta[mC x nC] += (u gram_h[m x n] + v), expanded C-fold in both directions, o gram_delta[mC x
+ * nC]; all column-major; C = rows a sample has.  One pass, in cache. */
+static void NAME(add_expanded)(int m, int n, int C, real u, real v, const real *gram_h,
+                               const real *gram_delta, real *theta, int ld)
+{
+    for (int j = 0; j < n * C; j++) {
+        const real *gh = gram_h + (size_t)(j / C) * (size_t)m;
+        const real *gd = gram_delta + (size_t)j * (size_t)(m * C);
+        real *column = theta + (size_t)j * (size_t)ld;
+
+        for (int i = 0; i < m; i++) {
+            const real factor = u * gh[i] + v;
+
+            for (int a = 0; a < C; a++) {
+                column[i * C + a] += factor * gd[i * C + a];
+            }
+        }
+    }
+}
+
+/* The output layer's part: delta^L is the identity, so only a = b is met. */
+static void NAME(add_output_layer)(int m, int n, int C, real u, real v, const real *gram_h,
+                                   real *theta, int ld)
+{
+    for (int j = 0; j < n; j++) {
+        for (int i = 0; i < m; i++) {
+            const real factor = u * gram_h[(size_t)j * (size_t)m + (size_t)i] + v;
+
+            for (int a = 0; a < C; a++) {
+                theta[(size_t)(j * C + a) * (size_t)ld + (size_t)(i * C + a)] += factor;
+            }
+        }
+    }
+}
+
+/* Add all layers' parts to the tile of row samples i0 .. i0 + m and column samples j0 .. j0 + n (of
+ * the panels' factors); theta points at the tile's first entry. */
+static void NAME(add_tile)(const tile_job *job, int i0, int m, int j0, int n, real *theta)
+{
+    const nl_net *net = job->rows->net;
+    const delta_view *view = &job->view;
+    real *gram_h = job->gram_h;
+    real *gram_delta = job->gram_delta;
+    const real one = 1;
+    const real zero = 0;
+    const int mC = m * view->rows_per_sample;
+    const int nC = n * view->rows_per_sample;
+
+    for (int l = 0; l < net->layers; l++) {
+        const nl_layer *layer = &net->layer[l];
+        const real *hi =
+            (const real *)job->rows->activation[l] + (size_t)i0 * (size_t)layer->fan_in;
+        const real *hj =
+            (const real *)job->cols->activation[l] + (size_t)j0 * (size_t)layer->fan_in;
+        const bool output = l == net->layers - 1;
+        const double mean = output ? 1.0 : view->scale;
+        const real u =
+            (real)(mean * layer->s * layer->s * (job->rate_weighted ? layer->weight_rate : 1.0));
+        const real v =
+            (real)(mean * layer->t * layer->t * (job->rate_weighted ? layer->bias_rate : 1.0));
+
+        GEMM("T", "N", &m, &n, &layer->fan_in, &one, hi, &layer->fan_in, hj, &layer->fan_in, &zero,
+             gram_h, &m);
+        if (output) {
+            NAME(add_output_layer)(m, n, view->rows_per_sample, u, v, gram_h, theta, job->ld);
+        } else {
+            const size_t stride = (size_t)view->outputs * (size_t)layer->fan_out;
+            const size_t offset = (size_t)view->output * (size_t)layer->fan_out;
+            const real *di = (const real *)job->rows->delta[l] + (size_t)i0 * stride + offset;
+            const real *dj = (const real *)job->cols->delta[l] + (size_t)j0 * stride + offset;
+            const int k = view->outputs_joined * layer->fan_out;
+            const int lead = (int)(stride / (size_t)view->rows_per_sample);
+
+            GEMM("T", "N", &mC, &nC, &k, &one, di, &lead, dj, &lead, &zero, gram_delta, &mC);
+            NAME(add_expanded)
+            (m, n, view->rows_per_sample, u, v, gram_h, gram_delta, theta, job->ld);
+        }
+    }
+}

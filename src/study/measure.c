@@ -1,0 +1,328 @@
+/** @file measure.c  Kernels, spectra and observables of one state. */
+#include "measure.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    private_block = 64, /* of a matrix on one rank: only its storage */
+    shared_block = 32,  /* of a distributed one; see ARCHITECTURE.md */
+    collapse_panel = 64 /* samples whose factors are held at once */
+};
+static const double panel_bytes = 64.0 * 1024 * 1024; /* of gradient factors, at least */
+
+/*---------------------------------------------------------------------------------------------
+ * Plan
+ *-------------------------------------------------------------------------------------------*/
+
+static double local_bytes(const nl_solve_plan *plan, nl_precision precision, int rows, int cols)
+{
+    const double blocks = ceil((double)plan->n / plan->block);
+
+    return ceil(blocks / rows) * ceil(blocks / cols) * plan->block * plan->block *
+           (double)nl_precision_bytes(precision);
+}
+
+double nl_solve_memory(const nl_solve_plan *plan, nl_precision precision)
+{
+    int rows = 1;
+    int cols = 1;
+    double bytes = 0.0;
+
+    nl_grid_shape(plan->team, &rows, &cols);
+    bytes = local_bytes(plan, precision, rows, cols) + panel_bytes;
+    if (plan->solver != NULL) {
+        bytes += plan->solver->workspace(plan->n, plan->block, precision, rows, cols);
+    }
+    return bytes;
+}
+
+/* The smallest team that fits, or `ranks`. */
+static int smallest_team(nl_solve_plan trial, nl_precision precision, int ranks, double memory)
+{
+    for (trial.team = 1; trial.team < ranks; trial.team++) {
+        trial.solver = nl_solver_find(trial.team == 1 ? "lapack" : "scalapack");
+        if (nl_solve_memory(&trial, precision) <= memory) {
+            break;
+        }
+    }
+    return trial.team;
+}
+
+static nl_status choose_solver(const nl_study *study, nl_solve_plan *plan)
+{
+    const char *name = nl_study_word(study, NL_KEY_SOLVER);
+
+    if (strcmp(name, "none") == 0) {
+        plan->solver = NULL;
+        return NL_OK;
+    }
+    if (strcmp(name, "auto") == 0) {
+        name = plan->team == 1 ? "lapack" : "scalapack";
+    }
+    plan->solver = nl_solver_find(name);
+    if (plan->solver == NULL) {
+        return NL_FAIL(NL_ERR_STUDY,
+                       "%s: measure.solver: %s is not in this build; use auto, lapack or scalapack",
+                       study->file, name);
+    }
+    if (plan->solver->one_rank && plan->team > 1) {
+        return NL_FAIL(
+            NL_ERR_STUDY,
+            "%s: measure.solver: %s works on one rank only, but %d share a kernel; use scalapack, "
+            "team_size 1 or more memory_per_rank",
+            study->file, name, plan->team);
+    }
+    return NL_OK;
+}
+
+nl_status nl_solve_plan_make(const nl_study *study, const nl_measure_plan *measure, int kernel,
+                             int outputs, int ranks, double memory, nl_solve_plan *out)
+{
+    const nl_kernel_spec spec = measure->kernel[kernel];
+    const char *team = nl_study_word(study, NL_KEY_TEAM_SIZE);
+    char need[32];
+    char have[32];
+    nl_status status = NL_OK;
+
+    *out = (nl_solve_plan){.n = nl_kernel_order(spec, measure->samples, outputs)};
+    out->block = nl_kernel_block(spec, outputs, shared_block);
+    if (team == NULL) {
+        out->team = (int)nl_study_number(study, NL_KEY_TEAM_SIZE);
+        out->team = out->team < ranks ? out->team : ranks;
+    } else if (strcmp(team, "all") == 0) {
+        out->team = ranks;
+    } else {
+        out->team = smallest_team(*out, measure->precision, ranks, memory);
+    }
+    if (out->team == 1) {
+        out->block = nl_kernel_block(spec, outputs, private_block);
+    }
+    status = choose_solver(study, out);
+    if (status == NL_OK && nl_solve_memory(out, measure->precision) > memory) {
+        nl_solve_plan wider = *out;
+
+        while (wider.team < 1 << 20 && nl_solve_memory(&wider, measure->precision) > memory) {
+            wider.team *= 2;
+        }
+        return NL_FAIL(
+            NL_ERR_STUDY,
+            "%s: a kernel of order %d needs %s on each of %d ranks, measure.memory_per_rank is %s; "
+            "about %d ranks would do, or a smaller data.probe_size",
+            study->file, out->n, nl_format_bytes(nl_solve_memory(out, measure->precision), need),
+            out->team, nl_format_bytes(memory, have), wider.team);
+    }
+    return status;
+}
+
+/*---------------------------------------------------------------------------------------------
+ * Measuring
+ *-------------------------------------------------------------------------------------------*/
+
+nl_status nl_measurer_create(MPI_Comm comm, const nl_study *study, const nl_measure_plan *plan,
+                             nl_measurer **out)
+{
+    nl_measurer *m = calloc(1, sizeof *m);
+    MPI_Comm part = MPI_COMM_NULL;
+    nl_status status = NL_OK;
+    int rank = 0;
+    int size = 1;
+    int rows = 1;
+    int cols = 1;
+
+    *out = NULL;
+    MPI_Comm_rank(comm, &rank);
+    MPI_Comm_size(comm, &size);
+    nl_grid_shape(size, &rows, &cols);
+    status =
+        nl_agree(comm, m == NULL ? NL_FAIL(NL_ERR_NOMEM, "out of memory for a measurer") : NL_OK);
+    if (status != NL_OK) {
+        free(m);
+        return status;
+    }
+    m->plan = plan;
+    m->keep_spectra = nl_study_number(study, NL_KEY_SPECTRA) > 0;
+    m->keep_kernels = nl_study_number(study, NL_KEY_OUTPUT_KERNELS) > 0;
+    MPI_Comm_split(comm, rank < rows * cols ? 0 : MPI_UNDEFINED, rank, &part);
+    if (part != MPI_COMM_NULL) {
+        status = nl_grid_create(part, rows, cols, &m->grid);
+        MPI_Comm_free(&part);
+    }
+    status = nl_agree(comm, status);
+    if (status != NL_OK || m->grid == NULL) {
+        nl_measurer_destroy(&m);
+        return status;
+    }
+    *out = m;
+    return NL_OK;
+}
+
+void nl_measurer_destroy(nl_measurer **measurer)
+{
+    if (*measurer != NULL) {
+        nl_grid_destroy(&(*measurer)->grid);
+        free(*measurer);
+        *measurer = NULL;
+    }
+}
+
+/** What the fill of a matrix needs. */
+typedef struct fill_context {
+    nl_measurer *measurer;
+    nl_kernel_spec spec;
+    nl_kernel_input input;
+    double *full;  /* [n x n] on the first rank: the kernel to be kept; NULL: not wanted */
+    bool gathered; /* a second fill need not gather again */
+} fill_context;
+
+static nl_status fill(nl_dmat *a, void *context)
+{
+    fill_context *f = context;
+    const double start = nl_now();
+    nl_status status = nl_agree(a->grid->comm, nl_kernel_fill(a, f->spec, &f->input));
+
+    f->measurer->gram_seconds += nl_now() - start;
+    if (status == NL_OK && f->measurer->keep_kernels && !f->gathered) {
+        status = nl_dmat_gather(a, 0, f->full);
+        f->gathered = status == NL_OK;
+    }
+    return status;
+}
+
+void nl_measurement_clear(nl_measurement *measurement, int n)
+{
+    free(measurement->lambda);
+    free(measurement->kernel);
+    *measurement = (nl_measurement){.n = n,
+                                    .observed = {.trace = NAN,
+                                                 .entropy = NAN,
+                                                 .effective_rank = NAN,
+                                                 .participation_ratio = NAN,
+                                                 .lambda_max = NAN,
+                                                 .lambda_min = NAN}};
+    snprintf(measurement->solver, sizeof measurement->solver, "none");
+}
+
+/* Without eigenvalues: what the moments of the matrix tell. */
+static nl_status measure_moments(nl_dmat *a, fill_context *f, nl_measurement *out)
+{
+    double trace = 0.0;
+    double frobenius2 = 0.0;
+    nl_status status = fill(a, f);
+
+    if (status == NL_OK) {
+        status = nl_dmat_moments(a, &trace, &frobenius2);
+    }
+    if (status == NL_OK) {
+        out->observed.trace = trace / a->n;
+        out->observed.participation_ratio = trace * trace / frobenius2;
+    }
+    return status;
+}
+
+static nl_status measure_spectrum(nl_dmat *a, const nl_solver *solver, fill_context *f,
+                                  nl_measurement *out)
+{
+    const double start = nl_now();
+    const double gram_before = f->measurer->gram_seconds;
+    nl_spectrum *spectrum = NULL;
+    nl_status status = nl_spectrum_compute(a, solver, fill, f, &spectrum);
+
+    f->measurer->solve_seconds += nl_now() - start - (f->measurer->gram_seconds - gram_before);
+    if (status != NL_OK) {
+        return status;
+    }
+    out->observed = nl_observe(spectrum->n, spectrum->lambda, nl_precision_eps(a->precision));
+    out->resolved = spectrum->resolved;
+    snprintf(out->solver, sizeof out->solver, "%s", spectrum->solver->name);
+    if (f->measurer->keep_spectra) {
+        out->lambda = spectrum->lambda;
+        spectrum->lambda = NULL;
+    }
+    nl_spectrum_destroy(&spectrum);
+    return NL_OK;
+}
+
+nl_status nl_measure_kernel(nl_measurer *m, const nl_solve_plan *solve, int kernel,
+                            const nl_net *net, const float *theta, const float *probe,
+                            nl_measurement *out)
+{
+    const bool first = m->grid->row == 0 && m->grid->col == 0;
+    fill_context f = {.measurer = m, .spec = m->plan->kernel[kernel]};
+    nl_dmat *a = NULL;
+    nl_status status = NL_OK;
+
+    f.input = (nl_kernel_input){.net = net,
+                                .theta = theta,
+                                .probe = probe,
+                                .samples = m->plan->samples,
+                                .panel_bytes = panel_bytes};
+    nl_measurement_clear(out, solve->n);
+    status = nl_dmat_create(m->grid, solve->n, solve->block, m->plan->precision, &a);
+    if (status != NL_OK) {
+        return status;
+    }
+    if (m->keep_kernels && first) {
+        f.full = nl_calloc((size_t)solve->n * (size_t)solve->n, sizeof *f.full);
+        if (f.full == NULL) {
+            status = NL_FAIL(NL_ERR_NOMEM,
+                             "out of memory for output.kernels: a kernel of order %d on one rank",
+                             solve->n);
+        }
+    }
+    status = nl_agree(m->grid->comm, status);
+    if (status == NL_OK) {
+        status = solve->solver == NULL ? measure_moments(a, &f, out)
+                                       : measure_spectrum(a, solve->solver, &f, out);
+    }
+    nl_dmat_destroy(&a);
+    if (status != NL_OK) {
+        free(f.full);
+        return status;
+    }
+    out->kernel = f.full;
+    out->done = true;
+    return NL_OK;
+}
+
+nl_status nl_state_collapsed(const nl_net *net, const float *theta, const float *probe, int samples,
+                             bool *collapsed)
+{
+    const int panel = samples < collapse_panel ? samples : collapse_panel;
+    double *traces = nl_calloc(2 * (size_t)net->layers, sizeof *traces);
+    int *list = nl_calloc((size_t)panel, sizeof *list);
+    nl_factors *factors = NULL;
+    double weights = 0.0;
+    double biases = 0.0;
+    nl_status status = NL_OK;
+
+    *collapsed = false;
+    if (traces == NULL || list == NULL) {
+        status = NL_FAIL(NL_ERR_NOMEM, "out of memory for layer traces");
+        goto done;
+    }
+    status = nl_factors_create(net, NL_SINGLE, panel, &factors);
+    for (int first = 0; status == NL_OK && first < samples; first += panel) {
+        const int count = samples - first < panel ? samples - first : panel;
+
+        for (int k = 0; k < count; k++) {
+            list[k] = first + k;
+        }
+        nl_factors_compute(factors, theta, probe, count, list);
+        nl_factors_add_layer_traces(factors, traces, traces + net->layers);
+    }
+    for (int l = 0; l < net->layers; l++) {
+        weights += traces[l];
+        biases += traces[net->layers + l];
+        *collapsed = *collapsed || traces[l] == 0.0; /* nothing comes in, or nothing goes on */
+    }
+    *collapsed = *collapsed || weights <= FLT_EPSILON * (weights + biases);
+
+done:
+    nl_factors_destroy(&factors);
+    free(traces);
+    free(list);
+    return status;
+}

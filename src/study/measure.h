@@ -1,0 +1,69 @@
+/** @file measure.h  The measure phase: kernels, spectra and observables of one state, on one
+ * process grid. */
+#ifndef NTKLENS_STUDY_MEASURE_H
+#define NTKLENS_STUDY_MEASURE_H
+
+#include "result.h"
+
+#include "ntklens/par.h"
+
+/** Who shares a kernel and how it is solved: a pure function of (n, precision, ranks, memory). */
+typedef struct nl_solve_plan {
+    int n, block;
+    int team;                /* ranks that share the kernel; 1: private */
+    const nl_solver *solver; /* NULL: `none` */
+} nl_solve_plan;
+
+/** Bytes a rank of a team needs for a kernel: its part of the matrix, the solver's work space,
+ * factors. */
+double nl_solve_memory(const nl_solve_plan *plan, nl_precision precision);
+
+/**
+ * Plan the solve of one kernel.  Pure.
+ *
+ * @param[in] ranks   of the job
+ * @param[in] memory  budget of a rank, bytes
+ * @return NL_ERR_STUDY where it fits on no number of these ranks, or the keys contradict each other
+ */
+NL_MUST_CHECK nl_status nl_solve_plan_make(const nl_study *study, const nl_measure_plan *plan,
+                                           int kernel, int outputs, int ranks, double memory,
+                                           nl_solve_plan *out);
+
+/** Memory budget of a rank: measure.memory_per_rank, or what cgroup, SLURM and the machine leave
+ * it. Local; the job takes the least of all ranks. */
+double nl_memory_budget(const nl_study *study, int ranks_of_node);
+
+/** Where and how kernels are measured.  Borrows all but the grid. */
+typedef struct nl_measurer {
+    nl_grid *grid; /* owned */
+    const nl_measure_plan *plan;
+    bool keep_spectra, keep_kernels;
+    double gram_seconds, solve_seconds; /* spent so far */
+} nl_measurer;
+
+/** Collective over comm, of which the first ranks of a near-square grid take part.
+ *  out: NULL on ranks that are not part of the grid. */
+NL_MUST_CHECK nl_status nl_measurer_create(MPI_Comm comm, const nl_study *study,
+                                           const nl_measure_plan *plan, nl_measurer **out);
+void nl_measurer_destroy(nl_measurer **measurer);
+
+/**
+ * Measure one kernel.  Collective over the measurer's grid.
+ *
+ * @param[in]  theta  (global) parameters on every rank
+ * @param[in]  probe  (global) [samples x inputs]
+ * @param[out] out    (local)  observables on every rank; the kernel itself on the grid's first
+ * @return NL_ERR_NUMERIC: no solver gave a spectrum that passes verification; out is then not done
+ */
+NL_MUST_CHECK nl_status nl_measure_kernel(nl_measurer *measurer, const nl_solve_plan *solve,
+                                          int kernel, const nl_net *net, const float *theta,
+                                          const float *probe, nl_measurement *out);
+
+/** No spectrum to be had: NaN observables. */
+void nl_measurement_clear(nl_measurement *measurement, int n);
+
+/** Is every unit of a layer dead on the probe, or do the weights not move the outputs?  Local. */
+NL_MUST_CHECK nl_status nl_state_collapsed(const nl_net *net, const float *theta,
+                                           const float *probe, int samples, bool *collapsed);
+
+#endif

@@ -1,0 +1,433 @@
+/** @file parse.c  The study file and --set, read by the key table. */
+#include "reading.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Most cells of a grid: each needs a file and a training. */
+static const double most_cells = 1e5;
+
+/* Memory of the words of a study. */
+struct nl_study_store {
+    struct nl_study_store *next;
+    char text[];
+};
+
+const char *nl_reading_keep(nl_reading *reading, const char *word)
+{
+    size_t size = strlen(word) + 1;
+    struct nl_study_store *kept = malloc(sizeof *kept + size);
+
+    if (kept == NULL) {
+        reading->failed = true;
+        return NULL;
+    }
+    memcpy(kept->text, word, size);
+    kept->next = reading->study->store;
+    reading->study->store = kept;
+    return kept->text;
+}
+
+void nl_study_destroy(nl_study **study)
+{
+    if (*study == NULL) {
+        return;
+    }
+    for (struct nl_study_store *kept = (*study)->store; kept != NULL;) {
+        struct nl_study_store *next = kept->next;
+
+        free(kept);
+        kept = next;
+    }
+    for (int key = 0; key < NL_KEY_COUNT; key++) {
+        free((*study)->value[key].item);
+    }
+    free((*study)->file);
+    free(*study);
+    *study = NULL;
+}
+
+void nl_reading_complain(nl_reading *reading, nl_mark mark, const char *path, const char *format,
+                         ...)
+{
+    bool named = reading->set_path != NULL && strcmp(reading->set_path, path) == 0;
+    char text[1024];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    nl_diagnostics_add(reading->diagnostics, mark, "%s%s%s", named ? "" : path, named ? "" : ": ",
+                       text);
+}
+
+/*---------------------------------------------------------------------------------------------
+ * The tree, section by section
+ *-------------------------------------------------------------------------------------------*/
+
+static const char *join_path(const char *section, const char *name, char out[nl_path_size])
+{
+    snprintf(out, nl_path_size, "%s%s%s", section, section[0] != '\0' ? "." : "", name);
+    return out;
+}
+
+static void read_section(nl_reading *reading, const char *section, nl_mark mark,
+                         const nl_yaml_node *node);
+
+/* A key that is not in the table.  What it was probably meant for counts as given, so that one slip
+ * gives one complaint; a misspelled section is read as the one that was meant. */
+static void take_unknown(nl_reading *reading, const char *section, const nl_yaml_node *name,
+                         const nl_yaml_node *value)
+{
+    nl_suggestion meant;
+    char excerpt[64];
+    char path[nl_path_size];
+    nl_key key = NL_KEY_COUNT;
+
+    join_path(section, nl_excerpt(name->text, excerpt), path);
+    if (strchr(name->text, '.') != NULL) {
+        nl_reading_complain(reading, name->mark, path,
+                            "unknown key; dots are for --set, in a file keys stand below their "
+                            "section");
+        key = nl_key_find(name->text);
+    } else {
+        nl_key_suggest(section, name->text, false, &meant);
+        nl_reading_complain(reading, name->mark, path, "unknown key; %s", meant.text);
+        key = nl_key_find(meant.path);
+        if (meant.path[0] != '\0' && value->kind == NL_YAML_MAP && nl_key_is_section(meant.path)) {
+            read_section(reading, meant.path, name->mark, value);
+        }
+    }
+    if (key < NL_KEY_COUNT) {
+        reading->given[key] = true;
+    }
+}
+
+static void take_pair(nl_reading *reading, const char *section, const nl_yaml_node *name,
+                      const nl_yaml_node *value)
+{
+    char path[nl_path_size];
+    nl_key key = NL_KEY_COUNT;
+    bool plain = strchr(name->text, '.') == NULL && strlen(name->text) < sizeof path / 2;
+
+    if (plain) {
+        key = nl_key_find(join_path(section, name->text, path));
+    }
+    if (key < NL_KEY_COUNT) {
+        reading->given[key] = true;
+        reading->place[key] = name->mark;
+        nl_reading_take(reading, key, value);
+    } else if (plain && nl_key_is_section(path)) {
+        read_section(reading, path, name->mark, value);
+    } else {
+        take_unknown(reading, section, name, value);
+    }
+}
+
+/* mark: of the section's name. */
+static void read_section(nl_reading *reading, const char *section, nl_mark mark,
+                         const nl_yaml_node *node)
+{
+    char found[80];
+
+    for (int key = 0; key < NL_KEY_COUNT; key++) {
+        if (nl_path_is_below(nl_key_describe((nl_key)key)->path, section) && !reading->given[key]) {
+            reading->place[key] = mark;
+        }
+    }
+    if (node->kind == NL_YAML_BROKEN) {
+        return;
+    }
+    if (node->kind != NL_YAML_MAP) {
+        nl_reading_complain(reading, node->mark, section,
+                            "a section was expected (lines of 'key: value', indented), this is %s",
+                            nl_node_describe(node, found));
+        return;
+    }
+    for (int k = 0; k < node->count; k++) {
+        take_pair(reading, section, node->keys[k], node->values[k]);
+    }
+}
+
+/* What produced a resolved file: read by people, not by us. */
+static void check_provenance(nl_reading *reading, const nl_yaml_node *node)
+{
+    char found[80];
+
+    if (node->kind != NL_YAML_MAP && node->kind != NL_YAML_BROKEN) {
+        nl_reading_complain(reading, node->mark, "provenance", "a section was expected, this is %s",
+                            nl_node_describe(node, found));
+        return;
+    }
+    for (int k = 0; k < node->count; k++) {
+        const nl_yaml_node *fact = node->values[k];
+
+        if (fact->kind == NL_YAML_LIST || fact->kind == NL_YAML_MAP) {
+            nl_reading_complain(reading, fact->mark, "provenance",
+                                "plain values were expected, this is %s",
+                                nl_node_describe(fact, found));
+        }
+    }
+}
+
+static void check_missing(nl_reading *reading)
+{
+    for (int key = 0; key < NL_KEY_COUNT; key++) {
+        const nl_key_info *info = nl_key_describe((nl_key)key);
+
+        if (info->fallback == NULL && !reading->given[key]) {
+            nl_reading_complain(reading, reading->place[key], info->path,
+                                "missing; %s  For example %s: %s", info->help,
+                                nl_path_last(info->path), info->example);
+        }
+    }
+}
+
+static bool read_file(nl_reading *reading, const char *file, const char *text, size_t length)
+{
+    const nl_mark start = {.source = file, .line = 1, .column = 1};
+    const nl_yaml_node *root = NULL;
+    nl_yaml *yaml = NULL;
+    char found[80];
+    bool readable = false;
+
+    for (int key = 0; key < NL_KEY_COUNT; key++) {
+        reading->place[key] = start;
+    }
+    if (nl_yaml_parse(file, text, length, reading->diagnostics, &yaml) != NL_OK) {
+        reading->failed = true;
+    } else if (yaml != NULL) {
+        root = nl_yaml_root(yaml);
+        readable = root->kind == NL_YAML_MAP;
+    }
+    for (int k = 0; readable && k < root->count; k++) {
+        if (strcmp(root->keys[k]->text, "provenance") == 0) {
+            check_provenance(reading, root->values[k]);
+        } else {
+            take_pair(reading, "", root->keys[k], root->values[k]);
+        }
+    }
+    if (root != NULL && !readable && root->kind != NL_YAML_BROKEN) {
+        nl_diagnostics_add(reading->diagnostics, root->mark,
+                           "a study file is lines of 'key: value', this is %s",
+                           nl_node_describe(root, found));
+    }
+    nl_yaml_destroy(&yaml);
+    return readable;
+}
+
+/*---------------------------------------------------------------------------------------------
+ * --set key=value
+ *-------------------------------------------------------------------------------------------*/
+
+/* A value from the command line, or a default: `path` is a key or a section. */
+static void read_value_text(nl_reading *reading, const char *source, const char *path,
+                            const char *text)
+{
+    const nl_mark nowhere = {.source = source};
+    nl_key key = nl_key_find(path);
+    nl_yaml *yaml = NULL;
+
+    if (key < NL_KEY_COUNT) {
+        reading->given[key] = true;
+        reading->place[key] = nowhere;
+    }
+    if (nl_yaml_parse_value(source, text, reading->diagnostics, &yaml) != NL_OK) {
+        reading->failed = true;
+    } else if (yaml != NULL) {
+        reading->set_path = path;
+        if (key < NL_KEY_COUNT) {
+            nl_reading_take(reading, key, nl_yaml_root(yaml));
+        } else {
+            read_section(reading, path, nowhere, nl_yaml_root(yaml));
+        }
+        reading->set_path = NULL;
+    } else if (key < NL_KEY_COUNT) {
+        reading->sound[key] = false;
+    }
+    nl_yaml_destroy(&yaml);
+}
+
+static void suggest_for_set(nl_reading *reading, const char *source, const char *path)
+{
+    const char *last = nl_path_last(path);
+    char section[nl_path_size] = "";
+    nl_suggestion meant;
+
+    if (last > path) {
+        snprintf(section, sizeof section, "%.*s", (int)(last - path) - 1, path);
+    }
+    nl_key_suggest(section, last, true, &meant);
+    nl_diagnostics_add(reading->diagnostics, (nl_mark){.source = source}, "unknown key; %s",
+                       meant.text);
+    if (nl_key_find(meant.path) < NL_KEY_COUNT) {
+        reading->given[nl_key_find(meant.path)] = true;
+    }
+}
+
+static void read_set(nl_reading *reading, const char *set)
+{
+    const char *equals = strchr(set, '=');
+    const char *source = NULL;
+    char path[nl_path_size];
+    nl_text name = {0};
+
+    nl_text_append(&name, "--set %s", set);
+    source = name.failed ? NULL : nl_reading_keep(reading, name.data); /* marks borrow it */
+    nl_text_free(&name);
+    if (source == NULL) {
+        reading->failed = true;
+        return;
+    }
+    if (equals == NULL || equals == set || (size_t)(equals - set) >= sizeof path) {
+        nl_diagnostics_add(reading->diagnostics, (nl_mark){.source = source},
+                           "key=value was expected, as in --set training.learning_rate=0.05");
+        return;
+    }
+    snprintf(path, sizeof path, "%.*s", (int)(equals - set), set);
+    if (nl_key_find(path) < NL_KEY_COUNT || nl_key_is_section(path)) {
+        read_value_text(reading, source, path, equals + 1);
+    } else {
+        suggest_for_set(reading, source, path);
+    }
+}
+
+/*---------------------------------------------------------------------------------------------
+ * Defaults, and checks across keys
+ *-------------------------------------------------------------------------------------------*/
+
+static void fill_defaults(nl_reading *reading)
+{
+    for (int key = 0; key < NL_KEY_COUNT; key++) {
+        const nl_key_info *info = nl_key_describe((nl_key)key);
+
+        if (!reading->given[key] && info->fallback != NULL) {
+            nl_mark place = reading->place[key];
+
+            read_value_text(reading, "default", info->path, info->fallback);
+            reading->given[key] = false;
+            reading->place[key] = place;
+        }
+    }
+}
+
+static double extreme(const nl_values *values, double sign)
+{
+    double most = values->item[0].number;
+
+    for (int k = 1; k < values->count; k++) {
+        most = sign * values->item[k].number > sign * most ? values->item[k].number : most;
+    }
+    return most;
+}
+
+static void check_probe(nl_reading *reading)
+{
+    const nl_study *study = reading->study;
+    nl_key blamed = reading->given[NL_KEY_PROBE_SIZE] ? NL_KEY_PROBE_SIZE : NL_KEY_PROBE_FROM;
+
+    if (reading->sound[NL_KEY_PROBE_FROM] && reading->sound[NL_KEY_PROBE_SIZE] &&
+        reading->sound[NL_KEY_TRAIN_SIZES] && nl_study_is(study, NL_KEY_PROBE_FROM, "train")) {
+        double probe = nl_study_number(study, NL_KEY_PROBE_SIZE);
+        double least = extreme(&study->value[NL_KEY_TRAIN_SIZES], -1.0);
+
+        if (probe > least) {
+            nl_reading_complain(reading, reading->place[blamed], nl_key_describe(blamed)->path,
+                                "a probe of %.0f images does not fit in the smallest training set "
+                                "(%.0f), from which probe_from: train draws it",
+                                probe, least);
+        }
+    }
+}
+
+static void check_steps(nl_reading *reading)
+{
+    const nl_values *steps = &reading->study->value[NL_KEY_AT_STEPS];
+
+    if (reading->sound[NL_KEY_AT_STEPS] && reading->sound[NL_KEY_MAX_STEPS] && steps->count > 0) {
+        double last = extreme(steps, 1.0);
+        double most = extreme(&reading->study->value[NL_KEY_MAX_STEPS], 1.0);
+
+        if (last > most) {
+            nl_reading_complain(
+                reading, reading->place[NL_KEY_AT_STEPS], nl_key_describe(NL_KEY_AT_STEPS)->path,
+                "step %.0f is never reached: training.max_steps is %.0f", last, most);
+        }
+    }
+}
+
+static void check_grid(nl_reading *reading)
+{
+    double cells = 1.0;
+    int longest = NL_KEY_SEEDS;
+
+    for (int key = 0; key < NL_KEY_COUNT; key++) {
+        const nl_values *values = &reading->study->value[key];
+
+        if (nl_key_describe((nl_key)key)->shape == NL_SHAPE_AXIS && reading->sound[key]) {
+            cells *= values->count;
+            if (values->count > reading->study->value[longest].count) {
+                longest = key;
+            }
+        }
+    }
+    if (cells > most_cells) {
+        nl_reading_complain(
+            reading, reading->place[longest], nl_key_describe((nl_key)longest)->path,
+            "the grid has %.0f cells, the product of all axes: at most %.0f", cells, most_cells);
+    }
+}
+
+static nl_status read_study(nl_reading *reading, const char *text, size_t length, int set_count,
+                            const char *const sets[])
+{
+    const char *file = reading->study->file;
+    bool readable = read_file(reading, file, text, length);
+
+    for (int k = 0; k < set_count; k++) {
+        read_set(reading, sets[k]);
+    }
+    if (readable) {
+        check_missing(reading);
+    }
+    fill_defaults(reading);
+    check_probe(reading);
+    check_steps(reading);
+    check_grid(reading);
+    return reading->failed ? NL_FAIL(NL_ERR_NOMEM, "%s: out of memory while reading", file) : NL_OK;
+}
+
+nl_status nl_study_parse(const char *file, const char *text, size_t length, int set_count,
+                         const char *const sets[], bool quiet, nl_study **out)
+{
+    nl_status status = NL_OK;
+    nl_reading reading = {0};
+    nl_study *study = calloc(1, sizeof *study);
+
+    *out = NULL;
+    if (study == NULL || (study->file = strdup(file)) == NULL) {
+        status = NL_FAIL(NL_ERR_NOMEM, "%s: out of memory for the study", file);
+        goto done;
+    }
+    status = nl_diagnostics_create(&reading.diagnostics);
+    if (status != NL_OK) {
+        goto done;
+    }
+    reading.study = study;
+    status = read_study(&reading, text, length, set_count, sets);
+    if (nl_diagnostics_count(reading.diagnostics) > 0) {
+        if (!quiet) {
+            nl_diagnostics_print(reading.diagnostics);
+        }
+        status = status == NL_OK ? NL_ERR_STUDY : status;
+    }
+
+done:
+    nl_diagnostics_destroy(&reading.diagnostics);
+    if (status != NL_OK) {
+        nl_study_destroy(&study);
+    }
+    *out = study;
+    return status;
+}

@@ -1,0 +1,227 @@
+/** @file resolved.c  A resolved study: its values, its folder of data, itself as YAML again. */
+#include "keys.h"
+#include "ntklens/io.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+double nl_study_number(const nl_study *study, nl_key key)
+{
+    return study->value[key].item[0].number;
+}
+
+const char *nl_study_word(const nl_study *study, nl_key key)
+{
+    return study->value[key].item[0].word;
+}
+
+bool nl_study_is(const nl_study *study, nl_key key, const char *word)
+{
+    const nl_values *values = &study->value[key];
+
+    for (int k = 0; k < values->count; k++) {
+        if (values->item[k].word != NULL && strcmp(values->item[k].word, word) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/*---------------------------------------------------------------------------------------------
+ * Folder of the data
+ *-------------------------------------------------------------------------------------------*/
+
+/* `path`, as seen from the folder that `file` lies in, absolute; NULL when out of memory. */
+static char *resolve_beside(const char *file, const char *path)
+{
+    char *here = getcwd(NULL, 0);
+    char *folder = strdup(file);
+    char *beside = NULL;
+    char *whole = NULL;
+
+    if (here != NULL && folder != NULL) {
+        char *slash = strrchr(folder, '/');
+
+        if (slash != NULL) {
+            *slash = '\0'; /* "" for a file in /, to which the join adds its slash */
+        }
+        beside = slash != NULL && path[0] != '/' ? nl_path_join(folder, path) : strdup(path);
+        whole = beside != NULL ? nl_path_join(here, beside) : NULL;
+    }
+    free(beside);
+    free(folder);
+    free(here);
+    return whole;
+}
+
+nl_status nl_study_data_folder(const nl_study *study, char **out)
+{
+    const char *source = nl_study_word(study, NL_KEY_SOURCE);
+    const char *path = nl_study_word(study, NL_KEY_PATH);
+    const char *home = getenv("NTKLENS_DATA");
+
+    *out = NULL;
+    if (strcmp(source, "glyphs") == 0) {
+        return NL_OK;
+    }
+    if (path[0] != '\0') {
+        *out = resolve_beside(study->file, path);
+    } else if (home != NULL && home[0] != '\0') {
+        char *folder = nl_path_join(home, source);
+
+        *out = folder != NULL ? resolve_beside("", folder) : NULL;
+        free(folder);
+    } else {
+        return NL_FAIL(NL_ERR_DATA,
+                       "%s: no folder of the %s files is known: download them with "
+                       "tools/fetch-data %s and set data.path to their folder, or NTKLENS_DATA to "
+                       "the folder that holds %s/",
+                       study->file, source, source, source);
+    }
+    return *out != NULL ? NL_OK
+                        : NL_FAIL(NL_ERR_NOMEM, "%s: out of memory for a path", study->file);
+}
+
+/*---------------------------------------------------------------------------------------------
+ * YAML
+ *-------------------------------------------------------------------------------------------*/
+
+/* Code point and length of the UTF-8 sequence at `at`; length 1 and U+FFFD where it is none. */
+static uint32_t decode(const unsigned char *at, size_t *length)
+{
+    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    size_t size = at[0] >= 0xf0 ? 4 : at[0] >= 0xe0 ? 3 : at[0] >= 0xc0 ? 2 : 1;
+    uint32_t code = size == 1 ? at[0] : at[0] & (0xffu >> (size + 1));
+
+    *length = 1;
+    for (size_t k = 1; k < size; k++) {
+        if ((at[k] & 0xc0) != 0x80) { /* also at the final NUL */
+            return 0xfffd;
+        }
+        code = code << 6 | (at[k] & 0x3fu);
+    }
+    if ((size == 1 && code >= 0x80) || code < least[size] || code > 0x10ffff || at[0] >= 0xf8 ||
+        (code >= 0xd800 && code < 0xe000)) {
+        return 0xfffd;
+    }
+    *length = size;
+    return code;
+}
+
+/* Code points that YAML takes as they are inside double quotes. */
+static bool is_printable(uint32_t code)
+{
+    return (code >= 0x20 && code < 0x7f) || (code >= 0xa0 && code < 0x2028) ||
+           (code > 0x2029 && code < 0xd800) || (code >= 0xe000 && code < 0xfeff) ||
+           (code > 0xfeff && code < 0xfffd) || code >= 0x10000;
+}
+
+static void write_quoted(const char *text, nl_text *out)
+{
+    const unsigned char *at = (const unsigned char *)text;
+    size_t length = 0;
+
+    nl_text_append(out, "\"");
+    for (; *at != '\0'; at += length) {
+        uint32_t code = decode(at, &length);
+
+        if (code == '"' || code == '\\') {
+            nl_text_append(out, "\\%c", (int)code);
+        } else if (is_printable(code)) {
+            nl_text_append_bytes(out, at, length);
+        } else {
+            nl_text_append(out, "\\u%04X", (unsigned)code);
+        }
+    }
+    nl_text_append(out, "\"");
+}
+
+const char *nl_scalar_text(const nl_key_info *info, const nl_scalar *value, char buffer[32])
+{
+    if (value->word != NULL) {
+        return value->word;
+    }
+    if (info->type == NL_TYPE_BOOL) {
+        return value->number > 0.0 ? "true" : "false";
+    }
+    if (info->type == NL_TYPE_REAL) {
+        return nl_format_double(value->number, buffer);
+    }
+    snprintf(buffer, 32, "%.0f", value->number);
+    return buffer;
+}
+
+/* Plural keys (widths, seeds) stay lists also with one value; learning_rate does not. */
+static bool is_written_as_list(const nl_key_info *info, const nl_values *values)
+{
+    return info->shape == NL_SHAPE_LIST || values->count != 1 ||
+           (info->shape == NL_SHAPE_AXIS && (info->fallback == NULL || info->fallback[0] == '['));
+}
+
+static void write_values(const nl_key_info *info, const nl_values *values, nl_text *out)
+{
+    bool list = is_written_as_list(info, values);
+    char digits[32];
+
+    nl_text_append(out, list ? " [" : " ");
+    for (int k = 0; k < values->count; k++) {
+        nl_text_append(out, k > 0 ? ", " : "");
+        if (info->type == NL_TYPE_TEXT) {
+            write_quoted(values->item[k].word, out);
+        } else {
+            nl_text_append(out, "%s", nl_scalar_text(info, &values->item[k], digits));
+        }
+    }
+    nl_text_append(out, list ? "]\n" : "\n");
+}
+
+/* Open the sections of `path` that the key before it did not stand in; the depth they lead to. */
+static int write_sections(const char *path, const char *previous, nl_text *out)
+{
+    int depth = 0;
+
+    for (const char *dot = strchr(path, '.'); dot != NULL; dot = strchr(dot + 1, '.')) {
+        size_t length = (size_t)(dot - path);
+
+        if (strncmp(path, previous, length + 1) != 0) {
+            const char *name = dot;
+
+            while (name > path && name[-1] != '.') {
+                name--;
+            }
+            nl_text_append(out, "%*s%.*s:\n", 2 * depth, "", (int)(dot - name), name);
+        }
+        depth++;
+    }
+    return depth;
+}
+
+void nl_study_write(const nl_study *study, const char *data_folder, int facts,
+                    const char *const fact_names[], const char *const fact_values[], nl_text *out)
+{
+    const char *previous = "";
+
+    for (int key = 0; key < NL_KEY_COUNT; key++) {
+        const nl_key_info *info = nl_key_describe((nl_key)key);
+        int depth = write_sections(info->path, previous, out);
+
+        nl_text_append(out, "%*s%s:", 2 * depth, "", nl_path_last(info->path));
+        if (key == NL_KEY_PATH && data_folder != NULL) {
+            nl_text_append(out, " ");
+            write_quoted(data_folder, out);
+            nl_text_append(out, "\n");
+        } else {
+            write_values(info, &study->value[key], out);
+        }
+        previous = info->path;
+    }
+    nl_text_append(out, facts > 0 ? "provenance:\n" : "");
+    for (int k = 0; k < facts; k++) {
+        nl_text_append(out, "  ");
+        write_quoted(fact_names[k], out);
+        nl_text_append(out, ": ");
+        write_quoted(fact_values[k], out);
+        nl_text_append(out, "\n");
+    }
+}

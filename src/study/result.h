@@ -1,0 +1,146 @@
+/** @file result.h  What a cell leaves: its curve, its measured states, and the rows made of them.
+ */
+#ifndef NTKLENS_STUDY_RESULT_H
+#define NTKLENS_STUDY_RESULT_H
+
+#include "ntklens/ntk.h"
+#include "ntklens/study.h"
+
+/** Losses and accuracies of one state, over whole sets; NaN where a set is empty. */
+typedef struct nl_losses {
+    double train_loss, test_loss, validation_loss;
+    double train_accuracy, test_accuracy, validation_accuracy;
+} nl_losses;
+
+/** One kernel of one state. */
+typedef struct nl_measurement {
+    bool done;
+    int n;
+    nl_observables observed;
+    char solver[16];
+    bool resolved;  /* the second solver was used */
+    double *lambda; /* owned; [n] descending, NULL where not kept */
+    double *kernel; /* owned; [n x n], NULL where not kept */
+} nl_measurement;
+
+/** A state in which kernels are measured. */
+typedef struct nl_state {
+    long step;
+    nl_losses losses;
+    bool finite;             /* false: diverged, nothing is measured */
+    bool collapsed;          /* every unit of a layer dead, or no weight moves the outputs */
+    float *theta;            /* owned; [net->size], NULL where not kept */
+    nl_measurement *kernels; /* owned; [plan->kernels] */
+} nl_state;
+
+typedef struct nl_curve {
+    int count, capacity;
+    long *step;        /* owned */
+    nl_losses *losses; /* owned */
+} nl_curve;
+
+/** Everything known of a cell.  Zero-initialise with nl_result_create(). */
+typedef struct nl_result {
+    nl_curve curve; /* evaluated states: 0, log-spaced, final */
+    int states;
+    nl_state *state; /* owned; ascending steps */
+    long best_step;  /* earliest lowest selection loss of the curve; -1: none was finite */
+    long final_step; /* -1: still in training */
+    bool diverged;
+    int64_t parameters; /* trained ones */
+} nl_result;
+
+/** Which states are measured, with which kernels; the same for all cells of a study. */
+typedef struct nl_measure_plan {
+    int kernels;
+    nl_kernel_spec *kernel; /* owned */
+    int per_decade;         /* log-spaced measurements; 0: none */
+    int at_steps, at_losses;
+    long *at_step;   /* owned; ascending */
+    double *at_loss; /* owned; as given */
+    bool validated;  /* `best` is chosen on the validation loss */
+    int samples;     /* probe */
+    nl_precision precision;
+} nl_measure_plan;
+
+NL_MUST_CHECK nl_status nl_measure_plan_create(const nl_study *study, int outputs,
+                                               nl_measure_plan **out);
+void nl_measure_plan_destroy(nl_measure_plan **plan);
+
+NL_MUST_CHECK nl_status nl_result_create(nl_result **out);
+void nl_result_destroy(nl_result **result, int kernels);
+
+/** Append an evaluated state to the curve. */
+NL_MUST_CHECK nl_status nl_curve_append(nl_curve *curve, long step, const nl_losses *losses);
+
+/** The state of that step; made, in its place, if it is new.  NULL: out of memory.
+ *  Pointers to other states are no longer valid afterwards. */
+nl_state *nl_result_state(nl_result *result, const nl_measure_plan *plan, long step);
+
+/** The state of that step, NULL if there is none. */
+nl_state *nl_result_find(const nl_result *result, long step);
+
+/** True when every finite state has every kernel. */
+bool nl_result_complete(const nl_result *result, const nl_measure_plan *plan);
+
+/*---------------------------------------------------------------------------------------------
+ * Rows of results.csv
+ *-------------------------------------------------------------------------------------------*/
+
+/** One row without what its cell tells.  Flat: it travels between ranks as bytes. */
+typedef struct nl_row {
+    int cell; /* index in the grid */
+    char tag[40];
+    int64_t parameters, step, n;
+    nl_losses losses;
+    char kernel[32];
+    nl_observables observed;
+    char solver[16];
+    char flags[64]; /* words joined by '+' */
+} nl_row;
+
+/** All rows of a finished cell.  rows: free(). */
+NL_MUST_CHECK nl_status nl_result_rows(const nl_result *result, const nl_measure_plan *plan,
+                                       int cell, nl_row **rows, int *count);
+
+/** results.csv: rows sorted by cell, step, tag, kernel (in place), as text. */
+void nl_rows_write(const nl_cell *cells, nl_row *rows, int count, nl_text *out);
+
+/*---------------------------------------------------------------------------------------------
+ * cells/<id>.h5
+ *-------------------------------------------------------------------------------------------*/
+
+/** What is stored beside the result. */
+typedef struct nl_cell_context {
+    const nl_study *study;
+    const nl_cell *cell;
+    const nl_net *net;
+    const nl_measure_plan *plan;
+    const char *blas_kernel;
+    const float *probe; /* [plan->samples x inputs] */
+    const int *probe_labels;
+    int train, test, validation; /* sizes */
+    const int *train_index, *test_index, *validation_index,
+        *probe_index;        /* in the original files */
+    const int *train_labels; /* with label noise */
+    double mean[3], std[3];
+    int channels;
+} nl_cell_context;
+
+/** The file as an image, free(). */
+NL_MUST_CHECK nl_status nl_result_image(const nl_result *result, const nl_cell_context *context,
+                                        unsigned char **image, size_t *length);
+
+/**
+ * Read a cell's file back.
+ *
+ * @param[in]  with_theta  also the snapshots (not the spectra and kernels)
+ * @return NL_ERR_DAMAGED where something is missing; NL_ERR_STUDY, silently, where the file was
+ *         measured under another plan
+ */
+NL_MUST_CHECK nl_status nl_result_read(const unsigned char *image, size_t length,
+                                       const nl_study *study, const nl_cell *cell,
+                                       const nl_net *net, const nl_measure_plan *plan,
+                                       bool with_theta, nl_result **out);
+
+#endif

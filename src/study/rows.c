@@ -1,0 +1,324 @@
+/** @file rows.c  From a cell's result to rows of results.csv: tags, flags, columns. */
+#include "result.h"
+
+#include <math.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+/*---------------------------------------------------------------------------------------------
+ * Tags and flags
+ *-------------------------------------------------------------------------------------------*/
+
+typedef struct row_list {
+    const nl_result *result;
+    const nl_measure_plan *plan;
+    int cell;
+    nl_row *rows; /* owned */
+    int count, capacity;
+    bool failed;
+} row_list;
+
+static void add_flag(char flags[64], bool set, const char *word)
+{
+    if (set) {
+        strcat(strcat(flags, flags[0] != '\0' ? "+" : ""), word);
+    }
+}
+
+static void set_flags(const row_list *list, const nl_state *state, const nl_measurement *measured,
+                      nl_row *row)
+{
+    const nl_result *result = list->result;
+
+    add_flag(row->flags, strcmp(row->tag, "best") == 0 && state->step == result->final_step,
+             "censored");
+    /* The initial network is what it is, whatever training made of it. */
+    add_flag(row->flags, !state->finite || (result->diverged && state->step > 0), "diverged");
+    add_flag(row->flags, state->collapsed, "collapsed");
+    add_flag(row->flags, measured->observed.negative, "negative");
+    add_flag(row->flags, measured->resolved, "resolved");
+}
+
+static void add_row(row_list *list, const char *tag, const nl_state *state, int kernel)
+{
+    const nl_measurement *measured = &state->kernels[kernel];
+    nl_row *row = NULL;
+
+    if (list->count == list->capacity) {
+        int capacity = list->capacity > 0 ? 2 * list->capacity : 64;
+        nl_row *rows = realloc(list->rows, (size_t)capacity * sizeof *rows);
+
+        if (rows == NULL) {
+            list->failed = true;
+            return;
+        }
+        list->rows = rows;
+        list->capacity = capacity;
+    }
+    row = &list->rows[list->count++];
+    memset(row, 0, sizeof *row); /* padding too: rows travel as bytes */
+    row->cell = list->cell;
+    snprintf(row->tag, sizeof row->tag, "%s", tag);
+    row->parameters = list->result->parameters;
+    row->step = state->step;
+    row->n = measured->n;
+    row->losses = state->losses;
+    nl_kernel_name(list->plan->kernel[kernel], row->kernel);
+    row->observed = measured->observed;
+    snprintf(row->solver, sizeof row->solver, "%s", measured->solver);
+    set_flags(list, state, measured, row);
+}
+
+static void add_tag(row_list *list, const char *tag, long step)
+{
+    const nl_state *state = nl_result_find(list->result, step);
+
+    for (int k = 0; state != NULL && k < list->plan->kernels; k++) {
+        add_row(list, tag, state, k);
+    }
+}
+
+static void add_log_tags(row_list *list)
+{
+    long *steps = NULL;
+    int count = 0;
+
+    if (list->plan->per_decade == 0 || list->result->final_step < 1) {
+        return;
+    }
+    if (nl_log_steps(list->plan->per_decade, list->result->final_step, &steps, &count) != NL_OK) {
+        list->failed = true;
+        return;
+    }
+    for (int k = 0; k < count; k++) {
+        add_tag(list, "log", steps[k]);
+    }
+    free(steps);
+}
+
+static void add_matched_tags(row_list *list)
+{
+    const nl_curve *curve = &list->result->curve;
+    char number[32];
+    char tag[40];
+
+    for (int k = 0; k < list->plan->at_steps; k++) {
+        snprintf(tag, sizeof tag, "step=%ld", list->plan->at_step[k]);
+        add_tag(list, tag, list->plan->at_step[k]);
+    }
+    for (int k = 0; k < list->plan->at_losses; k++) {
+        snprintf(tag, sizeof tag, "train_loss=%s",
+                 nl_format_double(list->plan->at_loss[k], number));
+        for (int c = 0; c < curve->count; c++) {
+            if (curve->losses[c].train_loss <= list->plan->at_loss[k]) {
+                add_tag(list, tag, curve->step[c]);
+                break;
+            }
+        }
+    }
+}
+
+nl_status nl_result_rows(const nl_result *result, const nl_measure_plan *plan, int cell,
+                         nl_row **rows, int *count)
+{
+    row_list list = {.result = result, .plan = plan, .cell = cell};
+
+    *rows = NULL;
+    *count = 0;
+    add_tag(&list, "init", 0);
+    add_log_tags(&list);
+    add_tag(&list, "best", result->best_step);
+    add_tag(&list, "final", result->final_step);
+    add_matched_tags(&list);
+    if (list.failed) {
+        free(list.rows);
+        return NL_FAIL(NL_ERR_NOMEM, "out of memory for a cell's rows");
+    }
+    *rows = list.rows;
+    *count = list.count;
+    return NL_OK;
+}
+
+/*---------------------------------------------------------------------------------------------
+ * Columns
+ *-------------------------------------------------------------------------------------------*/
+
+typedef enum column_type { COLUMN_TEXT, COLUMN_INT, COLUMN_REAL } column_type;
+
+/** A column whose values stand in the row itself. */
+typedef struct column {
+    const char *name;
+    column_type type;
+    size_t offset;
+    const char *help;
+} column;
+
+#define ROW(member) offsetof(nl_row, member)
+
+/** Columns after those of the cell (cell, width, depth, n_train, seed), in order. */
+static const column row_columns[] = {
+    {"parameters", COLUMN_INT, ROW(parameters), "trained parameters of the network"},
+    {"tag", COLUMN_TEXT, ROW(tag),
+     "why this state was measured: init, log, best, final, step=K, train_loss=X"},
+    {"step", COLUMN_INT, ROW(step), "optimiser steps done"},
+    {"train_loss", COLUMN_REAL, ROW(losses.train_loss), "loss over the whole training subset"},
+    {"test_loss", COLUMN_REAL, ROW(losses.test_loss), "loss over the whole test set"},
+    {"train_accuracy", COLUMN_REAL, ROW(losses.train_accuracy), "share of argmax hits, 0 to 1"},
+    {"test_accuracy", COLUMN_REAL, ROW(losses.test_accuracy), "share of argmax hits, 0 to 1"},
+    {"kernel", COLUMN_TEXT, ROW(kernel),
+     "traced: mean over outputs, N x N; full: NC x NC; class<a>: one output; mup also "
+     "-rate-weighted"},
+    {"n", COLUMN_INT, ROW(n), "order of the kernel"},
+    {"trace", COLUMN_REAL, ROW(observed.trace), "(1/n) sum lambda_i"},
+    {"entropy", COLUMN_REAL, ROW(observed.entropy),
+     "S = -sum p_i ln p_i, p_i = lambda_i / sum lambda; nats"},
+    {"effective_rank", COLUMN_REAL, ROW(observed.effective_rank),
+     "exp(S) (Roy & Vetterli, EUSIPCO 2007)"},
+    {"participation_ratio", COLUMN_REAL, ROW(observed.participation_ratio),
+     "(sum lambda)^2 / sum lambda^2"},
+    {"lambda_max", COLUMN_REAL, ROW(observed.lambda_max), "largest eigenvalue"},
+    {"lambda_min", COLUMN_REAL, ROW(observed.lambda_min), "smallest eigenvalue"},
+    {"solver", COLUMN_TEXT, ROW(solver), "eigensolver that gave the spectrum"},
+    {"flags", COLUMN_TEXT, ROW(flags),
+     "censored, diverged, collapsed, negative, resolved, joined by '+'; empty when clean"},
+};
+
+/** Columns behind those of the keys. */
+static const column late_columns[] = {
+    {"validation_loss", COLUMN_REAL, ROW(losses.validation_loss),
+     "loss over the validation set, on which best is chosen where there is one; else nan"},
+    {"validation_accuracy", COLUMN_REAL, ROW(losses.validation_accuracy),
+     "share of argmax hits on the validation set; else nan"},
+};
+
+/* Key columns: those that no column of the cell shows already. */
+static const char *key_column(nl_key key)
+{
+    switch (key) {
+    case NL_KEY_WIDTHS:
+    case NL_KEY_DEPTHS:
+    case NL_KEY_TRAIN_SIZES:
+    case NL_KEY_SEEDS:
+        return NULL;
+    default:
+        return nl_key_describe(key)->column;
+    }
+}
+
+static void write_value(nl_text *out, const column *c, const nl_row *row)
+{
+    const char *at = (const char *)row + c->offset;
+    double real = 0.0;
+    int64_t whole = 0;
+
+    switch (c->type) {
+    case COLUMN_TEXT:
+        nl_text_append(out, ",%s", at);
+        break;
+    case COLUMN_INT:
+        memcpy(&whole, at, sizeof whole);
+        nl_text_append(out, ",%lld", (long long)whole);
+        break;
+    case COLUMN_REAL:
+    default:
+        memcpy(&real, at, sizeof real);
+        if (isnan(real)) {
+            nl_text_append(out, ",nan"); /* whatever its sign bit */
+        } else {
+            nl_text_append(out, ",%.17g", real);
+        }
+        break;
+    }
+}
+
+static void write_header(nl_text *out)
+{
+    nl_text_append(out, "cell,width,depth,n_train,seed");
+    for (size_t k = 0; k < NL_COUNT(row_columns); k++) {
+        nl_text_append(out, ",%s", row_columns[k].name);
+    }
+    for (int key = 0; key < NL_KEY_COUNT; key++) {
+        if (key_column((nl_key)key) != NULL) {
+            nl_text_append(out, ",%s", key_column((nl_key)key));
+        }
+    }
+    for (size_t k = 0; k < NL_COUNT(late_columns); k++) {
+        nl_text_append(out, ",%s", late_columns[k].name);
+    }
+    nl_text_append(out, "\n");
+}
+
+static void write_row(nl_text *out, const nl_cell *cell, const nl_row *row)
+{
+    char number[32];
+
+    nl_text_append(out, "%s,%d,%d,%d,%u", cell->id, cell->width, cell->depth, cell->n_train,
+                   cell->seed);
+    for (size_t k = 0; k < NL_COUNT(row_columns); k++) {
+        write_value(out, &row_columns[k], row);
+    }
+    for (int key = 0; key < NL_KEY_COUNT; key++) {
+        const nl_scalar *value = &cell->value[key];
+
+        if (key_column((nl_key)key) != NULL) {
+            nl_text_append(out, ",%s",
+                           value->word != NULL ? value->word
+                                               : nl_format_double(value->number, number));
+        }
+    }
+    for (size_t k = 0; k < NL_COUNT(late_columns); k++) {
+        write_value(out, &late_columns[k], row);
+    }
+    nl_text_append(out, "\n");
+}
+
+static int compare_rows(const void *a, const void *b)
+{
+    const nl_row *x = a;
+    const nl_row *y = b;
+    int order = (x->cell > y->cell) - (x->cell < y->cell);
+
+    if (order == 0) {
+        order = (x->step > y->step) - (x->step < y->step);
+    }
+    if (order == 0) {
+        order = strcmp(x->tag, y->tag);
+    }
+    return order != 0 ? order : strcmp(x->kernel, y->kernel);
+}
+
+void nl_rows_write(const nl_cell *cells, nl_row *rows, int count, nl_text *out)
+{
+    qsort(rows, (size_t)count, sizeof *rows, compare_rows);
+    write_header(out);
+    for (int r = 0; r < count; r++) {
+        write_row(out, &cells[rows[r].cell], &rows[r]);
+    }
+}
+
+static void print_column(FILE *stream, const char *name, const char *help)
+{
+    fprintf(stream, "  %-24s %s\n", name, help);
+}
+
+void nl_columns_print(FILE *stream)
+{
+    fprintf(stream, "Columns of results.csv: one row per cell, measured state, tag and kernel\n\n");
+    print_column(stream, "cell", "name of the cell's file in cells/");
+    print_column(stream, "width, depth", "units of a hidden layer; hidden layers");
+    print_column(stream, "n_train", "training images");
+    print_column(stream, "seed",
+                 "of initial weights, batches and (subset: per-seed) training subset");
+    for (size_t k = 0; k < NL_COUNT(row_columns); k++) {
+        print_column(stream, row_columns[k].name, row_columns[k].help);
+    }
+    for (int key = 0; key < NL_KEY_COUNT; key++) {
+        if (key_column((nl_key)key) != NULL) {
+            print_column(stream, key_column((nl_key)key), nl_key_describe((nl_key)key)->help);
+        }
+    }
+    for (size_t k = 0; k < NL_COUNT(late_columns); k++) {
+        print_column(stream, late_columns[k].name, late_columns[k].help);
+    }
+}

@@ -1,0 +1,440 @@
+/** @file run.c  The run of a study: from checks through train and measure phase to the results
+ * folder. */
+#include "run.h"
+#include "cost.h"
+
+#include "ntklens/io.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const double tell_interval = 1.0; /* seconds between two words of progress from a rank */
+
+/*---------------------------------------------------------------------------------------------
+ * Hooks of the service thread
+ *-------------------------------------------------------------------------------------------*/
+
+static int tick(void *context)
+{
+    nl_run *run = context;
+    const int cell = atomic_load(&run->now_cell);
+
+    if (cell >= 0 && nl_now() >= run->next_told) {
+        const long step = atomic_load(&run->now_step);
+        const double last = run->cells[cell].value[NL_KEY_MAX_STEPS].number;
+
+        if (nl_tell_progress(run->service, cell, run->team->rank, 0.99 * (double)step / last,
+                             step) != NL_OK) {
+            return NL_STOP_ERROR;
+        }
+        run->next_told = nl_now() + tell_interval;
+    }
+    if (run->ledger != NULL && nl_ledger_tick(run->ledger) != NL_OK) {
+        return NL_STOP_ERROR;
+    }
+    return run->options->stop_wanted != NULL ? run->options->stop_wanted(run->options->stop_context)
+                                             : 0;
+}
+
+static void deliver(void *context, int source, const void *bytes, size_t length)
+{
+    nl_run *run = context;
+
+    nl_ledger_deliver(run->ledger, source, bytes, length);
+}
+
+/*---------------------------------------------------------------------------------------------
+ * Preparation
+ *-------------------------------------------------------------------------------------------*/
+
+/* The root looks first, so that a complaint is told once. */
+static nl_status check_data(nl_run *run, char **folder)
+{
+    nl_dataset_info info;
+    nl_status status = NL_OK;
+
+    *folder = NULL;
+    if (run->team->rank == 0) {
+        status = nl_study_data_folder(run->study, folder);
+        if (status == NL_OK) {
+            status = nl_dataset_probe((nl_source)nl_study_number(run->study, NL_KEY_SOURCE),
+                                      *folder, &info);
+        }
+        if (status == NL_OK) {
+            status = nl_splits_check(run->study, &info);
+        }
+    }
+    status = nl_agree(run->team->comm, status);
+    if (status == NL_OK && run->team->rank != 0) {
+        status = nl_study_data_folder(run->study, folder);
+    }
+    return nl_agree(run->team->comm, status);
+}
+
+static nl_status plan_solves(nl_run *run, int outputs)
+{
+    double mine = nl_memory_budget(run->study, run->team->node_size);
+    double memory = mine;
+    nl_status status = NL_OK;
+
+    MPI_Allreduce(&mine, &memory, 1, MPI_DOUBLE, MPI_MIN, run->team->comm);
+    run->solve = nl_calloc((size_t)run->plan->kernels, sizeof *run->solve);
+    if (run->solve == NULL) {
+        status = NL_FAIL(NL_ERR_NOMEM, "out of memory for the plan of solves");
+    }
+    run->team_size = 1;
+    for (int turn = 0; turn < 2; turn++) { /* the root first: a complaint is told once */
+        for (int k = 0; status == NL_OK && k < run->plan->kernels; k++) {
+            if ((turn == 0) == (run->team->rank == 0)) {
+                status = nl_solve_plan_make(run->study, run->plan, k, outputs, run->team->size,
+                                            memory, &run->solve[k]);
+            }
+        }
+        status = nl_agree(run->team->comm, status);
+    }
+    for (int k = 0; status == NL_OK && k < run->plan->kernels; k++) {
+        run->team_size = run->solve[k].team > run->team_size ? run->solve[k].team : run->team_size;
+    }
+    return status;
+}
+
+static nl_status plan_work(nl_run *run, const nl_dataset_info *info)
+{
+    nl_status status = nl_study_cells(run->study, &run->cells, &run->count);
+
+    if (status == NL_OK) {
+        run->cost = nl_calloc((size_t)run->count, sizeof *run->cost);
+        run->phase = nl_calloc((size_t)run->count, sizeof *run->phase);
+        if (run->cost == NULL || run->phase == NULL) {
+            status = NL_FAIL(NL_ERR_NOMEM, "out of memory for %d cells", run->count);
+        }
+    }
+    for (int k = 0; status == NL_OK && k < run->count; k++) {
+        const nl_cost cost = nl_cell_cost(run->study, &run->cells[k], info, run->plan);
+
+        run->cost[k] = nl_cost_total(&cost);
+    }
+    return nl_agree(run->team->comm, status);
+}
+
+static nl_status write_study(const nl_run *run, const char *data_folder)
+{
+    char mpi[MPI_MAX_LIBRARY_VERSION_STRING] = "";
+    char hdf5[32];
+    char blas[64];
+    int length = 0;
+    nl_text text = {0};
+    nl_status status = NL_OK;
+    char *path = nl_path_join(run->options->folder, "study.yaml");
+
+    MPI_Get_library_version(mpi, &length);
+    mpi[strcspn(mpi, ",\n")] = '\0';
+    {
+        const char *const names[] = {"ntklens", "blas", "blas_kernel", "mpi", "hdf5", "compiler"};
+        const char *const values[] = {NTKLENS_VERSION,     nl_blas_version(blas),
+                                      nl_blas_kernel(),    mpi,
+                                      nl_h5_version(hdf5), __VERSION__};
+
+        nl_study_write(run->study, data_folder, (int)NL_COUNT(names), names, values, &text);
+    }
+    if (path == NULL || text.failed) {
+        status = NL_FAIL(NL_ERR_NOMEM, "out of memory for the resolved study");
+    } else {
+        status = nl_file_write_atomic(path, text.data, text.length, NL_PLAIN);
+    }
+    nl_text_free(&text);
+    free(path);
+    return status;
+}
+
+/* Root: folder, log, study.yaml, what earlier runs finished. */
+static nl_status open_results(nl_run *run, const char *data_folder)
+{
+    char blas[64];
+    nl_status status = nl_run_open_folder(run->study, run->options);
+    char *path = nl_path_join(run->options->folder, "log.txt");
+
+    if (path == NULL) {
+        status = NL_FAIL(NL_ERR_NOMEM, "out of memory for a path");
+    }
+    if (status == NL_OK) {
+        status = nl_log_open(path, &run->log);
+    }
+    if (status == NL_OK) {
+        status = write_study(run, data_folder);
+    }
+    if (status == NL_OK) {
+        nl_log_event(
+            run->log, "start",
+            "version=%s study=%s ranks=%d nodes_ranks=%d cells=%d blas=\"%s\" blas_kernel=%s",
+            NTKLENS_VERSION, run->study->file, run->team->size, run->team->node_size, run->count,
+            nl_blas_version(blas), nl_blas_kernel());
+        status = nl_ledger_create(run->options->folder, run->cells, run->cost, run->count, run->log,
+                                  run->options->quiet, &run->ledger);
+    }
+    if (status == NL_OK) {
+        status = nl_run_load_finished(run);
+    }
+    free(path);
+    return status;
+}
+
+static nl_status prepare(nl_run *run)
+{
+    char *data_folder = NULL;
+    const nl_dataset_info *info = NULL;
+    nl_status status = check_data(run, &data_folder);
+
+    if (status != NL_OK) {
+        goto done;
+    }
+    status = nl_splits_create(run->study, data_folder, run->team, &run->splits);
+    if (status != NL_OK) {
+        goto done;
+    }
+    info = run->splits->info;
+    status =
+        nl_agree(run->team->comm, nl_measure_plan_create(run->study, info->classes, &run->plan));
+    if (status == NL_OK) {
+        status = plan_solves(run, info->classes);
+    }
+    if (status == NL_OK) {
+        status = plan_work(run, info);
+    }
+    if (status == NL_OK) {
+        status = nl_agree(run->team->comm,
+                          run->team->rank == 0 ? open_results(run, data_folder) : NL_OK);
+    }
+    if (status == NL_OK) {
+        status = nl_team_broadcast(run->team, run->phase, (size_t)run->count, 0);
+    }
+    if (status == NL_OK) {
+        status = nl_measurer_create(MPI_COMM_SELF, run->study, run->plan, &run->alone);
+    }
+    status = nl_agree(run->team->comm, status);
+
+done:
+    free(data_folder);
+    return status;
+}
+
+/*---------------------------------------------------------------------------------------------
+ * Phases
+ *-------------------------------------------------------------------------------------------*/
+
+typedef struct queued {
+    int cell;
+    double cost;
+} queued;
+
+static int compare_queued(const void *a, const void *b)
+{
+    const queued *x = a;
+    const queued *y = b;
+
+    if (x->cost != y->cost) {
+        return x->cost < y->cost ? 1 : -1;
+    }
+    return x->cell - y->cell;
+}
+
+/* Cells of a phase, the longest first.  queue: free(). */
+static nl_status make_queue(const nl_run *run, char phase, queued **queue, int *count)
+{
+    *count = 0;
+    *queue = nl_calloc((size_t)run->count, sizeof **queue);
+    if (*queue == NULL) {
+        return NL_FAIL(NL_ERR_NOMEM, "out of memory for a queue of %d cells", run->count);
+    }
+    for (int k = 0; k < run->count; k++) {
+        if (run->phase[k] == phase) {
+            (*queue)[(*count)++] = (queued){.cell = k, .cost = run->cost[k]};
+        }
+    }
+    qsort(*queue, (size_t)*count, sizeof **queue, compare_queued);
+    return NL_OK;
+}
+
+/* A numerical failure is told at the end; anything else ends the study for all. */
+static void note_failure(nl_run *run, nl_status status, nl_status *worst)
+{
+    *worst = status > *worst ? status : *worst;
+    if (status != NL_OK && status != NL_ERR_NUMERIC) {
+        nl_service_stop(run->service, NL_STOP_ERROR);
+    }
+}
+
+/* After a phase: where does every cell stand? */
+static nl_status exchange_phases(nl_run *run, nl_status status)
+{
+    nl_status waited = nl_team_wait(run->team);
+
+    status = nl_agree(run->team->comm, status > waited ? status : waited);
+    MPI_Allreduce(MPI_IN_PLACE, run->phase, run->count, MPI_CHAR, MPI_MAX, run->team->comm);
+    return status;
+}
+
+static nl_status train_phase(nl_run *run)
+{
+    queued *queue = NULL;
+    int count = 0;
+    int item = -1;
+    nl_status worst = nl_agree(run->team->comm, make_queue(run, NL_CELL_LEFT, &queue, &count));
+
+    if (worst == NL_OK) {
+        worst = nl_service_open_queue(run->service, count);
+    }
+    while (worst == NL_OK || worst == NL_ERR_NUMERIC) {
+        nl_status status = nl_service_take(run->service, &item);
+
+        if (status == NL_OK && item < 0) {
+            break;
+        }
+        if (status == NL_OK) {
+            status = nl_cell_train(run, queue[item].cell);
+        }
+        note_failure(run, status, &worst);
+    }
+    free(queue);
+    return exchange_phases(run, worst);
+}
+
+static nl_status measure_queue(nl_run *run, const nl_team *part, nl_measurer *measurer,
+                               const queued *queue)
+{
+    nl_status worst = NL_OK;
+
+    while (worst == NL_OK || worst == NL_ERR_NUMERIC) {
+        int item = -1;
+        nl_status status = part->rank == 0 ? nl_service_take(run->service, &item) : NL_OK;
+
+        if (status == NL_OK) {
+            status = nl_team_broadcast(part, &item, sizeof item, 0);
+        }
+        if (status == NL_OK && item < 0) {
+            break;
+        }
+        if (status == NL_OK) {
+            status = nl_cell_measure_shared(run, part, measurer, queue[item].cell);
+        }
+        note_failure(run, status, &worst);
+    }
+    return worst;
+}
+
+/* Kernels that a team shares: the ranks form as many teams as there are, each takes cells. */
+static nl_status shared_phase(nl_run *run)
+{
+    const int teams = run->team->size / run->team_size;
+    const int color = run->team->rank / run->team_size;
+    queued *queue = NULL;
+    nl_team *part = NULL;
+    nl_measurer *measurer = NULL;
+    int count = 0;
+    nl_status status = nl_agree(run->team->comm, make_queue(run, NL_CELL_TRAINED, &queue, &count));
+
+    if (status == NL_OK) {
+        status = nl_service_open_queue(run->service, count);
+    }
+    if (status == NL_OK) {
+        status = nl_team_split(run->team, color < teams ? color : -1, &part);
+    }
+    if (status == NL_OK && part != NULL) {
+        status = nl_measurer_create(part->comm, run->study, run->plan, &measurer);
+        if (status == NL_OK) {
+            status = measure_queue(run, part, measurer, queue);
+        }
+        nl_measurer_destroy(&measurer);
+        nl_team_destroy(&part);
+    }
+    free(queue);
+    return exchange_phases(run, status);
+}
+
+static nl_status work(nl_run *run)
+{
+    const nl_service_hooks hooks = {.context = run, .tick = tick, .deliver = deliver};
+    nl_status status = nl_service_start(run->team, hooks, &run->service);
+    nl_status shared = NL_OK;
+
+    if (status != NL_OK) {
+        return status;
+    }
+    status = train_phase(run);
+    if (run->team_size > 1 && (status == NL_OK || status == NL_ERR_NUMERIC) &&
+        !nl_run_stopping(run)) {
+        shared = shared_phase(run);
+        status = shared > status ? shared : status;
+    }
+    nl_service_end(&run->service);
+    return status;
+}
+
+/*---------------------------------------------------------------------------------------------
+ * The end
+ *-------------------------------------------------------------------------------------------*/
+
+static nl_status close_results(nl_run *run, nl_status status, double start)
+{
+    nl_status written = nl_ledger_flush(run->ledger);
+    const int finished = nl_ledger_finished(run->ledger);
+    char seconds[32];
+
+    status = written > status ? written : status;
+    nl_log_event(run->log, "end", "status=\"%s\" finished=%d of=%d rows=%d seconds=%.1f",
+                 status == NL_OK && finished < run->count ? nl_status_text(NL_STOPPED)
+                                                          : nl_status_text(status),
+                 finished, run->count, nl_ledger_rows(run->ledger), nl_now() - start);
+    nl_ledger_destroy(&run->ledger); /* ends the live line */
+    if (!run->options->quiet) {
+        fprintf(stderr, "%s: %d of %d cells finished in %s\n", run->options->folder, finished,
+                run->count, nl_format_seconds(nl_now() - start, seconds));
+    }
+    return status;
+}
+
+static bool all_finished(const nl_run *run)
+{
+    for (int k = 0; k < run->count; k++) {
+        if (run->phase[k] != NL_CELL_FINISHED) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void release(nl_run *run)
+{
+    nl_measurer_destroy(&run->alone);
+    nl_ledger_destroy(&run->ledger);
+    nl_log_close(&run->log);
+    nl_splits_destroy(&run->splits);
+    nl_measure_plan_destroy(&run->plan);
+    free(run->solve);
+    free(run->cost);
+    free(run->phase);
+    free(run->cells);
+}
+
+nl_status nl_study_run(const nl_study *study, const nl_run_options *options, const nl_team *team)
+{
+    const double start = nl_now();
+    nl_run run = {.study = study, .options = options, .team = team, .now_cell = -1};
+    nl_status status = NL_OK;
+
+    nl_blas_set_threads(1); /* another number of threads would change bits of the training */
+    status = prepare(&run);
+    if (status == NL_OK) {
+        status = work(&run);
+        if (run.team->rank == 0) {
+            status = close_results(&run, status, start);
+        }
+        status = nl_agree(team->comm, status);
+    }
+    if (status == NL_OK && !all_finished(&run)) {
+        status = NL_STOPPED;
+    }
+    release(&run);
+    return status;
+}

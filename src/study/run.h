@@ -1,0 +1,63 @@
+/** @file run.h  One rank's view of a running study; shared by the files that make up the run. */
+#ifndef NTKLENS_STUDY_RUN_H
+#define NTKLENS_STUDY_RUN_H
+
+#include "ledger.h"
+#include "measure.h"
+#include "splits.h"
+
+#include <stdatomic.h>
+
+/** Everything is borrowed by the functions below and owned by nl_study_run(). */
+typedef struct nl_run {
+    const nl_study *study;
+    const nl_run_options *options;
+    const nl_team *team;
+    nl_cell *cells;
+    int count;
+    double *cost; /* [count] expected work */
+    char *phase;  /* [count] nl_cell_phase */
+    nl_measure_plan *plan;
+    nl_splits *splits;
+    nl_solve_plan *solve; /* [plan->kernels] */
+    int team_size;        /* ranks that share the kernels that are shared; 1: none is */
+    nl_measurer *alone;   /* private kernels */
+    nl_service *service;
+    nl_log *log;          /* root only */
+    nl_ledger *ledger;    /* root only */
+    double next_told;     /* service thread: when to tell progress again */
+    atomic_int now_cell;  /* cell in work, -1: none */
+    atomic_long now_step; /* its step */
+} nl_run;
+
+/** Where a cell stands; values are compared, the highest of all ranks counts. */
+enum nl_cell_phase {
+    NL_CELL_LEFT = 0,
+    NL_CELL_TRAINED = 1, /* shared kernels are still to be measured */
+    NL_CELL_FINISHED = 2,
+};
+
+/** Why a study stops early; above the values that stop_wanted() may give. */
+enum { NL_STOP_ERROR = 1000 };
+
+bool nl_run_stopping(const nl_run *run);
+
+/** DIR/`folder`/<id>.h5, free(); NULL: out of memory. */
+char *nl_cell_path(const nl_run *run, const char *folder, const nl_cell *cell);
+
+/** Train a cell, measure its private kernels, and leave it finished or trained.  Local. */
+NL_MUST_CHECK nl_status nl_cell_train(nl_run *run, int index);
+
+/** Measure the shared kernels of a trained cell and finish it.  Collective over the team. */
+NL_MUST_CHECK nl_status nl_cell_measure_shared(nl_run *run, const nl_team *team,
+                                               nl_measurer *measurer, int index);
+
+/** Rows of the finished cells of an earlier run; sets their phase.  Root only, before the service
+ * starts. */
+NL_MUST_CHECK nl_status nl_run_load_finished(nl_run *run);
+
+/** What does an earlier run in this folder mean for this one?  Refuses changes that alter finished
+ *  cells; with --fresh moves everything aside.  Root only; also creates the folders. */
+NL_MUST_CHECK nl_status nl_run_open_folder(const nl_study *study, const nl_run_options *options);
+
+#endif

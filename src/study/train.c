@@ -1,0 +1,490 @@
+/** @file train.c  The train phase of one cell. */
+#include "train.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { evaluation_rows = 256 }; /* images of one forward pass when a whole set is evaluated */
+
+/** A step at which training pauses to look. */
+typedef struct look {
+    long step;
+    bool evaluated; /* on the evaluation grid: part of the curve, may be best */
+    bool measured;  /* kernels are measured */
+} look;
+
+struct nl_training {
+    const nl_cell *cell;
+    const nl_splits *splits;
+    const nl_cell_data *data;
+    const nl_measure_plan *plan;
+    const nl_net *net;
+    nl_model *model;   /* owned */
+    nl_result *result; /* owned */
+    long max_steps;
+    double stop_after_best;
+    nl_loss loss;
+    int batch;
+    long steps_per_epoch;
+    look *looks; /* owned; ascending steps */
+    int look_count, next_look;
+    long epoch; /* whose permutation stands in order; -1: none */
+    int *order; /* owned; [n_train] positions in the subset */
+    int *index; /* owned; [rows of the gather] */
+    int *labels;
+    float *x;          /* owned; [rows of the gather x inputs] */
+    float *best_theta; /* owned */
+    double best_loss;
+    long step;
+    bool diverged; /* a batch loss was not finite */
+    bool final_is_best;
+    bool best_given; /* the best state was handed out as an event */
+    const float *event_theta;
+    nl_train_clock clock;
+};
+
+static int whole(const nl_cell *cell, nl_key key)
+{
+    return (int)cell->value[key].number;
+}
+
+nl_net_spec nl_cell_net_spec(const nl_cell *cell, const nl_dataset_info *info)
+{
+    return (nl_net_spec){
+        .inputs = info->inputs,
+        .outputs = info->classes,
+        .width = cell->width,
+        .depth = cell->depth,
+        .activation = (nl_activation)whole(cell, NL_KEY_ACTIVATION),
+        .parametrization = (nl_parametrization)whole(cell, NL_KEY_PARAMETRIZATION),
+        .base_width = whole(cell, NL_KEY_BASE_WIDTH),
+        .weight_variance = cell->value[NL_KEY_WEIGHT_VARIANCE].number,
+        .bias_variance = cell->value[NL_KEY_BIAS_VARIANCE].number,
+    };
+}
+
+nl_train_spec nl_cell_train_spec(const nl_cell *cell)
+{
+    return (nl_train_spec){
+        .loss = (nl_loss)whole(cell, NL_KEY_LOSS),
+        .optimizer = (nl_optimizer)whole(cell, NL_KEY_OPTIMIZER),
+        .learning_rate = cell->value[NL_KEY_LEARNING_RATE].number,
+        .momentum = cell->value[NL_KEY_MOMENTUM].number,
+        .weight_decay = cell->value[NL_KEY_WEIGHT_DECAY].number,
+        .schedule = (nl_schedule)whole(cell, NL_KEY_SCHEDULE),
+        .max_steps = (long)cell->value[NL_KEY_MAX_STEPS].number,
+    };
+}
+
+int nl_cell_batch(const nl_cell *cell)
+{
+    const nl_scalar *size = &cell->value[NL_KEY_BATCH_SIZE];
+
+    return size->word != NULL || size->number >= cell->n_train ? cell->n_train : (int)size->number;
+}
+
+/*---------------------------------------------------------------------------------------------
+ * Schedule
+ *-------------------------------------------------------------------------------------------*/
+
+static int compare_looks(const void *a, const void *b)
+{
+    const look *x = a;
+    const look *y = b;
+
+    return (x->step > y->step) - (x->step < y->step);
+}
+
+/* Unite looks at the same step. */
+static int unite_looks(look *looks, int count)
+{
+    int kept = 0;
+
+    qsort(looks, (size_t)count, sizeof *looks, compare_looks);
+    for (int k = 0; k < count; k++) {
+        if (kept > 0 && looks[kept - 1].step == looks[k].step) {
+            looks[kept - 1].evaluated |= looks[k].evaluated;
+            looks[kept - 1].measured |= looks[k].measured;
+        } else {
+            looks[kept++] = looks[k];
+        }
+    }
+    return kept;
+}
+
+static nl_status plan_looks(nl_training *t)
+{
+    long *evaluated = NULL;
+    long *measured = NULL;
+    int evaluations = 0;
+    int measurements = 0;
+    int count = 0;
+    nl_status status = nl_log_steps(whole(t->cell, NL_KEY_EVALUATIONS_PER_DECADE), t->max_steps,
+                                    &evaluated, &evaluations);
+
+    if (status == NL_OK && t->plan->per_decade > 0) {
+        status = nl_log_steps(t->plan->per_decade, t->max_steps, &measured, &measurements);
+    }
+    if (status != NL_OK) {
+        goto done;
+    }
+    t->looks =
+        nl_calloc((size_t)(evaluations + measurements + t->plan->at_steps) + 2, sizeof *t->looks);
+    if (t->looks == NULL) {
+        status = NL_FAIL(NL_ERR_NOMEM, "out of memory for the schedule of a cell");
+        goto done;
+    }
+    t->looks[count++] = (look){.step = 0, .evaluated = true, .measured = true};
+    t->looks[count++] = (look){.step = t->max_steps, .measured = true};
+    for (int k = 0; k < evaluations; k++) {
+        t->looks[count++] = (look){.step = evaluated[k], .evaluated = true};
+    }
+    for (int k = 0; k < measurements; k++) {
+        t->looks[count++] = (look){.step = measured[k], .measured = true};
+    }
+    for (int k = 0; k < t->plan->at_steps; k++) {
+        if (t->plan->at_step[k] <= t->max_steps) {
+            t->looks[count++] = (look){.step = t->plan->at_step[k], .measured = true};
+        }
+    }
+    t->look_count = unite_looks(t->looks, count);
+
+done:
+    free(evaluated);
+    free(measured);
+    return status;
+}
+
+/*---------------------------------------------------------------------------------------------
+ * Creation
+ *-------------------------------------------------------------------------------------------*/
+
+static nl_status allocate(nl_training *t)
+{
+    const size_t rows = (size_t)(t->batch > evaluation_rows ? t->batch : evaluation_rows);
+
+    t->order = nl_calloc((size_t)t->cell->n_train, sizeof *t->order);
+    t->index = nl_calloc(rows, sizeof *t->index);
+    t->labels = nl_calloc(rows, sizeof *t->labels);
+    t->x = nl_calloc(rows * (size_t)t->net->spec.inputs, sizeof *t->x);
+    t->best_theta = nl_calloc(t->net->size, sizeof *t->best_theta);
+    if (!t->order || !t->index || !t->labels || !t->x || !t->best_theta) {
+        return NL_FAIL(NL_ERR_NOMEM, "%s: out of memory for a training of %zu parameters, batch %d",
+                       t->cell->id, t->net->size, t->batch);
+    }
+    return nl_result_create(&t->result);
+}
+
+nl_status nl_training_create(const nl_cell *cell, const nl_net *net, const nl_splits *splits,
+                             const nl_cell_data *data, const nl_measure_plan *plan,
+                             nl_training **out)
+{
+    const nl_train_spec spec = nl_cell_train_spec(cell);
+    nl_training *t = calloc(1, sizeof *t);
+    nl_status status = NL_OK;
+
+    *out = NULL;
+    if (t == NULL) {
+        return NL_FAIL(NL_ERR_NOMEM, "out of memory for a training");
+    }
+    *t = (nl_training){.cell = cell,
+                       .splits = splits,
+                       .data = data,
+                       .plan = plan,
+                       .net = net,
+                       .max_steps = spec.max_steps,
+                       .stop_after_best = cell->value[NL_KEY_STOP_AFTER_BEST].number,
+                       .loss = spec.loss,
+                       .batch = nl_cell_batch(cell),
+                       .epoch = -1,
+                       .best_loss = INFINITY};
+    t->steps_per_epoch = (cell->n_train + t->batch - 1) / t->batch;
+    status = allocate(t);
+    if (status == NL_OK) {
+        status = plan_looks(t);
+    }
+    if (status == NL_OK) {
+        status = nl_model_create(
+            net, &spec, t->batch > evaluation_rows ? t->batch : evaluation_rows, &t->model);
+    }
+    if (status != NL_OK) {
+        nl_training_destroy(&t);
+        return status;
+    }
+    nl_net_initialize(net, cell->seed, nl_model_parameters(t->model));
+    t->result->parameters = (int64_t)net->trained;
+    *out = t;
+    return NL_OK;
+}
+
+void nl_training_destroy(nl_training **training)
+{
+    nl_training *t = *training;
+
+    if (t == NULL) {
+        return;
+    }
+    nl_model_destroy(&t->model);
+    nl_result_destroy(&t->result, t->plan->kernels);
+    free(t->looks);
+    free(t->order);
+    free(t->index);
+    free(t->labels);
+    free(t->x);
+    free(t->best_theta);
+    free(t);
+    *training = NULL;
+}
+
+/*---------------------------------------------------------------------------------------------
+ * Evaluation
+ *-------------------------------------------------------------------------------------------*/
+
+/* Mean loss and accuracy over a whole set, in passes of a fixed size. */
+static void evaluate_set(nl_training *t, const nl_subset *set, double *loss, double *accuracy)
+{
+    double sum = 0.0;
+    long correct = 0;
+
+    for (int first = 0; first < set->count; first += evaluation_rows) {
+        const int rows =
+            set->count - first < evaluation_rows ? set->count - first : evaluation_rows;
+
+        nl_images_gather(t->splits->info, set->images, &t->splits->scaling, rows,
+                         set->index + first, t->x);
+        nl_loss_add(t->loss, rows, t->net->spec.outputs, nl_model_forward(t->model, rows, t->x),
+                    set->labels + first, &sum, &correct);
+    }
+    *loss = set->count > 0 ? sum / set->count : NAN;
+    *accuracy = set->count > 0 ? (double)correct / set->count : NAN;
+}
+
+static nl_losses evaluate(nl_training *t)
+{
+    const double start = nl_now();
+    nl_losses losses;
+
+    evaluate_set(t, &t->data->train, &losses.train_loss, &losses.train_accuracy);
+    evaluate_set(t, &t->splits->test, &losses.test_loss, &losses.test_accuracy);
+    evaluate_set(t, &t->splits->validation, &losses.validation_loss, &losses.validation_accuracy);
+    t->clock.evaluation += nl_now() - start;
+    return losses;
+}
+
+static bool first_at_or_below(const nl_training *t, double train_loss)
+{
+    const nl_curve *curve = &t->result->curve;
+
+    for (int k = 0; k < t->plan->at_losses; k++) {
+        bool before = false;
+
+        for (int c = 0; c < curve->count - 1; c++) { /* the last entry is this state */
+            before = before || curve->losses[c].train_loss <= t->plan->at_loss[k];
+        }
+        if (!before && train_loss <= t->plan->at_loss[k]) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Keep the earliest lowest of the evaluation grid.  The final state, off the grid, may be best as
+ * well, but is not kept as such: a study with a longer max_steps would not evaluate it. */
+static void update_best(nl_training *t, const nl_losses *losses, bool on_grid)
+{
+    const double loss = t->plan->validated ? losses->validation_loss : losses->test_loss;
+
+    if (!(loss < t->best_loss)) {
+        return;
+    }
+    t->result->best_step = t->step;
+    if (on_grid) {
+        t->best_loss = loss;
+        memcpy(t->best_theta, nl_model_parameters(t->model), t->net->size * sizeof *t->best_theta);
+    } else {
+        t->final_is_best = true;
+    }
+}
+
+static bool out_of_patience(const nl_training *t)
+{
+    const long best = t->result->best_step > 1 ? t->result->best_step : 1;
+
+    return t->stop_after_best > 0.0 && (double)t->step > t->stop_after_best * (double)best;
+}
+
+/* Look at the present state; *state is set where its kernels are to be measured. */
+static nl_status look_now(nl_training *t, const look *at, nl_state **state)
+{
+    const nl_losses losses = evaluate(t);
+    const bool finite = isfinite(losses.train_loss) && isfinite(losses.test_loss) && !t->diverged &&
+                        !(t->plan->validated && !isfinite(losses.validation_loss));
+    const bool on_grid = at != NULL && at->evaluated;
+    bool measured = at != NULL && at->measured;
+    bool last = false;
+    nl_status status = NL_OK;
+
+    *state = NULL;
+    if (finite && (on_grid || t->step >= t->max_steps)) {
+        update_best(t, &losses, on_grid);
+    }
+    last = t->step >= t->max_steps || !finite || (on_grid && out_of_patience(t));
+    if (on_grid || last) {
+        status = nl_curve_append(&t->result->curve, t->step, &losses);
+        measured = measured || first_at_or_below(t, losses.train_loss);
+    }
+    if (last) {
+        t->result->final_step = t->step;
+        t->result->diverged = !finite;
+    }
+    if (status == NL_OK && (measured || last)) {
+        *state = nl_result_state(t->result, t->plan, t->step);
+        if (*state == NULL) {
+            return NL_ERR_NOMEM;
+        }
+        (*state)->losses = losses;
+        (*state)->finite = finite;
+    }
+    return status;
+}
+
+/*---------------------------------------------------------------------------------------------
+ * Steps
+ *-------------------------------------------------------------------------------------------*/
+
+/* The batches of an epoch are slices of a fresh permutation, a pure function of (seed, n_train,
+ * epoch); with one batch an epoch there is nothing to permute. */
+static void order_epoch(nl_training *t, long epoch)
+{
+    nl_rng rng = nl_rng_open(t->cell->seed, NL_PURPOSE_BATCH, (uint32_t)t->cell->n_train,
+                             (uint32_t)epoch, 0);
+
+    if (t->epoch == epoch || (t->steps_per_epoch == 1 && t->epoch >= 0)) {
+        return;
+    }
+    for (int k = 0; k < t->cell->n_train; k++) {
+        t->order[k] = k;
+    }
+    if (t->steps_per_epoch > 1) {
+        nl_rng_shuffle(&rng, t->order, t->cell->n_train);
+    }
+    t->epoch = epoch;
+}
+
+static void step_once(nl_training *t)
+{
+    const int first = (int)(t->step % t->steps_per_epoch) * t->batch;
+    const int left = t->cell->n_train - first;
+    const int rows = left < t->batch ? left : t->batch;
+    double loss = 0.0;
+
+    order_epoch(t, t->step / t->steps_per_epoch);
+    for (int k = 0; k < rows; k++) {
+        t->index[k] = t->data->train.index[t->order[first + k]];
+        t->labels[k] = t->data->train.labels[t->order[first + k]];
+    }
+    nl_images_gather(t->splits->info, t->data->train.images, &t->splits->scaling, rows, t->index,
+                     t->x);
+    loss = nl_model_step(t->model, t->step, rows, t->x, t->labels);
+    t->diverged = !isfinite(loss);
+    t->step++;
+}
+
+static bool train_to_look(nl_training *t, nl_stop_fn *stop, const void *context)
+{
+    const double start = nl_now();
+    bool stopped = false;
+
+    while (t->step < t->looks[t->next_look].step && !t->diverged) {
+        stopped = stop != NULL && stop(context);
+        if (stopped) {
+            break;
+        }
+        step_once(t);
+    }
+    t->clock.training += nl_now() - start;
+    return stopped;
+}
+
+/* The best state, where the schedule did not measure it. */
+static nl_status give_best(nl_training *t, nl_event *event, nl_state **state)
+{
+    const nl_result *result = t->result;
+
+    if (t->best_given || result->best_step < 0 ||
+        nl_result_find(result, result->best_step) != NULL) {
+        *event = NL_EVENT_OVER;
+        return NL_OK;
+    }
+    t->best_given = true;
+    *state = nl_result_state(t->result, t->plan, result->best_step);
+    if (*state == NULL) {
+        return NL_ERR_NOMEM;
+    }
+    for (int c = 0; c < result->curve.count; c++) {
+        if (result->curve.step[c] == result->best_step) {
+            (*state)->losses = result->curve.losses[c];
+        }
+    }
+    t->event_theta = t->best_theta;
+    *event = NL_EVENT_STATE;
+    return NL_OK;
+}
+
+nl_status nl_training_run(nl_training *t, nl_stop_fn *stop, const void *context, nl_event *event,
+                          nl_state **state)
+{
+    nl_status status = NL_OK;
+
+    *state = NULL;
+    while (t->result->final_step < 0) {
+        const look *at = NULL;
+
+        if (train_to_look(t, stop, context)) {
+            *event = NL_EVENT_STOPPED;
+            return NL_OK;
+        }
+        if (t->step == t->looks[t->next_look].step) {
+            at = &t->looks[t->next_look++];
+        }
+        status = look_now(t, at, state);
+        if (status != NL_OK) {
+            return status;
+        }
+        if (*state != NULL) {
+            t->event_theta = nl_model_parameters(t->model);
+            *event = NL_EVENT_STATE;
+            return NL_OK;
+        }
+    }
+    return give_best(t, event, state);
+}
+
+const float *nl_training_theta(const nl_training *t)
+{
+    return t->event_theta;
+}
+
+const float *nl_training_best_theta(const nl_training *t)
+{
+    if (t->result->best_step < 0) {
+        return NULL;
+    }
+    return t->final_is_best ? nl_model_parameters(t->model) : t->best_theta;
+}
+
+nl_result *nl_training_result(nl_training *t)
+{
+    return t->result;
+}
+
+long nl_training_step(const nl_training *t)
+{
+    return t->step;
+}
+
+nl_train_clock nl_training_clock(const nl_training *t)
+{
+    return t->clock;
+}

@@ -1,0 +1,62 @@
+/** @file train.h  The train phase of one cell: from initial draw to final state, one event at a
+ * time. */
+#ifndef NTKLENS_STUDY_TRAIN_H
+#define NTKLENS_STUDY_TRAIN_H
+
+#include "result.h"
+#include "splits.h"
+
+#include "ntklens/nn.h"
+
+/** Network of a cell. */
+nl_net_spec nl_cell_net_spec(const nl_cell *cell, const nl_dataset_info *info);
+
+/** Training of a cell. */
+nl_train_spec nl_cell_train_spec(const nl_cell *cell);
+
+/** Samples of a step: batch_size, or the whole subset where that is smaller or asked for. */
+int nl_cell_batch(const nl_cell *cell);
+
+/** Opaque.  A cell in training.  What it holds is a function of the study and the step alone. */
+typedef struct nl_training nl_training;
+
+typedef enum nl_event {
+    NL_EVENT_STATE,   /* a state is reached in which kernels are measured */
+    NL_EVENT_OVER,    /* nothing is left to train */
+    NL_EVENT_STOPPED, /* asked to stop in between */
+} nl_event;
+
+/** Seconds spent. */
+typedef struct nl_train_clock {
+    double training, evaluation;
+} nl_train_clock;
+
+/** @param[in] data, net, splits, plan  borrowed, outlive the training */
+NL_MUST_CHECK nl_status nl_training_create(const nl_cell *cell, const nl_net *net,
+                                           const nl_splits *splits, const nl_cell_data *data,
+                                           const nl_measure_plan *plan, nl_training **out);
+void nl_training_destroy(nl_training **training);
+
+/** Asked before every step; true: stop. */
+typedef bool nl_stop_fn(const void *context);
+
+/**
+ * Train until something happens.  Every state to be measured comes once: those on the schedule as
+ * they are reached, the best one, where it is not among them, at the end.
+ *
+ * @param[out] state  NL_EVENT_STATE: the state, its losses filled in; owned by the result
+ */
+NL_MUST_CHECK nl_status nl_training_run(nl_training *training, nl_stop_fn *stop,
+                                        const void *context, nl_event *event, nl_state **state);
+
+/** Parameters of the state that the last event was about. */
+const float *nl_training_theta(const nl_training *training);
+
+/** Parameters of the best state; after NL_EVENT_OVER; NULL if no state was finite. */
+const float *nl_training_best_theta(const nl_training *training);
+
+nl_result *nl_training_result(nl_training *training);
+long nl_training_step(const nl_training *training);
+nl_train_clock nl_training_clock(const nl_training *training);
+
+#endif

@@ -1,0 +1,378 @@
+/** @file test_kernel.c  Kernels against products of explicit Jacobians, on every grid. */
+#include "ntklens/ntk.h"
+
+#include "../reference/mlp.h"
+#include "linalg_fixture.h"
+
+enum { samples = 11, inputs = 5, classes = 3 };
+
+static const double panel_all = 1e9;
+
+/** A network with random parameters and a probe. */
+typedef struct subject {
+    nl_net *net;
+    float *theta;
+    float probe[samples * inputs];
+    double *jacobian; /* [samples * classes x size], explicit */
+} subject;
+
+static subject create_subject(nl_activation activation, nl_parametrization parametrization,
+                              int depth)
+{
+    const nl_net_spec spec = {.inputs = inputs,
+                              .outputs = classes,
+                              .width = 8,
+                              .depth = depth,
+                              .activation = activation,
+                              .parametrization = parametrization,
+                              .base_width = 4,
+                              .weight_variance = 1.7,
+                              .bias_variance = 0.6};
+    nl_rng rng = nl_rng_open(5, NL_PURPOSE_SELF_TEST, (uint32_t)activation,
+                             (uint32_t)parametrization, (uint32_t)depth);
+    subject s = {0};
+    double *theta = NULL;
+
+    if (nl_net_create(&spec, NL_SGD, &s.net) != NL_OK) {
+        return s;
+    }
+    s.theta = nl_calloc(s.net->size, sizeof *s.theta);
+    theta = nl_calloc(s.net->size, sizeof *theta);
+    s.jacobian = nl_calloc(samples * classes * s.net->size, sizeof *s.jacobian);
+    nl_net_initialize(s.net, 7, s.theta);
+    for (size_t k = 0; k < s.net->size; k++) {
+        theta[k] = (double)s.theta[k];
+    }
+    for (int i = 0; i < samples; i++) {
+        double x[inputs];
+
+        for (int k = 0; k < inputs; k++) {
+            s.probe[i * inputs + k] = (float)nl_rng_normal(&rng);
+            x[k] = (double)s.probe[i * inputs + k];
+        }
+        reference_jacobian(s.net, theta, x, s.jacobian + (size_t)i * classes * s.net->size);
+    }
+    free(theta);
+    return s;
+}
+
+static void destroy_subject(subject *s)
+{
+    nl_net_destroy(&s->net);
+    free(s->theta);
+    free(s->jacobian);
+}
+
+/* Inner product of two rows of the explicit Jacobian; rate-weighted: each layer by its rate. */
+static double gradient_product(const subject *s, int row, int col, bool weighted)
+{
+    const double *a = s->jacobian + (size_t)row * s->net->size;
+    const double *b = s->jacobian + (size_t)col * s->net->size;
+    double sum = 0.0;
+
+    for (int l = 0; l < s->net->layers; l++) {
+        const nl_layer *layer = &s->net->layer[l];
+        const size_t weights = (size_t)layer->fan_in * (size_t)layer->fan_out;
+
+        for (size_t k = layer->weights; k < layer->weights + weights; k++) {
+            sum += (weighted ? layer->weight_rate : 1.0) * a[k] * b[k];
+        }
+        for (size_t k = layer->biases; k < layer->biases + (size_t)layer->fan_out; k++) {
+            sum += (weighted ? layer->bias_rate : 1.0) * a[k] * b[k];
+        }
+    }
+    return sum;
+}
+
+static double reference_entry(const subject *s, nl_kernel_spec spec, int i, int j)
+{
+    double sum = 0.0;
+
+    switch (spec.kind) {
+    case NL_KERNEL_FULL:
+        return gradient_product(s, i, j, spec.rate_weighted);
+    case NL_KERNEL_CLASS:
+        return gradient_product(s, i * classes + spec.output, j * classes + spec.output,
+                                spec.rate_weighted);
+    case NL_KERNEL_TRACED:
+    default:
+        for (int a = 0; a < classes; a++) {
+            sum += gradient_product(s, i * classes + a, j * classes + a, spec.rate_weighted);
+        }
+        return sum / classes;
+    }
+}
+
+/** One kernel to be checked on a grid. */
+typedef struct kernel_case {
+    const subject *subject;
+    nl_kernel_spec spec;
+    nl_precision precision;
+    double panel_bytes, tolerance;
+    int wanted_block;
+} kernel_case;
+
+/* Largest deviation over the local lower half, relative to sqrt(Theta_ii Theta_jj). */
+static double worst_deviation(const nl_dmat *a, const kernel_case *c)
+{
+    double worst = 0.0;
+
+    for (int col = 0; col < a->local_cols; col++) {
+        for (int row = 0; row < a->local_rows; row++) {
+            const int i = nl_dmat_global_row(a, row);
+            const int j = nl_dmat_global_col(a, col);
+            const size_t at = (size_t)col * (size_t)a->ld + (size_t)row;
+            const double value = a->precision == NL_DOUBLE ? ((const double *)a->local)[at]
+                                                           : (double)((const float *)a->local)[at];
+            const double scale = sqrt(reference_entry(c->subject, c->spec, i, i) *
+                                      reference_entry(c->subject, c->spec, j, j));
+            const double deviation =
+                fabs(value - reference_entry(c->subject, c->spec, i, j)) / scale;
+
+            if (i >= j && !(deviation <= worst)) {
+                worst = deviation;
+            }
+        }
+    }
+    return worst;
+}
+
+static bool kernel_equals_jacobians(const nl_grid *grid, const kernel_case *c)
+{
+    const nl_kernel_input input = {.net = c->subject->net,
+                                   .theta = c->subject->theta,
+                                   .probe = c->subject->probe,
+                                   .samples = samples,
+                                   .panel_bytes = c->panel_bytes};
+    nl_dmat *a = NULL;
+    bool good = nl_dmat_create(grid, nl_kernel_order(c->spec, samples, classes),
+                               nl_kernel_block(c->spec, classes, c->wanted_block), c->precision,
+                               &a) == NL_OK;
+
+    good = good && nl_kernel_fill(a, c->spec, &input) == NL_OK;
+    good = good && worst_deviation(a, c) <= c->tolerance;
+    nl_dmat_destroy(&a);
+    return good;
+}
+
+/* Every kind of kernel in blocks of several sizes. */
+static bool kernels_equal_jacobians(const nl_grid *grid, const subject *s, nl_precision precision,
+                                    double panel_bytes, double tolerance)
+{
+    static const nl_kernel_spec specs[] = {
+        {NL_KERNEL_FULL, 0, false}, {NL_KERNEL_TRACED, 0, false}, {NL_KERNEL_CLASS, 2, false},
+        {NL_KERNEL_FULL, 0, true},  {NL_KERNEL_TRACED, 0, true},
+    };
+    static const int blocks[] = {1, 6, 64};
+    bool good = true;
+
+    for (size_t k = 0; k < NL_COUNT(specs); k++) {
+        for (size_t b = 0; b < NL_COUNT(blocks); b++) {
+            const kernel_case c = {.subject = s,
+                                   .spec = specs[k],
+                                   .precision = precision,
+                                   .panel_bytes = panel_bytes,
+                                   .tolerance = tolerance,
+                                   .wanted_block = blocks[b]};
+
+            good = kernel_equals_jacobians(grid, &c) && good;
+        }
+    }
+    return good;
+}
+
+static bool all_networks_agree(const nl_grid *grid, const void *context)
+{
+    bool good = true;
+
+    (void)context;
+    for (int activation = 0; activation < NL_ACTIVATION_COUNT; activation++) {
+        for (int parametrization = 0; parametrization < NL_PARAMETRIZATION_COUNT;
+             parametrization++) {
+            subject s =
+                create_subject((nl_activation)activation, (nl_parametrization)parametrization,
+                               1 + (activation + parametrization) % 3);
+
+            good = kernels_equal_jacobians(grid, &s, NL_DOUBLE, panel_all, 1e-12) && good;
+            destroy_subject(&s);
+        }
+    }
+    return good;
+}
+
+static void entries_are_products_of_gradients(void **state)
+{
+    (void)state;
+    expect_on_every_grid(all_networks_agree, NULL);
+}
+
+static bool single_agrees(const nl_grid *grid, const void *context)
+{
+    return kernels_equal_jacobians(grid, context, NL_SINGLE, panel_all, 1e-5);
+}
+
+static void single_precision_is_as_good_as_it_can_be(void **state)
+{
+    subject s = create_subject(NL_GELU, NL_STANDARD, 2);
+
+    (void)state;
+    expect_on_every_grid(single_agrees, &s);
+    destroy_subject(&s);
+}
+
+static bool panels_agree(const nl_grid *grid, const void *context)
+{
+    const subject *s = context;
+    const double four_samples = 8.0 * nl_factors_bytes(s->net, NL_DOUBLE);
+
+    return kernels_equal_jacobians(grid, s, NL_DOUBLE, 0.0, 1e-12) &&
+           kernels_equal_jacobians(grid, s, NL_DOUBLE, four_samples, 1e-12);
+}
+
+static void panels_of_any_size_give_the_same_kernel(void **state)
+{
+    subject s = create_subject(NL_TANH, NL_MUP, 3);
+
+    (void)state;
+    expect_on_every_grid(panels_agree, &s);
+    destroy_subject(&s);
+}
+
+/* More outputs than a tile has rows. */
+static void many_outputs_do_not_overrun_a_tile(void **state)
+{
+    enum { outputs = 301, rows = 3 };
+    const nl_net_spec spec = {
+        .inputs = 4, .outputs = outputs, .width = 6, .depth = 1, .weight_variance = 1.0};
+    const nl_kernel_spec kernel = {NL_KERNEL_FULL, 0, false};
+    float probe[rows * 4];
+    nl_rng rng = nl_rng_open(1, NL_PURPOSE_SELF_TEST, 0, 0, 0);
+    nl_grid *grid = whole_grid();
+    nl_net *net = NULL;
+    nl_dmat *a = NULL;
+    float *theta = NULL;
+    double trace = 0.0;
+    double frobenius2 = 0.0;
+    double weights[2] = {0};
+    double biases[2] = {0};
+    nl_factors *factors = NULL;
+    const int list[rows] = {0, 1, 2};
+
+    (void)state;
+    for (int k = 0; k < rows * 4; k++) {
+        probe[k] = (float)nl_rng_normal(&rng);
+    }
+    expect_all(grid->comm, nl_net_create(&spec, NL_SGD, &net) == NL_OK);
+    theta = nl_calloc(net->size, sizeof *theta);
+    nl_net_initialize(net, 1, theta);
+    expect_all(grid->comm, nl_dmat_create(grid, rows * outputs, outputs, NL_DOUBLE, &a) == NL_OK);
+    {
+        const nl_kernel_input input = {
+            .net = net, .theta = theta, .probe = probe, .samples = rows, .panel_bytes = panel_all};
+
+        expect_all(grid->comm, nl_kernel_fill(a, kernel, &input) == NL_OK);
+    }
+    expect_all(grid->comm, nl_dmat_moments(a, &trace, &frobenius2) == NL_OK);
+    expect_all(grid->comm, nl_factors_create(net, NL_DOUBLE, rows, &factors) == NL_OK);
+    nl_factors_compute(factors, theta, probe, rows, list);
+    nl_factors_add_layer_traces(factors, weights, biases);
+    expect_all(grid->comm,
+               fabs(weights[0] + weights[1] + biases[0] + biases[1] - trace) <= 1e-12 * trace);
+    nl_factors_destroy(&factors);
+    nl_dmat_destroy(&a);
+    nl_net_destroy(&net);
+    free(theta);
+    nl_grid_destroy(&grid);
+}
+
+/* Relative Frobenius distance of the traced kernel at init from the infinitely wide network's. */
+static double distance_from_infinite_width(const nl_grid *grid, nl_activation activation, int depth)
+{
+    enum { rows = 24, width = 8192, pixels = 50 };
+    const nl_net_spec spec = {.inputs = pixels,
+                              .outputs = 4,
+                              .width = width,
+                              .depth = depth,
+                              .activation = activation,
+                              .parametrization = NL_NTK,
+                              .weight_variance = activation == NL_RELU ? 2.0 : 1.5,
+                              .bias_variance = 0.1};
+    const nl_kernel_spec kernel = {NL_KERNEL_TRACED, 0, false};
+    nl_rng rng = nl_rng_open(2, NL_PURPOSE_SELF_TEST, 0, 0, 0);
+    float *probe = nl_calloc(rows * pixels, sizeof *probe);
+    double *infinite = nl_calloc(rows * rows, sizeof *infinite);
+    double *finite = nl_calloc(rows * rows, sizeof *finite);
+    double difference = NAN;
+    double norm = 0.0;
+    nl_net *net = NULL;
+    nl_dmat *a = NULL;
+    float *theta = NULL;
+
+    for (int k = 0; k < rows * pixels; k++) {
+        probe[k] = (float)nl_rng_normal(&rng);
+    }
+    if (nl_net_create(&spec, NL_SGD, &net) == NL_OK &&
+        nl_dmat_create(grid, rows, 8, NL_DOUBLE, &a) == NL_OK) {
+        nl_kernel_input input = {
+            .net = net, .probe = probe, .samples = rows, .panel_bytes = panel_all};
+
+        theta = nl_calloc(net->size, sizeof *theta);
+        nl_net_initialize(net, 3, theta);
+        input.theta = theta;
+        if (nl_kernel_fill(a, kernel, &input) == NL_OK && nl_dmat_gather(a, 0, finite) == NL_OK &&
+            nl_infinite_ntk(&spec, rows, probe, infinite) == NL_OK) {
+            difference = 0.0;
+        }
+    }
+    for (int k = 0; k < rows * rows; k++) {
+        difference += (finite[k] - infinite[k]) * (finite[k] - infinite[k]);
+        norm += infinite[k] * infinite[k];
+    }
+    nl_dmat_destroy(&a);
+    nl_net_destroy(&net);
+    free(theta);
+    free(probe);
+    free(infinite);
+    free(finite);
+    return sqrt(difference / norm);
+}
+
+static void wide_networks_approach_infinite_width(void **state)
+{
+    nl_grid *grid = NULL;
+    int ranks = 0;
+
+    (void)state;
+    MPI_Comm_size(MPI_COMM_WORLD, &ranks);
+    if (ranks > 1) {
+        skip(); /* needs 0.3 GB a rank, and other grids are tested above */
+    }
+    expect_all(MPI_COMM_WORLD, nl_grid_create(MPI_COMM_WORLD, 1, 1, &grid) == NL_OK);
+    for (int depth = 1; depth <= 2; depth++) {
+        const double relu = distance_from_infinite_width(grid, NL_RELU, depth);
+        const double erf = distance_from_infinite_width(grid, NL_ERF, depth);
+
+        print_message("depth %d, width 8192: relu %.4f, erf %.4f from infinite width\n", depth,
+                      relu, erf);
+        assert_true(relu <= 0.05 && erf <= 0.05);
+    }
+    nl_grid_destroy(&grid);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(entries_are_products_of_gradients),
+        cmocka_unit_test(single_precision_is_as_good_as_it_can_be),
+        cmocka_unit_test(panels_of_any_size_give_the_same_kernel),
+        cmocka_unit_test(many_outputs_do_not_overrun_a_tile),
+        cmocka_unit_test(wide_networks_approach_infinite_width),
+    };
+    int provided = 0;
+    int failed = 0;
+
+    MPI_Init_thread(&argc, &argv, MPI_THREAD_MULTIPLE, &provided);
+    failed = cmocka_run_group_tests(tests, NULL, NULL);
+    MPI_Finalize();
+    return failed;
+}
