@@ -199,9 +199,13 @@ typedef struct nl_run_options {
     /** Polled on every rank's service thread, about every 50 ms.  Non-zero: all ranks stop early.
      */
     int (*stop_wanted)(void *context, double reserve);
-    /** Seconds left before the job is ended from outside, once all were asked to stop. */
-    double (*time_left)(void *context);
+    /** Seconds left before the job is ended from outside, once all were asked to stop for `reason`.
+     */
+    double (*time_left)(void *context, int reason);
     void *stop_context; /* borrowed */
+    const char
+        *stop_file; /* borrowed; removed when the run begins and when it ends: one that an earlier
+                       run left is not meant for this one, one that was obeyed has done its work */
 } nl_run_options;
 
 /**

@@ -189,11 +189,14 @@ static bool has_earlier_run(const char *folder)
     return exists;
 }
 
-nl_status nl_run_open_folder(const nl_study *study, const nl_run_options *options)
+nl_status nl_run_open_folder(const nl_study *study, const nl_run_options *options, nl_lock **lock)
 {
-    nl_status status = NL_OK;
+    nl_status status = nl_folder_create(options->folder);
 
-    if (has_earlier_run(options->folder)) {
+    if (status == NL_OK) {
+        status = nl_lock_take(options->folder, lock);
+    }
+    if (status == NL_OK && has_earlier_run(options->folder)) {
         status =
             options->fresh ? move_aside(options->folder) : compare_with_earlier(study, options);
     }

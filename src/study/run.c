@@ -15,26 +15,55 @@ static const double tell_interval = 1.0; /* seconds between two words of progres
  * Hooks of the service thread
  *-------------------------------------------------------------------------------------------*/
 
+/* A rank deep in a library call cannot be asked to leave.  When time runs out for it, all else is
+ * on disk already: end the job; what that rank computed is done again later (DESIGN 4). */
+static void end_in_time(const nl_run *run, int reason)
+{
+    if (run->options->time_left != NULL &&
+        run->options->time_left(run->options->stop_context, reason) <= 0.0) {
+        nl_warn("%s: rank %d: no time is left for a solve to end; the same command continues",
+                run->options->folder, run->team->rank);
+        MPI_Abort(run->team->comm, nl_status_exit_code(NL_STOPPED));
+    }
+}
+
+static nl_status tell_progress(nl_run *run)
+{
+    const int cell = atomic_load(&run->now_cell);
+    const long step = atomic_load(&run->now_step);
+    double last = 1.0;
+
+    if (cell < 0 || nl_now() < run->next_told) {
+        return NL_OK;
+    }
+    last = run->cells[cell].value[NL_KEY_MAX_STEPS].number;
+    run->next_told = nl_now() + tell_interval;
+    return nl_tell_progress(run->service, cell, run->team->rank, 0.99 * (double)step / last, step);
+}
+
 static int tick(void *context)
 {
     nl_run *run = context;
-    const int cell = atomic_load(&run->now_cell);
+    const double reserve = 1e-3 * (double)atomic_load(&run->reserve);
 
-    if (cell >= 0 && nl_now() >= run->next_told) {
-        const long step = atomic_load(&run->now_step);
-        const double last = run->cells[cell].value[NL_KEY_MAX_STEPS].number;
-
-        if (nl_tell_progress(run->service, cell, run->team->rank, 0.99 * (double)step / last,
-                             step) != NL_OK) {
+    if (run->ledger != NULL) {
+        nl_lock_beat(run->lock);
+        if (nl_ledger_tick(run->ledger) != NL_OK) {
             return NL_STOP_ERROR;
         }
-        run->next_told = nl_now() + tell_interval;
     }
-    if (run->ledger != NULL && nl_ledger_tick(run->ledger) != NL_OK) {
+    if (run->service == NULL) {
+        return 0; /* still starting */
+    }
+    if (nl_run_stopping(run)) {
+        end_in_time(run, nl_service_stopping(run->service));
+        return 0;
+    }
+    if (tell_progress(run) != NL_OK) {
         return NL_STOP_ERROR;
     }
     return run->options->stop_wanted != NULL
-               ? run->options->stop_wanted(run->options->stop_context, 0.0)
+               ? run->options->stop_wanted(run->options->stop_context, reserve)
                : 0;
 }
 
@@ -151,17 +180,25 @@ static nl_status write_study(const nl_run *run, const char *data_folder)
     return status;
 }
 
+static void remove_stop_file(const nl_run *run)
+{
+    if (run->options->stop_file != NULL) {
+        unlink(run->options->stop_file);
+    }
+}
+
 /* Root: folder, log, study.yaml, what earlier runs finished. */
 static nl_status open_results(nl_run *run, const char *data_folder)
 {
     char blas[64];
-    nl_status status = nl_run_open_folder(run->study, run->options);
+    nl_status status = nl_run_open_folder(run->study, run->options, &run->lock);
     char *path = nl_path_join(run->options->folder, "log.txt");
 
     if (path == NULL) {
         status = NL_FAIL(NL_ERR_NOMEM, "out of memory for a path");
     }
     if (status == NL_OK) {
+        remove_stop_file(run);
         status = nl_log_open(path, &run->log);
     }
     if (status == NL_OK) {
@@ -385,6 +422,7 @@ static nl_status close_results(nl_run *run, nl_status status, double start)
     char seconds[32];
 
     status = written > status ? written : status;
+    remove_stop_file(run);
     nl_log_event(run->log, "end", "status=\"%s\" finished=%d of=%d rows=%d seconds=%.1f",
                  status == NL_OK && finished < run->count ? nl_status_text(NL_STOPPED)
                                                           : nl_status_text(status),
@@ -412,6 +450,7 @@ static void release(nl_run *run)
     nl_measurer_destroy(&run->alone);
     nl_ledger_destroy(&run->ledger);
     nl_log_close(&run->log);
+    nl_lock_release(&run->lock);
     nl_splits_destroy(&run->splits);
     nl_measure_plan_destroy(&run->plan);
     free(run->solve);

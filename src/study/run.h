@@ -3,6 +3,7 @@
 #define NTKLENS_STUDY_RUN_H
 
 #include "ledger.h"
+#include "lock.h"
 #include "measure.h"
 #include "splits.h"
 
@@ -25,11 +26,13 @@ typedef struct nl_run {
     nl_service *service;
     nl_log *log;             /* root only */
     nl_ledger *ledger;       /* root only */
+    nl_lock *lock;           /* root only */
     double *solve_seconds;   /* [plan->kernels] that the last solve took on this rank */
     double checkpoint_every; /* seconds */
     double next_told;        /* service thread: when to tell progress again */
     atomic_int now_cell;     /* cell in work, -1: none */
     atomic_long now_step;    /* its step */
+    atomic_long reserve;     /* milliseconds that this rank needs to leave in good order */
 } nl_run;
 
 /** Where a cell stands; values are compared, the highest of all ranks counts. */
@@ -83,8 +86,9 @@ NL_MUST_CHECK nl_status nl_find_earlier(nl_run *run, int index, const nl_net *ne
  * starts. */
 NL_MUST_CHECK nl_status nl_run_load_finished(nl_run *run);
 
-/** What does an earlier run in this folder mean for this one?  Refuses changes that alter finished
- *  cells; with --fresh moves everything aside.  Root only; also creates the folders. */
-NL_MUST_CHECK nl_status nl_run_open_folder(const nl_study *study, const nl_run_options *options);
+/** Create the results folder and take its lock.  What does an earlier run there mean for this one?
+ *  Refuses changes that alter finished cells; with --fresh moves everything aside.  Root only. */
+NL_MUST_CHECK nl_status nl_run_open_folder(const nl_study *study, const nl_run_options *options,
+                                           nl_lock **lock);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "ntklens/io.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -219,6 +220,17 @@ static nl_status finish(cell_work *work, nl_result *result, const nl_continuatio
  * Measuring
  *-------------------------------------------------------------------------------------------*/
 
+/* To leave in good order: the longest solve may end, and a checkpoint is written. */
+static void set_reserve(const cell_work *work)
+{
+    double longest = 0.0;
+
+    for (int k = 0; k < work->run->plan->kernels; k++) {
+        longest = fmax(longest, work->run->solve_seconds[k]);
+    }
+    atomic_store(&work->run->reserve, (long)(1e3 * (longest + 2.0 * work->last_write)));
+}
+
 /* A kernel without a verified spectrum is left undone: the study goes on and ends with that status.
  */
 static nl_status measure(cell_work *work, nl_measurer *measurer, int kernel, const float *theta,
@@ -229,6 +241,7 @@ static nl_status measure(cell_work *work, nl_measurer *measurer, int kernel, con
                                          theta, work->data->probe_inputs, out);
 
     work->run->solve_seconds[kernel] = nl_now() - start;
+    set_reserve(work);
     if (status == NL_ERR_NUMERIC) {
         work->unverified = true;
         return NL_OK;
