@@ -177,6 +177,13 @@ NL_MUST_CHECK nl_status nl_study_cells(const nl_study *study, nl_cell **cells, i
  *  that a new key, or a new default, of that kind makes older results be computed anew.  Pure. */
 uint64_t nl_cell_hash(const nl_study *study, const nl_cell *cell, nl_affects affects);
 
+/** Name the cell by its values: sets id. */
+void nl_cell_identify(const nl_study *study, nl_cell *cell);
+
+/** The same as 16 hexadecimal digits; out holds 32 bytes. */
+void nl_cell_hash_text(const nl_study *study, const nl_cell *cell, nl_affects affects,
+                       char out[32]);
+
 /** Log-spaced steps: unique round(10^(k/per_decade)) from 1 to at most max_steps.  steps: free().
  */
 NL_MUST_CHECK nl_status nl_log_steps(int per_decade, long max_steps, long **steps, int *count);
@@ -191,7 +198,9 @@ typedef struct nl_run_options {
     bool quiet;         /* no progress */
     /** Polled on every rank's service thread, about every 50 ms.  Non-zero: all ranks stop early.
      */
-    int (*stop_wanted)(void *context);
+    int (*stop_wanted)(void *context, double reserve);
+    /** Seconds left before the job is ended from outside, once all were asked to stop. */
+    double (*time_left)(void *context);
     void *stop_context; /* borrowed */
 } nl_run_options;
 

@@ -27,8 +27,9 @@ void nl_stop_watch_signals(void)
     }
 }
 
-int nl_stop_wanted(void *context)
+int nl_stop_wanted(void *context, double reserve)
 {
     (void)context;
+    (void)reserve;
     return caught;
 }

@@ -7,6 +7,6 @@
 void nl_stop_watch_signals(void);
 
 /** The number of the signal that came, 0: none.  For nl_run_options.stop_wanted. */
-int nl_stop_wanted(void *context);
+int nl_stop_wanted(void *context, double reserve);
 
 #endif

@@ -9,10 +9,12 @@
 #include <unistd.h>
 
 enum {
-    deflate_limit = 1032,  /* no deflate stream expands more than this (zlib's technical notes) */
-    buffer_size = 1 << 18, /* of zlib; its default of 8 KiB costs time */
-    read_limit = 1 << 30,  /* gzread() counts in unsigned int */
+    deflate_limit = 1032, /* no deflate stream expands more than this (zlib's technical notes) */
+    packed_size = 1 << 18,
+    inflate_limit = 1 << 30, /* zlib counts in unsigned int */
 };
+
+static const uint8_t gzip_magic[2] = {0x1f, 0x8b}; /* RFC 1952 */
 
 nl_status nl_data_folder_check(nl_source source, const char *folder)
 {
@@ -69,6 +71,27 @@ nl_status nl_data_file_find(nl_source source, const char *folder, const char *co
     return nl_data_file_missing(source, folder, names[0]);
 }
 
+/* Tell gzip by its first bytes and get ready to inflate it. */
+static nl_status prepare_unpacking(nl_data_file *file)
+{
+    uint8_t magic[sizeof gzip_magic];
+    size_t got = fread(magic, 1, sizeof magic, file->stream);
+
+    rewind(file->stream);
+    file->plain = got < sizeof magic || memcmp(magic, gzip_magic, sizeof magic) != 0;
+    if (file->plain) {
+        return NL_OK;
+    }
+    file->packed = nl_calloc(packed_size, 1);
+    if (file->packed == NULL || inflateInit2(&file->unpack, 15 + 16) != Z_OK) { /* 16: gzip only */
+        free(file->packed);
+        file->packed = NULL;
+        return NL_FAIL(NL_ERR_NOMEM, "%s: out of memory for decompression", file->path);
+    }
+    file->in_member = true;
+    return NL_OK;
+}
+
 nl_status nl_data_file_open(const char *path, nl_data_file *file)
 {
     struct stat status;
@@ -78,8 +101,9 @@ nl_status nl_data_file_open(const char *path, nl_data_file *file)
     if (file->path == NULL) {
         return NL_FAIL(NL_ERR_NOMEM, "%s: out of memory for the path", path);
     }
-    if (stat(path, &status) != 0) {
-        st = NL_FAIL(NL_ERR_DATA, "%s: cannot be looked at: %s", path, strerror(errno));
+    file->stream = fopen(path, "rb");
+    if (file->stream == NULL || fstat(fileno(file->stream), &status) != 0) {
+        st = NL_FAIL(NL_ERR_DATA, "%s: cannot be opened for reading: %s", path, strerror(errno));
         goto done;
     }
     if (!S_ISREG(status.st_mode)) {
@@ -87,15 +111,7 @@ nl_status nl_data_file_open(const char *path, nl_data_file *file)
         goto done;
     }
     file->disk = (uint64_t)status.st_size;
-    errno = 0;
-    file->stream = gzopen(path, "rb");
-    if (file->stream == NULL) {
-        st = NL_FAIL(NL_ERR_DATA, "%s: cannot be opened for reading: %s", path,
-                     errno != 0 ? strerror(errno) : "out of memory");
-        goto done;
-    }
-    gzbuffer(file->stream, buffer_size);
-    file->plain = gzdirect(file->stream) != 0;
+    st = prepare_unpacking(file);
 
 done:
     if (st != NL_OK) {
@@ -106,59 +122,103 @@ done:
 
 void nl_data_file_close(nl_data_file *file)
 {
+    if (file->packed != NULL) {
+        inflateEnd(&file->unpack);
+        free(file->packed);
+    }
     if (file->stream != NULL) {
-        gzclose_r(file->stream);
+        fclose(file->stream);
     }
     free(file->path);
     *file = (nl_data_file){0};
 }
 
-/* Why zlib gave less than asked for; NL_OK at the plain end of the content. */
-static nl_status explain_short_read(const nl_data_file *file)
+/* Next bytes of the file itself; fewer than asked for only at its end. */
+static nl_status read_stream(nl_data_file *file, void *out, size_t size, size_t *got)
 {
-    int code = Z_OK;
-    const char *text = gzerror(file->stream, &code);
-    size_t prefix = strlen(file->path) + 2; /* zlib puts "path: " in front */
-
-    switch (code) {
-    case Z_OK:
-    case Z_STREAM_END:
-        return NL_OK;
-    case Z_BUF_ERROR:
-        return NL_FAIL(NL_ERR_DATA,
-                       "%s: the gzip data end too early, expected a whole gzip file: truncated, "
-                       "fetch it again",
-                       file->path);
-    case Z_ERRNO:
+    errno = 0;
+    *got = fread(out, 1, size, file->stream);
+    if (*got < size && ferror(file->stream)) {
         return NL_FAIL(NL_ERR_DATA, "%s: cannot be read: %s", file->path, strerror(errno));
-    case Z_MEM_ERROR:
-        return NL_FAIL(NL_ERR_NOMEM, "%s: out of memory for decompression", file->path);
-    default:
-        return NL_FAIL(NL_ERR_DATA,
-                       "%s: damaged gzip data (%s), expected a whole gzip file: fetch it again",
-                       file->path, strlen(text) > prefix ? text + prefix : text);
     }
+    return NL_OK;
+}
+
+/* Have packed bytes at hand; `ended` where the file ends, which it may only between members. */
+static nl_status refill(nl_data_file *file, bool *ended)
+{
+    size_t got = 0;
+    nl_status st = NL_OK;
+
+    *ended = false;
+    if (file->unpack.avail_in > 0) {
+        return NL_OK;
+    }
+    st = read_stream(file, file->packed, packed_size, &got);
+    file->unpack.next_in = file->packed;
+    file->unpack.avail_in = (unsigned)got;
+    *ended = got == 0;
+    if (st == NL_OK && *ended && file->in_member) {
+        st = NL_FAIL(NL_ERR_DATA,
+                     "%s: its gzip data end too early, expected a whole gzip file: truncated, "
+                     "fetch it again",
+                     file->path);
+    }
+    return st;
+}
+
+/* Inflate what is at hand into at most `size` bytes. */
+static nl_status unpack_some(nl_data_file *file, uint8_t *out, size_t size, size_t *got)
+{
+    z_stream *z = &file->unpack;
+    unsigned room = (unsigned)(size < inflate_limit ? size : inflate_limit);
+    int code = Z_OK;
+
+    if (!file->in_member) { /* what follows a member must be another */
+        if (z->next_in[0] != gzip_magic[0]) {
+            return NL_FAIL(NL_ERR_DATA,
+                           "%s: bytes too many at its end, expected none after its gzip data: "
+                           "fetch it again",
+                           file->path);
+        }
+        inflateReset(z);
+        file->in_member = true;
+    }
+    z->next_out = out;
+    z->avail_out = room;
+    code = inflate(z, Z_NO_FLUSH);
+    *got = room - z->avail_out;
+    if (code == Z_STREAM_END) {
+        file->in_member = false;
+    } else if (code != Z_OK && code != Z_BUF_ERROR) {
+        return NL_FAIL(code == Z_MEM_ERROR ? NL_ERR_NOMEM : NL_ERR_DATA,
+                       "%s: damaged gzip data (%s), expected a whole gzip file: fetch it again",
+                       file->path, z->msg != NULL ? z->msg : zError(code));
+    }
+    return NL_OK;
 }
 
 nl_status nl_data_file_read(nl_data_file *file, void *out, size_t size, size_t *got)
 {
-    uint8_t *bytes = out;
+    bool ended = false;
+    nl_status st = NL_OK;
 
     *got = 0;
-    while (*got < size) {
-        size_t left = size - *got;
-        unsigned ask = (unsigned)(left < read_limit ? left : read_limit);
-        int count = gzread(file->stream, bytes + *got, ask);
-
-        if (count > 0) {
-            *got += (size_t)count;
-            file->position += (uint64_t)count;
-        }
-        if (count < 0 || (unsigned)count < ask) {
-            return explain_short_read(file);
-        }
+    if (file->plain) {
+        st = read_stream(file, out, size, got);
     }
-    return NL_OK;
+    while (!file->plain && st == NL_OK && *got < size) {
+        size_t more = 0;
+
+        st = refill(file, &ended);
+        if (st != NL_OK || ended) {
+            break;
+        }
+        st = unpack_some(file, (uint8_t *)out + *got, size - *got, &more);
+        *got += more;
+    }
+    file->position += *got;
+    return st;
 }
 
 static nl_status wrong_length(const nl_data_file *file, uint64_t length, uint64_t expected)
@@ -166,8 +226,7 @@ static nl_status wrong_length(const nl_data_file *file, uint64_t length, uint64_
     bool shorter = length < expected;
 
     return NL_FAIL(NL_ERR_DATA,
-                   "%s: holds %s%" PRIu64 " bytes, expected %" PRIu64
-                   " from its header: %s, fetch it again",
+                   "%s: holds %s%" PRIu64 " bytes, expected %" PRIu64 ": %s, fetch it again",
                    file->path, shorter ? "only " : "", length, expected,
                    shorter ? "truncated" : "bytes too many at its end");
 }

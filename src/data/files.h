@@ -14,11 +14,16 @@ enum { nl_class_count = 10 }; /* of every source so far */
 
 /** Zero-initialise; close with nl_data_file_close(). */
 typedef struct nl_data_file {
-    gzFile stream;     /* owned */
+    FILE *stream;      /* owned */
     char *path;        /* owned */
     uint64_t disk;     /* bytes on disk */
     uint64_t position; /* bytes of content read so far */
     bool plain;        /* not gzipped: `disk` is the length of its content */
+
+    /* gzipped files only */
+    uint8_t *packed; /* owned; bytes of the file that wait to be inflated */
+    z_stream unpack; /* owned where `packed` is */
+    bool in_member;  /* a gzip member has begun and not ended; a file may hold several */
 } nl_data_file;
 
 /** NL_ERR_DATA unless `folder` is one.  Says how to get the files of `source`. */
@@ -43,7 +48,7 @@ NL_MUST_CHECK nl_status nl_data_file_open(const char *path, nl_data_file *file);
 void nl_data_file_close(nl_data_file *file);
 
 /** Read up to `size` bytes of content; `got` is less only at its end.  Damaged or truncated gzip
- *  data is an error. */
+ *  data, and other bytes after them (which gzread() would ignore), are errors. */
 NL_MUST_CHECK nl_status nl_data_file_read(nl_data_file *file, void *out, size_t size, size_t *got);
 
 /** Read `size` bytes; `expected` is the length the whole content should have, for the message. */

@@ -79,57 +79,70 @@ static bool sync_folder_of(const char *path)
     return synced;
 }
 
-nl_status nl_file_write_atomic(const char *path, const void *bytes, size_t length, nl_seal seal)
+/* Content and trailer into a file of that name, on disk when it returns. */
+static nl_status write_through(const char *name, const char *path, const void *bytes, size_t length,
+                               nl_seal seal)
+{
+    const trailer end = make_trailer(bytes, length);
+    nl_status status = NL_OK;
+    int file = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+
+    if (file < 0) {
+        return write_failed(name, "creating it");
+    }
+    if (!write_all(file, bytes, length) ||
+        (seal == NL_SEALED && !write_all(file, &end, sizeof end))) {
+        status = write_failed(path, "writing");
+    } else if (fsync(file) != 0) {
+        status = write_failed(path, "fsync");
+    }
+    if (close(file) != 0 && status == NL_OK) {
+        status = write_failed(path, "closing");
+    }
+    return status;
+}
+
+/* A sealed file is read back before it takes the place of another. */
+static nl_status verify(const char *name, nl_seal seal)
+{
+    unsigned char *back = NULL;
+    size_t length = 0;
+    nl_status status = seal == NL_SEALED ? nl_file_read(name, seal, &back, &length) : NL_OK;
+
+    free(back);
+    return status;
+}
+
+nl_status nl_file_write_kept(const char *path, const char *keep, const void *bytes, size_t length,
+                             nl_seal seal)
 {
     nl_text temporary = {0};
     nl_status status = NL_OK;
-    int file = -1;
 
     nl_text_append(&temporary, "%s.tmp", path);
     if (temporary.failed) {
-        status = NL_FAIL(NL_ERR_NOMEM, "%s: out of memory", path);
-        goto done;
+        return NL_FAIL(NL_ERR_NOMEM, "%s: out of memory", path);
     }
-    file = open(temporary.data, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (file < 0) {
-        status = write_failed(temporary.data, "creating it");
-        goto done;
+    status = write_through(temporary.data, path, bytes, length, seal);
+    if (status == NL_OK) {
+        status = verify(temporary.data, seal);
     }
-    if (!write_all(file, bytes, length)) {
-        status = write_failed(path, "writing");
-        goto done;
+    if (status == NL_OK && keep != NULL && rename(path, keep) != 0 && errno != ENOENT) {
+        status = write_failed(path, "keeping the previous one");
     }
-    if (seal == NL_SEALED) {
-        trailer end = make_trailer(bytes, length);
-
-        if (!write_all(file, &end, sizeof end)) {
-            status = write_failed(path, "writing");
-            goto done;
-        }
-    }
-    if (fsync(file) != 0) {
-        status = write_failed(path, "fsync");
-        goto done;
-    }
-    if (close(file) != 0) {
-        file = -1;
-        status = write_failed(path, "closing");
-        goto done;
-    }
-    file = -1;
-    if (rename(temporary.data, path) != 0 || !sync_folder_of(path)) {
+    if (status == NL_OK && (rename(temporary.data, path) != 0 || !sync_folder_of(path))) {
         status = write_failed(path, "renaming it into place");
     }
-
-done:
-    if (file >= 0) {
-        close(file);
-    }
-    if (status != NL_OK && temporary.data != NULL) {
+    if (status != NL_OK) {
         unlink(temporary.data);
     }
     nl_text_free(&temporary);
     return status;
+}
+
+nl_status nl_file_write_atomic(const char *path, const void *bytes, size_t length, nl_seal seal)
+{
+    return nl_file_write_kept(path, NULL, bytes, length, seal);
 }
 
 /* Check the trailer and take it off. */

@@ -51,6 +51,17 @@ uint64_t nl_cell_hash(const nl_study *study, const nl_cell *cell, nl_affects aff
     return hash;
 }
 
+void nl_cell_identify(const nl_study *study, nl_cell *cell)
+{
+    snprintf(cell->id, sizeof cell->id, "w%d-d%d-n%d-s%u-%012" PRIx64, cell->width, cell->depth,
+             cell->n_train, cell->seed, nl_cell_hash(study, cell, NL_AFFECTS_TRAINING) >> 16);
+}
+
+void nl_cell_hash_text(const nl_study *study, const nl_cell *cell, nl_affects affects, char out[32])
+{
+    snprintf(out, 32, "%016" PRIx64, nl_cell_hash(study, cell, affects));
+}
+
 /*---------------------------------------------------------------------------------------------
  * Grid
  *-------------------------------------------------------------------------------------------*/
@@ -136,8 +147,7 @@ static void fill_cell(const grid *g, const nl_study *study, int index, nl_cell *
     cell->depth = (int)cell->value[NL_KEY_DEPTHS].number;
     cell->n_train = (int)cell->value[NL_KEY_TRAIN_SIZES].number;
     cell->seed = (uint32_t)cell->value[NL_KEY_SEEDS].number;
-    snprintf(cell->id, sizeof cell->id, "w%d-d%d-n%d-s%u-%012" PRIx64, cell->width, cell->depth,
-             cell->n_train, cell->seed, nl_cell_hash(study, cell, NL_AFFECTS_TRAINING) >> 16);
+    nl_cell_identify(study, cell);
 }
 
 nl_status nl_study_cells(const nl_study *study, nl_cell **cells, int *count)

@@ -44,6 +44,24 @@ static bool may_shrink(nl_key key)
            key == NL_KEY_SEEDS;
 }
 
+/* A longer training begins with the shorter one where the schedule does not know its end. */
+static bool is_longer_training(const nl_study *before, const nl_study *now)
+{
+    const nl_values *old = &before->value[NL_KEY_MAX_STEPS];
+    const nl_values *new = &now->value[NL_KEY_MAX_STEPS];
+
+    for (int k = 0; k < old->count; k++) {
+        for (int j = 0; j < new->count; j++) {
+            if (new->item[j].number < old->item[k].number) {
+                return false;
+            }
+        }
+    }
+    return !nl_study_is(now, NL_KEY_SCHEDULE, "cosine") &&
+           !nl_study_is(before, NL_KEY_SCHEDULE, "cosine") &&
+           !(nl_study_number(now, NL_KEY_STOP_AFTER_BEST) > 0.0);
+}
+
 static void append_values(nl_text *text, const nl_values *values)
 {
     char number[32];
@@ -62,7 +80,8 @@ static void name_differences(const nl_study *before, const nl_study *now, nl_tex
         const nl_key_info *info = nl_key_describe((nl_key)key);
 
         if (info->affects != NL_AFFECTS_TRAINING || may_shrink((nl_key)key) ||
-            keeps_values(&before->value[key], &now->value[key])) {
+            keeps_values(&before->value[key], &now->value[key]) ||
+            (key == NL_KEY_MAX_STEPS && is_longer_training(before, now))) {
             continue;
         }
         nl_text_append(names, "%s%s (was ", names->length > 0 ? "; " : "", info->path);
@@ -182,7 +201,7 @@ nl_status nl_run_open_folder(const nl_study *study, const nl_run_options *option
         status = create_below(options->folder, "cells");
     }
     if (status == NL_OK) {
-        status = create_below(options->folder, "checkpoints");
+        status = create_below(options->folder, "checkpoints/previous");
     }
     return status;
 }
@@ -202,7 +221,8 @@ static nl_status load_one(nl_run *run, int index, const char *path)
     nl_status status = nl_file_read(path, NL_SEALED, &image, &length);
 
     if (status == NL_OK) {
-        status = nl_result_read(image, length, run->study, cell, NULL, run->plan, false, &result);
+        status = nl_result_read(image, length, run->study, cell, NULL, run->plan,
+                                NL_READ_MEASUREMENTS, &result, NULL);
     }
     if (status == NL_OK && nl_result_complete(result, run->plan)) {
         status = nl_result_rows(result, run->plan, index, &rows, &count);

@@ -8,12 +8,13 @@
 
 static const double write_interval = 10.0;
 
-enum { told_rows = 1, told_timing, told_progress };
+enum { told_rows = 1, told_timing, told_event, told_progress };
 
 /** What every message starts with; rows follow where there are any. */
 typedef struct told {
     int kind, cell, rank, count;
-    char phase[16];
+    char phase[24];  /* timing: phase; event: what happened */
+    char reason[64]; /* event */
     double seconds, bytes, fraction;
     int64_t step;
 } told;
@@ -156,6 +157,10 @@ void nl_ledger_deliver(void *context, int source, const void *bytes, size_t leng
                        head.seconds, head.bytes);
         ledger->changed = true;
         break;
+    case told_event:
+        nl_log_event(ledger->log, head.phase, "cell=%s rank=%d reason=\"%s\"", id, head.rank,
+                     head.reason);
+        break;
     case told_progress:
     default:
         ledger->fraction[head.cell] = head.fraction;
@@ -241,6 +246,16 @@ nl_status nl_tell_timing(nl_service *service, int cell, int rank, const char *ph
                  .bytes = (double)nl_peak_memory()};
 
     snprintf(head.phase, sizeof head.phase, "%s", phase);
+    return nl_service_tell(service, &head, sizeof head);
+}
+
+nl_status nl_tell_event(nl_service *service, int cell, int rank, const char *event,
+                        const char *reason)
+{
+    told head = {.kind = told_event, .cell = cell, .rank = rank};
+
+    snprintf(head.phase, sizeof head.phase, "%s", event);
+    snprintf(head.reason, sizeof head.reason, "%s", reason);
     return nl_service_tell(service, &head, sizeof head);
 }
 

@@ -44,6 +44,10 @@ NL_MUST_CHECK nl_status nl_tell_rows(nl_service *service, int cell, const nl_row
 NL_MUST_CHECK nl_status nl_tell_timing(nl_service *service, int cell, int rank, const char *phase,
                                        double seconds);
 
+/** A line in the log about a cell: what happened, and why. */
+NL_MUST_CHECK nl_status nl_tell_event(nl_service *service, int cell, int rank, const char *event,
+                                      const char *reason);
+
 /** Part of a cell's work that is done, 0 to 1, and the step it is at. */
 NL_MUST_CHECK nl_status nl_tell_progress(nl_service *service, int cell, int rank, double fraction,
                                          long step);

@@ -91,6 +91,14 @@ nl_status nl_result_create(nl_result **out)
     return NL_OK;
 }
 
+void nl_continuation_free(nl_continuation *continuation)
+{
+    free(continuation->theta);
+    free(continuation->optimizer);
+    free(continuation->best_theta);
+    *continuation = (nl_continuation){.best_step = -1};
+}
+
 static void free_state(nl_state *state, int kernels)
 {
     for (int k = 0; state->kernels != NULL && k < kernels; k++) {
@@ -176,6 +184,54 @@ nl_state *nl_result_state(nl_result *result, const nl_measure_plan *plan, long s
     state[at] = (nl_state){.step = step, .finite = true, .kernels = kernels};
     result->states++;
     return &state[at];
+}
+
+long nl_curve_first_below(const nl_curve *curve, double train_loss)
+{
+    for (int c = 0; c < curve->count; c++) {
+        if (curve->losses[c].train_loss <= train_loss) {
+            return curve->step[c];
+        }
+    }
+    return -1;
+}
+
+static bool is_planned(const nl_result *result, const nl_measure_plan *plan, const long *log_steps,
+                       int log_count, long step)
+{
+    bool planned = step == 0;
+
+    for (int k = 0; k < log_count; k++) {
+        planned = planned || log_steps[k] == step;
+    }
+    for (int k = 0; k < plan->at_steps; k++) {
+        planned = planned || plan->at_step[k] == step;
+    }
+    for (int k = 0; k < plan->at_losses; k++) {
+        planned = planned || nl_curve_first_below(&result->curve, plan->at_loss[k]) == step;
+    }
+    return planned;
+}
+
+void nl_result_keep_states(nl_result *result, const nl_measure_plan *plan, long max_steps)
+{
+    long *log_steps = NULL;
+    int log_count = 0;
+    int kept = 0;
+
+    if (plan->per_decade > 0 &&
+        nl_log_steps(plan->per_decade, max_steps, &log_steps, &log_count) != NL_OK) {
+        return; /* a state too many is measured: the rows do not show it */
+    }
+    for (int s = 0; s < result->states; s++) {
+        if (is_planned(result, plan, log_steps, log_count, result->state[s].step)) {
+            result->state[kept++] = result->state[s];
+        } else {
+            free_state(&result->state[s], plan->kernels);
+        }
+    }
+    result->states = kept;
+    free(log_steps);
 }
 
 bool nl_result_complete(const nl_result *result, const nl_measure_plan *plan)

@@ -47,6 +47,7 @@ typedef struct nl_result {
     long best_step;  /* earliest lowest selection loss of the curve; -1: none was finite */
     long final_step; /* -1: still in training */
     bool diverged;
+    bool mixed;         /* computed by several BLAS kernels: interrupted and continued elsewhere */
     int64_t parameters; /* trained ones */
 } nl_result;
 
@@ -67,6 +68,22 @@ NL_MUST_CHECK nl_status nl_measure_plan_create(const nl_study *study, int output
                                                nl_measure_plan **out);
 void nl_measure_plan_destroy(nl_measure_plan **plan);
 
+/**
+ * What a training needs to go on from a step.  Arrays are borrowed where nl_training_continuation()
+ * made it, owned (nl_continuation_free()) where it was read.
+ */
+typedef struct nl_continuation {
+    long step;
+    float *theta; /* [net->size]; NULL: there is no continuation */
+    float *optimizer;
+    size_t optimizer_size;
+    long best_step; /* best state of the evaluation grid; -1: none */
+    double best_loss;
+    float *best_theta; /* [net->size]; NULL where best_step is -1 */
+} nl_continuation;
+
+void nl_continuation_free(nl_continuation *continuation);
+
 NL_MUST_CHECK nl_status nl_result_create(nl_result **out);
 void nl_result_destroy(nl_result **result, int kernels);
 
@@ -79,6 +96,13 @@ nl_state *nl_result_state(nl_result *result, const nl_measure_plan *plan, long s
 
 /** The state of that step, NULL if there is none. */
 nl_state *nl_result_find(const nl_result *result, long step);
+
+/** Drop the states that a training of max_steps does not measure, or does not measure yet: all but
+ *  the initial one, those of the log and step tags, and those that first reach a train-loss tag. */
+void nl_result_keep_states(nl_result *result, const nl_measure_plan *plan, long max_steps);
+
+/** First evaluated step with a train loss at or below; -1: none yet. */
+long nl_curve_first_below(const nl_curve *curve, double train_loss);
 
 /** True when every finite state has every kernel. */
 bool nl_result_complete(const nl_result *result, const nl_measure_plan *plan);
@@ -116,7 +140,8 @@ typedef struct nl_cell_context {
     const nl_cell *cell;
     const nl_net *net;
     const nl_measure_plan *plan;
-    const char *blas_kernel;
+    const nl_continuation *continuation; /* NULL: the cell cannot go on */
+    bool unfinished;    /* a checkpoint: every snapshot there is, and the continuation */
     const float *probe; /* [plan->samples x inputs] */
     const int *probe_labels;
     int train, test, validation; /* sizes */
@@ -131,16 +156,27 @@ typedef struct nl_cell_context {
 NL_MUST_CHECK nl_status nl_result_image(const nl_result *result, const nl_cell_context *context,
                                         unsigned char **image, size_t *length);
 
+/** What to read of a cell's file. */
+enum {
+    NL_READ_MEASUREMENTS =
+        1,              /* kernels' observables; the file must have been made under this plan */
+    NL_READ_ARRAYS = 2, /* their spectra and matrices */
+    NL_READ_THETA = 4,  /* snapshots */
+    NL_READ_CONTINUATION = 8,
+};
+
 /**
  * Read a cell's file back.
  *
- * @param[in]  with_theta  also the snapshots (not the spectra and kernels)
- * @return NL_ERR_DAMAGED where something is missing; NL_ERR_STUDY, silently, where the file was
- *         measured under another plan
+ * @param[in]  net           may be NULL where neither snapshots nor the continuation are read
+ * @param[in]  what          sum of the above
+ * @param[out] continuation  NULL where it is not read
+ * @return NL_ERR_DAMAGED where something is missing or belongs to another cell; NL_ERR_STUDY,
+ *         silently, where the file was measured under another plan
  */
 NL_MUST_CHECK nl_status nl_result_read(const unsigned char *image, size_t length,
                                        const nl_study *study, const nl_cell *cell,
-                                       const nl_net *net, const nl_measure_plan *plan,
-                                       bool with_theta, nl_result **out);
+                                       const nl_net *net, const nl_measure_plan *plan, int what,
+                                       nl_result **out, nl_continuation *continuation);
 
 #endif

@@ -38,6 +38,7 @@ static void set_flags(const row_list *list, const nl_state *state, const nl_meas
     add_flag(row->flags, state->collapsed, "collapsed");
     add_flag(row->flags, measured->observed.negative, "negative");
     add_flag(row->flags, measured->resolved, "resolved");
+    add_flag(row->flags, result->mixed, "mixed");
 }
 
 static void add_row(row_list *list, const char *tag, const nl_state *state, int kernel)
@@ -99,7 +100,6 @@ static void add_log_tags(row_list *list)
 
 static void add_matched_tags(row_list *list)
 {
-    const nl_curve *curve = &list->result->curve;
     char number[32];
     char tag[40];
 
@@ -110,12 +110,7 @@ static void add_matched_tags(row_list *list)
     for (int k = 0; k < list->plan->at_losses; k++) {
         snprintf(tag, sizeof tag, "train_loss=%s",
                  nl_format_double(list->plan->at_loss[k], number));
-        for (int c = 0; c < curve->count; c++) {
-            if (curve->losses[c].train_loss <= list->plan->at_loss[k]) {
-                add_tag(list, tag, curve->step[c]);
-                break;
-            }
-        }
+        add_tag(list, tag, nl_curve_first_below(&list->result->curve, list->plan->at_loss[k]));
     }
 }
 
@@ -181,7 +176,8 @@ static const column row_columns[] = {
     {"lambda_min", COLUMN_REAL, ROW(observed.lambda_min), "smallest eigenvalue"},
     {"solver", COLUMN_TEXT, ROW(solver), "eigensolver that gave the spectrum"},
     {"flags", COLUMN_TEXT, ROW(flags),
-     "censored, diverged, collapsed, negative, resolved, joined by '+'; empty when clean"},
+     "censored, diverged, collapsed, negative, resolved, mixed (BLAS kernels), joined by '+'; "
+     "empty when clean"},
 };
 
 /** Columns behind those of the keys. */

@@ -33,8 +33,9 @@ static int tick(void *context)
     if (run->ledger != NULL && nl_ledger_tick(run->ledger) != NL_OK) {
         return NL_STOP_ERROR;
     }
-    return run->options->stop_wanted != NULL ? run->options->stop_wanted(run->options->stop_context)
-                                             : 0;
+    return run->options->stop_wanted != NULL
+               ? run->options->stop_wanted(run->options->stop_context, 0.0)
+               : 0;
 }
 
 static void deliver(void *context, int source, const void *bytes, size_t length)
@@ -80,9 +81,11 @@ static nl_status plan_solves(nl_run *run, int outputs)
 
     MPI_Allreduce(&mine, &memory, 1, MPI_DOUBLE, MPI_MIN, run->team->comm);
     run->solve = nl_calloc((size_t)run->plan->kernels, sizeof *run->solve);
-    if (run->solve == NULL) {
+    run->solve_seconds = nl_calloc((size_t)run->plan->kernels, sizeof *run->solve_seconds);
+    if (run->solve == NULL || run->solve_seconds == NULL) {
         status = NL_FAIL(NL_ERR_NOMEM, "out of memory for the plan of solves");
     }
+    run->checkpoint_every = nl_study_number(run->study, NL_KEY_CHECKPOINT_EVERY);
     run->team_size = 1;
     for (int turn = 0; turn < 2; turn++) { /* the root first: a complaint is told once */
         for (int k = 0; status == NL_OK && k < run->plan->kernels; k++) {
@@ -412,6 +415,7 @@ static void release(nl_run *run)
     nl_splits_destroy(&run->splits);
     nl_measure_plan_destroy(&run->plan);
     free(run->solve);
+    free(run->solve_seconds);
     free(run->cost);
     free(run->phase);
     free(run->cells);

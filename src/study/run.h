@@ -23,11 +23,13 @@ typedef struct nl_run {
     int team_size;        /* ranks that share the kernels that are shared; 1: none is */
     nl_measurer *alone;   /* private kernels */
     nl_service *service;
-    nl_log *log;          /* root only */
-    nl_ledger *ledger;    /* root only */
-    double next_told;     /* service thread: when to tell progress again */
-    atomic_int now_cell;  /* cell in work, -1: none */
-    atomic_long now_step; /* its step */
+    nl_log *log;             /* root only */
+    nl_ledger *ledger;       /* root only */
+    double *solve_seconds;   /* [plan->kernels] that the last solve took on this rank */
+    double checkpoint_every; /* seconds */
+    double next_told;        /* service thread: when to tell progress again */
+    atomic_int now_cell;     /* cell in work, -1: none */
+    atomic_long now_step;    /* its step */
 } nl_run;
 
 /** Where a cell stands; values are compared, the highest of all ranks counts. */
@@ -51,6 +53,31 @@ NL_MUST_CHECK nl_status nl_cell_train(nl_run *run, int index);
 /** Measure the shared kernels of a trained cell and finish it.  Collective over the team. */
 NL_MUST_CHECK nl_status nl_cell_measure_shared(nl_run *run, const nl_team *team,
                                                nl_measurer *measurer, int index);
+
+/** What an earlier run left of a cell. */
+typedef enum nl_found_kind {
+    NL_FOUND_NOTHING,
+    NL_FOUND_TRAINING,     /* result and continuation to go on from */
+    NL_FOUND_KERNELS_LEFT, /* trained; shared kernels are left; every state has its snapshot */
+    NL_FOUND_SNAPSHOTS,    /* finished under another plan; result as this plan wants it, every state
+                              with    its snapshot, no kernel measured */
+} nl_found_kind;
+
+typedef struct nl_found {
+    nl_found_kind kind;
+    nl_result *result;            /* owned */
+    nl_continuation continuation; /* owned */
+} nl_found;
+
+/**
+ * Look for earlier work on a cell: a checkpoint, or the one before where that is damaged; the
+ * finished file, measured under another plan; a finished cell of a shorter training.  What is
+ * damaged is told and passed over.  Local.
+ *
+ * @param[in] initial  [net->size] initial parameters, for a state at step 0; NULL: checkpoints only
+ */
+NL_MUST_CHECK nl_status nl_find_earlier(nl_run *run, int index, const nl_net *net,
+                                        const float *initial, nl_found *found);
 
 /** Rows of the finished cells of an earlier run; sets their phase.  Root only, before the service
  * starts. */

@@ -34,8 +34,9 @@ struct nl_training {
     int *index; /* owned; [rows of the gather] */
     int *labels;
     float *x;          /* owned; [rows of the gather x inputs] */
-    float *best_theta; /* owned */
+    float *best_theta; /* owned; best state of the evaluation grid */
     double best_loss;
+    long best_step; /* -1: none */
     long step;
     bool diverged; /* a batch loss was not finite */
     bool final_is_best;
@@ -198,6 +199,7 @@ nl_status nl_training_create(const nl_cell *cell, const nl_net *net, const nl_sp
                        .loss = spec.loss,
                        .batch = nl_cell_batch(cell),
                        .epoch = -1,
+                       .best_step = -1,
                        .best_loss = INFINITY};
     t->steps_per_epoch = (cell->n_train + t->batch - 1) / t->batch;
     status = allocate(t);
@@ -272,17 +274,11 @@ static nl_losses evaluate(nl_training *t)
     return losses;
 }
 
-static bool first_at_or_below(const nl_training *t, double train_loss)
+/* Does the state just appended to the curve first reach a train loss asked for? */
+static bool reaches_train_loss(const nl_training *t)
 {
-    const nl_curve *curve = &t->result->curve;
-
     for (int k = 0; k < t->plan->at_losses; k++) {
-        bool before = false;
-
-        for (int c = 0; c < curve->count - 1; c++) { /* the last entry is this state */
-            before = before || curve->losses[c].train_loss <= t->plan->at_loss[k];
-        }
-        if (!before && train_loss <= t->plan->at_loss[k]) {
+        if (nl_curve_first_below(&t->result->curve, t->plan->at_loss[k]) == t->step) {
             return true;
         }
     }
@@ -301,6 +297,7 @@ static void update_best(nl_training *t, const nl_losses *losses, bool on_grid)
     t->result->best_step = t->step;
     if (on_grid) {
         t->best_loss = loss;
+        t->best_step = t->step;
         memcpy(t->best_theta, nl_model_parameters(t->model), t->net->size * sizeof *t->best_theta);
     } else {
         t->final_is_best = true;
@@ -332,7 +329,7 @@ static nl_status look_now(nl_training *t, const look *at, nl_state **state)
     last = t->step >= t->max_steps || !finite || (on_grid && out_of_patience(t));
     if (on_grid || last) {
         status = nl_curve_append(&t->result->curve, t->step, &losses);
-        measured = measured || first_at_or_below(t, losses.train_loss);
+        measured = measured || reaches_train_loss(t);
     }
     if (last) {
         t->result->final_step = t->step;
@@ -391,20 +388,20 @@ static void step_once(nl_training *t)
     t->step++;
 }
 
-static bool train_to_look(nl_training *t, nl_stop_fn *stop, const void *context)
+static bool train_to_look(nl_training *t, nl_pause_fn *pause, const void *context)
 {
     const double start = nl_now();
-    bool stopped = false;
+    bool paused = false;
 
     while (t->step < t->looks[t->next_look].step && !t->diverged) {
-        stopped = stop != NULL && stop(context);
-        if (stopped) {
+        paused = pause != NULL && pause(context);
+        if (paused) {
             break;
         }
         step_once(t);
     }
     t->clock.training += nl_now() - start;
-    return stopped;
+    return paused;
 }
 
 /* The best state, where the schedule did not measure it. */
@@ -432,7 +429,7 @@ static nl_status give_best(nl_training *t, nl_event *event, nl_state **state)
     return NL_OK;
 }
 
-nl_status nl_training_run(nl_training *t, nl_stop_fn *stop, const void *context, nl_event *event,
+nl_status nl_training_run(nl_training *t, nl_pause_fn *pause, const void *context, nl_event *event,
                           nl_state **state)
 {
     nl_status status = NL_OK;
@@ -441,8 +438,8 @@ nl_status nl_training_run(nl_training *t, nl_stop_fn *stop, const void *context,
     while (t->result->final_step < 0) {
         const look *at = NULL;
 
-        if (train_to_look(t, stop, context)) {
-            *event = NL_EVENT_STOPPED;
+        if (train_to_look(t, pause, context)) {
+            *event = NL_EVENT_PAUSED;
             return NL_OK;
         }
         if (t->step == t->looks[t->next_look].step) {
@@ -461,6 +458,78 @@ nl_status nl_training_run(nl_training *t, nl_stop_fn *stop, const void *context,
     return give_best(t, event, state);
 }
 
+/*---------------------------------------------------------------------------------------------
+ * Going on
+ *-------------------------------------------------------------------------------------------*/
+
+nl_continuation nl_training_continuation(nl_training *t)
+{
+    nl_continuation c = {.step = t->step,
+                         .theta = nl_model_parameters(t->model),
+                         .best_step = t->best_step,
+                         .best_loss = t->best_loss,
+                         .best_theta = t->best_step >= 0 ? t->best_theta : NULL};
+
+    c.optimizer = nl_model_optimizer_state(t->model, &c.optimizer_size);
+    return c;
+}
+
+static bool is_evaluated(const nl_training *t, long step)
+{
+    for (int k = 0; k < t->look_count; k++) {
+        if (t->looks[k].step == step) {
+            return t->looks[k].evaluated;
+        }
+    }
+    return false;
+}
+
+/* The end of a shorter training is no end here: forget what only its being the last made of it. */
+static void reopen(nl_training *t, nl_result *result)
+{
+    nl_curve *curve = &result->curve;
+
+    if (curve->count > 0 && !is_evaluated(t, result->final_step)) {
+        curve->count--;
+    }
+    result->best_step = t->best_step;
+    result->final_step = -1;
+    nl_result_keep_states(result, t->plan, t->max_steps);
+}
+
+nl_status nl_training_restore(nl_training *t, nl_result **result, const nl_continuation *from)
+{
+    size_t optimizer_size = 0;
+    float *optimizer = nl_model_optimizer_state(t->model, &optimizer_size);
+
+    if (from->theta == NULL || from->optimizer_size != optimizer_size ||
+        from->step > t->max_steps || (*result)->diverged) {
+        return NL_FAIL(NL_ERR_DAMAGED, "%s: its checkpoint does not fit the cell", t->cell->id);
+    }
+    memcpy(nl_model_parameters(t->model), from->theta, t->net->size * sizeof *from->theta);
+    if (optimizer_size > 0) {
+        memcpy(optimizer, from->optimizer, optimizer_size * sizeof *optimizer);
+    }
+    if (from->best_theta != NULL) {
+        memcpy(t->best_theta, from->best_theta, t->net->size * sizeof *from->best_theta);
+    }
+    t->step = from->step;
+    t->best_step = from->best_step;
+    t->best_loss = from->best_loss;
+    if ((*result)->final_step >= 0 && (*result)->final_step < t->max_steps &&
+        t->stop_after_best <= 0.0) {
+        reopen(t, *result);
+    }
+    t->final_is_best = (*result)->best_step >= 0 && (*result)->best_step != t->best_step;
+    while (t->next_look < t->look_count && t->looks[t->next_look].step <= t->step) {
+        t->next_look++;
+    }
+    nl_result_destroy(&t->result, t->plan->kernels);
+    t->result = *result;
+    *result = NULL;
+    return NL_OK;
+}
+
 const float *nl_training_theta(const nl_training *t)
 {
     return t->event_theta;
@@ -472,6 +541,19 @@ const float *nl_training_best_theta(const nl_training *t)
         return NULL;
     }
     return t->final_is_best ? nl_model_parameters(t->model) : t->best_theta;
+}
+
+const float *nl_training_theta_at(const nl_training *t, long step)
+{
+    if (step == t->step) {
+        return nl_model_parameters(t->model);
+    }
+    return step == t->best_step ? t->best_theta : NULL;
+}
+
+const float *nl_training_start(nl_training *t)
+{
+    return nl_model_parameters(t->model);
 }
 
 nl_result *nl_training_result(nl_training *t)

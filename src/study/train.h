@@ -21,9 +21,9 @@ int nl_cell_batch(const nl_cell *cell);
 typedef struct nl_training nl_training;
 
 typedef enum nl_event {
-    NL_EVENT_STATE,   /* a state is reached in which kernels are measured */
-    NL_EVENT_OVER,    /* nothing is left to train */
-    NL_EVENT_STOPPED, /* asked to stop in between */
+    NL_EVENT_STATE,  /* a state is reached in which kernels are measured */
+    NL_EVENT_OVER,   /* nothing is left to train */
+    NL_EVENT_PAUSED, /* asked to pause in between; run again to go on */
 } nl_event;
 
 /** Seconds spent. */
@@ -37,8 +37,20 @@ NL_MUST_CHECK nl_status nl_training_create(const nl_cell *cell, const nl_net *ne
                                            const nl_measure_plan *plan, nl_training **out);
 void nl_training_destroy(nl_training **training);
 
-/** Asked before every step; true: stop. */
-typedef bool nl_stop_fn(const void *context);
+/** Asked before every step; true: pause. */
+typedef bool nl_pause_fn(const void *context);
+
+/** What the training goes on from if it ends here; arrays borrowed, valid until the next run. */
+nl_continuation nl_training_continuation(nl_training *training);
+
+/**
+ * Go on from a checkpoint, or (a finished result and a longer max_steps) from the end of a shorter
+ * training.  Takes over the result, which is NULL afterwards.
+ *
+ * @return NL_ERR_DAMAGED where the pieces do not fit this cell; the training is then as created
+ */
+NL_MUST_CHECK nl_status nl_training_restore(nl_training *training, nl_result **result,
+                                            const nl_continuation *from);
 
 /**
  * Train until something happens.  Every state to be measured comes once: those on the schedule as
@@ -46,14 +58,20 @@ typedef bool nl_stop_fn(const void *context);
  *
  * @param[out] state  NL_EVENT_STATE: the state, its losses filled in; owned by the result
  */
-NL_MUST_CHECK nl_status nl_training_run(nl_training *training, nl_stop_fn *stop,
+NL_MUST_CHECK nl_status nl_training_run(nl_training *training, nl_pause_fn *pause,
                                         const void *context, nl_event *event, nl_state **state);
 
 /** Parameters of the state that the last event was about. */
 const float *nl_training_theta(const nl_training *training);
 
-/** Parameters of the best state; after NL_EVENT_OVER; NULL if no state was finite. */
+/** Parameters of the best state so far; NULL if no state was finite. */
 const float *nl_training_best_theta(const nl_training *training);
+
+/** Parameters at a step: of the present state or of the best one; NULL: they are not kept. */
+const float *nl_training_theta_at(const nl_training *training, long step);
+
+/** Parameters of a training that has not begun: the initial draw. */
+const float *nl_training_start(nl_training *training);
 
 nl_result *nl_training_result(nl_training *training);
 long nl_training_step(const nl_training *training);

@@ -1,0 +1,355 @@
+/** @file earlier.c  What an earlier run left of a cell: checkpoints, snapshots, shorter trainings.
+ */
+#include "run.h"
+
+#include "ntklens/io.h"
+
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+
+static nl_status read_file(const nl_run *run, const char *path, const nl_cell *cell,
+                           const nl_net *net, int what, nl_found *found)
+{
+    unsigned char *image = NULL;
+    size_t length = 0;
+    nl_status status = NL_OK;
+
+    if (!nl_path_exists(path)) {
+        return NL_OK;
+    }
+    status = nl_file_read(path, NL_SEALED, &image, &length);
+    if (status == NL_OK) {
+        status = nl_result_read(image, length, run->study, cell, net, run->plan, what,
+                                &found->result, &found->continuation);
+    }
+    free(image);
+    return status;
+}
+
+static nl_status tell(nl_run *run, int index, const char *event, const char *reason)
+{
+    return nl_tell_event(run->service, index, run->team->rank, event, reason);
+}
+
+/*---------------------------------------------------------------------------------------------
+ * Checkpoints
+ *-------------------------------------------------------------------------------------------*/
+
+static void classify(const nl_run *run, nl_found *found)
+{
+    const nl_result *result = found->result;
+    bool left = run->team_size > 1 && result->final_step >= 0;
+
+    /* Kernels of a rank of its own may also be left: then training goes on (with nothing to train).
+     */
+    for (int s = 0; left && s < result->states; s++) {
+        for (int k = 0; k < run->plan->kernels; k++) {
+            left = left && (!result->state[s].finite || result->state[s].kernels[k].done ||
+                            run->solve[k].team > 1);
+        }
+    }
+    left = left && (result->best_step < 0 || nl_result_find(result, result->best_step) != NULL);
+    found->kind = left ? NL_FOUND_KERNELS_LEFT : NL_FOUND_TRAINING;
+}
+
+/* The last checkpoint, or the one before it. */
+static nl_status find_checkpoint(nl_run *run, int index, const nl_net *net, nl_found *found)
+{
+    static const char *const folders[] = {"checkpoints", "checkpoints/previous"};
+    const int what = NL_READ_MEASUREMENTS | NL_READ_ARRAYS | NL_READ_THETA | NL_READ_CONTINUATION;
+    nl_status status = NL_OK;
+
+    for (size_t k = 0; k < NL_COUNT(folders) && found->result == NULL && status != NL_ERR_NOMEM;
+         k++) {
+        char *path = nl_cell_path(run, folders[k], &run->cells[index]);
+
+        status = path == NULL ? NL_FAIL(NL_ERR_NOMEM, "out of memory for a path")
+                              : read_file(run, path, &run->cells[index], net, what, found);
+        if (status != NL_OK && status != NL_ERR_NOMEM) {
+            nl_status told = tell(run, index, "checkpoint_dropped", nl_status_text(status));
+
+            status = told == NL_OK ? status : NL_ERR_NOMEM;
+        }
+        free(path);
+    }
+    if (found->result != NULL) {
+        classify(run, found);
+        return tell(run, index, "cell_resumed",
+                    found->kind == NL_FOUND_TRAINING ? "training" : "shared kernels");
+    }
+    return status == NL_ERR_NOMEM ? status : NL_OK;
+}
+
+/*---------------------------------------------------------------------------------------------
+ * Another plan of measurements
+ *-------------------------------------------------------------------------------------------*/
+
+/** Where the parameters of a step can be had. */
+typedef struct snapshots {
+    const nl_result *result;
+    const nl_continuation *continuation;
+    const float *initial;
+} snapshots;
+
+static const float *snapshot_at(const snapshots *from, long step)
+{
+    const nl_state *state = nl_result_find(from->result, step);
+
+    if (step == 0) {
+        return from->initial;
+    }
+    if (state != NULL && state->theta != NULL) {
+        return state->theta;
+    }
+    if (from->continuation->theta != NULL && step == from->continuation->step) {
+        return from->continuation->theta;
+    }
+    return step == from->continuation->best_step ? from->continuation->best_theta : NULL;
+}
+
+/* Losses at a step; NULL: they are not known. */
+static const nl_losses *losses_at(const nl_result *result, long step)
+{
+    const nl_state *state = nl_result_find(result, step);
+
+    for (int c = 0; c < result->curve.count; c++) {
+        if (result->curve.step[c] == step) {
+            return &result->curve.losses[c];
+        }
+    }
+    return state != NULL ? &state->losses : NULL;
+}
+
+/* Add a state with its snapshot; *lacking where there is none. */
+static nl_status add_state(const nl_run *run, const nl_net *net, const snapshots *from, long step,
+                           nl_result *result, bool *lacking)
+{
+    const float *theta = snapshot_at(from, step);
+    const nl_losses *losses = losses_at(from->result, step);
+    const bool finite = !(from->result->diverged && step == from->result->final_step);
+    nl_state *state = NULL;
+
+    if (step < 0 || nl_result_find(result, step) != NULL) {
+        return NL_OK;
+    }
+    if (losses == NULL || (theta == NULL && finite)) {
+        *lacking = true;
+        return NL_OK;
+    }
+    state = nl_result_state(result, run->plan, step);
+    if (state == NULL) {
+        return NL_ERR_NOMEM;
+    }
+    state->losses = *losses;
+    state->finite = finite;
+    if (finite) {
+        state->theta = nl_calloc(net->size, sizeof *state->theta);
+        if (state->theta == NULL) {
+            return NL_FAIL(NL_ERR_NOMEM, "out of memory for a snapshot");
+        }
+        memcpy(state->theta, theta, net->size * sizeof *theta);
+    }
+    return NL_OK;
+}
+
+/* All states that the present plan measures. */
+static nl_status add_states(const nl_run *run, const nl_net *net, const snapshots *from,
+                            nl_result *result, bool *lacking)
+{
+    const nl_measure_plan *plan = run->plan;
+    const nl_result *old = from->result;
+    long *steps = NULL;
+    int count = 0;
+    nl_status status = add_state(run, net, from, 0, result, lacking);
+
+    if (status == NL_OK && plan->per_decade > 0 && old->final_step > 0) {
+        status = nl_log_steps(plan->per_decade, old->final_step, &steps, &count);
+    }
+    for (int k = 0; status == NL_OK && k < count; k++) {
+        status = add_state(run, net, from, steps[k], result, lacking);
+    }
+    for (int k = 0; status == NL_OK && k < plan->at_steps; k++) {
+        if (plan->at_step[k] <= old->final_step) {
+            status = add_state(run, net, from, plan->at_step[k], result, lacking);
+        }
+    }
+    for (int k = 0; status == NL_OK && k < plan->at_losses; k++) {
+        status = add_state(run, net, from, nl_curve_first_below(&old->curve, plan->at_loss[k]),
+                           result, lacking);
+    }
+    if (status == NL_OK) {
+        status = add_state(run, net, from, old->best_step, result, lacking);
+    }
+    if (status == NL_OK) {
+        status = add_state(run, net, from, old->final_step, result, lacking);
+    }
+    free(steps);
+    return status;
+}
+
+/* The same training as a result without kernels; NULL where a snapshot is lacking. */
+static nl_status replan(const nl_run *run, const nl_net *net, const snapshots *from,
+                        nl_result **out)
+{
+    const nl_result *old = from->result;
+    nl_result *result = NULL;
+    bool lacking = false;
+    nl_status status = nl_result_create(&result);
+
+    *out = NULL;
+    for (int c = 0; status == NL_OK && c < old->curve.count; c++) {
+        status = nl_curve_append(&result->curve, old->curve.step[c], &old->curve.losses[c]);
+    }
+    if (status == NL_OK) {
+        result->best_step = old->best_step;
+        result->final_step = old->final_step;
+        result->diverged = old->diverged;
+        result->mixed = old->mixed;
+        result->parameters = old->parameters;
+        status = add_states(run, net, from, result, &lacking);
+    }
+    if (status != NL_OK || lacking) {
+        nl_result_destroy(&result, run->plan->kernels);
+        return status;
+    }
+    *out = result;
+    return NL_OK;
+}
+
+static nl_status find_snapshots(nl_run *run, int index, const nl_net *net, const float *initial,
+                                nl_found *found)
+{
+    char *path = nl_cell_path(run, "cells", &run->cells[index]);
+    nl_found old = {0};
+    nl_status status = path == NULL ? NL_FAIL(NL_ERR_NOMEM, "out of memory for a path")
+                                    : read_file(run, path, &run->cells[index], net,
+                                                NL_READ_THETA | NL_READ_CONTINUATION, &old);
+
+    free(path);
+    if (status == NL_OK && old.result != NULL) {
+        const snapshots from = {old.result, &old.continuation, initial};
+
+        status = replan(run, net, &from, &found->result);
+        if (status == NL_OK && found->result != NULL) {
+            found->kind = NL_FOUND_SNAPSHOTS;
+            found->continuation = old.continuation;
+            old.continuation = (nl_continuation){0};
+            status = tell(run, index, "cell_remeasured", "from kept snapshots");
+        } else if (status == NL_OK) {
+            status = tell(run, index, "cell_retrained", "snapshots of some states were not kept");
+        }
+    }
+    nl_result_destroy(&old.result, run->plan->kernels);
+    nl_continuation_free(&old.continuation);
+    return status == NL_ERR_NOMEM ? status : NL_OK;
+}
+
+/*---------------------------------------------------------------------------------------------
+ * Shorter trainings
+ *-------------------------------------------------------------------------------------------*/
+
+/* "w64-d2-n512-s0-": cells of other axes share it, the hash behind it tells them apart. */
+static size_t prefix_length(const char *id)
+{
+    const char *dash = strrchr(id, '-');
+
+    return dash != NULL ? (size_t)(dash - id) + 1 : strlen(id);
+}
+
+/* The cell that a file of cells/ was written for, if it is this one with fewer steps. */
+static bool read_shorter(const nl_run *run, const nl_cell *cell, const char *path, const char *name,
+                         nl_cell *shorter)
+{
+    unsigned char *image = NULL;
+    size_t length = 0;
+    nl_h5 *file = NULL;
+    int64_t steps = 0;
+    bool same = nl_file_read(path, NL_SEALED, &image, &length) == NL_OK &&
+                nl_h5_open_image(image, length, &file) == NL_OK &&
+                nl_h5_get_int(file, "/", "max_steps", &steps) == NL_OK &&
+                (double)steps < cell->value[NL_KEY_MAX_STEPS].number;
+
+    *shorter = *cell;
+    shorter->value[NL_KEY_MAX_STEPS].number = (double)steps;
+    nl_cell_identify(run->study, shorter);
+    nl_h5_close(&file);
+    free(image);
+    return same && strncmp(name, shorter->id, strlen(shorter->id)) == 0;
+}
+
+/* Take a file of cells/ if it is the longest training so far that this cell begins with. */
+static nl_status consider_shorter(nl_run *run, int index, const nl_net *net, const char *path,
+                                  const char *name, nl_found *found)
+{
+    const int what = NL_READ_MEASUREMENTS | NL_READ_ARRAYS | NL_READ_THETA | NL_READ_CONTINUATION;
+    nl_cell shorter;
+    nl_found candidate = {0};
+    nl_status status = NL_OK;
+
+    if (read_shorter(run, &run->cells[index], path, name, &shorter)) {
+        status = read_file(run, path, &shorter, net, what, &candidate);
+    }
+    if (status == NL_OK && candidate.result != NULL && candidate.continuation.theta != NULL &&
+        (found->result == NULL || candidate.continuation.step > found->continuation.step)) {
+        nl_found replaced = *found;
+
+        *found = candidate;
+        found->kind = NL_FOUND_TRAINING;
+        candidate = replaced;
+    }
+    nl_result_destroy(&candidate.result, run->plan->kernels);
+    nl_continuation_free(&candidate.continuation);
+    return status == NL_ERR_NOMEM ? status : NL_OK;
+}
+
+/* The longest finished training of this cell with fewer steps.  Only a constant schedule, run to
+ * its end, makes a short training the beginning of a long one. */
+static nl_status find_shorter(nl_run *run, int index, const nl_net *net, nl_found *found)
+{
+    const nl_cell *cell = &run->cells[index];
+    char *folder = nl_path_join(run->options->folder, "cells");
+    DIR *listing = folder != NULL ? opendir(folder) : NULL;
+    nl_status status = NL_OK;
+
+    if (listing == NULL || strcmp(cell->value[NL_KEY_SCHEDULE].word, "constant") != 0 ||
+        cell->value[NL_KEY_STOP_AFTER_BEST].number > 0.0) {
+        goto done;
+    }
+    for (struct dirent *entry = readdir(listing); status == NL_OK && entry != NULL;
+         entry = readdir(listing)) {
+        if (strncmp(entry->d_name, cell->id, prefix_length(cell->id)) == 0) {
+            char *path = nl_path_join(folder, entry->d_name);
+
+            status = path == NULL ? NL_FAIL(NL_ERR_NOMEM, "out of memory for a path")
+                                  : consider_shorter(run, index, net, path, entry->d_name, found);
+            free(path);
+        }
+    }
+    if (status == NL_OK && found->result != NULL) {
+        status = tell(run, index, "cell_extended", "from a shorter training");
+    }
+
+done:
+    if (listing != NULL) {
+        closedir(listing);
+    }
+    free(folder);
+    return status;
+}
+
+nl_status nl_find_earlier(nl_run *run, int index, const nl_net *net, const float *initial,
+                          nl_found *found)
+{
+    nl_status status = NL_OK;
+
+    *found = (nl_found){0};
+    status = find_checkpoint(run, index, net, found);
+    if (status == NL_OK && found->kind == NL_FOUND_NOTHING && initial != NULL) {
+        status = find_snapshots(run, index, net, initial, found);
+    }
+    if (status == NL_OK && found->kind == NL_FOUND_NOTHING && initial != NULL) {
+        status = find_shorter(run, index, net, found);
+    }
+    return status;
+}
