@@ -510,11 +510,10 @@ static int next_state(const nl_run *run, const nl_result *result, int from)
     return -1;
 }
 
-/* The leader walks through the states and tells the others, who follow. */
+/* The leader, who alone has the result, walks through its states and tells the others. */
 static nl_status measure_shared_states(cell_work *work, const nl_team *team, nl_measurer *measurer,
-                                       const nl_found *found)
+                                       nl_result *result, const nl_continuation *continuation)
 {
-    nl_result *result = found->result; /* of the leader; NULL elsewhere */
     float *theta = nl_calloc(work->net->size, sizeof *theta);
     nl_status status = nl_agree(
         team->comm, theta == NULL ? NL_FAIL(NL_ERR_NOMEM, "out of memory for parameters") : NL_OK);
@@ -523,7 +522,7 @@ static nl_status measure_shared_states(cell_work *work, const nl_team *team, nl_
     while (status == NL_OK) {
         nl_state *state = NULL;
 
-        if (team->rank == 0) {
+        if (result != NULL) {
             next = next_state(work->run, result, next);
             state = next >= 0 ? &result->state[next] : NULL;
         }
@@ -536,8 +535,8 @@ static nl_status measure_shared_states(cell_work *work, const nl_team *team, nl_
             atomic_store(&work->run->now_step, state->step);
         }
         status = measure_shared_state(work, team, measurer, theta, state);
-        if (status == NL_OK && team->rank == 0 && checkpoint_due(work, 0.0)) {
-            status = write_result(work, result, &found->continuation, true);
+        if (status == NL_OK && result != NULL && checkpoint_due(work, 0.0)) {
+            status = write_result(work, result, continuation, true);
         }
         status = nl_agree(team->comm, status);
         next++;
@@ -555,15 +554,15 @@ nl_status nl_cell_measure_shared(nl_run *run, const nl_team *team, nl_measurer *
     atomic_store(&run->now_cell, index);
     if (status == NL_OK && team->rank == 0) {
         status = nl_find_earlier(run, index, work.net, NULL, &found);
-        if (status == NL_OK && found.kind != NL_FOUND_KERNELS_LEFT) {
+        if (status == NL_OK && (found.kind != NL_FOUND_KERNELS_LEFT || found.result == NULL)) {
             status = NL_FAIL(NL_ERR_IO, "%s: its checkpoint cannot be read back", work.cell->id);
         }
     }
     status = nl_agree(team->comm, status);
     if (status == NL_OK) {
-        status = measure_shared_states(&work, team, measurer, &found);
+        status = measure_shared_states(&work, team, measurer, found.result, &found.continuation);
     }
-    if (status == NL_OK && team->rank == 0) {
+    if (status == NL_OK && found.result != NULL) {
         if (work.unverified || nl_result_complete(found.result, run->plan)) {
             status = finish(&work, found.result, &found.continuation);
         } else {
