@@ -50,9 +50,10 @@ int nl_status_exit_code(nl_status status);
 /**
  * Report an error once, where it arises: one line `ntklens: ...` on stderr, atomically written.
  * Say where, what, and what was expected.  Callers propagate the status in silence.
+ * The value is `status` itself, so that compilers and analysers see that it is no success.
  */
-#define NL_FAIL(status, ...) nl_fail((status), __VA_ARGS__)
-nl_status nl_fail(nl_status status, const char *format, ...) NL_PRINTF(2, 3);
+#define NL_FAIL(status, ...) (nl_complain(__VA_ARGS__), (status))
+void nl_complain(const char *format, ...) NL_PRINTF(1, 2);
 
 /** A line `ntklens: warning: ...` on stderr, for what does not stop the work. */
 void nl_warn(const char *format, ...) NL_PRINTF(1, 2);

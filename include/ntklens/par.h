@@ -11,9 +11,16 @@
  * Agreement
  *-------------------------------------------------------------------------------------------*/
 
+NL_MUST_CHECK nl_status nl_worst_status(MPI_Comm comm, nl_status status);
+
 /** The worst status of all ranks, on every rank.  Collective: the last act of a collective
- * function. */
-NL_MUST_CHECK nl_status nl_agree(MPI_Comm comm, nl_status status);
+ * function.  Inline, so that analysers see that no rank's own failure is lost. */
+NL_MUST_CHECK static inline nl_status nl_agree(MPI_Comm comm, nl_status status)
+{
+    nl_status worst = nl_worst_status(comm, status);
+
+    return worst > status ? worst : status;
+}
 
 /*---------------------------------------------------------------------------------------------
  * Team

@@ -97,7 +97,8 @@ void nl_text_free(nl_text *text)
 const char *nl_format_double(double value, char out[32])
 {
     if (isnan(value)) {
-        return strcpy(out, "nan"); /* glibc prints -nan for some: one spelling only */
+        snprintf(out, 32, "nan"); /* glibc prints -nan for some: one spelling only */
+        return out;
     }
     if (fabs(value) < 1e15 && value == floor(value)) {
         snprintf(out, 32, "%.0f", value); /* 60, not 6e+01 */

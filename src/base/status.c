@@ -42,14 +42,13 @@ static NL_PRINTF(2, 0) void write_line(const char *prefix, const char *format, v
     }
 }
 
-nl_status nl_fail(nl_status status, const char *format, ...)
+void nl_complain(const char *format, ...)
 {
     va_list args;
 
     va_start(args, format);
     write_line("ntklens: ", format, args);
     va_end(args);
-    return status;
 }
 
 void nl_warn(const char *format, ...)

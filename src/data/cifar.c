@@ -184,7 +184,7 @@ static nl_status count_records(const char *path, uint64_t *records)
     size = file.disk;
     if (!file.plain) {
         do {
-            st = nl_data_file_read(&file, buffer, chunk * record_size, &got);
+            st = nl_data_file_read(&file, buffer, (size_t)chunk * record_size, &got);
         } while (st == NL_OK && got > 0);
         size = file.position;
     }
@@ -238,7 +238,7 @@ static nl_status read_records(const char *path, uint8_t *buffer, int count, int 
     while (st == NL_OK) {
         int records = 0;
 
-        st = nl_data_file_read(&file, buffer, chunk * record_size, &got);
+        st = nl_data_file_read(&file, buffer, (size_t)chunk * record_size, &got);
         records = (int)(got / record_size);
         if (st != NL_OK || got == 0) {
             break;

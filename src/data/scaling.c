@@ -9,16 +9,17 @@ static const double white = 255.0;
 static void channel_sums(const nl_dataset_info *info, const nl_images *images, int channel,
                          uint64_t *sum, uint64_t *squares)
 {
-    const int area = info->height * info->width;
+    const size_t area = (size_t)info->height * (size_t)info->width;
 
     *sum = 0;
     *squares = 0;
     for (int k = 0; k < images->count; k++) {
-        const uint8_t *u = images->pixels + (size_t)k * (size_t)info->inputs + channel * area;
+        const uint8_t *u =
+            images->pixels + (size_t)k * (size_t)info->inputs + (size_t)channel * area;
         uint32_t s1 = 0; /* fits: area * 255^2 < 2^32 up to areas of 256 x 256 */
         uint32_t s2 = 0;
 
-        for (int p = 0; p < area; p++) {
+        for (size_t p = 0; p < area; p++) {
             s1 += u[p];
             s2 += (uint32_t)u[p] * u[p];
         }
@@ -61,18 +62,18 @@ nl_status nl_scaling_of_images(const nl_dataset_info *info, const nl_images *tra
 void nl_images_gather(const nl_dataset_info *info, const nl_images *images,
                       const nl_scaling *scaling, int k, const int *indices, float *x)
 {
-    const int area = info->height * info->width;
+    const size_t area = (size_t)info->height * (size_t)info->width;
 
     for (int i = 0; i < k; i++) {
         const uint8_t *image = images->pixels + (size_t)indices[i] * (size_t)info->inputs;
 
         for (int c = 0; c < info->channels; c++) {
-            const uint8_t *restrict u = image + c * area;
-            float *restrict row = x + (size_t)i * (size_t)info->inputs + c * area;
+            const uint8_t *restrict u = image + (size_t)c * area;
+            float *restrict row = x + (size_t)i * (size_t)info->inputs + (size_t)c * area;
             const float scale = scaling->scale[c];
             const float shift = scaling->shift[c];
 
-            for (int p = 0; p < area; p++) {
+            for (size_t p = 0; p < area; p++) {
                 row[p] = scale * (float)u[p] + shift; /* never fused: see meson.build */
             }
         }

@@ -113,7 +113,7 @@ void nl_diagnostics_print(const nl_diagnostics *diagnostics)
     int count = nl_diagnostics_count(diagnostics);
 
     for (int k = 0; k < count; k++) {
-        nl_fail(NL_ERR_STUDY, "%s", nl_diagnostics_text(diagnostics, k));
+        nl_complain("%s", nl_diagnostics_text(diagnostics, k));
     }
 }
 

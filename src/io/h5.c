@@ -349,13 +349,14 @@ nl_status nl_h5_get_text(nl_h5 *file, const char *path, const char *name, char *
 
 bool nl_h5_exists(nl_h5 *file, const char *path)
 {
+    const size_t length = strlen(path);
     char part[512];
 
-    if (strlen(path) >= sizeof part) {
+    if (length >= sizeof part) {
         return false;
     }
     /* H5Lexists wants every group on the way to exist: look at each prefix in turn. */
-    strcpy(part, path);
+    memcpy(part, path, length + 1);
     for (char *slash = strchr(part + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
         *slash = '\0';
         if (H5Lexists(file->file, part, H5P_DEFAULT) <= 0) {

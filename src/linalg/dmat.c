@@ -197,7 +197,7 @@ nl_status nl_dmat_moments(const nl_dmat *a, double *trace, double *frobenius2)
 
     *trace = 0.0;
     *frobenius2 = 0.0;
-    if (status != NL_OK || parts == NULL) {
+    if (status != NL_OK) {
         goto done;
     }
     local_moments(a, moments);
@@ -258,7 +258,7 @@ nl_status nl_dmat_gather(const nl_dmat *a, int root, double *full)
     nl_status status = buffer != NULL ? NL_OK : NL_FAIL(NL_ERR_NOMEM, "no memory for a column");
 
     status = nl_agree(grid->comm, status);
-    if (status != NL_OK || buffer == NULL) {
+    if (status != NL_OK) {
         goto done;
     }
     if (is_root) {

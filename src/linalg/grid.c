@@ -50,7 +50,7 @@ nl_status nl_grid_create(MPI_Comm comm, int rows, int cols, nl_grid **out)
     }
     grid = calloc(1, sizeof *grid);
     status = nl_agree(comm, grid != NULL ? NL_OK : NL_FAIL(NL_ERR_NOMEM, "no memory for a grid"));
-    if (status != NL_OK || grid == NULL) {
+    if (status != NL_OK) {
         free(grid);
         return status;
     }

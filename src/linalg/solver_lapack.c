@@ -38,7 +38,8 @@ static double work_length(const syevd_routine *routine, int n, nl_precision prec
         return in_double;
     }
     routine->call("N", "L", &n, NULL, &n, NULL, &in_single, &ask, &integers, &ask, &info, 1, 1);
-    return ceil(nextafterf(in_single, INFINITY)); /* it may have been rounded down to a float */
+    return ceil(
+        (double)nextafterf(in_single, INFINITY)); /* it may have been rounded down to a float */
 }
 
 static double workspace(const syevd_routine *routine, int n, nl_precision precision)

@@ -14,7 +14,7 @@ static const real *NAME(weight_rows)(const nl_factors *f, const nl_layer *layer,
     const float *from = theta + layer->weights + (size_t)first * (size_t)layer->fan_in;
     real *copy = f->scratch;
 
-    if (sizeof(real) == sizeof(float)) {
+    if (f->precision == NL_SINGLE) {
         return (const real *)(const void *)from;
     }
     for (size_t k = 0; k < (size_t)rows * (size_t)layer->fan_in; k++) {

@@ -6,7 +6,7 @@
 enum { broadcast_chunk = 1 << 30 };
 static const double wait_poll_seconds = 1e-3;
 
-nl_status nl_agree(MPI_Comm comm, nl_status status)
+nl_status nl_worst_status(MPI_Comm comm, nl_status status)
 {
     int mine = (int)status;
     int worst = 0;

@@ -57,7 +57,7 @@ static void classify(const nl_run *run, nl_found *found)
 static nl_status find_checkpoint(nl_run *run, int index, const nl_net *net, nl_found *found)
 {
     static const char *const folders[] = {"checkpoints", "checkpoints/previous"};
-    const int what = NL_READ_MEASUREMENTS | NL_READ_ARRAYS | NL_READ_THETA | NL_READ_CONTINUATION;
+    const int what = NL_READ_MEASUREMENTS | NL_READ_ARRAYS | NL_READ_THETA;
     nl_status status = NL_OK;
 
     for (size_t k = 0; k < NL_COUNT(folders) && found->result == NULL && status != NL_ERR_NOMEM;
@@ -222,9 +222,9 @@ static nl_status find_snapshots(nl_run *run, int index, const nl_net *net, const
 {
     char *path = nl_cell_path(run, "cells", &run->cells[index]);
     nl_found old = {0};
-    nl_status status = path == NULL ? NL_FAIL(NL_ERR_NOMEM, "out of memory for a path")
-                                    : read_file(run, path, &run->cells[index], net,
-                                                NL_READ_THETA | NL_READ_CONTINUATION, &old);
+    nl_status status = path == NULL
+                           ? NL_FAIL(NL_ERR_NOMEM, "out of memory for a path")
+                           : read_file(run, path, &run->cells[index], net, NL_READ_THETA, &old);
 
     free(path);
     if (status == NL_OK && old.result != NULL) {
@@ -282,7 +282,7 @@ static bool read_shorter(const nl_run *run, const nl_cell *cell, const char *pat
 static nl_status consider_shorter(nl_run *run, int index, const nl_net *net, const char *path,
                                   const char *name, nl_found *found)
 {
-    const int what = NL_READ_MEASUREMENTS | NL_READ_ARRAYS | NL_READ_THETA | NL_READ_CONTINUATION;
+    const int what = NL_READ_MEASUREMENTS | NL_READ_ARRAYS | NL_READ_THETA;
     nl_cell shorter;
     nl_found candidate = {0};
     nl_status status = NL_OK;

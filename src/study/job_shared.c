@@ -35,11 +35,10 @@ static int next_state(const nl_run *run, const nl_result *result, int from)
     return -1;
 }
 
-/* The leader walks through the states and tells the others, who follow. */
+/* The leader, who alone has the result, walks through its states and tells the others. */
 static nl_status measure_shared_states(nl_job *job, const nl_team *team, nl_measurer *measurer,
-                                       const nl_found *found)
+                                       nl_result *result, const nl_continuation *continuation)
 {
-    nl_result *result = found->result; /* of the leader; NULL elsewhere */
     float *theta = nl_calloc(job->net->size, sizeof *theta);
     nl_status status = nl_agree(
         team->comm, theta == NULL ? NL_FAIL(NL_ERR_NOMEM, "out of memory for parameters") : NL_OK);
@@ -48,7 +47,7 @@ static nl_status measure_shared_states(nl_job *job, const nl_team *team, nl_meas
     while (status == NL_OK) {
         nl_state *state = NULL;
 
-        if (team->rank == 0) {
+        if (result != NULL) {
             next = next_state(job->run, result, next);
             state = next >= 0 ? &result->state[next] : NULL;
         }
@@ -61,8 +60,8 @@ static nl_status measure_shared_states(nl_job *job, const nl_team *team, nl_meas
             atomic_store(&job->run->now_step, state->step);
         }
         status = measure_shared_state(job, team, measurer, theta, state);
-        if (status == NL_OK && team->rank == 0 && nl_job_checkpoint_due(job, 0.0)) {
-            status = nl_job_write(job, result, &found->continuation, true);
+        if (status == NL_OK && result != NULL && nl_job_checkpoint_due(job, 0.0)) {
+            status = nl_job_write(job, result, continuation, true);
         }
         status = nl_agree(team->comm, status);
         next++;
@@ -80,15 +79,15 @@ nl_status nl_cell_measure_shared(nl_run *run, const nl_team *team, nl_measurer *
     atomic_store(&run->now_cell, index);
     if (status == NL_OK && team->rank == 0) {
         status = nl_find_earlier(run, index, job.net, NULL, &found);
-        if (status == NL_OK && found.kind != NL_FOUND_KERNELS_LEFT) {
+        if (status == NL_OK && (found.kind != NL_FOUND_KERNELS_LEFT || found.result == NULL)) {
             status = NL_FAIL(NL_ERR_IO, "%s: its checkpoint cannot be read back", job.cell->id);
         }
     }
     status = nl_agree(team->comm, status);
     if (status == NL_OK) {
-        status = measure_shared_states(&job, team, measurer, &found);
+        status = measure_shared_states(&job, team, measurer, found.result, &found.continuation);
     }
-    if (status == NL_OK && team->rank == 0) {
+    if (status == NL_OK && found.result != NULL) {
         if (job.unverified || nl_result_complete(found.result, run->plan)) {
             status = nl_job_finish(&job, found.result, &found.continuation);
         } else {

@@ -127,9 +127,8 @@ nl_status nl_ledger_add(nl_ledger *ledger, int cell, const nl_row *rows, int cou
     return NL_OK;
 }
 
-void nl_ledger_deliver(void *context, int source, const void *bytes, size_t length)
+void nl_ledger_deliver(nl_ledger *ledger, int source, const void *bytes, size_t length)
 {
-    nl_ledger *ledger = context;
     told head;
     const char *id = NULL;
 

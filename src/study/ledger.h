@@ -21,8 +21,8 @@ void nl_ledger_destroy(nl_ledger **ledger);
 /** Take in the rows of a finished cell. */
 NL_MUST_CHECK nl_status nl_ledger_add(nl_ledger *ledger, int cell, const nl_row *rows, int count);
 
-/** Hook of nl_service: a message told by one of the functions below. */
-void nl_ledger_deliver(void *ledger, int source, const void *bytes, size_t length);
+/** Take in a message told by one of the functions below. */
+void nl_ledger_deliver(nl_ledger *ledger, int source, const void *bytes, size_t length);
 
 /** Write what changed (at most every 10 s) and show progress. */
 NL_MUST_CHECK nl_status nl_ledger_tick(nl_ledger *ledger);

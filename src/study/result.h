@@ -162,7 +162,6 @@ enum {
         1,              /* kernels' observables; the file must have been made under this plan */
     NL_READ_ARRAYS = 2, /* their spectra and matrices */
     NL_READ_THETA = 4,  /* snapshots */
-    NL_READ_CONTINUATION = 8,
 };
 
 /**

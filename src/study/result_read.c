@@ -208,7 +208,7 @@ static nl_status get_continuation(nl_h5 *file, const nl_net *net, const nl_resul
     nl_status status = get_floats(file, "/training/theta", net->size, &c->theta);
 
     if (status != NL_OK || c->theta == NULL) {
-        return status;
+        return status; /* a damaged file, or one without a continuation */
     }
     THEN(status, nl_h5_get_int(file, "/training", "step", &steps[0]));
     THEN(status, nl_h5_get_int(file, "/training", "best_step", &steps[1]));
@@ -317,7 +317,7 @@ nl_status nl_result_read(const unsigned char *image, size_t length, const nl_stu
             THEN(status, get_arrays(file, plan, &result->state[s]));
         }
     }
-    if ((what & NL_READ_CONTINUATION) != 0) {
+    if (continuation != NULL) {
         THEN(status, get_continuation(file, net, result, continuation));
     }
     nl_h5_close(&file);

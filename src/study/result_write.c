@@ -24,28 +24,29 @@ const nl_member nl_observed_members[nl_observed_member_count] = {
     {"lambda_min", offsetof(nl_observables, lambda_min)},
 };
 
-nl_status nl_kernel_columns_create(nl_kernel_columns *k, int states)
+nl_status nl_kernel_columns_create(nl_kernel_columns *columns, int states)
 {
     const size_t count = (size_t)states;
 
-    k->n = nl_calloc(count, sizeof *k->n);
-    k->bits = nl_calloc(count, sizeof *k->bits);
-    k->solver = nl_calloc(count, sizeof *k->solver);
-    k->observed = nl_calloc(count, sizeof *k->observed);
-    k->column = nl_calloc(count, sizeof *k->column);
-    if (!k->n || !k->bits || !k->solver || !k->observed || !k->column) {
+    columns->n = nl_calloc(count, sizeof *columns->n);
+    columns->bits = nl_calloc(count, sizeof *columns->bits);
+    columns->solver = nl_calloc(count, sizeof *columns->solver);
+    columns->observed = nl_calloc(count, sizeof *columns->observed);
+    columns->column = nl_calloc(count, sizeof *columns->column);
+    if (!columns->n || !columns->bits || !columns->solver || !columns->observed ||
+        !columns->column) {
         return NL_FAIL(NL_ERR_NOMEM, "out of memory for a kernel's columns");
     }
     return NL_OK;
 }
 
-void nl_kernel_columns_free(nl_kernel_columns *k)
+void nl_kernel_columns_free(nl_kernel_columns *columns)
 {
-    free(k->n);
-    free(k->bits);
-    free(k->solver);
-    free(k->observed);
-    free(k->column);
+    free(columns->n);
+    free(columns->bits);
+    free(columns->solver);
+    free(columns->observed);
+    free(columns->column);
 }
 
 static nl_status put_key_attributes(nl_h5 *file, const nl_cell *cell)

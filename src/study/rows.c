@@ -19,10 +19,13 @@ typedef struct row_list {
     bool failed;
 } row_list;
 
-static void add_flag(char flags[64], bool set, const char *word)
+static void add_flag(nl_row *row, bool set, const char *word)
 {
+    const size_t length = strlen(row->flags);
+
     if (set) {
-        strcat(strcat(flags, flags[0] != '\0' ? "+" : ""), word);
+        snprintf(row->flags + length, sizeof row->flags - length, "%s%s", length > 0 ? "+" : "",
+                 word);
     }
 }
 
@@ -31,14 +34,13 @@ static void set_flags(const row_list *list, const nl_state *state, const nl_meas
 {
     const nl_result *result = list->result;
 
-    add_flag(row->flags, strcmp(row->tag, "best") == 0 && state->step == result->final_step,
-             "censored");
+    add_flag(row, strcmp(row->tag, "best") == 0 && state->step == result->final_step, "censored");
     /* The initial network is what it is, whatever training made of it. */
-    add_flag(row->flags, !state->finite || (result->diverged && state->step > 0), "diverged");
-    add_flag(row->flags, state->collapsed, "collapsed");
-    add_flag(row->flags, measured->observed.negative, "negative");
-    add_flag(row->flags, measured->resolved, "resolved");
-    add_flag(row->flags, result->mixed, "mixed");
+    add_flag(row, !state->finite || (result->diverged && state->step > 0), "diverged");
+    add_flag(row, state->collapsed, "collapsed");
+    add_flag(row, measured->observed.negative, "negative");
+    add_flag(row, measured->resolved, "resolved");
+    add_flag(row, result->mixed, "mixed");
 }
 
 static void add_row(row_list *list, const char *tag, const nl_state *state, int kernel)

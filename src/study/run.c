@@ -113,7 +113,9 @@ static nl_status plan_solves(nl_run *run, int outputs)
     }
     run->checkpoint_every = nl_study_number(run->study, NL_KEY_CHECKPOINT_EVERY);
     run->team_size = 1;
-    for (int turn = 0; turn < 2; turn++) { /* the root first: a complaint is told once */
+    status = nl_agree(run->team->comm, status);
+    for (int turn = 0; status == NL_OK && turn < 2;
+         turn++) { /* the root first: a complaint is told once */
         for (int k = 0; status == NL_OK && k < run->plan->kernels; k++) {
             if ((turn == 0) == (run->team->rank == 0)) {
                 status = nl_solve_plan_make(run->study, run->plan, k, outputs, run->team->size,
