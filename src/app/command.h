@@ -24,6 +24,7 @@ typedef struct nl_command {
 
 extern const nl_command nl_command_run;
 extern const nl_command nl_command_keys;
+extern const nl_command nl_command_plan;
 
 /** An option or operand as it was met. */
 typedef struct nl_argument {
