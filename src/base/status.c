@@ -24,7 +24,7 @@ int nl_status_exit_code(nl_status status)
 }
 
 /* One write() per line: lines of several ranks on one terminal stay whole. */
-static void write_line(const char *prefix, const char *format, va_list args)
+static NL_PRINTF(2, 0) void write_line(const char *prefix, const char *format, va_list args)
 {
     char line[2048];
     int head = snprintf(line, sizeof line, "%s", prefix);

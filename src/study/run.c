@@ -52,9 +52,6 @@ static int tick(void *context)
             return NL_STOP_ERROR;
         }
     }
-    if (run->service == NULL) {
-        return 0; /* still starting */
-    }
     if (nl_run_stopping(run)) {
         end_in_time(run, nl_service_stopping(run->service));
         return 0;
@@ -129,6 +126,33 @@ static nl_status plan_solves(nl_run *run, int outputs)
         run->team_size = run->solve[k].team > run->team_size ? run->solve[k].team : run->team_size;
     }
     return status;
+}
+
+/* Ranks on different CPUs may compute with different kernels: results then depend on who computes.
+ */
+static void compare_blas(nl_run *run)
+{
+    enum { width = 64 };
+    char mine[width] = "";
+    char *all = run->team->rank == 0 ? nl_calloc((size_t)run->team->size, width) : NULL;
+
+    snprintf(mine, sizeof mine, "%s", nl_blas_kernel());
+    if (nl_agree(run->team->comm, run->team->rank == 0 && all == NULL ? NL_ERR_NOMEM : NL_OK) ==
+        NL_OK) {
+        MPI_Gather(mine, width, MPI_CHAR, all, width, MPI_CHAR, 0, run->team->comm);
+    }
+    for (int k = 1; all != NULL && k < run->team->size; k++) {
+        if (strcmp(all + (size_t)k * width, mine) != 0) {
+            nl_warn("rank %d uses BLAS kernels %s, rank 0 %s: the last bits of results depend on "
+                    "which rank "
+                    "computes a cell; OPENBLAS_CORETYPE sets one for all",
+                    k, all + (size_t)k * width, mine);
+            nl_log_event(run->log, "blas_mix", "rank=%d blas_kernel=%s root=%s", k,
+                         all + (size_t)k * width, mine);
+            break;
+        }
+    }
+    free(all);
 }
 
 static nl_status plan_work(nl_run *run, const nl_dataset_info *info)
@@ -247,6 +271,7 @@ static nl_status prepare(nl_run *run)
                           run->team->rank == 0 ? open_results(run, data_folder) : NL_OK);
     }
     if (status == NL_OK) {
+        compare_blas(run);
         status = nl_team_broadcast(run->team, run->phase, (size_t)run->count, 0);
     }
     if (status == NL_OK) {
