@@ -2,11 +2,12 @@
 #include "stop.h"
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <unistd.h>
 
-/* A signal handler can only reach what is global. */
-static volatile sig_atomic_t caught;
+/* A signal handler can only reach what is global; read by the service thread. */
+static atomic_int caught;
 
 static void catch_signal(int number)
 {

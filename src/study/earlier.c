@@ -46,7 +46,7 @@ static void classify(const nl_run *run, nl_found *found)
     for (int s = 0; left && s < result->states; s++) {
         for (int k = 0; k < run->plan->kernels; k++) {
             left = left && (!result->state[s].finite || result->state[s].kernels[k].done ||
-                            run->solve[k].team > 1);
+                            (run->solve[k].team > 1 && result->state[s].theta != NULL));
         }
     }
     left = left && (result->best_step < 0 || nl_result_find(result, result->best_step) != NULL);

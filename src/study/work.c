@@ -199,6 +199,8 @@ static nl_status finish(cell_work *work, nl_result *result, const nl_continuatio
     int count = 0;
     nl_status status = NL_OK;
 
+    /* Also where an earlier run, from whose checkpoint this one went on, could not have it. */
+    work->unverified = !nl_result_complete(result, run->plan);
     drop_unwanted_snapshots(run, result);
     status = write_result(work, result, extendable ? continuation : NULL, false);
     if (status == NL_OK) {
@@ -324,7 +326,13 @@ static nl_status measure_left_over(cell_work *work)
         nl_state *state = &result->state[s];
         const float *theta = nl_training_theta_at(work->training, state->step);
 
-        if (theta != NULL) {
+        if (theta == NULL || !state->finite) {
+            continue;
+        }
+        if (work->run->team_size > 1) { /* this run may have more ranks than that one */
+            status = keep_theta(work->net, theta, state);
+        }
+        if (status == NL_OK) {
             status = measure_private(work, theta, state);
         }
     }
@@ -496,12 +504,12 @@ static nl_status measure_shared_state(cell_work *work, const nl_team *team, nl_m
     return nl_agree(team->comm, status);
 }
 
-/* The next finite state that lacks a shared kernel; -1: none, or asked to stop. */
+/* The next state that lacks a shared kernel and can be measured; -1: none, or asked to stop. */
 static int next_state(const nl_run *run, const nl_result *result, int from)
 {
     for (int s = from; s < result->states && !nl_run_stopping(run); s++) {
         for (int k = 0; k < run->plan->kernels; k++) {
-            if (result->state[s].finite && !result->state[s].kernels[k].done &&
+            if (result->state[s].theta != NULL && !result->state[s].kernels[k].done &&
                 run->solve[k].team > 1) {
                 return s;
             }
@@ -554,7 +562,7 @@ nl_status nl_cell_measure_shared(nl_run *run, const nl_team *team, nl_measurer *
     atomic_store(&run->now_cell, index);
     if (status == NL_OK && team->rank == 0) {
         status = nl_find_earlier(run, index, work.net, NULL, &found);
-        if (status == NL_OK && (found.kind != NL_FOUND_KERNELS_LEFT || found.result == NULL)) {
+        if (status == NL_OK && (found.result == NULL || found.result->final_step < 0)) {
             status = NL_FAIL(NL_ERR_IO, "%s: its checkpoint cannot be read back", work.cell->id);
         }
     }
@@ -563,7 +571,7 @@ nl_status nl_cell_measure_shared(nl_run *run, const nl_team *team, nl_measurer *
         status = measure_shared_states(&work, team, measurer, found.result, &found.continuation);
     }
     if (status == NL_OK && found.result != NULL) {
-        if (work.unverified || nl_result_complete(found.result, run->plan)) {
+        if (nl_result_complete(found.result, run->plan) || !nl_run_stopping(run)) {
             status = finish(&work, found.result, &found.continuation);
         } else {
             status = write_result(&work, found.result, &found.continuation, true);
