@@ -87,7 +87,8 @@ NL_MUST_CHECK nl_status nl_service_open_queue(nl_service *service, int items);
 /** Next item of the queue, -1 when none is left or all are asked to stop.  Local. */
 NL_MUST_CHECK nl_status nl_service_take(nl_service *service, int *item);
 
-/** Bring bytes to the root's `deliver`; returns as soon as the bytes may be reused.  Local. */
+/** Bring bytes to the root's `deliver`; returns as soon as the bytes may be reused.  Local; not
+ *  for hooks of the root, which would wait for themselves. */
 NL_MUST_CHECK nl_status nl_service_tell(nl_service *service, const void *bytes, size_t length);
 
 /** The reason (non-zero) once any rank wished to stop, else 0.  A load of one atomic: call it in

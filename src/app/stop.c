@@ -2,6 +2,7 @@
 #include "stop.h"
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -14,8 +15,8 @@ static const double slack = 3.0;         /* start of the launcher, end of MPI */
 static const double grace_after_term = 20.0;
 static const double grace_after_warning = 25.0;
 
-/* A signal handler can only reach what is global. */
-static volatile sig_atomic_t caught;
+/* A signal handler can only reach what is global; read by the service thread. */
+static atomic_int caught;
 
 static void catch_signal(int number)
 {

@@ -36,6 +36,7 @@ struct nl_service {
     int items, next;      /* queue */
     atomic_int wish;      /* of this rank */
     atomic_int stopping;  /* of all ranks */
+    atomic_bool leaving;  /* the main thread has told all it had; not used on the root */
     /* of the thread alone */
     bool wish_sent;
     int ended; /* root: ranks that said tag_end */
@@ -153,37 +154,52 @@ static bool serve_one(nl_service *service)
     return true;
 }
 
+static void tick(nl_service *service)
+{
+    int wish = service->hooks.tick != NULL ? service->hooks.tick(service->hooks.context) : 0;
+
+    if (wish != 0) {
+        nl_service_stop(service, wish);
+    }
+}
+
+static void pass_wish(nl_service *service)
+{
+    const int wish = atomic_load(&service->wish);
+
+    if (wish != 0 && !service->wish_sent) {
+        service->wish_sent = true;
+        if (service->rank == root) {
+            spread_stop(service, wish);
+        } else {
+            send_int(wish, root, tag_wish, service->calls);
+        }
+    }
+}
+
 static void *serve(void *argument)
 {
     nl_service *service = argument;
     double next_tick = nl_now();
+    bool left = false;
 
     while (!service->over) {
-        int wish = 0;
-
         while (!service->over && serve_one(service)) {
         }
-        if (service->over) {
-            break;
-        }
-        if (nl_now() >= next_tick) {
-            int reason = service->hooks.tick ? service->hooks.tick(service->hooks.context) : 0;
-
-            if (reason != 0) {
-                nl_service_stop(service, reason);
-            }
+        if (!left && nl_now() >= next_tick) {
+            tick(service);
             next_tick = nl_now() + tick_seconds;
         }
-        wish = atomic_load(&service->wish);
-        if (wish != 0 && !service->wish_sent) {
-            service->wish_sent = true;
-            if (service->rank == root) {
-                spread_stop(service, wish);
-            } else {
-                send_int(wish, root, tag_wish, service->calls);
-            }
+        if (!left) {
+            pass_wish(service);
         }
-        nl_sleep(poll_seconds);
+        if (!left && atomic_load(&service->leaving)) { /* the last message of this rank */
+            left = true;
+            send_int(0, root, tag_end, service->calls);
+        }
+        if (!service->over) {
+            nl_sleep(poll_seconds);
+        }
     }
     return NULL;
 }
@@ -283,7 +299,12 @@ void nl_service_end(nl_service **service_)
     if (service == NULL) {
         return;
     }
-    send_int(0, root, tag_end, service->calls);
+    /* Elsewhere than on the root the thread itself says so, lest a wish of its own comes behind. */
+    if (service->rank == root) {
+        send_int(0, root, tag_end, service->calls);
+    } else {
+        atomic_store(&service->leaving, true);
+    }
     pthread_join(service->thread, NULL);
     MPI_Comm_free(&service->calls);
     MPI_Comm_free(&service->replies);

@@ -163,6 +163,7 @@ static nl_status move_aside(const char *folder)
         aside.length = 0;
         nl_text_append(&aside, "%s/previous-%d", folder, n);
         if (aside.failed) {
+            nl_text_free(&aside);
             return NL_FAIL(NL_ERR_NOMEM, "out of memory for a path");
         }
     }

@@ -172,6 +172,8 @@ nl_status nl_job_finish(nl_job *job, nl_result *result, const nl_continuation *c
     int count = 0;
     nl_status status = NL_OK;
 
+    /* Also where an earlier run, from whose checkpoint this one went on, could not have it. */
+    job->unverified = !nl_result_complete(result, run->plan);
     drop_unwanted_snapshots(run, result);
     status = nl_job_write(job, result, extendable ? continuation : NULL, false);
     if (status == NL_OK) {

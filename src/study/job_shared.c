@@ -21,12 +21,12 @@ static nl_status measure_shared_state(nl_job *job, const nl_team *team, nl_measu
     return nl_agree(team->comm, status);
 }
 
-/* The next finite state that lacks a shared kernel; -1: none, or asked to stop. */
+/* The next state that lacks a shared kernel and can be measured; -1: none, or asked to stop. */
 static int next_state(const nl_run *run, const nl_result *result, int from)
 {
     for (int s = from; s < result->states && !nl_run_stopping(run); s++) {
         for (int k = 0; k < run->plan->kernels; k++) {
-            if (result->state[s].finite && !result->state[s].kernels[k].done &&
+            if (result->state[s].theta != NULL && !result->state[s].kernels[k].done &&
                 run->solve[k].team > 1) {
                 return s;
             }
@@ -88,7 +88,7 @@ nl_status nl_cell_measure_shared(nl_run *run, const nl_team *team, nl_measurer *
         status = measure_shared_states(&job, team, measurer, found.result, &found.continuation);
     }
     if (status == NL_OK && found.result != NULL) {
-        if (job.unverified || nl_result_complete(found.result, run->plan)) {
+        if (nl_result_complete(found.result, run->plan) || !nl_run_stopping(run)) {
             status = nl_job_finish(&job, found.result, &found.continuation);
         } else {
             status = nl_job_write(&job, found.result, &found.continuation, true);

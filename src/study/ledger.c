@@ -154,6 +154,16 @@ nl_status nl_ledger_add(nl_ledger *ledger, int cell, const nl_row *rows, int cou
     return NL_OK;
 }
 
+void nl_ledger_progress(nl_ledger *ledger, int cell, int rank, double fraction, long step)
+{
+    if (ledger->fraction[cell] >= 1.0) {
+        return; /* its rows were quicker */
+    }
+    ledger->fraction[cell] = fraction;
+    snprintf(ledger->detail, sizeof ledger->detail, "rank %d: %.60s step %ld", rank,
+             ledger->cells[cell].id, step);
+}
+
 void nl_ledger_deliver(nl_ledger *ledger, int source, const void *bytes, size_t length)
 {
     told head;
@@ -189,9 +199,7 @@ void nl_ledger_deliver(nl_ledger *ledger, int source, const void *bytes, size_t 
         break;
     case told_progress:
     default:
-        ledger->fraction[head.cell] = head.fraction;
-        snprintf(ledger->detail, sizeof ledger->detail, "rank %d: %.60s step %lld", head.rank, id,
-                 (long long)head.step);
+        nl_ledger_progress(ledger, head.cell, head.rank, head.fraction, (long)head.step);
         break;
     }
 }

@@ -24,6 +24,9 @@ NL_MUST_CHECK nl_status nl_ledger_add(nl_ledger *ledger, int cell, const nl_row 
 /** Take in a message told by one of the functions below. */
 void nl_ledger_deliver(nl_ledger *ledger, int source, const void *bytes, size_t length);
 
+/** Part of a cell's work that is done, 0 to 1, and the step it is at: for the progress line. */
+void nl_ledger_progress(nl_ledger *ledger, int cell, int rank, double fraction, long step);
+
 /** Write what changed (at most every 10 s) and show progress. */
 NL_MUST_CHECK nl_status nl_ledger_tick(nl_ledger *ledger);
 
@@ -48,7 +51,7 @@ NL_MUST_CHECK nl_status nl_tell_timing(nl_service *service, int cell, int rank, 
 NL_MUST_CHECK nl_status nl_tell_event(nl_service *service, int cell, int rank, const char *event,
                                       const char *reason);
 
-/** Part of a cell's work that is done, 0 to 1, and the step it is at. */
+/** nl_ledger_progress() from another rank. */
 NL_MUST_CHECK nl_status nl_tell_progress(nl_service *service, int cell, int rank, double fraction,
                                          long step);
 

@@ -38,6 +38,10 @@ static nl_status tell_progress(nl_run *run)
     }
     last = run->cells[cell].value[NL_KEY_MAX_STEPS].number;
     run->next_told = nl_now() + tell_interval;
+    if (run->ledger != NULL) { /* the root's service thread does not send to itself */
+        nl_ledger_progress(run->ledger, cell, run->team->rank, 0.99 * (double)step / last, step);
+        return NL_OK;
+    }
     return nl_tell_progress(run->service, cell, run->team->rank, 0.99 * (double)step / last, step);
 }
 
@@ -307,7 +311,7 @@ static int compare_queued(const void *a, const void *b)
 }
 
 /* Cells of a phase, the longest first.  queue: free(). */
-static nl_status make_queue(const nl_run *run, char phase, queued **queue, int *count)
+static nl_status make_queue(const nl_run *run, uint8_t phase, queued **queue, int *count)
 {
     *count = 0;
     *queue = nl_calloc((size_t)run->count, sizeof **queue);
@@ -338,7 +342,7 @@ static nl_status exchange_phases(nl_run *run, nl_status status)
     nl_status waited = nl_team_wait(run->team);
 
     status = nl_agree(run->team->comm, status > waited ? status : waited);
-    MPI_Allreduce(MPI_IN_PLACE, run->phase, run->count, MPI_CHAR, MPI_MAX, run->team->comm);
+    MPI_Allreduce(MPI_IN_PLACE, run->phase, run->count, MPI_UINT8_T, MPI_MAX, run->team->comm);
     return status;
 }
 
@@ -374,11 +378,10 @@ static nl_status measure_queue(nl_run *run, const nl_team *part, nl_measurer *me
 
     while (worst == NL_OK || worst == NL_ERR_NUMERIC) {
         int item = -1;
-        nl_status status = part->rank == 0 ? nl_service_take(run->service, &item) : NL_OK;
+        nl_status taken = part->rank == 0 ? nl_service_take(run->service, &item) : NL_OK;
+        nl_status status = nl_team_broadcast(part, &item, sizeof item, 0);
 
-        if (status == NL_OK) {
-            status = nl_team_broadcast(part, &item, sizeof item, 0);
-        }
+        status = taken > status ? taken : status;
         if (status == NL_OK && item < 0) {
             break;
         }
@@ -502,7 +505,8 @@ nl_status nl_study_run(const nl_study *study, const nl_run_options *options, con
         }
         status = nl_agree(team->comm, status);
     }
-    if (status == NL_OK && !all_finished(&run)) {
+    /* A spectrum that was not had is tried again with the rest, and told again then. */
+    if ((status == NL_OK || status == NL_ERR_NUMERIC) && !all_finished(&run)) {
         status = NL_STOPPED;
     }
     release(&run);

@@ -16,8 +16,8 @@ typedef struct nl_run {
     const nl_team *team;
     nl_cell *cells;
     int count;
-    double *cost; /* [count] expected work */
-    char *phase;  /* [count] nl_cell_phase */
+    double *cost;   /* [count] expected work */
+    uint8_t *phase; /* [count] nl_cell_phase */
     nl_measure_plan *plan;
     nl_splits *splits;
     nl_solve_plan *solve; /* [plan->kernels] */

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by the scripts here: find_llvm NAME prints the program of the LLVM release that the code was
 # last brought in line with, or skips the test.  Other releases format and judge differently.
 llvm_release=14
