@@ -52,7 +52,7 @@ int nl_status_exit_code(nl_status status);
  * Say where, what, and what was expected.  Callers propagate the status in silence.
  * The value is `status` itself, so that compilers and analysers see that it is no success.
  */
-#define NL_FAIL(status, ...) (nl_complain(__VA_ARGS__), (status))
+#define NL_FAIL(status, ...) (nl_complain(__VA_ARGS__), (nl_status)(status))
 void nl_complain(const char *format, ...) NL_PRINTF(1, 2);
 
 /** A line `ntklens: warning: ...` on stderr, for what does not stop the work. */

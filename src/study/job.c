@@ -137,12 +137,12 @@ nl_status nl_job_write(nl_job *job, const nl_result *result, const nl_continuati
     return status;
 }
 
-static void remove_checkpoints(const nl_job *job)
+void nl_remove_checkpoints(const nl_run *run, const nl_cell *cell)
 {
     static const char *const folders[] = {"checkpoints", "checkpoints/previous"};
 
     for (size_t k = 0; k < NL_COUNT(folders); k++) {
-        char *path = nl_cell_path(job->run, folders[k], job->cell);
+        char *path = nl_cell_path(run, folders[k], cell);
 
         if (path != NULL) {
             unlink(path); /* most cells have none */
@@ -182,7 +182,7 @@ nl_status nl_job_finish(nl_job *job, nl_result *result, const nl_continuation *c
     }
     free(rows);
     if (status == NL_OK) {
-        remove_checkpoints(job);
+        nl_remove_checkpoints(run, job->cell);
         run->phase[job->index] = NL_CELL_FINISHED;
     }
     return status;

@@ -24,7 +24,9 @@ static nl_status enter_state(nl_job *job, const float *theta, nl_state *state, b
     nl_status status = NL_OK;
 
     for (int k = 0; k < run->plan->kernels; k++) {
-        nl_measurement_clear(&state->kernels[k], run->solve[k].n);
+        if (!state->kernels[k].done) {
+            nl_measurement_clear(&state->kernels[k], run->solve[k].n);
+        }
     }
     if (!state->finite) {
         return NL_OK;
@@ -69,7 +71,8 @@ static nl_status tell_training(const nl_job *job)
     return status == NL_OK ? nl_job_tell_seconds(job, "evaluate", clock.evaluation) : status;
 }
 
-/* States that an interrupted run reached but did not measure to the end. */
+/* States that an interrupted run reached but did not measure to the end.  It may have left to a
+ * team what this rank now measures alone, and the other way round. */
 static nl_status measure_left_over(nl_job *job)
 {
     nl_result *result = nl_training_result(job->training);
@@ -77,9 +80,13 @@ static nl_status measure_left_over(nl_job *job)
 
     for (int s = 0; status == NL_OK && s < result->states; s++) {
         nl_state *state = &result->state[s];
-        const float *theta = nl_training_theta_at(job->training, state->step);
+        const float *theta =
+            state->theta != NULL ? state->theta : nl_training_theta_at(job->training, state->step);
 
-        if (theta != NULL) {
+        if (theta != NULL && state->finite && job->run->team_size > 1) {
+            status = nl_job_keep_theta(job->net, theta, state);
+        }
+        if (status == NL_OK && theta != NULL) {
             status = measure_private(job, theta, state);
         }
     }
@@ -168,11 +175,13 @@ static nl_status measure_again(nl_job *job, nl_result *result, const nl_continua
         if (status == NL_OK) {
             status = measure_private(job, state->theta, state);
         }
+        if (status == NL_OK && nl_job_checkpoint_due(job, 0.0)) {
+            status = nl_job_write(job, result, c, true);
+        }
     }
     if (status == NL_STOPPED) {
-        return NL_OK; /* the old file still stands: nothing is lost but this cell's new kernels */
-    }
-    if (status == NL_OK && run->team_size > 1) {
+        status = nl_job_write(job, result, c, true);
+    } else if (status == NL_OK && run->team_size > 1) {
         status = nl_job_write(job, result, c, true);
         run->phase[job->index] = status == NL_OK ? NL_CELL_TRAINED : NL_CELL_LEFT;
     } else if (status == NL_OK) {
@@ -201,7 +210,10 @@ static nl_status train_or_go_on(nl_job *job)
     } else if (status == NL_OK) {
         if (found.kind == NL_FOUND_TRAINING) {
             status = nl_training_restore(job->training, &found.result, &found.continuation);
-            status = status == NL_ERR_DAMAGED ? NL_OK : status; /* then it begins anew */
+            if (status == NL_ERR_DAMAGED) { /* then it begins anew */
+                status = nl_tell_event(run->service, job->index, run->team->rank,
+                                       "checkpoint_dropped", "does not fit the cell");
+            }
         }
         if (status == NL_OK) {
             status = train(job);

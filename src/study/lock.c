@@ -149,6 +149,12 @@ static bool wait_for_turn(int file, const holder *me, holder *other)
     }
 }
 
+/* Of errno. */
+static nl_status failure(void)
+{
+    return errno == ENOSPC || errno == EDQUOT ? NL_ERR_FULL : NL_ERR_IO;
+}
+
 nl_status nl_lock_take(const char *folder, nl_lock **out)
 {
     const holder me = myself();
@@ -164,7 +170,7 @@ nl_status nl_lock_take(const char *folder, nl_lock **out)
     }
     lock->file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (lock->file < 0) {
-        status = NL_FAIL(NL_ERR_IO, "%s: cannot be opened for writing: %s", path, strerror(errno));
+        status = NL_FAIL(failure(), "%s: cannot be opened for writing: %s", path, strerror(errno));
         goto done;
     }
     if (!wait_for_turn(lock->file, &me, &other)) {
@@ -172,8 +178,7 @@ nl_status nl_lock_take(const char *folder, nl_lock **out)
                          "%s: another run is at work there: host %s, process %ld, job %s, since %s",
                          folder, other.host, other.pid, other.job, other.since);
     } else if (!write_holder(lock->file, &me)) {
-        status = NL_FAIL(errno == ENOSPC || errno == EDQUOT ? NL_ERR_FULL : NL_ERR_IO,
-                         "%s: cannot be written: %s", path, strerror(errno));
+        status = NL_FAIL(failure(), "%s: cannot be written: %s", path, strerror(errno));
     }
     if (status != NL_OK) {
         close(lock->file);

@@ -50,6 +50,9 @@ bool nl_run_stopping(const nl_run *run);
 /** DIR/`folder`/<id>.h5, free(); NULL: out of memory. */
 char *nl_cell_path(const nl_run *run, const char *folder, const nl_cell *cell);
 
+/** Remove the checkpoints of a cell, where there are any. */
+void nl_remove_checkpoints(const nl_run *run, const nl_cell *cell);
+
 /** Train a cell, measure its private kernels, and leave it finished or trained.  Local. */
 NL_MUST_CHECK nl_status nl_cell_train(nl_run *run, int index);
 
@@ -62,8 +65,8 @@ typedef enum nl_found_kind {
     NL_FOUND_NOTHING,
     NL_FOUND_TRAINING,     /* result and continuation to go on from */
     NL_FOUND_KERNELS_LEFT, /* trained; shared kernels are left; every state has its snapshot */
-    NL_FOUND_SNAPSHOTS,    /* finished under another plan; result as this plan wants it, every state
-                              with    its snapshot, no kernel measured */
+    NL_FOUND_SNAPSHOTS, /* trained; kernels are left, or all of them after a change of plan; every
+                           state has its snapshot */
 } nl_found_kind;
 
 typedef struct nl_found {

@@ -7,7 +7,6 @@ k-th change of a file fail (fault_shim.c).
 
 import os
 import pathlib
-import shutil
 import signal
 import subprocess
 import time
@@ -202,20 +201,31 @@ def _is_rich(out, cells):
     return len(list(out.glob("cells/*.h5"))) >= cells and bool(last & before)
 
 
-def interrupted(study, folder, ranks=2, cells=2):
+def _stop_when(study, out, ranks, condition):
+    """Run until the condition holds, then ask to stop; True where that came in time."""
+    run = Run(study, out, ranks=ranks)
+    while run.running() and not condition():
+        time.sleep(0.01)
+    (out / "stop").touch()
+    return run.wait() == 75
+
+
+def interrupted(study, folder, ranks=2, cells=1):
     """A results folder as a killed run leaves it: finished cells, checkpoints, previous ones."""
-    for attempt in range(20):
+    for attempt in range(10):
         out = folder / f"interrupted-{attempt}"
-        killed = Run(study, out, ranks=ranks)
-        limit = time.monotonic() + lib.TIMEOUT
-        while killed.running() and not _is_rich(out, cells) and time.monotonic() < limit:
-            time.sleep(0.002)
-        killed.send(signal.SIGKILL, killed.processes())
-        killed.end()
-        if _is_rich(out, cells):
-            return out
-        shutil.rmtree(out)
-    raise lib.Failure("no run could be killed while it held checkpoints of two generations")
+        count = lambda name: len(events(out, name))
+        if _stop_when(study, out, ranks, lambda: count("cell_done") >= cells) and _stop_when(
+            study, out, ranks, lambda: count("cell_resumed") >= 1
+        ):
+            resumed = count("cell_resumed")
+            run = Run(study, out, ranks=ranks)
+            while run.running() and count("cell_resumed") == resumed:
+                time.sleep(0.01)
+            run.end()
+            if _is_rich(out, cells):
+                return out
+    raise lib.Failure("no run was interrupted while it held checkpoints of two generations")
 
 
 # ---------------------------------------------------------------------------------------------
