@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """jobs/study.sbatch and jobs/array.sbatch under real Slurm, in tools/slurm-sandbox.
 
-Usage: test_slurm.py NTKLENS [NAME ...]      the cases whose names contain a NAME; all by default
+Usage: NTKLENS=FILE test_slurm.py [NAME ...]      the cases whose names contain a NAME, or all
 
 The cases run side by side and share two nodes.  Skipped (77) where Slurm cannot run."""
 
@@ -298,8 +298,8 @@ def attempt(case, bench):
 
 
 def main():
-    program = pathlib.Path(sys.argv[1]).resolve()
-    names = sys.argv[2:]
+    program = pathlib.Path(os.environ["NTKLENS"]).resolve()
+    names = sys.argv[1:]
     wanted = [c for c in CASES if not names or any(n in c.__name__ for n in names)]
     folder = pathlib.Path(tempfile.mkdtemp(prefix="ntklens-"))
     folder.chmod(0o755)  # munged wants it
