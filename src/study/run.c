@@ -210,11 +210,10 @@ static nl_status write_study(const nl_run *run, const char *data_folder)
     return status;
 }
 
-static void remove_stop_file(const nl_run *run)
+/* Was there one? */
+static bool remove_stop_file(const nl_run *run)
 {
-    if (run->options->stop_file != NULL) {
-        unlink(run->options->stop_file);
-    }
+    return run->options->stop_file != NULL && unlink(run->options->stop_file) == 0;
 }
 
 /* Root: folder, log, study.yaml, what earlier runs finished. */
@@ -452,7 +451,10 @@ static nl_status close_results(nl_run *run, nl_status status, double start)
     char seconds[32];
 
     status = written > status ? written : status;
-    remove_stop_file(run);
+    if (remove_stop_file(run)) {
+        nl_log_event(run->log, "stop_file", "file=%s",
+                     run->options->stop_file); /* for job scripts */
+    }
     nl_log_event(run->log, "end", "status=\"%s\" finished=%d of=%d rows=%d seconds=%.1f",
                  status == NL_OK && finished < run->count ? nl_status_text(NL_STOPPED)
                                                           : nl_status_text(status),
