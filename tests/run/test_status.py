@@ -86,11 +86,13 @@ def running_stopped_and_killed():
     study = lib.write_study(out.parent, STUDY)
     steps = ["--set", "training.max_steps=10000000", "--set", "checkpoint.every=1"]
     line = lib.command(["run", study, "-o", out, "-q", *steps])
-    for ending, word in ((signal.SIGTERM, "stopped"), (signal.SIGKILL, "killed")):
+    for runs, ending, word in ((1, signal.SIGTERM, "stopped"), (2, signal.SIGKILL, "killed")):
         process = subprocess.Popen(line, env=lib.environment(), stderr=subprocess.DEVNULL)
         try:
             deadline = time.monotonic() + 60
-            while not list(out.glob("checkpoints/*.h5")) and time.monotonic() < deadline:
+            while time.monotonic() < deadline and not (
+                list(out.glob("checkpoints/*.h5")) and len(lib.log_events(out, "start")) == runs
+            ):
                 time.sleep(0.2)
             said = status(out)
             lib.check_equal(said["state"], "running", "state")
