@@ -10,7 +10,7 @@
 
 enum { most_ranks = 1 << 14 };
 static const double kernel_share = 0.8;   /* of a rank's memory, as in memory.c */
-static const double service_bytes = 24e6; /* threads, buffers of MPI and BLAS once at work */
+static const double service_bytes = 6e6;  /* threads, buffers of MPI and BLAS once at work */
 static const double start_seconds = 0.5;  /* launcher, MPI */
 static const double data_rate = 50e6;     /* bytes of images a second, read or drawn */
 static const double write_seconds = 0.02; /* a small file until it is safe */
@@ -130,8 +130,9 @@ static void time_kernels(nl_plan *plan, const nl_cell *cell, const nl_cost *cost
 
     for (int k = 0; k < plan->measure->kernels; k++) {
         const nl_solve_plan *solve = &plan->solve[k];
+        const nl_rate *fill = &rates->gram[plan->measure->kernel[k].kind];
         double gram = nl_rate_seconds(
-            &rates->effort[NL_EFFORT_GRAM],
+            fill->count > 0 ? fill : &rates->effort[NL_EFFORT_GRAM],
             nl_gram_flops(cell, &plan->info, plan->measure->kernel[k], plan->measure->samples));
         double seconds = 0.0;
         int rows = 1;

@@ -208,7 +208,7 @@ static nl_status try_kernel(trial *t, const nl_cell *cell, const nl_net *net, co
         status = nl_measure_kernel(measurer, &solve, kernel, net, theta, t->x, &out);
         gram = worked() - start;
     }
-    nl_rate_add(&t->rates->effort[NL_EFFORT_GRAM],
+    nl_rate_add(&t->rates->gram[plan->kernel[kernel].kind],
                 nl_gram_flops(cell, t->info, plan->kernel[kernel], plan->samples), gram);
     if (status == NL_OK && solver != NULL) {
         solve.solver = solver;
@@ -275,7 +275,7 @@ static nl_cell tractable(const nl_cell *cell, const nl_dataset_info *info)
 }
 
 static nl_status try_cell(trial *t, const nl_cell *wanted, const nl_measure_plan *plan, int place,
-                          bool shared)
+                          bool last, bool shared)
 {
     const nl_cell cell = tractable(wanted, t->info);
     const nl_net_spec spec = nl_cell_net_spec(&cell, t->info);
@@ -289,7 +289,7 @@ static nl_status try_cell(trial *t, const nl_cell *wanted, const nl_measure_plan
         status = try_training(t, &cell, net, &cost);
     }
     /* Solves depend on the order alone: the first network tells. */
-    if (status == NL_OK && place % 2 == 0) {
+    if (status == NL_OK && (place % 2 == 0 || last)) {
         status = try_kernels(t, &cell, net, plan, most, place == 0, shared);
     }
     if (status == NL_OK && place == 0 && most < plan->samples) {
@@ -337,7 +337,7 @@ nl_status nl_rates_measure(const nl_study *study, const nl_cell *cells, int coun
          status == NL_OK && k < tried; k++) {
         const int at = tried > 1 ? k * (distinct - 1) / (tried - 1) : 0;
 
-        status = try_cell(&t, &cells[(int)steps[at].seconds], plan, k, shared);
+        status = try_cell(&t, &cells[(int)steps[at].seconds], plan, k, k == tried - 1, shared);
     }
     if (gethostname(out->source, sizeof out->source - 1) != 0) {
         snprintf(out->source, sizeof out->source, "this machine");

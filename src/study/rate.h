@@ -23,6 +23,7 @@ typedef struct nl_rate {
  */
 typedef struct nl_rates {
     nl_rate effort[NL_EFFORT_KINDS];
+    nl_rate gram[3];      /* the fills again, by nl_kernel_kind; empty: not told apart */
     nl_rate shared_solve; /* of a distributed solver, on one rank */
     char source[256];     /* "measured on <host>", or the timings file */
 } nl_rates;
