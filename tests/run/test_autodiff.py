@@ -106,11 +106,12 @@ def check_kernel(where, name, kernel, file, row):
     lib.check_close(error / wanted[0], 0, TOLERANCE, f"{where}: largest error over lambda_max")
     lib.check_equal(int(row["n"]), len(wanted), f"{where}: column n")
     for column, value in network.observables(got).items():
-        tolerance = 1e-12 * abs(value)
+        tolerance = 1e-12 * max(abs(value), column == "entropy")  # near 0 for one large eigenvalue
         lib.check_close(row[column], value, tolerance, f"{where}: {column} of its spectrum")
     for column, value in network.observables(wanted).items():
-        # p ln p has no bound on its slope at 0: the entropy of tiny eigenvalues is a little less sharp
-        tolerance = TOLERANCE * wanted[0] if column.startswith("lambda") else 1e-8 * abs(value)
+        # p ln p is steep at 0: what tiny eigenvalues add to the entropy is less sharp
+        scale = max(abs(value), column == "entropy")
+        tolerance = TOLERANCE * wanted[0] if column.startswith("lambda") else 1e-8 * scale
         lib.check_close(row[column], value, tolerance, f"{where}: {column}")
 
 
@@ -169,20 +170,25 @@ def check_tags(cell, file, rows):
     return best
 
 
+_best_steps = set()
+
+
 def whole_study(**values):
     out = lib.scratch("autodiff") / "out"
     lib.run_study(STUDY.format(**values), out)
     rows, files = lib.table(out), lib.cell_files(out)
     lib.check_equal({row["cell"] for row in rows}, set(files), "cells of the table")
     weighted = "mup" in values["parametrization"]
-    best = set()
     for cell, file in files.items():
         mine = lib.select(rows, cell=cell)
-        best.add(check_tags(cell, file, mine))
+        _best_steps.add(check_tags(cell, file, mine))
         check_states(cell, file, mine, weighted)
         if torch is not None:
             check_against_torch(cell, file)
-    lib.check(best - {MAX_STEPS}, "every cell is best at its end: the rule for best is not tested")
+
+
+def best_is_not_always_the_end():
+    lib.check(_best_steps - {MAX_STEPS}, "every cell is best at its end: the rule is not tested")
 
 
 for _activations in ("[relu, tanh]", "[erf, gelu]"):
@@ -190,7 +196,8 @@ for _activations in ("[relu, tanh]", "[erf, gelu]"):
             parametrization="[standard, ntk, mup]", optimizer="sgd", loss="cross-entropy",
             rate=0.5)  # fmt: skip
 lib.add("relu: mup; adam, mse", whole_study, activation="relu", parametrization="mup",
-        optimizer="adam", loss="mse", rate=0.05)  # fmt: skip
+        optimizer="adam", loss="mse", rate=0.002)  # fmt: skip
+lib.add("best is not always the end", best_is_not_always_the_end)
 if torch is None:
     print("torch is not installed: numpy alone is the judge")
 lib.main()
