@@ -59,7 +59,7 @@ class Run:
 
     def __init__(self, study, out, *options, ranks=2, env=None, launcher=()):
         self.token = uuid.uuid4().hex
-        self.stderr_path = pathlib.Path(out).parent / f"{self.token}.stderr"
+        self.stderr_path = pathlib.Path(study).parent / f"{self.token}.stderr"  # not in a full DIR
         line = lib.command(["run", study, "-o", out, "--quiet", *options], ranks)
         line[1:1] = launcher
         self.started = time.monotonic()
