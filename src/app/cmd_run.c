@@ -24,6 +24,7 @@ typedef struct run_request {
     const char **sets; /* owned; the texts are argv's */
     int set_count;
     double max_seconds; /* 0: no limit */
+    nl_stop_policy policy;
     nl_run_options options;
 } run_request;
 
@@ -109,8 +110,6 @@ static double real_clock(void *context)
 static nl_status run_on_team(run_request *request)
 {
     char *stop_file = nl_path_join(request->options.folder, "stop");
-    nl_stop_policy policy = nl_stop_policy_make(real_clock, NULL, request->max_seconds,
-                                                nl_launched_rank() == 0 ? stop_file : NULL);
     nl_team *team = NULL;
     nl_study *study = NULL;
     nl_status status = nl_team_create(MPI_COMM_WORLD, &team);
@@ -119,7 +118,9 @@ static nl_status run_on_team(run_request *request)
         free(stop_file);
         return status != NL_OK ? status : NL_FAIL(NL_ERR_NOMEM, "out of memory for a path");
     }
-    request->options.stop_context = &policy;
+    request->policy.stop_file = team->rank == 0 ? stop_file : NULL;
+    request->policy.startup = nl_now() - request->policy.start;
+    request->options.stop_context = &request->policy;
     request->options.stop_file = stop_file;
     nl_stop_watch_signals(); /* behind MPI_Init, which sets handlers of its own */
     status = read_study(team, request, &study);
@@ -146,6 +147,7 @@ static nl_status run(const nl_command *command, int argc, char **argv)
     if (status == NL_OK && !arguments.help) {
         status = read_request(&arguments, &request);
         if (status == NL_OK) {
+            request.policy = nl_stop_policy_make(real_clock, NULL, request.max_seconds, NULL);
             MPI_Init_thread(NULL, NULL, MPI_THREAD_MULTIPLE, &level);
             status = run_on_team(&request);
             MPI_Finalize();

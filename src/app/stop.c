@@ -58,7 +58,7 @@ int nl_stop_wanted(void *context, double reserve)
     nl_stop_policy *policy = context;
     const double now = policy->clock(policy->clock_context);
     const double most = policy->max_seconds / 3.0;
-    double ahead = reserve + slack;
+    double ahead = reserve + slack + policy->startup;
 
     if (caught != 0) {
         return caught;

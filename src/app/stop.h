@@ -15,6 +15,7 @@ typedef struct nl_stop_policy {
     nl_clock_fn *clock;
     void *clock_context;   /* borrowed */
     double start;          /* of the program, on that clock */
+    double startup;        /* seconds until MPI stood; it may take as long to end */
     double max_seconds;    /* --max-time; 0: no limit */
     const char *stop_file; /* borrowed; NULL: none is looked for */
     double next_look;      /* for the stop file */

@@ -59,7 +59,7 @@ class Run:
 
     def __init__(self, study, out, *options, ranks=2, env=None, launcher=()):
         self.token = uuid.uuid4().hex
-        self.stderr_path = pathlib.Path(out).parent / f"{self.token}.stderr"
+        self.stderr_path = pathlib.Path(study).parent / f"{self.token}.stderr"  # not in a full DIR
         line = lib.command(["run", study, "-o", out, "--quiet", *options], ranks)
         line[1:1] = launcher
         self.started = time.monotonic()
@@ -201,27 +201,26 @@ def _is_rich(out, cells):
     return len(list(out.glob("cells/*.h5"))) >= cells and bool(last & before)
 
 
-def _stop_when(study, out, ranks, condition):
-    """Run until the condition holds, then ask to stop; True where that came in time."""
+def _run_until(study, out, ranks, event, number):
+    """Run until an event was logged `number` times in this run (or it ended); the Run."""
+    before = len(events(out, event))
     run = Run(study, out, ranks=ranks)
-    while run.running() and not condition():
+    while run.running() and len(events(out, event)) < before + number:
         time.sleep(0.01)
-    (out / "stop").touch()
-    return run.wait() == 75
+    return run
 
 
 def interrupted(study, folder, ranks=2, cells=1):
     """A results folder as a killed run leaves it: finished cells, checkpoints, previous ones."""
     for attempt in range(10):
         out = folder / f"interrupted-{attempt}"
-        count = lambda name: len(events(out, name))
-        if _stop_when(study, out, ranks, lambda: count("cell_done") >= cells) and _stop_when(
-            study, out, ranks, lambda: count("cell_resumed") >= 1
-        ):
-            resumed = count("cell_resumed")
-            run = Run(study, out, ranks=ranks)
-            while run.running() and count("cell_resumed") == resumed:
-                time.sleep(0.01)
+        for event, number in ("cell_done", cells), ("cell_resumed", 1):  # two generations
+            run = _run_until(study, out, ranks, event, number)
+            (out / "stop").touch()
+            if run.wait() != 75:
+                break
+        else:
+            run = _run_until(study, out, ranks, "cell_resumed", 1)
             run.end()
             if _is_rich(out, cells):
                 return out

@@ -26,10 +26,10 @@ def check_rows(out, reference, ranks):
         lib.check_close(row["lambda_min"], wanted["lambda_min"], smallest, f"{name}: lambda_min")
 
 
-def resize(solver):
+def resize(solver, widths):
     folder = lib.scratch("resize")
     study = lib.write_study(
-        folder, life.study_text(sizes="200", widths="8, 16, 24, 32", solver=solver, every=0.1)
+        folder, life.study_text(sizes="200", widths=widths, solver=solver, every=0.1)
     )
     whole = folder / "whole"
     life.run(study, whole, ranks=4)
@@ -45,6 +45,6 @@ def resize(solver):
         lib.check(resumed > 0, f"{ranks} ranks: no checkpoint was used")
 
 
-lib.add("private kernels", resize, life.LAPACK)
-lib.add("shared kernels", resize, life.SHARED)
+lib.add("private kernels", resize, life.LAPACK, "8, 16, 24, 32")
+lib.add("shared kernels", resize, life.SHARED, "8, 16")
 lib.main()

