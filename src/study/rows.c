@@ -288,7 +288,9 @@ static int compare_rows(const void *a, const void *b)
 
 void nl_rows_write(const nl_cell *cells, nl_row *rows, int count, nl_text *out)
 {
-    qsort(rows, (size_t)count, sizeof *rows, compare_rows);
+    if (count > 0) {
+        qsort(rows, (size_t)count, sizeof *rows, compare_rows);
+    }
     write_header(out);
     for (int r = 0; r < count; r++) {
         write_row(out, &cells[rows[r].cell], &rows[r]);
