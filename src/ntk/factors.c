@@ -67,6 +67,12 @@ static size_t scratch_size(const nl_net *net)
     return most;
 }
 
+double nl_factors_fixed_bytes(const nl_net *net, nl_precision precision)
+{
+    return precision == NL_DOUBLE ? (double)scratch_size(net) * (double)element_bytes(precision)
+                                  : 0.0;
+}
+
 static nl_status allocate(nl_factors *f, nl_precision precision)
 {
     const size_t samples = (size_t)f->capacity;

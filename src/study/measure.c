@@ -47,15 +47,14 @@ double nl_measure_memory(const nl_solve_plan *plan, int samples, nl_precision pr
     int rows = 1;
     int cols = 1;
     double both = 0.0;
-    /* Both sets of factors hold some weights in double. */
-    const double scratch = precision == NL_DOUBLE ? 2.0 * 8.0 * (1 << 21) : 0.0;
 
     nl_grid_shape(plan->team, &rows, &cols);
     both = (fmin(samples, ceil(samples / (double)rows) + plan->block / unit) +
             fmin(samples, ceil(samples / (double)cols) + plan->block / unit)) *
            sample;
     return nl_solve_memory(plan, precision) - panel_bytes +
-           fmax(fmin(both, panel_bytes), 2.0 * sample) + scratch;
+           fmax(fmin(both, panel_bytes), 2.0 * sample) +
+           2.0 * nl_factors_fixed_bytes(net, precision);
 }
 
 /* The smallest team that fits, or `ranks`. */

@@ -37,7 +37,7 @@ SHAPES = {
         """,
     "large-kernels": """
         study: large-kernels
-        data: {source: glyphs, train_sizes: [200], test_size: 200, probe_size: 250}
+        data: {source: glyphs, train_sizes: [200], test_size: 200, probe_size: 150}
         model: {widths: [32, 128], depths: [2]}
         training: {batch_size: 32, max_steps: 100}
         seeds: [0]
