@@ -25,7 +25,10 @@ def writing():
     run = life.Run(lib.write_study(folder, STUDY), out, "--max-time", LIMIT, ranks=1)
     writes = set()
     while run.running():
-        writes |= {path.stat().st_mtime_ns for path in out.glob("checkpoints/*.h5")}
+        try:
+            writes |= {path.stat().st_mtime_ns for path in out.glob("checkpoints/*.h5")}
+        except FileNotFoundError:
+            pass  # between its two renames
         time.sleep(0.1)
     run.finish(75)
     last = next(out.glob("checkpoints/*.h5"))
