@@ -109,6 +109,17 @@ static nl_cell_context context_of(const nl_job *job, const nl_continuation *cont
     return context;
 }
 
+void nl_job_set_reserve(const nl_job *job)
+{
+    double longest =
+        job->training != NULL ? nl_training_clock(job->training).longest_evaluation : 0.0;
+
+    for (int k = 0; k < job->run->plan->kernels; k++) {
+        longest = fmax(longest, job->run->solve_seconds[k]);
+    }
+    atomic_store(&job->run->reserve, (long)(1e3 * (longest + 2.0 * job->last_write)));
+}
+
 /* A finished cell goes to cells/, an unfinished one to checkpoints/, where the one before is kept.
  */
 nl_status nl_job_write(nl_job *job, const nl_result *result, const nl_continuation *continuation,
@@ -134,6 +145,7 @@ nl_status nl_job_write(nl_job *job, const nl_result *result, const nl_continuati
     job->last_write = nl_now() - start;
     job->write_seconds += job->last_write;
     job->last_checkpoint = nl_now();
+    nl_job_set_reserve(job);
     return status;
 }
 
@@ -194,17 +206,6 @@ nl_status nl_job_finish(nl_job *job, nl_result *result, const nl_continuation *c
  * Measuring
  *-------------------------------------------------------------------------------------------*/
 
-/* To leave in good order: the longest solve may end, and a checkpoint is written. */
-static void set_reserve(const nl_job *job)
-{
-    double longest = 0.0;
-
-    for (int k = 0; k < job->run->plan->kernels; k++) {
-        longest = fmax(longest, job->run->solve_seconds[k]);
-    }
-    atomic_store(&job->run->reserve, (long)(1e3 * (longest + 2.0 * job->last_write)));
-}
-
 /* A kernel without a verified spectrum is left undone: the study goes on and ends with that status.
  */
 nl_status nl_job_measure(nl_job *job, nl_measurer *measurer, int kernel, const float *theta,
@@ -215,7 +216,7 @@ nl_status nl_job_measure(nl_job *job, nl_measurer *measurer, int kernel, const f
                                          theta, job->data->probe_inputs, out);
 
     job->run->solve_seconds[kernel] = nl_now() - start;
-    set_reserve(job);
+    nl_job_set_reserve(job);
     if (status == NL_ERR_NUMERIC) {
         job->unverified = true;
         return NL_OK;

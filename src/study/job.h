@@ -34,6 +34,10 @@ NL_MUST_CHECK nl_status nl_job_keep_theta(const nl_net *net, const float *theta,
 NL_MUST_CHECK nl_status nl_job_write(nl_job *job, const nl_result *result,
                                      const nl_continuation *continuation, bool unfinished);
 
+/** Say how long this rank needs to leave in good order: the longest solve or evaluation may end,
+ * and a checkpoint is written. */
+void nl_job_set_reserve(const nl_job *job);
+
 /** Is it time for a checkpoint, before something that takes `ahead` seconds?  Where writing is slow
  * it is done less often: it may cost 2 % of the time. */
 bool nl_job_checkpoint_due(const nl_job *job, double ahead);

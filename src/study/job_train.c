@@ -104,6 +104,7 @@ static nl_status train_events(nl_job *job)
     while (status == NL_OK && event != NL_EVENT_OVER) {
         status = nl_training_run(job->training, pause_asked, job, &event, &state);
         atomic_store(&run->now_step, nl_training_step(job->training));
+        nl_job_set_reserve(job);
         if (status == NL_OK && event == NL_EVENT_STATE) {
             const float *theta = nl_training_theta(job->training);
             const bool keep = run->team_size > 1 ||
