@@ -82,8 +82,7 @@ nl_status nl_cell_footprint(const nl_plan *plan, const nl_cell *cell, const nl_c
     }
     theta = (double)net->size * (double)sizeof(float);
     going_on = theta * (2.0 + optimizer_states(cell));
-    /* `best` moves as long as the test loss falls: every state may have been it. */
-    held = theta * (all || plan->team_size > 1 ? cost->states : none ? 0.0 : cost->states - 2);
+    held = theta * (all || plan->team_size > 1 ? cost->states : none ? 0.0 : 1.0);
     rest = fixed_file + arrays +
            deflated_share * sizeof(float) *
                ((double)plan->measure->samples * plan->info.inputs + 2.0 * cell->n_train +

@@ -107,8 +107,8 @@ static nl_status train_events(nl_job *job)
         nl_job_set_reserve(job);
         if (status == NL_OK && event == NL_EVENT_STATE) {
             const float *theta = nl_training_theta(job->training);
-            const bool keep = run->team_size > 1 ||
-                              nl_job_wants_snapshot(run, nl_training_result(job->training), state);
+            const bool keep =
+                run->team_size > 1 || nl_study_is(run->study, NL_KEY_SNAPSHOTS, "measured");
 
             status = enter_state(job, theta, state, keep);
             if (status == NL_OK) {

@@ -2,6 +2,7 @@
  * folder. */
 #include "run.h"
 #include "cost.h"
+#include "provenance.h"
 
 #include "ntklens/io.h"
 
@@ -180,36 +181,6 @@ static nl_status plan_work(nl_run *run, const nl_dataset_info *info)
     return nl_agree(run->team->comm, status);
 }
 
-static nl_status write_study(const nl_run *run, const char *data_folder)
-{
-    char mpi[MPI_MAX_LIBRARY_VERSION_STRING] = "";
-    char hdf5[32];
-    char blas[64];
-    int length = 0;
-    nl_text text = {0};
-    nl_status status = NL_OK;
-    char *path = nl_path_join(run->options->folder, "study.yaml");
-
-    MPI_Get_library_version(mpi, &length);
-    mpi[strcspn(mpi, ",\n")] = '\0';
-    {
-        const char *const names[] = {"ntklens", "blas", "blas_kernel", "mpi", "hdf5", "compiler"};
-        const char *const values[] = {NTKLENS_VERSION,     nl_blas_version(blas),
-                                      nl_blas_kernel(),    mpi,
-                                      nl_h5_version(hdf5), __VERSION__};
-
-        nl_study_write(run->study, data_folder, (int)NL_COUNT(names), names, values, &text);
-    }
-    if (path == NULL || text.failed) {
-        status = NL_FAIL(NL_ERR_NOMEM, "out of memory for the resolved study");
-    } else {
-        status = nl_file_write_atomic(path, text.data, text.length, NL_PLAIN);
-    }
-    nl_text_free(&text);
-    free(path);
-    return status;
-}
-
 /* Was there one? */
 static bool remove_stop_file(const nl_run *run)
 {
@@ -231,7 +202,7 @@ static nl_status open_results(nl_run *run, const char *data_folder)
         status = nl_log_open(path, &run->log);
     }
     if (status == NL_OK) {
-        status = write_study(run, data_folder);
+        status = nl_provenance_write(run->study, run->options->folder, data_folder);
     }
     if (status == NL_OK) {
         nl_log_event(
