@@ -9,6 +9,7 @@ NTKLENS_TEST_SEED repeats a sequence.
 
 import os
 import random
+import shutil
 import signal
 import sys
 import time
@@ -18,6 +19,7 @@ import lib
 
 KILLS = int(sys.argv[1]) if len(sys.argv) > 1 else 8
 SEED = int(os.environ.get("NTKLENS_TEST_SEED", random.randrange(10**6)))
+AFTER_EACH = KILLS >= 30  # look at the table after every kill, not only at the ends
 TARGETS = ["one rank", "all ranks", "mpirun"]
 
 
@@ -71,6 +73,11 @@ def kill_again_and_again(name, text, ranks, kills):
         else:
             alive = kill_in_time(study, out, ranks, target, seconds / 4, rng)
         killed += alive
+        if alive and AFTER_EACH:  # a copy goes on to the end, the original to the next kill
+            copy = folder / "copy"
+            shutil.copytree(out, copy)
+            finish(study, copy, ranks, reference)
+            shutil.rmtree(copy)
         if not alive or rng.random() < 0.15:  # done, or to be done now: look, then a new folder
             finish(study, out, ranks, reference)
             ends += 1
