@@ -29,6 +29,9 @@ typedef struct nl_factors {
 /** Bytes of the factors of one sample. */
 double nl_factors_bytes(const nl_net *net, nl_precision precision);
 
+/** Bytes beside those of the samples. */
+double nl_factors_fixed_bytes(const nl_net *net, nl_precision precision);
+
 NL_MUST_CHECK nl_status nl_factors_create(const nl_net *net, nl_precision precision, int capacity,
                                           nl_factors **out);
 void nl_factors_destroy(nl_factors **factors);

@@ -27,8 +27,8 @@ double nl_activation_value(nl_activation activation, double z);
 double nl_activation_slope(nl_activation activation, double z);
 
 /*---------------------------------------------------------------------------------------------
- * Network: h_0 = x; z_l = s_l W_l h_{l-1} + t_l b_l; h_l = phi(z_l); f = z_L.  l = 1 .. L = depth +
- *1
+ * Network: h_0 = x; z_l = s_l W_l h_{l-1} + t_l b_l; h_l = phi(z_l); f = z_L.
+ * l = 1 .. L = depth + 1
  *-------------------------------------------------------------------------------------------*/
 
 typedef struct nl_net_spec {
@@ -97,12 +97,13 @@ void nl_model_destroy(nl_model **model);
 /** Parameters [net->size]; the model's own, for reading, snapshots and restoring. */
 float *nl_model_parameters(nl_model *model);
 
-/** Optimiser state [*size floats] (0: sgd; 1 x net->size: momentum; 2 x: adam); for checkpoints. */
+/** Optimiser state [*size floats] (none: sgd; v: momentum; m, then v: adam; net->size each, laid
+ * out as the parameters); for checkpoints. */
 float *nl_model_optimizer_state(nl_model *model, size_t *size);
 
 /**
  * One step on `rows` samples: forward, loss, backward, update.  No allocation.  Deterministic for
- * one BLAS thread.
+ * one BLAS thread.  Where the CPU can, subnormal numbers count as zero during the step.
  *
  * @param[in] step    number of this step, from 0: decides schedule and adam's bias correction
  * @param[in] x       [rows x inputs], row-major

@@ -199,9 +199,13 @@ typedef struct nl_run_options {
     /** Polled on every rank's service thread, about every 50 ms.  Non-zero: all ranks stop early.
      */
     int (*stop_wanted)(void *context, double reserve);
-    /** Seconds left before the job is ended from outside, once all were asked to stop. */
-    double (*time_left)(void *context);
+    /** Seconds left before the job is ended from outside, once all were asked to stop for `reason`.
+     */
+    double (*time_left)(void *context, int reason);
     void *stop_context; /* borrowed */
+    const char
+        *stop_file; /* borrowed; removed when the run begins and when it ends: one that an earlier
+                       run left is not meant for this one, one that was obeyed has done its work */
 } nl_run_options;
 
 /**
@@ -214,6 +218,43 @@ typedef struct nl_run_options {
  */
 NL_MUST_CHECK nl_status nl_study_run(const nl_study *study, const nl_run_options *options,
                                      const nl_team *team);
+
+/*---------------------------------------------------------------------------------------------
+ * Plan, status, merge: Local, on one process
+ *-------------------------------------------------------------------------------------------*/
+
+typedef struct nl_plan_options {
+    int ranks;              /* 0: one, or as few as memory_per_rank allows */
+    double memory_per_rank; /* bytes; 0: what this machine would give */
+    const char *timings;    /* timings.csv of an earlier run; NULL: rates are measured here */
+    bool json;
+} nl_plan_options;
+
+/**
+ * Say what a run of the study would need, without running it: cells, kernels, memory, time, files.
+ * Writes nothing but to `stream`.  Needs MPI, on one process.
+ */
+NL_MUST_CHECK nl_status nl_study_plan(const nl_study *study, const nl_plan_options *options,
+                                      FILE *stream);
+
+/** "4G", "500MB": a size as in the study file. */
+bool nl_bytes_parse(const char *text, double *bytes);
+
+/**
+ * Say where the study in a results folder stands.  Reads only; loads no images.
+ *
+ * @return NL_ERR_USAGE where the folder holds no study
+ */
+NL_MUST_CHECK nl_status nl_study_status(const char *folder, bool json, FILE *stream);
+
+/**
+ * Unite finished cells of several results folders whose studies differ only in axes of the grid, as
+ * one run over the united grid would leave them.  What `out` holds already takes part.
+ *
+ * @return NL_ERR_STUDY, the keys being named, where the studies differ otherwise; NL_ERR_DATA where
+ * one cell has two results
+ */
+NL_MUST_CHECK nl_status nl_study_merge(const char *out, int count, const char *const folders[]);
 
 /** Print the columns of results.csv with their meaning (`ntklens keys --columns`). */
 void nl_columns_print(FILE *stream);

@@ -12,6 +12,7 @@
 static const nl_option options[] = {
     {"output", 'o', "DIR", "folder of the results; running again with the same one continues"},
     {"set", 0, "KEY=VALUE", "override a key of the study file; may be given many times"},
+    {"max-time", 0, "HH:MM:SS", "stop early enough to be done by then; exit code 75"},
     {"fresh", 0, NULL, "start anew; earlier results are kept in DIR/previous-<n>"},
     {"quiet", 'q', NULL, "no progress"},
     {0},
@@ -22,6 +23,8 @@ typedef struct run_request {
     const char *study;
     const char **sets; /* owned; the texts are argv's */
     int set_count;
+    double max_seconds; /* 0: no limit */
+    nl_stop_policy policy;
     nl_run_options options;
 } run_request;
 
@@ -49,6 +52,11 @@ static nl_status read_request(const nl_arguments *arguments, run_request *reques
             request->options.folder = a->text;
         } else if (strcmp(a->option->name, "set") == 0) {
             request->sets[request->set_count++] = a->text;
+        } else if (strcmp(a->option->name, "max-time") == 0) {
+            request->max_seconds = nl_parse_duration(a->text);
+            if (request->max_seconds < 0.0) {
+                return usage("--max-time wants HH:MM:SS, as 01:30:00");
+            }
         } else if (strcmp(a->option->name, "fresh") == 0) {
             request->options.fresh = true;
         } else {
@@ -93,15 +101,27 @@ static nl_status read_study(const nl_team *team, const run_request *request, nl_
     return nl_agree(team->comm, status);
 }
 
-static nl_status run_on_team(const run_request *request)
+static double real_clock(void *context)
 {
+    (void)context;
+    return nl_now();
+}
+
+static nl_status run_on_team(run_request *request)
+{
+    char *stop_file = nl_path_join(request->options.folder, "stop");
     nl_team *team = NULL;
     nl_study *study = NULL;
     nl_status status = nl_team_create(MPI_COMM_WORLD, &team);
 
-    if (status != NL_OK) {
-        return status;
+    if (status != NL_OK || stop_file == NULL) {
+        free(stop_file);
+        return status != NL_OK ? status : NL_FAIL(NL_ERR_NOMEM, "out of memory for a path");
     }
+    request->policy.stop_file = team->rank == 0 ? stop_file : NULL;
+    request->policy.startup = nl_now() - request->policy.start;
+    request->options.stop_context = &request->policy;
+    request->options.stop_file = stop_file;
     nl_stop_watch_signals(); /* behind MPI_Init, which sets handlers of its own */
     status = read_study(team, request, &study);
     if (status == NL_OK) {
@@ -110,6 +130,7 @@ static nl_status run_on_team(const run_request *request)
     if (status == NL_STOPPED && team->rank == 0) {
         nl_warn("%s: stopped early; the same command continues", request->options.folder);
     }
+    free(stop_file);
     nl_study_destroy(&study);
     nl_team_destroy(&team);
     return status;
@@ -118,13 +139,15 @@ static nl_status run_on_team(const run_request *request)
 static nl_status run(const nl_command *command, int argc, char **argv)
 {
     nl_arguments arguments = {0};
-    run_request request = {.options = {.stop_wanted = nl_stop_wanted}};
+    run_request request = {
+        .options = {.stop_wanted = nl_stop_wanted, .time_left = nl_stop_time_left}};
     int level = 0;
     nl_status status = nl_arguments_parse(command, argc, argv, &arguments);
 
     if (status == NL_OK && !arguments.help) {
         status = read_request(&arguments, &request);
         if (status == NL_OK) {
+            request.policy = nl_stop_policy_make(real_clock, NULL, request.max_seconds, NULL);
             MPI_Init_thread(NULL, NULL, MPI_THREAD_MULTIPLE, &level);
             status = run_on_team(&request);
             MPI_Finalize();
@@ -138,10 +161,13 @@ static nl_status run(const nl_command *command, int argc, char **argv)
 
 const nl_command nl_command_run = {
     .name = "run",
-    .operands = "STUDY.yaml -o DIR [--set KEY=VALUE ...] [--fresh] [--quiet]",
+    .operands = "STUDY.yaml -o DIR [--set KEY=VALUE ...] [--max-time HH:MM:SS] [--fresh] [--quiet]",
     .summary = "Train and measure every cell of a study; continue where an earlier run ended.",
     .details = "Start it with mpirun or srun to use many ranks, or alone for one:\n"
                "  mpirun -n 2 ntklens run configs/quickstart.yaml -o out/quickstart\n\n"
+               "It stops early, keeping all work, on SIGINT, SIGTERM or SIGUSR1 to any rank, when "
+               "--max-time\n"
+               "nears, and when a file DIR/stop appears.\n\n"
                "exit codes: 0 done, 1 internal error, 2 usage or study file, 3 data, 4 numerical "
                "failure,\n"
                "75 stopped early: the same command continues",

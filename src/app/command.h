@@ -24,6 +24,9 @@ typedef struct nl_command {
 
 extern const nl_command nl_command_run;
 extern const nl_command nl_command_keys;
+extern const nl_command nl_command_merge;
+extern const nl_command nl_command_plan;
+extern const nl_command nl_command_status;
 
 /** An option or operand as it was met. */
 typedef struct nl_argument {

@@ -5,7 +5,8 @@
 
 #include <string.h>
 
-static const nl_command *const commands[] = {&nl_command_run, &nl_command_keys};
+static const nl_command *const commands[] = {&nl_command_plan, &nl_command_run, &nl_command_status,
+                                             &nl_command_merge, &nl_command_keys};
 
 static void print_help(void)
 {

@@ -1,10 +1,19 @@
-/** @file stop.c  Signals as wishes to stop early. */
+/** @file stop.c  When to stop early. */
 #include "stop.h"
 
 #include <signal.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <unistd.h>
+
+static const double file_interval = 0.5; /* seconds between two looks for the stop file */
+static const double slack = 3.0;         /* start of the launcher, end of MPI */
+
+/* How long a batch system waits between a signal and the end: Slurm's KillWait behind SIGTERM is 30
+ * s by default; the job scripts ask for SIGUSR1 90 s ahead, which may come up to 60 s late. */
+static const double grace_after_term = 20.0;
+static const double grace_after_warning = 25.0;
 
 /* A signal handler can only reach what is global; read by the service thread. */
 static atomic_int caught;
@@ -28,9 +37,75 @@ void nl_stop_watch_signals(void)
     }
 }
 
+int nl_stop_signal(void)
+{
+    return caught;
+}
+
+nl_stop_policy nl_stop_policy_make(nl_clock_fn *clock, void *clock_context, double max_seconds,
+                                   const char *stop_file)
+{
+    return (nl_stop_policy){.clock = clock,
+                            .clock_context = clock_context,
+                            .start = clock(clock_context),
+                            .max_seconds = max_seconds,
+                            .stop_file = stop_file,
+                            .asked = -1.0};
+}
+
 int nl_stop_wanted(void *context, double reserve)
 {
-    (void)context;
-    (void)reserve;
-    return caught;
+    nl_stop_policy *policy = context;
+    const double now = policy->clock(policy->clock_context);
+    const double most = policy->max_seconds / 3.0;
+    double ahead = reserve + slack + policy->startup;
+
+    if (caught != 0) {
+        return caught;
+    }
+    ahead = ahead < most ? ahead : most;
+    if (policy->max_seconds > 0.0 && now - policy->start + ahead >= policy->max_seconds) {
+        return NL_STOP_TIME;
+    }
+    if (policy->stop_file != NULL && now >= policy->next_look) {
+        policy->next_look = now + file_interval;
+        return access(policy->stop_file, F_OK) == 0 ? NL_STOP_FILE : 0;
+    }
+    return 0;
+}
+
+double nl_stop_time_left(void *context, int reason)
+{
+    nl_stop_policy *policy = context;
+    const double now = policy->clock(policy->clock_context);
+    double left = 0.0;
+
+    if (policy->asked < 0.0) {
+        policy->asked = now;
+    }
+    left = policy->asked - now +
+           (reason == SIGTERM || reason == SIGINT ? grace_after_term : grace_after_warning);
+    if (policy->max_seconds > 0.0 && policy->start + policy->max_seconds - now - 1.0 < left) {
+        left = policy->start + policy->max_seconds - now - 1.0;
+    }
+    return left;
+}
+
+double nl_parse_duration(const char *text)
+{
+    double part[3] = {0};
+    char end = '\0';
+    int parts = sscanf(text, "%lf:%lf:%lf%c", &part[0], &part[1], &part[2], &end);
+    double seconds = -1.0;
+
+    if (parts == 3 && part[1] < 60.0 && part[2] < 60.0) {
+        seconds = 3600.0 * part[0] + 60.0 * part[1] + part[2];
+    } else if (sscanf(text, "%lf:%lf%c", &part[0], &part[1], &end) == 2 && part[1] < 60.0) {
+        seconds = 60.0 * part[0] + part[1];
+    } else if (sscanf(text, "%lf%c", &part[0], &end) == 1) {
+        seconds = part[0];
+    }
+    return seconds > 0.0 && seconds < 1e9 && part[0] >= 0.0 && part[1] >= 0.0 && part[2] >= 0.0
+               ? seconds
+               : -1.0;
 }

@@ -13,6 +13,19 @@ struct nl_log {
     pthread_mutex_t lock; /* worker and service thread both write */
 };
 
+/* What a killed run wrote may break off within a line: do not go on there. */
+static void end_last_line(FILE *stream)
+{
+    if (fseek(stream, -1, SEEK_END) == 0) {
+        const int last = fgetc(stream);
+
+        fseek(stream, 0, SEEK_END);
+        if (last != '\n' && last != EOF) {
+            fputc('\n', stream);
+        }
+    }
+}
+
 nl_status nl_log_open(const char *path, nl_log **out)
 {
     nl_log *log = NULL;
@@ -22,11 +35,15 @@ nl_status nl_log_open(const char *path, nl_log **out)
     if (log == NULL) {
         return NL_FAIL(NL_ERR_NOMEM, "%s: out of memory for the log", path);
     }
-    log->stream = fopen(path, "a");
+    log->stream = fopen(path, "a+");
     if (log->stream == NULL) {
+        const bool full = errno == ENOSPC || errno == EDQUOT;
+
         free(log);
-        return NL_FAIL(NL_ERR_IO, "%s: cannot be opened for appending: %s", path, strerror(errno));
+        return NL_FAIL(full ? NL_ERR_FULL : NL_ERR_IO, "%s: cannot be opened for appending: %s",
+                       path, strerror(errno));
     }
+    end_last_line(log->stream);
     pthread_mutex_init(&log->lock, NULL);
     *out = log;
     return NL_OK;

@@ -204,6 +204,20 @@ done:
     return NL_OK;
 }
 
+static nl_status create_one(const char *path)
+{
+    if (mkdir(path, 0777) != 0 && errno != EEXIST) {
+        const int error = errno;
+
+        /* A folder that is there may be told as one that cannot be made (read-only above it). */
+        if (!nl_path_is_folder(path)) {
+            errno = error;
+            return write_failed(path, "creating the folder");
+        }
+    }
+    return NL_OK;
+}
+
 nl_status nl_folder_create(const char *path)
 {
     char *copy = strdup(path);
@@ -212,16 +226,16 @@ nl_status nl_folder_create(const char *path)
     if (copy == NULL) {
         return NL_FAIL(NL_ERR_NOMEM, "%s: out of memory", path);
     }
-    for (char *slash = strchr(copy + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+    for (char *slash = strchr(copy + 1, '/'); status == NL_OK && slash != NULL;
+         slash = strchr(slash + 1, '/')) {
         *slash = '\0';
-        if (mkdir(copy, 0777) != 0 && errno != EEXIST) {
-            break; /* the last mkdir below tells */
-        }
+        status = create_one(copy);
         *slash = '/';
     }
-    if (mkdir(path, 0777) != 0 && errno != EEXIST) {
-        status = write_failed(path, "creating the folder");
-    } else if (!nl_path_is_folder(path)) {
+    if (status == NL_OK) {
+        status = create_one(path);
+    }
+    if (status == NL_OK && !nl_path_is_folder(path)) {
         status = NL_FAIL(NL_ERR_IO, "%s: is not a folder", path);
     }
     free(copy);

@@ -51,13 +51,34 @@ double nl_factors_bytes(const nl_net *net, nl_precision precision)
     return elements * (double)element_bytes(precision);
 }
 
+/* Of the largest piece of weights that is copied at once: small networks are measured often, and
+ * clearing more than they need took longer than their kernels. */
+static size_t scratch_size(const nl_net *net)
+{
+    size_t most = 0;
+
+    for (int l = 0; l < net->layers; l++) {
+        const nl_layer *layer = &net->layer[l];
+        const size_t rows = (size_t)smaller(weight_rows_at_once(layer), layer->fan_out);
+        const size_t piece = rows * (size_t)layer->fan_in;
+
+        most = piece > most ? piece : most;
+    }
+    return most;
+}
+
+double nl_factors_fixed_bytes(const nl_net *net, nl_precision precision)
+{
+    return precision == NL_DOUBLE ? (double)scratch_size(net) * (double)element_bytes(precision)
+                                  : 0.0;
+}
+
 static nl_status allocate(nl_factors *f, nl_precision precision)
 {
     const size_t samples = (size_t)f->capacity;
     const size_t size = element_bytes(precision);
     const size_t outputs = (size_t)f->net->spec.outputs;
     const int layers = f->net->layers;
-    size_t widest = 0;
     bool complete = true;
 
     f->activation = nl_calloc((size_t)layers, sizeof *f->activation);
@@ -68,7 +89,6 @@ static nl_status allocate(nl_factors *f, nl_precision precision)
         const nl_layer *layer = &f->net->layer[l];
         const size_t fan_out = (size_t)layer->fan_out;
 
-        widest = (size_t)layer->fan_in > widest ? (size_t)layer->fan_in : widest;
         f->activation[l] = nl_calloc(samples * (size_t)layer->fan_in, size);
         complete = f->activation[l] != NULL;
         if (complete && l < layers - 1) {
@@ -78,7 +98,7 @@ static nl_status allocate(nl_factors *f, nl_precision precision)
         }
     }
     if (complete && precision == NL_DOUBLE) {
-        f->scratch = nl_calloc(widest > scratch_elements ? widest : scratch_elements, size);
+        f->scratch = nl_calloc(scratch_size(f->net), size);
         complete = f->scratch != NULL;
     }
     return complete ? NL_OK

@@ -233,12 +233,12 @@ nl_status nl_service_start(const nl_team *team, nl_service_hooks hooks, nl_servi
     MPI_Comm_dup(team->comm, &service->calls);
     MPI_Comm_dup(team->comm, &service->replies);
     pthread_mutex_init(&service->lock, NULL);
+    *out = service; /* before the thread runs: its hooks may look for it */
     if (pthread_create(&service->thread, NULL, serve, service) != 0) {
         /* The others' threads already wait for this one: no agreed way back. */
         (void)NL_FAIL(NL_ERR_INTERNAL, "rank %d: the service thread cannot be started", team->rank);
         MPI_Abort(team->comm, nl_status_exit_code(NL_ERR_INTERNAL));
     }
-    *out = service;
     return NL_OK;
 }
 

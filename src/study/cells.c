@@ -66,17 +66,18 @@ void nl_cell_hash_text(const nl_study *study, const nl_cell *cell, nl_affects af
  * Grid
  *-------------------------------------------------------------------------------------------*/
 
-/* Numbers upward, then words. */
-static int compare_values(const void *left, const void *right)
+int nl_scalar_compare(const nl_scalar *a, const nl_scalar *b)
 {
-    const nl_scalar *a = left;
-    const nl_scalar *b = right;
-
     if (isnan(a->number) || isnan(b->number)) {
         return isnan(a->number) && isnan(b->number) ? strcmp(a->word, b->word)
                                                     : isnan(a->number) - isnan(b->number);
     }
     return (a->number > b->number) - (a->number < b->number);
+}
+
+static int compare_values(const void *a, const void *b)
+{
+    return nl_scalar_compare(a, b);
 }
 
 typedef struct grid {

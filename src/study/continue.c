@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /*---------------------------------------------------------------------------------------------
  * Is this the same study?
@@ -133,6 +134,9 @@ static nl_status compare_with_earlier(const nl_study *study, const nl_run_option
 static const char *const kept_aside[] = {"study.yaml",   "results.csv", "timings.csv", "log.txt",
                                          "infinite.csv", "cells",       "checkpoints", "report"};
 
+/* Folders of files that are written under a temporary name. */
+static const char *const written_to[] = {".", "cells", "checkpoints", "checkpoints/previous"};
+
 static nl_status move_one(const char *folder, const char *aside, const char *name)
 {
     char *from = nl_path_join(folder, name);
@@ -181,20 +185,47 @@ static nl_status create_below(const char *folder, const char *name)
     return status;
 }
 
+/* Anything of an earlier run: its study.yaml may be the part that is lost. */
 static bool has_earlier_run(const char *folder)
 {
-    char *path = nl_path_join(folder, "study.yaml");
-    bool exists = path != NULL && nl_path_exists(path);
+    bool exists = false;
 
-    free(path);
+    for (size_t k = 0; !exists && k < NL_COUNT(kept_aside); k++) {
+        char *path = nl_path_join(folder, kept_aside[k]);
+
+        exists = path != NULL && nl_path_exists(path);
+        free(path);
+    }
     return exists;
 }
 
-nl_status nl_run_open_folder(const nl_study *study, const nl_run_options *options)
+/* Temporary files of a run that was killed while it wrote. */
+static void remove_half_written(const char *folder, const char *below)
 {
-    nl_status status = NL_OK;
+    char *path = nl_path_join(folder, below);
+    DIR *listing = path != NULL ? opendir(path) : NULL;
 
-    if (has_earlier_run(options->folder)) {
+    if (listing != NULL) {
+        for (struct dirent *entry = readdir(listing); entry != NULL; entry = readdir(listing)) {
+            const size_t length = strlen(entry->d_name);
+
+            if (length > 4 && strcmp(entry->d_name + length - 4, ".tmp") == 0) {
+                unlinkat(dirfd(listing), entry->d_name, 0);
+            }
+        }
+        closedir(listing);
+    }
+    free(path);
+}
+
+nl_status nl_run_open_folder(const nl_study *study, const nl_run_options *options, nl_lock **lock)
+{
+    nl_status status = nl_folder_create(options->folder);
+
+    if (status == NL_OK) {
+        status = nl_lock_take(options->folder, lock);
+    }
+    if (status == NL_OK && has_earlier_run(options->folder)) {
         status =
             options->fresh ? move_aside(options->folder) : compare_with_earlier(study, options);
     }
@@ -203,6 +234,9 @@ nl_status nl_run_open_folder(const nl_study *study, const nl_run_options *option
     }
     if (status == NL_OK) {
         status = create_below(options->folder, "checkpoints/previous");
+    }
+    for (size_t k = 0; status == NL_OK && k < NL_COUNT(written_to); k++) {
+        remove_half_written(options->folder, written_to[k]);
     }
     return status;
 }
@@ -231,6 +265,7 @@ static nl_status load_one(nl_run *run, int index, const char *path)
             status = nl_ledger_add(run->ledger, index, rows, count);
         }
         run->phase[index] = status == NL_OK ? NL_CELL_FINISHED : NL_CELL_LEFT;
+        nl_remove_checkpoints(run, cell); /* killed before it could do so itself */
     }
     if (run->phase[index] != NL_CELL_FINISHED) {
         nl_log_event(run->log, "cell_redone", "cell=%s reason=\"%s\"", cell->id,

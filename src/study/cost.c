@@ -5,16 +5,27 @@
 
 #include <stdlib.h>
 
-/* 4/3 n^3 to tridiagonal form, at a fraction of GEMM's rate: weighted so that the sum is a time. */
-static const double solve_weight = 4.0 * 4.0 / 3.0;
+static const char *const names[NL_EFFORT_KINDS] = {"train", "evaluate", "gram", "solve"};
 
-static int log_count(int per_decade, long max_steps)
+/* The way to tridiagonal form runs at a fraction of GEMM's rate. */
+static const double weights[NL_EFFORT_KINDS] = {1.0, 1.0, 1.0, 4.0};
+
+const char *nl_effort_name(nl_effort_kind kind)
+{
+    return names[kind];
+}
+
+/* Log-spaced steps up to max_steps; `last` is counted though it be off that grid. */
+static int count_steps(int per_decade, long max_steps, bool last)
 {
     long *steps = NULL;
     int count = 0;
 
-    if (per_decade < 1 || nl_log_steps(per_decade, max_steps, &steps, &count) != NL_OK) {
+    if (per_decade >= 1 && nl_log_steps(per_decade, max_steps, &steps, &count) != NL_OK) {
         return 0;
+    }
+    if (last && (count == 0 || steps[count - 1] != max_steps)) {
+        count++;
     }
     free(steps);
     return count;
@@ -28,14 +39,24 @@ static double forward_flops(const nl_cell *cell, const nl_dataset_info *info)
     return 2.0 * width * (info->inputs + (cell->depth - 1) * width + info->classes);
 }
 
-static double kernel_flops(const nl_cell *cell, const nl_dataset_info *info, nl_kernel_spec spec,
-                           int samples)
+double nl_gram_flops(const nl_cell *cell, const nl_dataset_info *info, nl_kernel_spec spec,
+                     int samples)
 {
     const double n = nl_kernel_order(spec, samples, info->classes);
-    const double units = (double)cell->width * cell->depth;
+    const double width = cell->width;
+    const double units = width * cell->depth;
     const double joined = spec.kind == NL_KERNEL_TRACED ? info->classes : 1.0;
+    const double inputs = (double)samples * samples * (info->inputs + units);
+    const double backward = 2.0 * info->classes * width * ((cell->depth - 1) * width + 1.0);
 
-    return n * n * units * joined; /* lower half, two operations each */
+    /* Lower half, two operations each: Grams of back-signals and of activations; then the factors
+     * themselves, which are made for each kernel: one pass forward, one backward an output. */
+    return n * n * units * joined + inputs + samples * (forward_flops(cell, info) + backward);
+}
+
+double nl_solve_flops(int n)
+{
+    return 4.0 / 3.0 * (double)n * n * n; /* to tridiagonal form */
 }
 
 nl_cost nl_cell_cost(const nl_study *study, const nl_cell *cell, const nl_dataset_info *info,
@@ -45,22 +66,35 @@ nl_cost nl_cell_cost(const nl_study *study, const nl_cell *cell, const nl_datase
     const double forward = forward_flops(cell, info);
     const double looked_at = cell->n_train + nl_study_number(study, NL_KEY_TEST_SIZE) +
                              nl_study_number(study, NL_KEY_VALIDATION_SIZE);
-    const int looks = 2 + log_count((int)cell->value[NL_KEY_EVALUATIONS_PER_DECADE].number, steps);
-    nl_cost cost = {.states =
-                        3 + log_count(plan->per_decade, steps) + plan->at_steps + plan->at_losses};
+    const int per_decade = (int)cell->value[NL_KEY_EVALUATIONS_PER_DECADE].number;
+    nl_cost cost = {.looks = 1 + count_steps(per_decade, steps, true),
+                    .states = 2 + count_steps(plan->per_decade, steps, true) + plan->at_losses};
+    double gram = 0.0;
+    double solve = 0.0;
 
-    cost.training = 3.0 * forward * nl_cell_batch(cell) * (double)steps;
-    cost.evaluation = forward * looked_at * looks;
-    for (int k = 0; k < plan->kernels; k++) {
-        const double n = nl_kernel_order(plan->kernel[k], plan->samples, info->classes);
-
-        cost.gram += cost.states * kernel_flops(cell, info, plan->kernel[k], plan->samples);
-        cost.solve += cost.states * solve_weight * n * n * n;
+    for (int k = 0; k < plan->at_steps; k++) {
+        cost.states += plan->at_step[k] <= steps;
     }
+    for (int k = 0; k < plan->kernels; k++) {
+        gram += nl_gram_flops(cell, info, plan->kernel[k], plan->samples);
+        solve += nl_solve_flops(nl_kernel_order(plan->kernel[k], plan->samples, info->classes));
+    }
+    if (nl_study_is(study, NL_KEY_SOLVER, "none")) {
+        solve = 0.0;
+    }
+    cost.effort[NL_EFFORT_TRAIN] = (nl_effort){3.0 * forward * nl_cell_batch(cell), (double)steps};
+    cost.effort[NL_EFFORT_EVALUATE] = (nl_effort){forward, looked_at * cost.looks};
+    cost.effort[NL_EFFORT_GRAM] = (nl_effort){gram, cost.states};
+    cost.effort[NL_EFFORT_SOLVE] = (nl_effort){solve, cost.states};
     return cost;
 }
 
 double nl_cost_total(const nl_cost *cost)
 {
-    return cost->training + cost->evaluation + cost->gram + cost->solve;
+    double total = 0.0;
+
+    for (int k = 0; k < NL_EFFORT_KINDS; k++) {
+        total += weights[k] * cost->effort[k].unit * cost->effort[k].units;
+    }
+    return total;
 }

@@ -1,4 +1,5 @@
-/** @file cost.h  Expected work of a cell: decides who goes first and how far the study is. */
+/** @file cost.h  Expected work of a cell: decides who goes first, how far the study is, and what
+ * `ntklens plan` says. */
 #ifndef NTKLENS_STUDY_COST_H
 #define NTKLENS_STUDY_COST_H
 
@@ -6,15 +7,40 @@
 
 #include "ntklens/data.h"
 
-/** Floating-point operations by phase. */
+/** What a cell's time goes into; the names of timings.csv. */
+typedef enum nl_effort_kind {
+    NL_EFFORT_TRAIN,
+    NL_EFFORT_EVALUATE,
+    NL_EFFORT_GRAM,
+    NL_EFFORT_SOLVE,
+    NL_EFFORT_KINDS
+} nl_effort_kind;
+
+/** "train", "evaluate", "gram", "solve". */
+const char *nl_effort_name(nl_effort_kind kind);
+
+/** Work of one kind: `units` times `unit` floating-point operations. */
+typedef struct nl_effort {
+    double unit;  /* of one step, one sample looked at, all kernels of one state */
+    double units; /* steps, samples looked at, states */
+} nl_effort;
+
 typedef struct nl_cost {
-    double training, evaluation, gram, solve;
-    int states; /* measured, without `best` where it is not among them */
+    nl_effort effort[NL_EFFORT_KINDS];
+    int looks;  /* evaluations of both losses */
+    int states; /* measured; `best` counts as one of its own */
 } nl_cost;
 
 nl_cost nl_cell_cost(const nl_study *study, const nl_cell *cell, const nl_dataset_info *info,
                      const nl_measure_plan *plan);
 
+/** Operations of one kernel on one rank: factors and Gram matrices, and the eigensolve. */
+double nl_gram_flops(const nl_cell *cell, const nl_dataset_info *info, nl_kernel_spec spec,
+                     int samples);
+double nl_solve_flops(int n);
+
+/** A number that grows with the time a cell takes; operations, weighted by what they usually cost.
+ */
 double nl_cost_total(const nl_cost *cost);
 
 #endif

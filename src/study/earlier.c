@@ -1,6 +1,6 @@
 /** @file earlier.c  What an earlier run left of a cell: checkpoints, snapshots, shorter trainings.
  */
-#include "run.h"
+#include "job.h"
 
 #include "ntklens/io.h"
 
@@ -36,21 +36,59 @@ static nl_status tell(nl_run *run, int index, const char *event, const char *rea
  * Checkpoints
  *-------------------------------------------------------------------------------------------*/
 
-static void classify(const nl_run *run, nl_found *found)
+static bool all_done(const nl_run *run, const nl_state *state)
 {
-    const nl_result *result = found->result;
-    bool left = run->team_size > 1 && result->final_step >= 0;
+    bool done = true;
 
-    /* Kernels of a rank of its own may also be left: then training goes on (with nothing to train).
-     */
-    for (int s = 0; left && s < result->states; s++) {
-        for (int k = 0; k < run->plan->kernels; k++) {
-            left = left && (!result->state[s].finite || result->state[s].kernels[k].done ||
-                            (run->solve[k].team > 1 && result->state[s].theta != NULL));
+    for (int k = 0; state->finite && k < run->plan->kernels; k++) {
+        done = done && state->kernels[k].done;
+    }
+    return done;
+}
+
+/* Can every kernel that is left still be measured?  On how many ranks it is, and who shares what,
+ * may have changed. */
+static bool can_go_on(const nl_run *run, const nl_found *found)
+{
+    const nl_continuation *c = &found->continuation;
+
+    for (int s = 0; s < found->result->states; s++) {
+        const nl_state *state = &found->result->state[s];
+        const bool known =
+            state->theta != NULL || state->step == c->step || state->step == c->best_step;
+
+        if (!known && !all_done(run, state)) {
+            return false;
         }
     }
-    left = left && (result->best_step < 0 || nl_result_find(result, result->best_step) != NULL);
-    found->kind = left ? NL_FOUND_KERNELS_LEFT : NL_FOUND_TRAINING;
+    return true;
+}
+
+static nl_found_kind classify(const nl_run *run, const nl_result *result)
+{
+    const nl_state *best = nl_result_find(result, result->best_step);
+    bool shared = run->team_size > 1; /* only kernels that a team shares are left */
+    bool left_kept = true;            /* every state with kernels left has its snapshot */
+    bool all_kept = true;             /* every state has */
+
+    if (result->final_step < 0 || (result->best_step >= 0 && best == NULL) ||
+        (best != NULL && best->theta == NULL && nl_job_wants_snapshot(run, result, best))) {
+        return NL_FOUND_TRAINING;
+    }
+    for (int s = 0; s < result->states; s++) {
+        const nl_state *state = &result->state[s];
+        const bool kept = !state->finite || state->theta != NULL;
+
+        all_kept = all_kept && kept;
+        left_kept = left_kept && (kept || all_done(run, state));
+        for (int k = 0; k < run->plan->kernels; k++) {
+            shared = shared && (!state->finite || state->kernels[k].done || run->solve[k].team > 1);
+        }
+    }
+    if (shared && left_kept) {
+        return NL_FOUND_KERNELS_LEFT;
+    }
+    return all_kept ? NL_FOUND_SNAPSHOTS : NL_FOUND_TRAINING;
 }
 
 /* The last checkpoint, or the one before it. */
@@ -66,6 +104,11 @@ static nl_status find_checkpoint(nl_run *run, int index, const nl_net *net, nl_f
 
         status = path == NULL ? NL_FAIL(NL_ERR_NOMEM, "out of memory for a path")
                               : read_file(run, path, &run->cells[index], net, what, found);
+        if (status == NL_OK && found->result != NULL && !can_go_on(run, found)) {
+            nl_result_destroy(&found->result, run->plan->kernels);
+            nl_continuation_free(&found->continuation);
+            status = NL_ERR_DAMAGED;
+        }
         if (status != NL_OK && status != NL_ERR_NOMEM) {
             nl_status told = tell(run, index, "checkpoint_dropped", nl_status_text(status));
 
@@ -74,9 +117,11 @@ static nl_status find_checkpoint(nl_run *run, int index, const nl_net *net, nl_f
         free(path);
     }
     if (found->result != NULL) {
-        classify(run, found);
+        found->kind = classify(run, found->result);
         return tell(run, index, "cell_resumed",
-                    found->kind == NL_FOUND_TRAINING ? "training" : "shared kernels");
+                    found->kind == NL_FOUND_TRAINING    ? "training"
+                    : found->kind == NL_FOUND_SNAPSHOTS ? "kernels"
+                                                        : "shared kernels");
     }
     return status == NL_ERR_NOMEM ? status : NL_OK;
 }

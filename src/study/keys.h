@@ -35,6 +35,9 @@ const char *nl_key_expected(const nl_key_info *info, char out[nl_expected_size])
  *  word, or digits in `buffer`. */
 const char *nl_scalar_text(const nl_key_info *info, const nl_scalar *value, char buffer[32]);
 
+/** Order of an axis: numbers upward, then words. */
+int nl_scalar_compare(const nl_scalar *a, const nl_scalar *b);
+
 /** A key that nobody knows, and what was probably meant. */
 typedef struct nl_suggestion {
     char text[nl_suggestion_size]; /* "did you mean model.widths?" */

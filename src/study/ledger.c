@@ -39,23 +39,50 @@ struct nl_ledger {
 
 static const char timing_header[] = "cell,phase,rank,seconds,peak_bytes\n";
 
-/* Timings of earlier runs of this study are kept: they cannot be measured again. */
-static nl_status read_timings(nl_ledger *ledger)
+/* A whole line of timings.csv, as "w8-d2-n64-s0-0123456789ab,train,0,1.500000,1048576". */
+static bool is_timing(const char *line)
+{
+    char cell[128];
+    char phase[24];
+    char bytes[24];
+    int rank = 0;
+    int end = -1;
+    double seconds = 0.0;
+
+    return sscanf(line, "%127[-a-z0-9],%23[a-z_],%d,%lf,%23[0-9]%n", cell, phase, &rank, &seconds,
+                  bytes, &end) == 5 &&
+           line[end] == '\0';
+}
+
+/* Timings of earlier runs of this study are kept, they cannot be measured again.  Nothing depends
+ * on them: a file that cannot be read, or lines that are damaged, are left out with a word. */
+static void read_timings(nl_ledger *ledger)
 {
     unsigned char *bytes = NULL;
     size_t length = 0;
-    nl_status status = NL_OK;
+    char *rest = NULL;
+    int dropped = 0;
 
-    if (!nl_path_exists(ledger->timings)) {
-        nl_text_append(&ledger->timing_lines, "%s", timing_header);
-        return NL_OK;
+    nl_text_append(&ledger->timing_lines, "%s", timing_header);
+    if (!nl_path_exists(ledger->timings) ||
+        nl_file_read(ledger->timings, NL_PLAIN, &bytes, &length) != NL_OK) {
+        return;
     }
-    status = nl_file_read(ledger->timings, NL_PLAIN, &bytes, &length);
-    if (status == NL_OK) {
-        nl_text_append_bytes(&ledger->timing_lines, bytes, length);
-        free(bytes);
+    for (size_t k = 0; k < length; k++) {
+        bytes[k] = bytes[k] == '\0' ? '?' : bytes[k];
     }
-    return status;
+    for (char *line = strtok_r((char *)bytes, "\n", &rest); line != NULL;
+         line = strtok_r(NULL, "\n", &rest)) {
+        if (is_timing(line)) {
+            nl_text_append(&ledger->timing_lines, "%s\n", line);
+        } else if (strncmp(line, timing_header, strlen(line)) != 0) {
+            dropped++;
+        }
+    }
+    if (dropped > 0) {
+        nl_log_event(ledger->log, "timings_dropped", "lines=%d reason=\"damaged\"", dropped);
+    }
+    free(bytes);
 }
 
 nl_status nl_ledger_create(const char *folder, const nl_cell *cells, const double *cost, int count,
@@ -79,8 +106,8 @@ nl_status nl_ledger_create(const char *folder, const nl_cell *cells, const doubl
         status = NL_FAIL(NL_ERR_NOMEM, "out of memory for the results");
         goto done;
     }
-    status = read_timings(ledger);
-    if (status == NL_OK && !quiet) {
+    read_timings(ledger);
+    if (!quiet) {
         status = nl_progress_create(&ledger->progress);
     }
 

@@ -39,6 +39,24 @@ double nl_solve_memory(const nl_solve_plan *plan, nl_precision precision)
     return bytes;
 }
 
+double nl_measure_memory(const nl_solve_plan *plan, int samples, nl_precision precision,
+                         const nl_net *net)
+{
+    const double unit = (double)plan->n / samples; /* rows of a sample */
+    const double sample = nl_factors_bytes(net, precision);
+    int rows = 1;
+    int cols = 1;
+    double both = 0.0;
+
+    nl_grid_shape(plan->team, &rows, &cols);
+    both = (fmin(samples, ceil(samples / (double)rows) + plan->block / unit) +
+            fmin(samples, ceil(samples / (double)cols) + plan->block / unit)) *
+           sample;
+    return nl_solve_memory(plan, precision) - panel_bytes +
+           fmax(fmin(both, panel_bytes), 2.0 * sample) +
+           2.0 * nl_factors_fixed_bytes(net, precision);
+}
+
 /* The smallest team that fits, or `ranks`. */
 static int smallest_team(nl_solve_plan trial, nl_precision precision, int ranks, double memory)
 {
@@ -51,7 +69,7 @@ static int smallest_team(nl_solve_plan trial, nl_precision precision, int ranks,
     return trial.team;
 }
 
-static nl_status choose_solver(const nl_study *study, nl_solve_plan *plan)
+static nl_status choose_solver(const nl_study *study, bool quiet, nl_solve_plan *plan)
 {
     const char *name = nl_study_word(study, NL_KEY_SOLVER);
 
@@ -63,6 +81,9 @@ static nl_status choose_solver(const nl_study *study, nl_solve_plan *plan)
         name = plan->team == 1 ? "lapack" : "scalapack";
     }
     plan->solver = nl_solver_find(name);
+    if (quiet && (plan->solver == NULL || (plan->solver->one_rank && plan->team > 1))) {
+        return NL_ERR_STUDY;
+    }
     if (plan->solver == NULL) {
         return NL_FAIL(NL_ERR_STUDY,
                        "%s: measure.solver: %s is not in this build; use auto, lapack or scalapack",
@@ -78,14 +99,12 @@ static nl_status choose_solver(const nl_study *study, nl_solve_plan *plan)
     return NL_OK;
 }
 
-nl_status nl_solve_plan_make(const nl_study *study, const nl_measure_plan *measure, int kernel,
-                             int outputs, int ranks, double memory, nl_solve_plan *out)
+/* Team, block and solver; whether they fit is not looked at. */
+static nl_status choose_team(const nl_study *study, const nl_measure_plan *measure, int kernel,
+                             int outputs, int ranks, double memory, bool quiet, nl_solve_plan *out)
 {
     const nl_kernel_spec spec = measure->kernel[kernel];
     const char *team = nl_study_word(study, NL_KEY_TEAM_SIZE);
-    char need[32];
-    char have[32];
-    nl_status status = NL_OK;
 
     *out = (nl_solve_plan){.n = nl_kernel_order(spec, measure->samples, outputs)};
     out->block = nl_kernel_block(spec, outputs, shared_block);
@@ -100,7 +119,23 @@ nl_status nl_solve_plan_make(const nl_study *study, const nl_measure_plan *measu
     if (out->team == 1) {
         out->block = nl_kernel_block(spec, outputs, private_block);
     }
-    status = choose_solver(study, out);
+    return choose_solver(study, quiet, out);
+}
+
+bool nl_solve_plan_fits(const nl_study *study, const nl_measure_plan *measure, int kernel,
+                        int outputs, int ranks, double memory, nl_solve_plan *out)
+{
+    return choose_team(study, measure, kernel, outputs, ranks, memory, true, out) == NL_OK &&
+           nl_solve_memory(out, measure->precision) <= memory;
+}
+
+nl_status nl_solve_plan_make(const nl_study *study, const nl_measure_plan *measure, int kernel,
+                             int outputs, int ranks, double memory, nl_solve_plan *out)
+{
+    char need[32];
+    char have[32];
+    nl_status status = choose_team(study, measure, kernel, outputs, ranks, memory, false, out);
+
     if (status == NL_OK && nl_solve_memory(out, measure->precision) > memory) {
         nl_solve_plan wider = *out;
 

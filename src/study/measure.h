@@ -29,6 +29,15 @@ NL_MUST_CHECK nl_status nl_solve_plan_make(const nl_study *study, const nl_measu
                                            int kernel, int outputs, int ranks, double memory,
                                            nl_solve_plan *out);
 
+/** Does the kernel fit?  As nl_solve_plan_make(), in silence. */
+bool nl_solve_plan_fits(const nl_study *study, const nl_measure_plan *plan, int kernel, int outputs,
+                        int ranks, double memory, nl_solve_plan *out);
+
+/** Expected bytes of a rank while it measures a kernel of this network: nl_solve_memory() is the
+ *  bound for any. */
+double nl_measure_memory(const nl_solve_plan *plan, int samples, nl_precision precision,
+                         const nl_net *net);
+
 /** Memory budget of a rank: measure.memory_per_rank, or what cgroup, SLURM and the machine leave
  * it. Local; the job takes the least of all ranks. */
 double nl_memory_budget(const nl_study *study, int ranks_of_node);

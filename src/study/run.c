@@ -2,6 +2,7 @@
  * folder. */
 #include "run.h"
 #include "cost.h"
+#include "provenance.h"
 
 #include "ntklens/io.h"
 
@@ -15,29 +16,56 @@ static const double tell_interval = 1.0; /* seconds between two words of progres
  * Hooks of the service thread
  *-------------------------------------------------------------------------------------------*/
 
+/* A rank deep in a library call cannot be asked to leave.  When time runs out for it, all else is
+ * on disk already: end the job; what that rank computed is done again later (DESIGN 4). */
+static void end_in_time(const nl_run *run, int reason)
+{
+    if (run->options->time_left != NULL &&
+        run->options->time_left(run->options->stop_context, reason) <= 0.0) {
+        nl_warn("%s: rank %d: no time is left for a solve to end; the same command continues",
+                run->options->folder, run->team->rank);
+        MPI_Abort(run->team->comm, nl_status_exit_code(NL_STOPPED));
+    }
+}
+
+static nl_status tell_progress(nl_run *run)
+{
+    const int cell = atomic_load(&run->now_cell);
+    const long step = atomic_load(&run->now_step);
+    double last = 1.0;
+
+    if (cell < 0 || nl_now() < run->next_told) {
+        return NL_OK;
+    }
+    last = run->cells[cell].value[NL_KEY_MAX_STEPS].number;
+    run->next_told = nl_now() + tell_interval;
+    if (run->ledger != NULL) { /* the root's service thread does not send to itself */
+        nl_ledger_progress(run->ledger, cell, run->team->rank, 0.99 * (double)step / last, step);
+        return NL_OK;
+    }
+    return nl_tell_progress(run->service, cell, run->team->rank, 0.99 * (double)step / last, step);
+}
+
 static int tick(void *context)
 {
     nl_run *run = context;
-    const int cell = atomic_load(&run->now_cell);
+    const double reserve = 1e-3 * (double)atomic_load(&run->reserve);
 
-    if (cell >= 0 && nl_now() >= run->next_told) {
-        const long step = atomic_load(&run->now_step);
-        const double last = run->cells[cell].value[NL_KEY_MAX_STEPS].number;
-
-        const double fraction = 0.99 * (double)step / last;
-
-        if (run->ledger != NULL) {
-            nl_ledger_progress(run->ledger, cell, run->team->rank, fraction, step);
-        } else if (nl_tell_progress(run->service, cell, run->team->rank, fraction, step) != NL_OK) {
+    if (run->ledger != NULL) {
+        nl_lock_beat(run->lock);
+        if (nl_ledger_tick(run->ledger) != NL_OK) {
             return NL_STOP_ERROR;
         }
-        run->next_told = nl_now() + tell_interval;
     }
-    if (run->ledger != NULL && nl_ledger_tick(run->ledger) != NL_OK) {
+    if (nl_run_stopping(run)) {
+        end_in_time(run, nl_service_stopping(run->service));
+        return 0;
+    }
+    if (tell_progress(run) != NL_OK) {
         return NL_STOP_ERROR;
     }
     return run->options->stop_wanted != NULL
-               ? run->options->stop_wanted(run->options->stop_context, 0.0)
+               ? run->options->stop_wanted(run->options->stop_context, reserve)
                : 0;
 }
 
@@ -107,6 +135,33 @@ static nl_status plan_solves(nl_run *run, int outputs)
     return status;
 }
 
+/* Ranks on different CPUs may compute with different kernels: results then depend on who computes.
+ */
+static void compare_blas(nl_run *run)
+{
+    enum { width = 64 };
+    char mine[width] = "";
+    char *all = run->team->rank == 0 ? nl_calloc((size_t)run->team->size, width) : NULL;
+
+    snprintf(mine, sizeof mine, "%s", nl_blas_kernel());
+    if (nl_agree(run->team->comm, run->team->rank == 0 && all == NULL ? NL_ERR_NOMEM : NL_OK) ==
+        NL_OK) {
+        MPI_Gather(mine, width, MPI_CHAR, all, width, MPI_CHAR, 0, run->team->comm);
+    }
+    for (int k = 1; all != NULL && k < run->team->size; k++) {
+        if (strcmp(all + (size_t)k * width, mine) != 0) {
+            nl_warn("rank %d uses BLAS kernels %s, rank 0 %s: the last bits of results depend on "
+                    "which rank "
+                    "computes a cell; OPENBLAS_CORETYPE sets one for all",
+                    k, all + (size_t)k * width, mine);
+            nl_log_event(run->log, "blas_mix", "rank=%d blas_kernel=%s root=%s", k,
+                         all + (size_t)k * width, mine);
+            break;
+        }
+    }
+    free(all);
+}
+
 static nl_status plan_work(nl_run *run, const nl_dataset_info *info)
 {
     nl_status status = nl_study_cells(run->study, &run->cells, &run->count);
@@ -126,51 +181,28 @@ static nl_status plan_work(nl_run *run, const nl_dataset_info *info)
     return nl_agree(run->team->comm, status);
 }
 
-static nl_status write_study(const nl_run *run, const char *data_folder)
+/* Was there one? */
+static bool remove_stop_file(const nl_run *run)
 {
-    char mpi[MPI_MAX_LIBRARY_VERSION_STRING] = "";
-    char hdf5[32];
-    char blas[64];
-    int length = 0;
-    nl_text text = {0};
-    nl_status status = NL_OK;
-    char *path = nl_path_join(run->options->folder, "study.yaml");
-
-    MPI_Get_library_version(mpi, &length);
-    mpi[strcspn(mpi, ",\n")] = '\0';
-    {
-        const char *const names[] = {"ntklens", "blas", "blas_kernel", "mpi", "hdf5", "compiler"};
-        const char *const values[] = {NTKLENS_VERSION,     nl_blas_version(blas),
-                                      nl_blas_kernel(),    mpi,
-                                      nl_h5_version(hdf5), __VERSION__};
-
-        nl_study_write(run->study, data_folder, (int)NL_COUNT(names), names, values, &text);
-    }
-    if (path == NULL || text.failed) {
-        status = NL_FAIL(NL_ERR_NOMEM, "out of memory for the resolved study");
-    } else {
-        status = nl_file_write_atomic(path, text.data, text.length, NL_PLAIN);
-    }
-    nl_text_free(&text);
-    free(path);
-    return status;
+    return run->options->stop_file != NULL && unlink(run->options->stop_file) == 0;
 }
 
 /* Root: folder, log, study.yaml, what earlier runs finished. */
 static nl_status open_results(nl_run *run, const char *data_folder)
 {
     char blas[64];
-    nl_status status = nl_run_open_folder(run->study, run->options);
+    nl_status status = nl_run_open_folder(run->study, run->options, &run->lock);
     char *path = nl_path_join(run->options->folder, "log.txt");
 
     if (path == NULL) {
         status = NL_FAIL(NL_ERR_NOMEM, "out of memory for a path");
     }
     if (status == NL_OK) {
+        remove_stop_file(run);
         status = nl_log_open(path, &run->log);
     }
     if (status == NL_OK) {
-        status = write_study(run, data_folder);
+        status = nl_provenance_write(run->study, run->options->folder, data_folder);
     }
     if (status == NL_OK) {
         nl_log_event(
@@ -215,6 +247,7 @@ static nl_status prepare(nl_run *run)
                           run->team->rank == 0 ? open_results(run, data_folder) : NL_OK);
     }
     if (status == NL_OK) {
+        compare_blas(run);
         status = nl_team_broadcast(run->team, run->phase, (size_t)run->count, 0);
     }
     if (status == NL_OK) {
@@ -389,6 +422,10 @@ static nl_status close_results(nl_run *run, nl_status status, double start)
     char seconds[32];
 
     status = written > status ? written : status;
+    if (remove_stop_file(run)) {
+        nl_log_event(run->log, "stop_file", "file=%s",
+                     run->options->stop_file); /* for job scripts */
+    }
     nl_log_event(run->log, "end", "status=\"%s\" finished=%d of=%d rows=%d seconds=%.1f",
                  status == NL_OK && finished < run->count ? nl_status_text(NL_STOPPED)
                                                           : nl_status_text(status),
@@ -416,6 +453,7 @@ static void release(nl_run *run)
     nl_measurer_destroy(&run->alone);
     nl_ledger_destroy(&run->ledger);
     nl_log_close(&run->log);
+    nl_lock_release(&run->lock);
     nl_splits_destroy(&run->splits);
     nl_measure_plan_destroy(&run->plan);
     free(run->solve);

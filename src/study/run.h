@@ -3,6 +3,7 @@
 #define NTKLENS_STUDY_RUN_H
 
 #include "ledger.h"
+#include "lock.h"
 #include "measure.h"
 #include "splits.h"
 
@@ -25,11 +26,13 @@ typedef struct nl_run {
     nl_service *service;
     nl_log *log;             /* root only */
     nl_ledger *ledger;       /* root only */
+    nl_lock *lock;           /* root only */
     double *solve_seconds;   /* [plan->kernels] that the last solve took on this rank */
     double checkpoint_every; /* seconds */
     double next_told;        /* service thread: when to tell progress again */
     atomic_int now_cell;     /* cell in work, -1: none */
     atomic_long now_step;    /* its step */
+    atomic_long reserve;     /* milliseconds that this rank needs to leave in good order */
 } nl_run;
 
 /** Where a cell stands; values are compared, the highest of all ranks counts. */
@@ -47,6 +50,9 @@ bool nl_run_stopping(const nl_run *run);
 /** DIR/`folder`/<id>.h5, free(); NULL: out of memory. */
 char *nl_cell_path(const nl_run *run, const char *folder, const nl_cell *cell);
 
+/** Remove the checkpoints of a cell, where there are any. */
+void nl_remove_checkpoints(const nl_run *run, const nl_cell *cell);
+
 /** Train a cell, measure its private kernels, and leave it finished or trained.  Local. */
 NL_MUST_CHECK nl_status nl_cell_train(nl_run *run, int index);
 
@@ -59,8 +65,8 @@ typedef enum nl_found_kind {
     NL_FOUND_NOTHING,
     NL_FOUND_TRAINING,     /* result and continuation to go on from */
     NL_FOUND_KERNELS_LEFT, /* trained; shared kernels are left; every state has its snapshot */
-    NL_FOUND_SNAPSHOTS,    /* finished under another plan; result as this plan wants it, every state
-                              with    its snapshot, no kernel measured */
+    NL_FOUND_SNAPSHOTS, /* trained; kernels are left, or all of them after a change of plan; every
+                           state has its snapshot */
 } nl_found_kind;
 
 typedef struct nl_found {
@@ -83,8 +89,9 @@ NL_MUST_CHECK nl_status nl_find_earlier(nl_run *run, int index, const nl_net *ne
  * starts. */
 NL_MUST_CHECK nl_status nl_run_load_finished(nl_run *run);
 
-/** What does an earlier run in this folder mean for this one?  Refuses changes that alter finished
- *  cells; with --fresh moves everything aside.  Root only; also creates the folders. */
-NL_MUST_CHECK nl_status nl_run_open_folder(const nl_study *study, const nl_run_options *options);
+/** Create the results folder and take its lock.  What does an earlier run there mean for this one?
+ *  Refuses changes that alter finished cells; with --fresh moves everything aside.  Root only. */
+NL_MUST_CHECK nl_status nl_run_open_folder(const nl_study *study, const nl_run_options *options,
+                                           nl_lock **lock);
 
 #endif

@@ -184,6 +184,14 @@ static double unit_of_bytes(const char *unit)
     return strcmp(unit + 1, "B") == 0 ? pow(1000.0, (double)(letter - letters + 1)) : NAN;
 }
 
+bool nl_bytes_parse(const char *text, double *bytes)
+{
+    const size_t length = decimal_length(text);
+
+    *bytes = length > 0 ? round(strtod(text, NULL) * unit_of_bytes(text + length)) : NAN;
+    return *bytes >= 1.0;
+}
+
 static bool read_bytes(nl_reading *reading, nl_key key, const nl_yaml_node *node, double *out)
 {
     const nl_key_info *info = nl_key_describe(key);

@@ -265,12 +265,15 @@ static void evaluate_set(nl_training *t, const nl_subset *set, double *loss, dou
 static nl_losses evaluate(nl_training *t)
 {
     const double start = nl_now();
+    double took = 0.0;
     nl_losses losses;
 
     evaluate_set(t, &t->data->train, &losses.train_loss, &losses.train_accuracy);
     evaluate_set(t, &t->splits->test, &losses.test_loss, &losses.test_accuracy);
     evaluate_set(t, &t->splits->validation, &losses.validation_loss, &losses.validation_accuracy);
-    t->clock.evaluation += nl_now() - start;
+    took = nl_now() - start;
+    t->clock.evaluation += took;
+    t->clock.longest_evaluation = fmax(t->clock.longest_evaluation, took);
     return losses;
 }
 

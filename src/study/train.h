@@ -29,6 +29,7 @@ typedef enum nl_event {
 /** Seconds spent. */
 typedef struct nl_train_clock {
     double training, evaluation;
+    double longest_evaluation;
 } nl_train_clock;
 
 /** @param[in] data, net, splits, plan  borrowed, outlive the training */

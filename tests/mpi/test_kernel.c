@@ -181,14 +181,20 @@ static bool kernels_equal_jacobians(const nl_grid *grid, const subject *s, nl_pr
     return good;
 }
 
+/* Every network on one rank.  How entries lie on a larger grid depends on none of them: there, one
+ * parametrisation an activation keeps the run short where ranks outnumber cores. */
 static bool all_networks_agree(const nl_grid *grid, const void *context)
 {
+    const bool alone = grid->rows * grid->cols == 1;
     bool good = true;
 
     (void)context;
     for (int activation = 0; activation < NL_ACTIVATION_COUNT; activation++) {
         for (int parametrization = 0; parametrization < NL_PARAMETRIZATION_COUNT;
              parametrization++) {
+            if (!alone && parametrization != activation % NL_PARAMETRIZATION_COUNT) {
+                continue;
+            }
             subject s =
                 create_subject((nl_activation)activation, (nl_parametrization)parametrization,
                                1 + (activation + parametrization) % 3);

@@ -1,0 +1,110 @@
+/** @file footprint.c  Memory and disk that a cell needs. */
+#include "plan.h"
+#include "train.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { evaluation_rows = 256 };               /* of a pass, as in train.c */
+static const double fixed_file = 80e3;        /* groups, attributes, curve, columns */
+static const double deflated_share = 0.25;    /* of the probe and the indices once deflated */
+static const double training_scratch = 0.5e6; /* panels of gradients, lists */
+
+static double larger(double a, double b)
+{
+    return a > b ? a : b;
+}
+
+static double optimizer_states(const nl_cell *cell)
+{
+    static const double states[NL_OPTIMIZER_COUNT] = {
+        [NL_SGD] = 0.0, [NL_MOMENTUM] = 1.0, [NL_ADAM] = 2.0};
+
+    return states[nl_cell_train_spec(cell).optimizer];
+}
+
+/* Parameters, optimiser, best state, and scratch of the larger of batch and evaluation. */
+static double training_bytes(const nl_plan *plan, const nl_cell *cell, const nl_net *net)
+{
+    const nl_net_spec *spec = &net->spec;
+    const double rows = larger(nl_cell_batch(cell), evaluation_rows);
+    const bool slopes = spec->activation == NL_ERF || spec->activation == NL_GELU;
+    const double units = (double)spec->depth * spec->width * (slopes ? 2.0 : 1.0) +
+                         2.0 * larger(spec->width, spec->outputs) + 2.0 * spec->outputs;
+    const double numbers = (2.0 + optimizer_states(cell)) * (double)net->size +
+                           rows * (units + spec->inputs) +
+                           (double)plan->measure->samples * spec->inputs +
+                           (double)plan->info.train_count + 3.0 * cell->n_train;
+
+    return (double)sizeof(float) * numbers + training_scratch;
+}
+
+/* Matrices that output.kernels keeps until the cell is written. */
+static double kept_kernels(const nl_plan *plan, const nl_cost *cost)
+{
+    double bytes = 0.0;
+
+    for (int k = 0; k < plan->measure->kernels; k++) {
+        bytes += (double)sizeof(double) * plan->solve[k].n * plan->solve[k].n * cost->states;
+    }
+    return nl_study_number(plan->study, NL_KEY_OUTPUT_KERNELS) > 0 ? bytes : 0.0;
+}
+
+static double kept_spectra(const nl_plan *plan, const nl_cost *cost)
+{
+    double bytes = 0.0;
+
+    for (int k = 0; k < plan->measure->kernels; k++) {
+        bytes += (double)sizeof(double) * plan->solve[k].n * cost->states;
+    }
+    return nl_study_number(plan->study, NL_KEY_SPECTRA) > 0 ? bytes : 0.0;
+}
+
+nl_status nl_cell_footprint(const nl_plan *plan, const nl_cell *cell, const nl_cost *cost,
+                            nl_footprint *out)
+{
+    const nl_net_spec spec = nl_cell_net_spec(cell, &plan->info);
+    const char *keeps = nl_study_word(plan->study, NL_KEY_SNAPSHOTS);
+    const bool all = strcmp(keeps, "measured") == 0;
+    const bool none = strcmp(keeps, "none") == 0;
+    const double arrays = kept_spectra(plan, cost) + kept_kernels(plan, cost);
+    nl_net *net = NULL;
+    nl_status status = nl_net_create(&spec, nl_cell_train_spec(cell).optimizer, &net);
+    double theta = 0.0;
+    double going_on = 0.0; /* what a longer training would start from */
+    double held = 0.0;     /* snapshots while the cell is in work */
+    double shared = 0.0;
+    double rest = 0.0;
+
+    *out = (nl_footprint){0};
+    if (status != NL_OK) {
+        return status;
+    }
+    theta = (double)net->size * (double)sizeof(float);
+    going_on = theta * (2.0 + optimizer_states(cell));
+    held = theta * (all || plan->team_size > 1 ? cost->states : none ? 0.0 : 1.0);
+    rest = fixed_file + arrays +
+           deflated_share * sizeof(float) *
+               ((double)plan->measure->samples * plan->info.inputs + 2.0 * cell->n_train +
+                nl_study_number(plan->study, NL_KEY_TEST_SIZE));
+    out->file = rest + (none ? 0.0 : going_on) + theta * (all ? cost->states : none ? 0.0 : 1.0);
+    out->checkpoint = rest + going_on + held;
+    out->training = training_bytes(plan, cell, net) + held + arrays;
+    /* The image is built, copied, and read back to be verified: two are held at once. */
+    out->image = 2.0 * (plan->team_size > 1 ? out->checkpoint : out->file);
+    for (int k = 0; k < plan->measure->kernels; k++) {
+        const double bytes = nl_measure_memory(&plan->solve[k], plan->measure->samples,
+                                               plan->measure->precision, net);
+
+        if (plan->solve[k].team > 1) {
+            shared = larger(shared, bytes);
+        } else {
+            out->kernel = larger(out->kernel, bytes);
+        }
+    }
+    if (shared > 0.0) { /* the team's first rank holds the states, but trains no longer */
+        out->kernel = larger(out->kernel, shared + theta + held - out->training);
+    }
+    nl_net_destroy(&net);
+    return NL_OK;
+}

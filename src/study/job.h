@@ -1,0 +1,58 @@
+/** @file job.h  One cell in work on one rank; shared by the files that work on cells. */
+#ifndef NTKLENS_STUDY_JOB_H
+#define NTKLENS_STUDY_JOB_H
+
+#include "run.h"
+#include "train.h"
+
+/** One cell in work on one rank. */
+typedef struct nl_job {
+    nl_run *run;
+    int index;
+    const nl_cell *cell;
+    nl_net *net;            /* owned */
+    nl_cell_data *data;     /* owned */
+    nl_training *training;  /* owned; NULL where nothing is trained */
+    double last_checkpoint; /* nl_now() */
+    double last_write;      /* seconds that it took */
+    double write_seconds;   /* in all */
+    bool unverified;        /* a spectrum could not be had */
+} nl_job;
+
+/** Network and images of a cell.  nl_job_close() also after a failure. */
+NL_MUST_CHECK nl_status nl_job_open(nl_run *run, int index, nl_job *job);
+void nl_job_close(nl_job *job);
+
+/** Is the snapshot of this state part of the results? */
+bool nl_job_wants_snapshot(const nl_run *run, const nl_result *result, const nl_state *state);
+
+/** Copy parameters into a state that has none yet. */
+NL_MUST_CHECK nl_status nl_job_keep_theta(const nl_net *net, const float *theta, nl_state *state);
+
+/** A finished cell goes to cells/, an unfinished one to checkpoints/, where the one before is kept.
+ */
+NL_MUST_CHECK nl_status nl_job_write(nl_job *job, const nl_result *result,
+                                     const nl_continuation *continuation, bool unfinished);
+
+/** Say how long this rank needs to leave in good order: the longest solve or evaluation may end,
+ * and a checkpoint is written. */
+void nl_job_set_reserve(const nl_job *job);
+
+/** Is it time for a checkpoint, before something that takes `ahead` seconds?  Where writing is slow
+ * it is done less often: it may cost 2 % of the time. */
+bool nl_job_checkpoint_due(const nl_job *job, double ahead);
+
+/** The cell is done: into cells/, and its rows to the root. */
+NL_MUST_CHECK nl_status nl_job_finish(nl_job *job, nl_result *result,
+                                      const nl_continuation *continuation);
+
+/** Measure one kernel.  One without a verified spectrum is left undone and sets job->unverified:
+ * the study goes on and ends with that status.  Collective over the measurer's grid. */
+NL_MUST_CHECK nl_status nl_job_measure(nl_job *job, nl_measurer *measurer, int kernel,
+                                       const float *theta, nl_measurement *out);
+
+/** Timings of this cell to the root; zero seconds are not told. */
+NL_MUST_CHECK nl_status nl_job_tell_seconds(const nl_job *job, const char *phase, double seconds);
+NL_MUST_CHECK nl_status nl_job_tell_measuring(const nl_job *job, nl_measurer *measurer);
+
+#endif

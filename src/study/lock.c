@@ -1,0 +1,216 @@
+/** @file lock.c  DIR/lock: who runs here. */
+#include "lock.h"
+
+#include "ntklens/io.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+static const double patience = 10.0; /* seconds to wait for another run to end */
+static const double poll_interval = 0.25;
+static const double beat_interval = 3.0; /* several fit into the patience of another run */
+
+struct nl_lock {
+    int file;
+    double next_beat;
+};
+
+/** Who holds a lock, as written in the file. */
+typedef struct holder {
+    char host[256];
+    long pid;
+    unsigned long long start; /* of the process, clock ticks since boot (/proc) */
+    char job[64];             /* SLURM_JOB_ID, "-" without */
+    char since[32];
+} holder;
+
+/* Field 22 of /proc/<pid>/stat; 0: no such process, or no /proc. */
+static unsigned long long start_of_process(long pid)
+{
+    char path[64];
+    char line[1024];
+    unsigned long long start = 0;
+    FILE *file = NULL;
+    const char *behind = NULL;
+
+    snprintf(path, sizeof path, "/proc/%ld/stat", pid);
+    file = fopen(path, "re");
+    if (file != NULL) {
+        if (fgets(line, sizeof line, file) != NULL) {
+            behind = strrchr(line, ')'); /* the command's name may hold anything */
+        }
+        fclose(file);
+    }
+    if (behind == NULL ||
+        sscanf(behind + 1,
+               " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d "
+               "%*d %llu",
+               &start) != 1) {
+        return 0;
+    }
+    return start;
+}
+
+static holder myself(void)
+{
+    holder me = {.pid = (long)getpid()};
+    const char *job = getenv("SLURM_JOB_ID");
+    time_t now = time(NULL);
+    struct tm utc;
+
+    if (gethostname(me.host, sizeof me.host - 1) != 0) {
+        snprintf(me.host, sizeof me.host, "unknown");
+    }
+    me.start = start_of_process(me.pid);
+    snprintf(me.job, sizeof me.job, "%s", job != NULL && job[0] != '\0' ? job : "-");
+    strftime(me.since, sizeof me.since, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
+    return me;
+}
+
+/* False where the file is empty or not whole: nobody holds it. */
+static bool read_holder(int file, holder *h)
+{
+    char text[1024];
+    ssize_t length = pread(file, text, sizeof text - 1, 0);
+
+    *h = (holder){0};
+    if (length <= 0) {
+        return false;
+    }
+    text[length] = '\0';
+    return sscanf(text, "host=%255s\npid=%ld\nstart=%llu\njob=%63s\ntime=%31s", h->host, &h->pid,
+                  &h->start, h->job, h->since) == 5;
+}
+
+static bool write_holder(int file, const holder *h)
+{
+    char text[1024];
+    int length = snprintf(text, sizeof text, "host=%s\npid=%ld\nstart=%llu\njob=%s\ntime=%s\n",
+                          h->host, h->pid, h->start, h->job, h->since);
+
+    return ftruncate(file, 0) == 0 && pwrite(file, text, (size_t)length, 0) == length &&
+           fsync(file) == 0;
+}
+
+static double changed_at(int file)
+{
+    struct stat entry;
+
+    return fstat(file, &entry) == 0
+               ? (double)entry.st_mtim.tv_sec + 1e-9 * (double)entry.st_mtim.tv_nsec
+               : 0.0;
+}
+
+/** What is known of another run after a look. */
+typedef enum sight { DEAD, ALIVE, UNKNOWN } sight;
+
+static sight look_at(const holder *other, const holder *me)
+{
+    const unsigned long long start = start_of_process(other->pid);
+
+    if (strcmp(other->host, me->host) == 0) {
+        if (other->pid == me->pid) {
+            return DEAD; /* an earlier process with our number */
+        }
+        return start != 0 && start == other->start ? ALIVE : DEAD;
+    }
+    if (strcmp(me->job, "-") != 0 && strcmp(other->job, me->job) == 0) {
+        return DEAD; /* an earlier start of this job on another node */
+    }
+    return UNKNOWN;
+}
+
+/* Wait until nobody else runs here; false when patience ends and *other still does. */
+static bool wait_for_turn(int file, const holder *me, holder *other)
+{
+    const double start = nl_now();
+    const double seen = changed_at(file);
+
+    for (;;) {
+        struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+        const bool locked =
+            fcntl(file, F_SETLK, &whole) == 0 || (errno != EACCES && errno != EAGAIN);
+        const bool held = read_holder(file, other);
+        const sight what = held ? look_at(other, me) : DEAD;
+
+        if (locked && what == DEAD) {
+            return true;
+        }
+        if (nl_now() - start >= patience) {
+            return locked && what == UNKNOWN && changed_at(file) == seen;
+        }
+        nl_sleep(poll_interval);
+    }
+}
+
+/* Of errno. */
+static nl_status failure(void)
+{
+    return errno == ENOSPC || errno == EDQUOT ? NL_ERR_FULL : NL_ERR_IO;
+}
+
+nl_status nl_lock_take(const char *folder, nl_lock **out)
+{
+    const holder me = myself();
+    char *path = nl_path_join(folder, "lock");
+    nl_lock *lock = calloc(1, sizeof *lock);
+    holder other = {0};
+    nl_status status = NL_OK;
+
+    *out = NULL;
+    if (path == NULL || lock == NULL) {
+        status = NL_FAIL(NL_ERR_NOMEM, "out of memory for a lock");
+        goto done;
+    }
+    lock->file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (lock->file < 0) {
+        status = NL_FAIL(failure(), "%s: cannot be opened for writing: %s", path, strerror(errno));
+        goto done;
+    }
+    if (!wait_for_turn(lock->file, &me, &other)) {
+        status = NL_FAIL(NL_ERR_BUSY,
+                         "%s: another run is at work there: host %s, process %ld, job %s, since %s",
+                         folder, other.host, other.pid, other.job, other.since);
+    } else if (!write_holder(lock->file, &me)) {
+        status = NL_FAIL(failure(), "%s: cannot be written: %s", path, strerror(errno));
+    }
+    if (status != NL_OK) {
+        close(lock->file);
+    }
+
+done:
+    free(path);
+    if (status != NL_OK) {
+        free(lock);
+        return status;
+    }
+    *out = lock;
+    return NL_OK;
+}
+
+void nl_lock_beat(nl_lock *lock)
+{
+    if (lock != NULL && nl_now() >= lock->next_beat) {
+        futimens(lock->file, NULL);
+        lock->next_beat = nl_now() + beat_interval;
+    }
+}
+
+void nl_lock_release(nl_lock **lock)
+{
+    if (*lock != NULL) {
+        /* Emptied, not removed: another run may wait on this very file. */
+        if (ftruncate((*lock)->file, 0) != 0) {
+            nl_warn("the lock file cannot be emptied: %s", strerror(errno));
+        }
+        close((*lock)->file);
+        free(*lock);
+        *lock = NULL;
+    }
+}

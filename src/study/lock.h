@@ -1,0 +1,27 @@
+/** @file lock.h  One run at a time in a results folder. */
+#ifndef NTKLENS_STUDY_LOCK_H
+#define NTKLENS_STUDY_LOCK_H
+
+#include "ntklens/base.h"
+
+/** Opaque.  DIR/lock, held by the root of a run. */
+typedef struct nl_lock nl_lock;
+
+/**
+ * Take the lock; waits up to 10 s for another run to end.  Local, on the root only.
+ *
+ * A run counts as alive while its fcntl lock stands; on this host while its process lives (same pid
+ * and start time); under the same SLURM job id it is an earlier start of this job and dead;
+ * elsewhere it lives if the file's time changes while we wait.
+ *
+ * @return NL_ERR_BUSY with host, process and job of the other run
+ */
+NL_MUST_CHECK nl_status nl_lock_take(const char *folder, nl_lock **out);
+
+/** A sign of life, at most every 3 s; call it as often as you like. */
+void nl_lock_beat(nl_lock *lock);
+
+/** Release and set to NULL; NULL-safe. */
+void nl_lock_release(nl_lock **lock);
+
+#endif

@@ -1,0 +1,334 @@
+/** @file plan.c  What a run would need: memory, time, files. */
+#include "plan.h"
+#include "splits.h"
+#include "train.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { most_ranks = 1 << 14 };
+static const double kernel_share = 0.8;   /* of a rank's memory, as in memory.c */
+static const double service_bytes = 6e6;  /* threads, buffers of MPI and BLAS once at work */
+static const double start_seconds = 0.5;  /* launcher, MPI */
+static const double data_rate = 50e6;     /* bytes of images a second, read or drawn */
+static const double write_seconds = 0.02; /* a small file until it is safe */
+static const double write_rate = 100e6;   /* bytes of a file a second: built, written, verified */
+static const double shared_efficiency = 0.7; /* of a distributed solve over one on a rank */
+static const double table_row = 450.0;       /* bytes of a row of results.csv */
+
+static double larger(double a, double b)
+{
+    return a > b ? a : b;
+}
+
+/*---------------------------------------------------------------------------------------------
+ * Who solves, and in how much memory
+ *-------------------------------------------------------------------------------------------*/
+
+static double budget_of(const nl_plan *plan, int ranks)
+{
+    const long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+    if (plan->memory_per_rank > 0.0 && nl_study_word(plan->study, NL_KEY_MEMORY_PER_RANK) != NULL) {
+        return kernel_share * plan->memory_per_rank;
+    }
+    return nl_memory_budget(plan->study, ranks < cores ? ranks : (int)cores);
+}
+
+/* Solves on so many ranks; false where a kernel does not fit. */
+static bool solves_fit(nl_plan *plan, int ranks)
+{
+    bool fit = true;
+
+    plan->ranks = ranks;
+    plan->budget = budget_of(plan, ranks);
+    plan->team_size = 1;
+    for (int k = 0; fit && k < plan->measure->kernels; k++) {
+        fit = nl_solve_plan_fits(plan->study, plan->measure, k, plan->info.classes, ranks,
+                                 plan->budget, &plan->solve[k]);
+        plan->team_size =
+            plan->solve[k].team > plan->team_size ? plan->solve[k].team : plan->team_size;
+    }
+    return fit;
+}
+
+/* Peak of a rank, over the cells; images are counted, for the system counts them too. */
+static nl_status measure_memory(nl_plan *plan)
+{
+    plan->rank_bytes = 0.0;
+    for (int k = 0; k < plan->count; k++) {
+        const nl_cost cost = nl_cell_cost(plan->study, &plan->cells[k], &plan->info, plan->measure);
+        nl_footprint need;
+        nl_status status = nl_cell_footprint(plan, &plan->cells[k], &cost, &need);
+
+        if (status != NL_OK) {
+            return status;
+        }
+        plan->rank_bytes =
+            larger(plan->rank_bytes, need.training + larger(need.kernel, need.image));
+    }
+    plan->rank_bytes += plan->process_bytes;
+    plan->all_bytes = plan->ranks * plan->rank_bytes + plan->data_bytes;
+    plan->rank_bytes += plan->data_bytes;
+    return NL_OK;
+}
+
+/* The first number of ranks, of the usual ones, that fits; leaves the plan made for it. */
+static nl_status find_least(nl_plan *plan)
+{
+    nl_status status = NL_OK;
+
+    plan->least_ranks = 0;
+    for (int ranks = 1; ranks <= most_ranks; ranks += ranks < 8 ? 1 : ranks / 4) {
+        if (solves_fit(plan, ranks)) {
+            status = measure_memory(plan);
+            if (status != NL_OK || plan->rank_bytes <= plan->memory_per_rank) {
+                plan->least_ranks = status == NL_OK ? ranks : 0;
+                break;
+            }
+        }
+    }
+    return status;
+}
+
+static nl_status choose_ranks(nl_plan *plan, const nl_plan_options *options)
+{
+    int ranks = options->ranks > 0 ? options->ranks : 1;
+    nl_status status = NL_OK;
+
+    plan->least_ranks = -1;
+    if (options->memory_per_rank > 0.0) {
+        status = find_least(plan);
+        if (options->ranks == 0 && plan->least_ranks > 0) {
+            ranks = plan->least_ranks;
+        }
+    }
+    if (status == NL_OK && !solves_fit(plan, ranks)) {
+        for (int k = 0; status == NL_OK && k < plan->measure->kernels; k++) { /* say why */
+            status = nl_solve_plan_make(plan->study, plan->measure, k, plan->info.classes, ranks,
+                                        plan->budget, &plan->solve[k]);
+        }
+    }
+    return status == NL_OK ? measure_memory(plan) : status;
+}
+
+/*---------------------------------------------------------------------------------------------
+ * Time
+ *-------------------------------------------------------------------------------------------*/
+
+/** Seconds of one cell: on one rank, and of its team. */
+typedef struct cell_time {
+    double rank, team;
+    double order; /* what the queue is sorted by */
+} cell_time;
+
+static void time_kernels(nl_plan *plan, const nl_cell *cell, const nl_cost *cost, cell_time *time)
+{
+    const nl_rates *rates = &plan->rates;
+
+    for (int k = 0; k < plan->measure->kernels; k++) {
+        const nl_solve_plan *solve = &plan->solve[k];
+        const nl_rate *fill = &rates->gram[plan->measure->kernel[k].kind];
+        double gram = nl_rate_seconds(
+            fill->count > 0 ? fill : &rates->effort[NL_EFFORT_GRAM],
+            nl_gram_flops(cell, &plan->info, plan->measure->kernel[k], plan->measure->samples));
+        double seconds = 0.0;
+        int rows = 1;
+        int cols = 1;
+
+        nl_grid_shape(solve->team, &rows, &cols);
+        if (solve->solver != NULL) {
+            const double flops = nl_solve_flops(solve->n);
+            const nl_rate *rate = solve->team > 1 && rates->shared_solve.count > 0
+                                      ? &rates->shared_solve
+                                      : &rates->effort[NL_EFFORT_SOLVE];
+
+            seconds = nl_rate_seconds(rate, flops);
+        }
+        if (solve->team > 1) {
+            seconds /= rows * cols * shared_efficiency;
+            gram /= rows * cols;
+            time->team += cost->states * (gram + seconds);
+        } else {
+            time->rank += cost->states * (gram + seconds);
+        }
+        plan->seconds[NL_EFFORT_GRAM] += cost->states * gram * solve->team;
+        plan->seconds[NL_EFFORT_SOLVE] += cost->states * seconds * solve->team;
+    }
+}
+
+static nl_status time_cell(nl_plan *plan, const nl_cell *cell, cell_time *time)
+{
+    const nl_cost cost = nl_cell_cost(plan->study, cell, &plan->info, plan->measure);
+    nl_footprint need;
+    nl_status status = nl_cell_footprint(plan, cell, &cost, &need);
+    double other = write_seconds + need.file / write_rate;
+
+    *time = (cell_time){.order = nl_cost_total(&cost)};
+    for (int k = 0; k < NL_EFFORT_KINDS; k++) {
+        plan->flops[k] += cost.effort[k].unit * cost.effort[k].units;
+    }
+    for (int k = 0; k < NL_EFFORT_GRAM; k++) {
+        const double seconds =
+            cost.effort[k].units * nl_rate_seconds(&plan->rates.effort[k], cost.effort[k].unit);
+
+        plan->seconds[k] += seconds;
+        time->rank += seconds;
+    }
+    time_kernels(plan, cell, &cost, time);
+    if (plan->team_size > 1) {
+        other += 2.0 * (write_seconds + need.checkpoint / write_rate); /* written, and read again */
+    }
+    time->rank += other;
+    plan->other_seconds += other;
+    plan->steps += cost.effort[NL_EFFORT_TRAIN].units;
+    plan->states += cost.states;
+    plan->files++;
+    plan->disk_bytes += need.file + cost.states * plan->measure->kernels * table_row;
+    plan->running_bytes = larger(plan->running_bytes, need.checkpoint);
+    return status;
+}
+
+static int compare_times(const void *a, const void *b)
+{
+    const cell_time *x = a;
+    const cell_time *y = b;
+
+    return (x->order < y->order) - (x->order > y->order);
+}
+
+/* Cells go out longest first, each to the worker that is free first.  free_at: [workers]. */
+static double makespan(const cell_time *times, int count, bool team, int workers, double *free_at)
+{
+    double end = 0.0;
+
+    memset(free_at, 0, (size_t)workers * sizeof *free_at);
+    for (int k = 0; k < count; k++) {
+        int first = 0;
+
+        for (int w = 1; w < workers; w++) {
+            first = free_at[w] < free_at[first] ? w : first;
+        }
+        free_at[first] += team ? times[k].team : times[k].rank;
+        end = larger(end, free_at[first]);
+    }
+    return end;
+}
+
+static nl_status measure_time(nl_plan *plan)
+{
+    cell_time *times = nl_calloc((size_t)plan->count, sizeof *times);
+    double *free_at = nl_calloc((size_t)plan->ranks, sizeof *free_at);
+    nl_status status = NL_OK;
+
+    if (times == NULL || free_at == NULL) {
+        status = NL_FAIL(NL_ERR_NOMEM, "out of memory for the time of %d cells", plan->count);
+    }
+    for (int k = 0; status == NL_OK && k < plan->count; k++) {
+        status = time_cell(plan, &plan->cells[k], &times[k]);
+    }
+    if (status == NL_OK) {
+        qsort(times, (size_t)plan->count, sizeof *times, compare_times);
+        plan->wall = start_seconds + plan->data_bytes / data_rate +
+                     makespan(times, plan->count, false, plan->ranks, free_at) +
+                     makespan(times, plan->count, true, plan->ranks / plan->team_size, free_at);
+        plan->files += 4; /* study.yaml, results.csv, timings.csv, log.txt */
+        plan->disk_bytes += 16e3;
+        /* Each rank may hold a checkpoint, and the one before it. */
+        plan->running_bytes = plan->disk_bytes + 2.0 * plan->running_bytes *
+                                                     (plan->team_size > 1         ? plan->count
+                                                      : plan->ranks < plan->count ? plan->ranks
+                                                                                  : plan->count);
+    }
+    free(times);
+    free(free_at);
+    return status;
+}
+
+/*---------------------------------------------------------------------------------------------
+ * The plan
+ *-------------------------------------------------------------------------------------------*/
+
+static nl_status open_study(nl_plan *plan)
+{
+    char *folder = NULL;
+    nl_status status = nl_study_data_folder(plan->study, &folder);
+
+    if (status == NL_OK) {
+        status = nl_dataset_probe((nl_source)nl_study_number(plan->study, NL_KEY_SOURCE), folder,
+                                  &plan->info);
+    }
+    free(folder);
+    if (status == NL_OK) {
+        status = nl_splits_check(plan->study, &plan->info);
+    }
+    if (status == NL_OK) {
+        status = nl_measure_plan_create(plan->study, plan->info.classes, &plan->measure);
+    }
+    if (status == NL_OK) {
+        status = nl_study_cells(plan->study, &plan->cells, &plan->count);
+    }
+    if (status == NL_OK) {
+        plan->solve = nl_calloc((size_t)plan->measure->kernels, sizeof *plan->solve);
+        plan->data_bytes =
+            ((double)plan->info.train_count + plan->info.test_count) * (plan->info.inputs + 1.0);
+        if (plan->solve == NULL) {
+            status = NL_FAIL(NL_ERR_NOMEM, "out of memory for the plan of solves");
+        }
+    }
+    return status;
+}
+
+nl_status nl_plan_make(const nl_study *study, const nl_plan_options *options, nl_plan *out)
+{
+    nl_status status = NL_OK;
+
+    /* What this process holds by now, a rank holds as well. */
+    *out = (nl_plan){.study = study,
+                     .memory_per_rank = options->memory_per_rank,
+                     .process_bytes = (double)nl_peak_memory() + service_bytes};
+    nl_blas_set_threads(1);
+    status = open_study(out);
+    if (status == NL_OK) {
+        status = choose_ranks(out, options);
+    }
+    if (status == NL_OK) {
+        status = options->timings != NULL
+                     ? nl_rates_read(options->timings, &out->rates)
+                     : nl_rates_measure(study, out->cells, out->count, &out->info, out->measure,
+                                        out->team_size > 1, &out->rates);
+    }
+    if (status == NL_OK) {
+        status = measure_time(out);
+    }
+    if (status != NL_OK) {
+        nl_plan_free(out);
+    }
+    return status;
+}
+
+void nl_plan_free(nl_plan *plan)
+{
+    nl_measure_plan_destroy(&plan->measure);
+    free(plan->cells);
+    free(plan->solve);
+    *plan = (nl_plan){0};
+}
+
+nl_status nl_study_plan(const nl_study *study, const nl_plan_options *options, FILE *stream)
+{
+    nl_plan plan;
+    nl_status status = nl_plan_make(study, options, &plan);
+
+    if (status == NL_OK) {
+        if (options->json) {
+            nl_plan_print_json(&plan, stream);
+        } else {
+            nl_plan_print(&plan, stream);
+        }
+        nl_plan_free(&plan);
+    }
+    return status;
+}

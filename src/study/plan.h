@@ -1,0 +1,55 @@
+/** @file plan.h  What a run would need. */
+#ifndef NTKLENS_STUDY_PLAN_H
+#define NTKLENS_STUDY_PLAN_H
+
+#include "rate.h"
+
+/** Bytes of one cell, on the rank that needs most. */
+typedef struct nl_footprint {
+    double training;   /* parameters, optimiser, activations, batch, kept snapshots */
+    double kernel;     /* the largest kernel with its factors and work space */
+    double image;      /* the cell's file while it is built and written */
+    double file;       /* the finished file */
+    double checkpoint; /* an unfinished one */
+} nl_footprint;
+
+/** Everything `ntklens plan` says.  Owns its arrays. */
+typedef struct nl_plan {
+    const nl_study *study;
+    int ranks;
+    nl_dataset_info info;
+    nl_measure_plan *measure;
+    nl_cell *cells;
+    int count;
+    nl_solve_plan *solve; /* [measure->kernels] */
+    int team_size;        /* ranks that share what is shared; 1: nothing is */
+    double budget;        /* for a kernel, bytes a rank */
+    nl_rates rates;
+    double flops[NL_EFFORT_KINDS];
+    double seconds[NL_EFFORT_KINDS]; /* of one rank, over all cells */
+    double other_seconds;            /* files, checks of states */
+    double steps;                    /* over all cells */
+    int states;
+    double wall; /* seconds on `ranks` ranks */
+    double data_bytes;
+    double process_bytes; /* program and libraries */
+    double rank_bytes;    /* peak of the rank that needs most, as the system counts it */
+    double all_bytes;     /* of all ranks, images once */
+    double memory_per_rank;
+    int least_ranks; /* that fit in memory_per_rank; 0: none; -1: was not asked for */
+    int files;
+    double disk_bytes, running_bytes; /* left behind; at most while it runs */
+} nl_plan;
+
+NL_MUST_CHECK nl_status nl_plan_make(const nl_study *study, const nl_plan_options *options,
+                                     nl_plan *out);
+void nl_plan_free(nl_plan *plan);
+
+/** What a cell needs, `solve` and team_size being known. */
+NL_MUST_CHECK nl_status nl_cell_footprint(const nl_plan *plan, const nl_cell *cell,
+                                          const nl_cost *cost, nl_footprint *out);
+
+void nl_plan_print(const nl_plan *plan, FILE *stream);
+void nl_plan_print_json(const nl_plan *plan, FILE *stream);
+
+#endif

@@ -1,0 +1,170 @@
+/** @file plan_print.c  A plan for people, for batch systems and for programs. */
+#include "json.h"
+#include "plan.h"
+
+#include <math.h>
+#include <string.h>
+
+static const double time_margin = 1.5;
+static const double memory_margin = 1.25;
+
+static const char *solver_name(const nl_solve_plan *solve)
+{
+    return solve->solver != NULL ? solve->solver->name : "none";
+}
+
+/* Whole MiB of a batch system, with a margin and with what the kernels' budget rests on. */
+static double batch_megabytes(const nl_plan *plan)
+{
+    return 10.0 * ceil(memory_margin * plan->rank_bytes / 1048576.0 / 10.0);
+}
+
+/* "hh:mm:ss", at least five minutes. */
+static const char *batch_time(const nl_plan *plan, char out[32])
+{
+    const double minutes = fmax(5.0, ceil(time_margin * plan->wall / 60.0));
+
+    snprintf(out, 32, "%02.0f:%02.0f:00", floor(minutes / 60.0), fmod(minutes, 60.0));
+    return out;
+}
+
+static void print_axes(const nl_plan *plan, FILE *stream)
+{
+    const char *times = "";
+
+    fprintf(stream, "%s: %d cells (", nl_study_word(plan->study, NL_KEY_STUDY), plan->count);
+    for (int key = 0; key < NL_KEY_COUNT; key++) {
+        const nl_key_info *info = nl_key_describe((nl_key)key);
+        const char *dot = strrchr(info->path, '.');
+
+        if (info->shape == NL_SHAPE_AXIS && plan->study->value[key].count > 1) {
+            fprintf(stream, "%s%d %s", times, plan->study->value[key].count,
+                    dot != NULL ? dot + 1 : info->path);
+            times = " x ";
+        }
+    }
+    fprintf(stream, "%s) on %s, %d inputs\n", *times == '\0' ? "one point" : "",
+            nl_source_name(plan->info.source), plan->info.inputs);
+}
+
+static void print_kernels(const nl_plan *plan, FILE *stream)
+{
+    char name[32];
+    char bytes[32];
+
+    fprintf(stream, "\n  %-22s %8s  %-10s %6s  %s\n", "kernel", "order n", "solver", "ranks",
+            "at most, a rank");
+    for (int k = 0; k < plan->measure->kernels; k++) {
+        const nl_solve_plan *s = &plan->solve[k];
+
+        fprintf(stream, "  %-22s %8d  %-10s %6d  %s\n",
+                nl_kernel_name(plan->measure->kernel[k], name), s->n, solver_name(s), s->team,
+                nl_format_bytes(nl_solve_memory(s, plan->measure->precision), bytes));
+    }
+}
+
+static void print_work(const nl_plan *plan, FILE *stream)
+{
+    char seconds[32];
+
+    fprintf(stream, "\n  %-22s %12s  %s\n", "work", "flops", "time on one rank");
+    for (int k = 0; k < NL_EFFORT_KINDS; k++) {
+        fprintf(stream, "  %-22s %12.3g  %s\n", nl_effort_name((nl_effort_kind)k), plan->flops[k],
+                nl_format_seconds(plan->seconds[k], seconds));
+    }
+    fprintf(stream, "  %-22s %12s  %s\n", "files", "",
+            nl_format_seconds(plan->other_seconds, seconds));
+}
+
+static void print_needs(const nl_plan *plan, FILE *stream)
+{
+    char a[32];
+    char b[32];
+
+    fprintf(stream, "\n  wall time     %s on %d rank%s (rates: %s)\n",
+            nl_format_seconds(plan->wall, a), plan->ranks, plan->ranks > 1 ? "s" : "",
+            plan->rates.source);
+    fprintf(stream, "  memory        %s a rank at its peak, %s in all\n",
+            nl_format_bytes(plan->rank_bytes, a), nl_format_bytes(plan->all_bytes, b));
+    if (plan->least_ranks > 0) {
+        fprintf(stream, "  fits          from %d rank%s of %s\n", plan->least_ranks,
+                plan->least_ranks > 1 ? "s" : "", nl_format_bytes(plan->memory_per_rank, a));
+    } else if (plan->least_ranks == 0) {
+        fprintf(stream, "  fits          on no number of ranks of %s\n",
+                nl_format_bytes(plan->memory_per_rank, a));
+    }
+    fprintf(stream, "  leaves        %d files, %s; at most %s while it runs\n", plan->files,
+            nl_format_bytes(plan->disk_bytes, a), nl_format_bytes(plan->running_bytes, b));
+}
+
+static void print_batch(const nl_plan *plan, FILE *stream)
+{
+    char text[32];
+
+    fprintf(stream,
+            "\n#SBATCH --job-name=%.60s\n#SBATCH --ntasks=%d\n#SBATCH --cpus-per-task=1\n"
+            "#SBATCH --mem-per-cpu=%.0fM\n#SBATCH --time=%s\n#SBATCH --signal=B:USR1@120\n",
+            nl_study_word(plan->study, NL_KEY_STUDY), plan->ranks, batch_megabytes(plan),
+            batch_time(plan, text));
+}
+
+void nl_plan_print(const nl_plan *plan, FILE *stream)
+{
+    print_axes(plan, stream);
+    fprintf(stream, "%.0f steps, %d states measured with %d kernels each\n", plan->steps,
+            plan->states, plan->measure->kernels);
+    print_kernels(plan, stream);
+    print_work(plan, stream);
+    print_needs(plan, stream);
+    print_batch(plan, stream);
+}
+
+void nl_plan_print_json(const nl_plan *plan, FILE *stream)
+{
+    nl_text text = {0};
+    char name[32];
+
+    nl_text_append(&text, "{\n  \"study\": ");
+    nl_json_string(&text, nl_study_word(plan->study, NL_KEY_STUDY));
+    nl_text_append(&text,
+                   ",\n  \"ranks\": %d,\n  \"cells\": %d,\n  \"steps\": %.0f,\n  \"states\": %d,\n"
+                   "  \"kernels\": [",
+                   plan->ranks, plan->count, plan->steps, plan->states);
+    for (int k = 0; k < plan->measure->kernels; k++) {
+        const nl_solve_plan *s = &plan->solve[k];
+
+        nl_text_append(&text,
+                       "%s\n    {\"kernel\": \"%s\", \"n\": %d, \"solver\": \"%s\", \"team\": %d, "
+                       "\"bytes_per_rank\": %.0f}",
+                       k > 0 ? "," : "", nl_kernel_name(plan->measure->kernel[k], name), s->n,
+                       solver_name(s), s->team, nl_solve_memory(s, plan->measure->precision));
+    }
+    nl_text_append(&text, "\n  ],\n  \"work\": {");
+    for (int k = 0; k < NL_EFFORT_KINDS; k++) {
+        nl_text_append(&text, "%s\n    \"%s\": {\"flops\": %.6g, \"seconds\": %.6g}",
+                       k > 0 ? "," : "", nl_effort_name((nl_effort_kind)k), plan->flops[k],
+                       plan->seconds[k]);
+    }
+    nl_text_append(&text,
+                   "\n  },\n  \"other_seconds\": %.6g,\n  \"wall_seconds\": %.6g,\n"
+                   "  \"rates\": ",
+                   plan->other_seconds, plan->wall);
+    nl_json_string(&text, plan->rates.source);
+    nl_text_append(&text,
+                   ",\n  \"memory\": {\"per_rank\": %.0f, \"all\": %.0f, \"kernel_budget\": %.0f},"
+                   "\n  \"least_ranks\": ",
+                   plan->rank_bytes, plan->all_bytes, plan->budget);
+    if (plan->least_ranks > 0) {
+        nl_text_append(&text, "%d", plan->least_ranks);
+    } else {
+        nl_text_append(&text, "null");
+    }
+    nl_text_append(
+        &text,
+        ",\n  \"files\": %d,\n  \"disk_bytes\": %.0f,\n  \"running_disk_bytes\": %.0f,\n"
+        "  \"sbatch\": {\"ntasks\": %d, \"mem_per_cpu_mib\": %.0f, \"time\": \"%s\"}\n}\n",
+        plan->files, plan->disk_bytes, plan->running_bytes, plan->ranks, batch_megabytes(plan),
+        batch_time(plan, name));
+    fputs(text.failed ? "{}\n" : text.data, stream);
+    nl_text_free(&text);
+}

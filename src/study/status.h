@@ -1,0 +1,61 @@
+/** @file status.h  Where the study in a results folder stands. */
+#ifndef NTKLENS_STUDY_STATUS_H
+#define NTKLENS_STUDY_STATUS_H
+
+#include "ntklens/study.h"
+
+typedef enum nl_cell_state {
+    NL_STATE_LEFT,
+    NL_STATE_BEGUN,   /* a checkpoint is there */
+    NL_STATE_DAMAGED, /* its finished file cannot be used */
+    NL_STATE_DONE,
+    NL_STATE_COUNT
+} nl_cell_state;
+
+/** "left", "begun", "damaged", "done". */
+const char *nl_cell_state_name(nl_cell_state state);
+
+/** Something in the log that did not go as it should. */
+typedef struct nl_incident {
+    char event[24], time[32], cell[64], reason[128];
+} nl_incident;
+
+/** Who runs, or ran last, as its lock file tells; empty texts: unknown. */
+typedef struct nl_runner {
+    bool alive;
+    bool left_lock; /* the file names somebody who is no longer there: killed */
+    char host[256], job[64], since[32];
+    long pid;
+} nl_runner;
+
+enum { nl_most_incidents = 64 };
+
+/** Everything `ntklens status` says.  Owns its arrays. */
+typedef struct nl_standing {
+    const char *folder;
+    nl_study *study;
+    nl_cell *cells;
+    int count;
+    nl_cell_state *state; /* [count] */
+    double *fraction;     /* [count] of the cell's steps that are done */
+    int total[NL_STATE_COUNT];
+    nl_runner runner;
+    bool has_log;
+    int runs;           /* start events */
+    int ranks;          /* of the last run */
+    char last_end[128]; /* status of the last end event; "": none since the last start */
+    nl_incident incident[nl_most_incidents]; /* the last ones, in their order */
+    int incidents;                           /* in all */
+    double checkpoint_age;                   /* seconds; NaN: there is none */
+    double rest_seconds;                     /* expected; NaN: nothing to judge by */
+    double spent_seconds;                    /* of all ranks; NaN: unknown */
+    long rows;                               /* of results.csv; -1: there is none */
+} nl_standing;
+
+NL_MUST_CHECK nl_status nl_standing_read(const char *folder, nl_standing *out);
+void nl_standing_free(nl_standing *standing);
+
+void nl_standing_print(const nl_standing *standing, FILE *stream);
+void nl_standing_print_json(const nl_standing *standing, FILE *stream);
+
+#endif

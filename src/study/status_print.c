@@ -1,0 +1,239 @@
+/** @file status_print.c  Where a study stands, for people and for programs. */
+#include "json.h"
+#include "status.h"
+
+#include <math.h>
+#include <string.h>
+
+const char *nl_cell_state_name(nl_cell_state state)
+{
+    static const char *const names[NL_STATE_COUNT] = {"left", "begun", "damaged", "done"};
+
+    return names[state];
+}
+
+/* "running", "finished", "stopped", "killed", "failed", "not started". */
+static const char *state_word(const nl_standing *s)
+{
+    if (s->runner.alive) {
+        return "running";
+    }
+    if (s->total[NL_STATE_DONE] == s->count) {
+        return "finished";
+    }
+    if (s->runner.left_lock || (s->runs > 0 && s->last_end[0] == '\0')) {
+        return "killed";
+    }
+    if (s->runs == 0) {
+        return s->has_log ? "not started" : "stopped";
+    }
+    return strcmp(s->last_end, nl_status_text(NL_STOPPED)) == 0 ||
+                   strcmp(s->last_end, nl_status_text(NL_OK)) == 0
+               ? "stopped"
+               : "failed";
+}
+
+/** Cells of one width and one training size. */
+typedef struct group {
+    int width, n_train;
+    int total[NL_STATE_COUNT];
+    double fraction; /* summed over the begun ones */
+} group;
+
+/* The first cell of the grid's order decides: a group is visited once, from that cell. */
+static bool group_at(const nl_standing *s, int first, group *g)
+{
+    *g = (group){.width = s->cells[first].width, .n_train = s->cells[first].n_train};
+    for (int k = 0; k < s->count; k++) {
+        if (s->cells[k].width == g->width && s->cells[k].n_train == g->n_train) {
+            if (k < first) {
+                return false;
+            }
+            g->total[s->state[k]]++;
+            g->fraction += s->state[k] == NL_STATE_BEGUN ? s->fraction[k] : 0.0;
+        }
+    }
+    return true;
+}
+
+static void print_groups(const nl_standing *s, FILE *stream)
+{
+    group g;
+
+    fprintf(stream, "\n  %8s %8s %8s %8s %8s %8s\n", "width", "n_train", "done", "begun", "left",
+            "damaged");
+    for (int k = 0; k < s->count; k++) {
+        if (group_at(s, k, &g)) {
+            fprintf(stream, "  %8d %8d %8d %8d %8d %8d\n", g.width, g.n_train,
+                    g.total[NL_STATE_DONE], g.total[NL_STATE_BEGUN], g.total[NL_STATE_LEFT],
+                    g.total[NL_STATE_DAMAGED]);
+        }
+    }
+}
+
+static void print_runner(const nl_standing *s, FILE *stream)
+{
+    const nl_runner *r = &s->runner;
+
+    if (r->alive) {
+        fprintf(stream, "  runs on       %s, process %ld, job %s, since %s, %d rank%s\n", r->host,
+                r->pid, r->job, r->since, s->ranks, s->ranks > 1 ? "s" : "");
+    } else if (r->left_lock) {
+        fprintf(stream, "  last run      on %s, process %ld, job %s, since %s: ended unannounced\n",
+                r->host, r->pid, r->job, r->since);
+    } else if (s->last_end[0] != '\0') {
+        fprintf(stream, "  last run      %s\n", s->last_end);
+    }
+}
+
+static void print_incidents(const nl_standing *s, FILE *stream)
+{
+    const int kept = s->incidents < nl_most_incidents ? s->incidents : nl_most_incidents;
+
+    if (s->incidents > 0) {
+        fprintf(stream, "\n  what went wrong (%d in log.txt)\n", s->incidents);
+    }
+    for (int k = kept > 10 ? kept - 10 : 0; k < kept; k++) {
+        const nl_incident *i = &s->incident[k];
+
+        fprintf(stream, "  %s %s %s%s%s\n", i->time, i->event, i->cell,
+                i->cell[0] != '\0' ? ": " : "", i->reason);
+    }
+    for (int k = 0; k < s->count; k++) {
+        if (s->state[k] == NL_STATE_DAMAGED) {
+            fprintf(stream, "  cells/%s.h5 is damaged: ntklens run will redo it\n", s->cells[k].id);
+        }
+    }
+}
+
+void nl_standing_print(const nl_standing *s, FILE *stream)
+{
+    char text[32];
+
+    fprintf(stream, "%s: %s, %d of %d cells done\n", nl_study_word(s->study, NL_KEY_STUDY),
+            state_word(s), s->total[NL_STATE_DONE], s->count);
+    print_groups(s, stream);
+    fprintf(stream, "\n");
+    print_runner(s, stream);
+    if (!isnan(s->checkpoint_age)) {
+        fprintf(stream, "  checkpoint    %s ago\n", nl_format_seconds(s->checkpoint_age, text));
+    }
+    if (isnan(s->rest_seconds)) {
+        fprintf(stream, "  rest          unknown: nothing is finished yet; see ntklens plan\n");
+    } else if (s->rest_seconds > 0.0) {
+        fprintf(stream, "  rest          about %s on %d rank%s\n",
+                nl_format_seconds(s->rest_seconds, text), s->ranks, s->ranks > 1 ? "s" : "");
+    }
+    if (s->rows >= 0) {
+        fprintf(stream, "  results.csv   %ld rows\n", s->rows);
+    } else {
+        fprintf(stream, "  results.csv   is not there yet\n");
+    }
+    if (!s->has_log) {
+        fprintf(stream, "  log.txt       is missing\n");
+    }
+    print_incidents(s, stream);
+}
+
+/*---------------------------------------------------------------------------------------------
+ * JSON
+ *-------------------------------------------------------------------------------------------*/
+
+static void put_number(nl_text *text, const char *name, double value)
+{
+    if (isnan(value)) {
+        nl_text_append(text, ",\n  \"%s\": null", name);
+    } else {
+        nl_text_append(text, ",\n  \"%s\": %.6g", name, value);
+    }
+}
+
+static void put_groups(nl_text *text, const nl_standing *s)
+{
+    const char *comma = "";
+    group g;
+
+    nl_text_append(text, ",\n  \"groups\": [");
+    for (int k = 0; k < s->count; k++) {
+        if (group_at(s, k, &g)) {
+            nl_text_append(text, "%s\n    {\"width\": %d, \"n_train\": %d", comma, g.width,
+                           g.n_train);
+            for (int c = 0; c < NL_STATE_COUNT; c++) {
+                nl_text_append(text, ", \"%s\": %d", nl_cell_state_name((nl_cell_state)c),
+                               g.total[c]);
+            }
+            nl_text_append(text, "}");
+            comma = ",";
+        }
+    }
+    nl_text_append(text, "\n  ]");
+}
+
+static void put_cells(nl_text *text, const nl_standing *s)
+{
+    nl_text_append(text, ",\n  \"cells\": [");
+    for (int k = 0; k < s->count; k++) {
+        nl_text_append(text, "%s\n    {\"cell\": \"%s\", \"state\": \"%s\", \"fraction\": %.4g}",
+                       k > 0 ? "," : "", s->cells[k].id, nl_cell_state_name(s->state[k]),
+                       s->fraction[k]);
+    }
+    nl_text_append(text, "\n  ]");
+}
+
+static void put_incidents(nl_text *text, const nl_standing *s)
+{
+    const int kept = s->incidents < nl_most_incidents ? s->incidents : nl_most_incidents;
+
+    nl_text_append(text, ",\n  \"incidents\": [");
+    for (int k = 0; k < kept; k++) {
+        const nl_incident *i = &s->incident[k];
+
+        nl_text_append(text, "%s\n    {\"event\": ", k > 0 ? "," : "");
+        nl_json_string(text, i->event);
+        nl_text_append(text, ", \"time\": ");
+        nl_json_string(text, i->time);
+        nl_text_append(text, ", \"cell\": ");
+        nl_json_string(text, i->cell);
+        nl_text_append(text, ", \"reason\": ");
+        nl_json_string(text, i->reason);
+        nl_text_append(text, "}");
+    }
+    nl_text_append(text, "\n  ]");
+}
+
+static void put_runner(nl_text *text, const nl_runner *r)
+{
+    nl_text_append(text, ",\n  \"run\": {\"alive\": %s, \"host\": ", r->alive ? "true" : "false");
+    nl_json_string(text, r->host);
+    nl_text_append(text, ", \"pid\": %ld, \"job\": ", r->pid);
+    nl_json_string(text, r->job);
+    nl_text_append(text, ", \"since\": ");
+    nl_json_string(text, r->since);
+    nl_text_append(text, "}");
+}
+
+void nl_standing_print_json(const nl_standing *s, FILE *stream)
+{
+    nl_text text = {0};
+
+    nl_text_append(&text, "{\n  \"study\": ");
+    nl_json_string(&text, nl_study_word(s->study, NL_KEY_STUDY));
+    nl_text_append(&text, ",\n  \"state\": \"%s\",\n  \"total\": %d", state_word(s), s->count);
+    for (int c = 0; c < NL_STATE_COUNT; c++) {
+        nl_text_append(&text, ",\n  \"%s\": %d", nl_cell_state_name((nl_cell_state)c), s->total[c]);
+    }
+    put_runner(&text, &s->runner);
+    nl_text_append(&text, ",\n  \"runs\": %d,\n  \"ranks\": %d,\n  \"last_end\": ", s->runs,
+                   s->ranks);
+    nl_json_string(&text, s->last_end);
+    put_number(&text, "checkpoint_age_seconds", s->checkpoint_age);
+    put_number(&text, "spent_seconds", s->spent_seconds);
+    put_number(&text, "rest_seconds", s->rest_seconds);
+    put_number(&text, "rows", s->rows >= 0 ? (double)s->rows : (double)NAN);
+    put_groups(&text, s);
+    put_cells(&text, s);
+    put_incidents(&text, s);
+    nl_text_append(&text, "\n}\n");
+    fputs(text.failed ? "{}\n" : text.data, stream);
+    nl_text_free(&text);
+}

@@ -1,0 +1,248 @@
+/** @file timings.c  timings.csv of an earlier run, and the rates it tells. */
+#include "timings.h"
+#include "rate.h"
+
+#include "ntklens/io.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+const nl_timing *nl_timing_find(const nl_timing *timings, int count, const char *id)
+{
+    for (int k = 0; k < count; k++) {
+        if (strcmp(timings[k].id, id) == 0) {
+            return &timings[k];
+        }
+    }
+    return NULL;
+}
+
+/** A table in the making. */
+typedef struct timing_list {
+    nl_timing *item;
+    int count, capacity;
+} timing_list;
+
+static nl_timing *entry_of(timing_list *list, const char *id)
+{
+    if (list->count > 0 && strcmp(list->item[list->count - 1].id, id) == 0) {
+        return &list->item[list->count - 1]; /* lines of a cell mostly stand together */
+    }
+    for (int k = 0; k < list->count; k++) {
+        if (strcmp(list->item[k].id, id) == 0) {
+            return &list->item[k];
+        }
+    }
+    if (list->count == list->capacity) {
+        const int capacity = list->capacity > 0 ? 2 * list->capacity : 64;
+        nl_timing *more = realloc(list->item, (size_t)capacity * sizeof *more);
+
+        if (more == NULL) {
+            return NULL;
+        }
+        list->item = more;
+        list->capacity = capacity;
+    }
+    list->item[list->count] = (nl_timing){0};
+    snprintf(list->item[list->count].id, sizeof list->item[0].id, "%s", id);
+    return &list->item[list->count++];
+}
+
+static bool add_line(timing_list *list, const char *line)
+{
+    char id[64];
+    char phase[24];
+    double seconds = 0.0;
+    nl_timing *entry = NULL;
+    int kind = 0;
+
+    if (sscanf(line, "%63[^,],%23[^,],%*d,%lf", id, phase, &seconds) != 3 ||
+        !(seconds >= 0.0 && isfinite(seconds))) {
+        return true;
+    }
+    entry = entry_of(list, id);
+    if (entry == NULL) {
+        return false;
+    }
+    while (kind < NL_EFFORT_KINDS && strcmp(phase, nl_effort_name((nl_effort_kind)kind)) != 0) {
+        kind++;
+    }
+    if (kind < NL_EFFORT_KINDS) {
+        entry->seconds[kind] += seconds;
+    } else {
+        entry->other += seconds;
+    }
+    return true;
+}
+
+nl_status nl_timings_read(const char *path, nl_timing **timings, int *count)
+{
+    timing_list list = {0};
+    unsigned char *bytes = NULL;
+    size_t length = 0;
+    char *rest = NULL;
+    bool fine = true;
+    nl_status status = nl_file_read(path, NL_PLAIN, &bytes, &length);
+
+    *timings = NULL;
+    *count = 0;
+    if (status != NL_OK) {
+        return status;
+    }
+    if (strncmp((const char *)bytes, "cell,phase,rank,seconds", 23) != 0) {
+        free(bytes);
+        return NL_FAIL(NL_ERR_DATA,
+                       "%s: is no timings.csv of ntklens: its first line should be "
+                       "cell,phase,rank,seconds,peak_bytes",
+                       path);
+    }
+    strtok_r((char *)bytes, "\n", &rest);
+    for (char *line = strtok_r(NULL, "\n", &rest); fine && line != NULL;
+         line = strtok_r(NULL, "\n", &rest)) {
+        fine = add_line(&list, line);
+    }
+    free(bytes);
+    if (!fine) {
+        free(list.item);
+        return NL_FAIL(NL_ERR_NOMEM, "%s: out of memory for timings", path);
+    }
+    *timings = list.item;
+    *count = list.count;
+    return NL_OK;
+}
+
+nl_status nl_study_in(const char *folder, nl_study **study)
+{
+    char *path = nl_path_join(folder, "study.yaml");
+    unsigned char *bytes = NULL;
+    size_t length = 0;
+    nl_status status = path == NULL ? NL_FAIL(NL_ERR_NOMEM, "out of memory for a path") : NL_OK;
+
+    *study = NULL;
+    if (status == NL_OK && nl_path_exists(path)) {
+        status = nl_file_read(path, NL_PLAIN, &bytes, &length);
+        if (status == NL_OK) {
+            status = nl_study_parse(path, (const char *)bytes, length, 0, NULL, false, study);
+        }
+    }
+    free(bytes);
+    free(path);
+    return status;
+}
+
+/*---------------------------------------------------------------------------------------------
+ * Rates
+ *-------------------------------------------------------------------------------------------*/
+
+/** An earlier study, as far as its costs need it. */
+typedef struct earlier {
+    nl_study *study;
+    nl_measure_plan *plan;
+    nl_dataset_info info;
+    nl_cell *cells;
+    int count;
+} earlier;
+
+static nl_status earlier_open(const char *timings, earlier *e)
+{
+    char *folder = strdup(timings);
+    char *data = NULL;
+    nl_status status = NL_OK;
+
+    *e = (earlier){0};
+    if (folder == NULL) {
+        return NL_FAIL(NL_ERR_NOMEM, "out of memory for a path");
+    }
+    if (strrchr(folder, '/') != NULL) {
+        *strrchr(folder, '/') = '\0';
+    } else {
+        strcpy(folder, "."); /* a file name has at least one character */
+    }
+    status = nl_study_in(folder, &e->study);
+    if (status == NL_OK && e->study == NULL) {
+        status = NL_FAIL(NL_ERR_DATA,
+                         "%s: the study.yaml of that run is expected beside it: it tells what the "
+                         "times were for",
+                         timings);
+    }
+    free(folder);
+    if (status == NL_OK) {
+        status = nl_study_data_folder(e->study, &data);
+    }
+    if (status == NL_OK) {
+        status =
+            nl_dataset_probe((nl_source)nl_study_number(e->study, NL_KEY_SOURCE), data, &e->info);
+    }
+    free(data);
+    if (status == NL_OK) {
+        status = nl_measure_plan_create(e->study, e->info.classes, &e->plan);
+    }
+    if (status == NL_OK) {
+        status = nl_study_cells(e->study, &e->cells, &e->count);
+    }
+    return status;
+}
+
+static void earlier_close(earlier *e)
+{
+    nl_measure_plan_destroy(&e->plan);
+    free(e->cells);
+    nl_study_destroy(&e->study);
+}
+
+/* Seconds of all kernels of a state are told together: the largest has its share of operations. */
+static void add_largest_kernel(const earlier *e, const nl_cell *cell, const nl_cost *cost,
+                               const nl_timing *timing, nl_rates *rates)
+{
+    double gram = 0.0;
+    double solve = 0.0;
+
+    for (int k = 0; k < e->plan->kernels; k++) {
+        const nl_kernel_spec spec = e->plan->kernel[k];
+
+        gram = fmax(gram, nl_gram_flops(cell, &e->info, spec, e->plan->samples));
+        solve =
+            fmax(solve, nl_solve_flops(nl_kernel_order(spec, e->plan->samples, e->info.classes)));
+    }
+    nl_rate_add(&rates->effort[NL_EFFORT_GRAM], gram,
+                timing->seconds[NL_EFFORT_GRAM] / cost->states * gram /
+                    cost->effort[NL_EFFORT_GRAM].unit);
+    if (cost->effort[NL_EFFORT_SOLVE].unit > 0.0) {
+        nl_rate_add(&rates->effort[NL_EFFORT_SOLVE], solve,
+                    timing->seconds[NL_EFFORT_SOLVE] / cost->states * solve /
+                        cost->effort[NL_EFFORT_SOLVE].unit);
+    }
+}
+
+nl_status nl_rates_read(const char *path, nl_rates *out)
+{
+    earlier e;
+    nl_timing *timings = NULL;
+    int count = 0;
+    nl_status status = nl_timings_read(path, &timings, &count);
+
+    *out = (nl_rates){0};
+    snprintf(out->source, sizeof out->source, "%s", path);
+    if (status == NL_OK) {
+        status = earlier_open(path, &e);
+        for (int c = 0; status == NL_OK && c < e.count; c++) {
+            const nl_timing *t = nl_timing_find(timings, count, e.cells[c].id);
+            const nl_cost cost = nl_cell_cost(e.study, &e.cells[c], &e.info, e.plan);
+
+            for (int k = 0; t != NULL && k < NL_EFFORT_GRAM; k++) {
+                nl_rate_add(&out->effort[k], cost.effort[k].unit,
+                            t->seconds[k] / cost.effort[k].units);
+            }
+            if (t != NULL) {
+                add_largest_kernel(&e, &e.cells[c], &cost, t, out);
+            }
+        }
+        earlier_close(&e);
+    }
+    free(timings);
+    if (status == NL_OK && out->effort[NL_EFFORT_TRAIN].count == 0) {
+        status = NL_FAIL(NL_ERR_DATA, "%s: has no times of finished cells of its study", path);
+    }
+    return status;
+}

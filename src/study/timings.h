@@ -1,0 +1,28 @@
+/** @file timings.h  timings.csv of an earlier run: seconds by cell and phase. */
+#ifndef NTKLENS_STUDY_TIMINGS_H
+#define NTKLENS_STUDY_TIMINGS_H
+
+#include "cost.h"
+
+/** All lines of a cell, summed. */
+typedef struct nl_timing {
+    char id[64];
+    double seconds[NL_EFFORT_KINDS];
+    double other; /* write, and phases that are not known here */
+} nl_timing;
+
+/**
+ * Read timings.csv.  Lines that make no sense (a table cut short) are passed over.
+ *
+ * @param[out] timings  in order of first appearance, free()
+ * @return NL_ERR_IO where it cannot be read, NL_ERR_DATA where it is no such table
+ */
+NL_MUST_CHECK nl_status nl_timings_read(const char *path, nl_timing **timings, int *count);
+
+/** The timing of a cell, NULL: none. */
+const nl_timing *nl_timing_find(const nl_timing *timings, int count, const char *id);
+
+/** Study file beside another file of its folder, parsed; `study` is NULL where there is none. */
+NL_MUST_CHECK nl_status nl_study_in(const char *folder, nl_study **study);
+
+#endif

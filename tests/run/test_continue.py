@@ -1,0 +1,178 @@
+"""A results folder goes on: wider grids, other measurements, longer trainings, interruptions; always
+to the table of a fresh run, byte for byte."""
+
+import signal
+import subprocess
+import time
+
+import lib
+
+STUDY = """\
+    data:
+      source: glyphs
+      train_sizes: {sizes}
+      test_size: 200
+      probe_size: {probe}
+    model:
+      widths: {widths}
+    training:
+      learning_rate: {rate}
+      max_steps: {steps}
+      evaluations_per_decade: 10
+    seeds: {seeds}
+    measure:
+      kernels: {kernels}
+      steps_per_decade: 2
+    output:
+      snapshots: {snapshots}
+    """
+
+SMALL = {"sizes": [50], "probe": 10, "widths": [8, 12], "rate": 0.05, "steps": 30, "seeds": [0],
+         "kernels": "[traced]", "snapshots": "best"}  # fmt: skip
+
+
+def run(out, *options, ranks=None, expect=0, **changes):
+    """Run the small study, with these changes, into out."""
+    return lib.run_study(STUDY.format(**{**SMALL, **changes}), out, *options, ranks=ranks,
+                         expect=expect)  # fmt: skip
+
+
+def fresh_table(**changes):
+    out = lib.scratch("fresh") / "out"
+    run(out, **changes)
+    return lib.table_text(out)
+
+
+def cells_done(out):
+    return len(lib.log_events(out, "cell_done"))
+
+
+def stamps(out):
+    """When each file of a finished cell was written."""
+    return {path.name: path.stat().st_mtime_ns for path in (out / "cells").iterdir()}
+
+
+# ---------------------------------------------------------------------------------------------
+# Wider, longer, otherwise measured
+# ---------------------------------------------------------------------------------------------
+
+
+def goes_on(change, new_cells, kept=True, ranks=None, **start):
+    """Run, run again with the change: so many cells more, and the table of a fresh run."""
+    out = lib.scratch("continue") / "out"
+    run(out, **start)
+    first, before = cells_done(out), stamps(out)
+    run(out, ranks=ranks, **{**start, **change})
+    lib.check_equal(cells_done(out) - first, new_cells, "cells of the second run")
+    lib.check_same_bytes(lib.table_text(out), fresh_table(**{**start, **change}), "results.csv")
+    after = stamps(out)
+    if kept:
+        untouched = {name: after.get(name) for name in before}
+        lib.check_equal(untouched, before, "files of cells that were finished")
+    return out
+
+
+lib.add("more widths", goes_on, {"widths": [4, 8, 12, 16]}, 2)
+lib.add("more sizes and seeds, on 2 ranks", goes_on, {"sizes": [50, 100], "seeds": [0, 1]}, 6,
+        ranks=2)  # fmt: skip
+lib.add("one more learning rate: an axis", goes_on, {"rate": [0.05, 0.1]}, 2)
+lib.add("fewer widths: a smaller table", goes_on, {"widths": [8]}, 0)
+
+
+@lib.case
+def other_measurements_need_no_training():
+    change = {"probe": 15, "kernels": "[traced, full]"}
+    out = goes_on(change, 2, kept=False, snapshots="measured")
+    trained = [line for line in (out / "timings.csv").read_text().splitlines() if ",train," in line]
+    lib.check_equal(len(trained), 2, "cells that were trained in both runs together")
+
+
+@lib.case
+def a_longer_training_equals_a_fresh_one():
+    goes_on({"steps": 70}, 2, kept=False)
+
+
+# ---------------------------------------------------------------------------------------------
+# Refused, and anew
+# ---------------------------------------------------------------------------------------------
+
+
+@lib.case
+def another_learning_rate_is_refused_unless_fresh():
+    out = lib.scratch("refused") / "out"
+    run(out)
+    before, study, files = lib.table_text(out), (out / "study.yaml").read_text(), stamps(out)
+    for ranks in (None, 2):
+        result = run(out, ranks=ranks, expect=2, rate=0.1)
+        line = lib.only_complaint(result, ranks)
+        for phrase in ("training.learning_rate", "0.05", "0.1", "--fresh"):
+            lib.check(phrase in line, f"'{line}' does not say '{phrase}'")
+    lib.check_same_bytes(lib.table_text(out), before, "results.csv after the refusal")
+    lib.check_same_bytes((out / "study.yaml").read_text(), study, "study.yaml after the refusal")
+    lib.check_equal(stamps(out), files, "cell files after the refusal")
+    run(out, "--fresh", rate=0.1)
+    kept = [path for path in out.rglob("results.csv") if path.parent != out]
+    lib.check_equal(len(kept), 1, "tables kept aside")
+    lib.check_same_bytes(kept[0].read_text(), before, f"{kept[0].relative_to(out)}")
+    lib.check_same_bytes(lib.table_text(out), fresh_table(rate=0.1), "results.csv after --fresh")
+
+
+# ---------------------------------------------------------------------------------------------
+# Interrupted
+# ---------------------------------------------------------------------------------------------
+
+LONG = {"widths": [8, 16, 24, 32], "seeds": [0, 1], "steps": 15000}
+CELLS = 8
+
+_reference = {}
+
+
+def uninterrupted():
+    if not _reference:
+        _reference["text"] = fresh_table(**LONG)
+    return _reference["text"]
+
+
+def wait_for_a_cell(out, process):
+    """Until the first cell is done."""
+    deadline = time.monotonic() + lib.TIMEOUT
+    while not ((out / "log.txt").exists() and cells_done(out) > 0):
+        lib.check(process.poll() is None, "the run ended before its first cell was done")
+        lib.check(time.monotonic() < deadline, "no cell was done in time")
+        time.sleep(0.01)
+
+
+def interrupted(number, ranks, codes, orderly=True):
+    """A signal in the middle, to the program or its launcher.  codes: exit codes that are right;
+    orderly: it has the time to say so and to write its table."""
+    out = lib.scratch("interrupted") / "out"
+    study = lib.write_study(out.parent, STUDY.format(**{**SMALL, **LONG}))
+    arguments = ["run", study, "-o", out, "--quiet"]
+    process = subprocess.Popen(lib.command(arguments, ranks), env=lib.environment(),
+                               stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)  # fmt: skip
+    try:
+        wait_for_a_cell(out, process)
+        process.send_signal(number)
+        _, told = process.communicate(timeout=lib.TIMEOUT)
+    except BaseException:
+        process.kill()
+        raise
+    lib.check(process.returncode in codes, f"exit code {process.returncode}, expected {codes}: {told}")
+    files, done = stamps(out), cells_done(out)
+    lib.check(0 < done < CELLS, f"{done} of {CELLS} cells were done: not in the middle")
+    lib.check(len(files) >= done, f"{len(files)} files of {done} cells that were done")
+    if orderly:
+        lib.check("the same command continues" in told, f"stderr does not say how to go on:\n{told}")
+        tabled = {row["cell"] + ".h5" for row in lib.table(out)}
+        lib.check_equal(tabled, set(files), "cells in the table")
+    lib.run(arguments, ranks)
+    lib.check_equal({name: stamps(out)[name] for name in files}, files, "cells finished before")
+    lib.check_equal(cells_done(out), CELLS, "cells done in both runs")
+    lib.check_same_bytes(lib.table_text(out), uninterrupted(), "results.csv")
+
+
+lib.add("SIGTERM to the program", interrupted, signal.SIGTERM, None, {75})
+lib.add("SIGUSR1 to mpirun, 2 ranks", interrupted, signal.SIGUSR1, 2, {75})
+# Open MPI's mpirun kills its ranks a second after it passed SIGTERM on, and ends with a code of its own.
+lib.add("SIGTERM to mpirun, 2 ranks", interrupted, signal.SIGTERM, 2, {1, 75, 143}, orderly=False)
+lib.main()

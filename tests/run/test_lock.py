@@ -1,0 +1,159 @@
+#!/usr/bin/env python3
+"""One run at a time in a folder; locks of runs that are gone are taken over."""
+
+import os
+import socket
+import subprocess
+import threading
+import time
+
+import life
+import lib
+
+HOST = socket.gethostname()
+LOCK = "host={host}\npid={pid}\nstart={start}\njob={job}\ntime=2026-01-01T00:00:00Z\n"
+
+
+def start_of(pid):
+    with open(f"/proc/{pid}/stat") as file:
+        return file.read().rsplit(")", 1)[1].split()[19]
+
+
+class Folder:
+    """A study of a moment, and a results folder that says who is at work there."""
+
+    def __init__(self, name, steps=20):
+        base = lib.scratch(name)
+        self.study = lib.write_study(
+            base, life.study_text(sizes="100", widths="8", steps=steps, every=60)
+        )
+        self.out = base / "out"
+        self.out.mkdir()
+
+    def hold(self, host=HOST, pid=1, start=0, job="-"):
+        text = LOCK.format(host=host, pid=pid, start=start, job=job)
+        (self.out / "lock").write_text(text)
+
+    def expect(self, code, job=None):
+        """Run; the lines of complaint and the seconds it took."""
+        env = {"SLURM_JOB_ID": job} if job else {"SLURM_JOB_ID": ""}
+        run = life.Run(self.study, self.out, ranks=1, env=env)
+        run.finish(code)
+        return run.complaints(), run.seconds()
+
+
+@lib.case
+def the_second_of_two_runs_is_refused():
+    folder = Folder("two", steps=10**6)
+    first = life.Run(folder.study, folder.out, ranks=2, env={"SLURM_JOB_ID": "4711"})
+    life.wait_for(lambda: life.events(folder.out, "start"), "start")
+    complaints, seconds = folder.expect(75)
+    pid = first.ranks()[0]
+    first.end()
+    lib.check_equal(len(complaints), 1, "lines of complaint")
+    for word in HOST, f"process {pid}", "job 4711", str(folder.out):
+        lib.check(word in complaints[0], f"not named: {word} in {complaints[0]}")
+    lib.check(9 <= seconds, f"refused after {seconds:.1f} s already, expected a wait of 10 s")
+    lib.check(seconds < 30, f"refused after {seconds:.1f} s, expected about 10")
+
+
+@lib.case
+def a_run_that_ends_in_time_is_waited_for():
+    folder = Folder("wait", steps=10**6)
+    first = life.Run(folder.study, folder.out, ranks=1)
+    life.wait_for(lambda: life.events(folder.out, "start"), "start")
+    second = life.Run(folder.study, folder.out, "--max-time", "00:00:12", ranks=1)
+    time.sleep(4)
+    first.end()
+    second.finish(75)
+    lib.check_equal(len(life.events(folder.out, "start")), 2, "starts")
+
+
+@lib.case
+def a_dead_process_holds_nothing():
+    folder = Folder("dead")
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    folder.hold(pid=gone.pid, start=12345)
+    seconds = folder.expect(0)[1]
+    lib.check(seconds < 10, f"waited for a dead process: {seconds:.1f} s")
+
+
+@lib.case
+def another_process_of_that_number_holds_nothing():
+    folder = Folder("reused")
+    folder.hold(pid=os.getpid(), start=int(start_of(os.getpid())) + 1)
+    folder.expect(0)
+
+
+@lib.case
+def a_live_process_holds_even_where_the_file_is_not_locked():
+    """File systems without fcntl locks: the process decides."""
+    folder = Folder("live")
+    folder.hold(pid=os.getpid(), start=start_of(os.getpid()))
+    complaints = folder.expect(75)[0]
+    lib.check(f"process {os.getpid()}" in complaints[0], complaints[0])
+
+
+@lib.case
+def an_earlier_start_of_the_same_job_holds_nothing():
+    folder = Folder("job")
+    folder.hold(host="another-node", job="4711")
+    seconds = folder.expect(0, job="4711")[1]
+    lib.check(seconds < 10, f"waited for an earlier start of the job: {seconds:.1f} s")
+
+
+@lib.case
+def another_host_without_a_heartbeat_holds_nothing():
+    folder = Folder("silent")
+    folder.hold(host="another-node", job="4711")
+    seconds = folder.expect(0, job="4712")[1]
+    lib.check(seconds >= 10, f"taken over after {seconds:.1f} s, expected a wait of 10 s")
+
+
+@lib.case
+def a_heartbeat_from_another_host_holds():
+    folder = Folder("beat")
+    folder.hold(host="another-node", pid=77, job="4711")
+    over = threading.Event()
+
+    def beat():
+        while not over.wait(2):
+            os.utime(folder.out / "lock")
+
+    thread = threading.Thread(target=beat)
+    thread.start()
+    try:
+        complaints = folder.expect(75, job="4712")[0]
+    finally:
+        over.set()
+        thread.join()
+    for word in "another-node", "process 77", "job 4711":
+        lib.check(word in complaints[0], f"not named: {word} in {complaints[0]}")
+
+
+@lib.case
+def a_run_beats():
+    folder = Folder("beats", steps=10**6)
+    run = life.Run(folder.study, folder.out, ranks=1)
+    lock = folder.out / "lock"
+    life.wait_for(lambda: life.events(folder.out, "start"), "start")
+    seen = set()
+    limit = time.monotonic() + 12
+    while time.monotonic() < limit and len(seen) < 3:
+        seen.add(lock.stat().st_mtime_ns)
+        time.sleep(0.2)
+    run.end()
+    lib.check(len(seen) >= 3, f"{len(seen)} times of change of the lock within 12 s")
+
+
+@lib.case
+def a_run_that_ended_holds_nothing():
+    folder = Folder("ended")
+    folder.expect(0)
+    lib.check_equal((folder.out / "lock").read_bytes(), b"", "lock behind a run")
+    seconds = folder.expect(0)[1]
+    lib.check(seconds < 10, f"waited for a run that ended: {seconds:.1f} s")
+
+
+lib.main()

@@ -1,0 +1,159 @@
+#!/usr/bin/env python3
+"""ntklens plan: says what a study needs, writes nothing; with --long, how near that comes."""
+
+import json
+import os
+import sys
+
+import lib
+
+STUDY = """
+study: tiny
+data: {source: glyphs, train_sizes: [64, 128], test_size: 100, probe_size: 12}
+model: {widths: [8, 16, 32], depths: [1]}
+training: {batch_size: 16, max_steps: 100}
+seeds: [0, 1]
+measure: {kernels: [traced, full], steps_per_decade: 2}
+"""
+
+# Different in shape: many small cells; wide networks, few kernels; large kernels, little training.
+SHAPES = {
+    "small-cells": """
+        study: small-cells
+        data: {source: glyphs, train_sizes: [1000], test_size: 1000, probe_size: 60}
+        model: {widths: [16, 32, 64], depths: [2]}
+        training: {batch_size: 32, max_steps: 5000}
+        seeds: [0, 1]
+        measure: {kernels: [traced], steps_per_decade: 2}
+        """,
+    "wide": """
+        study: wide
+        data: {source: glyphs, train_sizes: [500], test_size: 500, probe_size: 100}
+        model: {widths: [512, 1024], depths: [3]}
+        training: {batch_size: 64, max_steps: 300, optimizer: adam, learning_rate: 0.001}
+        seeds: [0]
+        measure: {kernels: [traced], steps_per_decade: 1}
+        output: {snapshots: measured}
+        """,
+    "large-kernels": """
+        study: large-kernels
+        data: {source: glyphs, train_sizes: [200], test_size: 200, probe_size: 150}
+        model: {widths: [32, 128], depths: [2]}
+        training: {batch_size: 32, max_steps: 100}
+        seeds: [0]
+        measure: {kernels: [traced, full], steps_per_decade: 1}
+        """,
+}
+
+
+def plan(study, *options):
+    return json.loads(lib.run(["plan", study, "--json", *options]).stdout)
+
+
+def tiny():
+    return lib.write_study(lib.scratch("plan"), STUDY)
+
+
+@lib.case
+def counts_follow_from_the_grid():
+    study = tiny()
+    said = plan(study)
+    lib.check_equal(said["cells"], 12, "cells")
+    lib.check_equal(said["steps"], 1200, "steps")
+    # init, 1, 3, 10, 32, 100 (also final), best
+    lib.check_equal(said["states"], 12 * 7, "states")
+    lib.check_equal([k["n"] for k in said["kernels"]], [12, 120], "orders")
+    lib.check(all(k["team"] == 1 for k in said["kernels"]), "small kernels are private")
+    lib.check_equal(said["files"], 16, "files")
+    lib.check(said["wall_seconds"] > 0 and said["memory"]["per_rank"] > 2e7, f"no needs: {said}")
+    lib.check_equal(os.listdir(study.parent), ["study.yaml"], "files beside the study")
+
+
+@lib.case
+def more_ranks_take_less_time_until_cells_run_out():
+    study = tiny()
+    free = lib.scratch("timings") / "out"
+    lib.run(["run", study, "-o", free, "-q"])
+    times = [
+        plan(study, "--timings", free / "timings.csv", "--ranks", p)["wall_seconds"]
+        for p in (1, 2, 12, 24)
+    ]
+    lib.check(times[0] > times[1] > times[2], f"time does not fall: {times}")
+    lib.check_equal(times[2], times[3], "time on more ranks than cells")
+
+
+@lib.case
+def memory_decides_about_ranks():
+    study = tiny()
+    big = ["--set", "data.probe_size=1000"]  # full: 10^4 x 10^4, 800 MB
+    alone = plan(study, "--memory-per-rank", "4G", *big)
+    shared = plan(study, "--memory-per-rank", "400M", *big)
+    lib.check_equal(alone["least_ranks"], 1, "ranks of 4G")
+    lib.check(shared["least_ranks"] > 1, f"ranks of 400M: {shared['least_ranks']}")
+    lib.check_equal(shared["ranks"], shared["least_ranks"], "ranks taken")
+    lib.check(shared["memory"]["per_rank"] <= 400 * 2**20, "does not fit")
+    lib.check_equal(shared["kernels"][1]["solver"], "scalapack", "solver")
+
+
+@lib.case
+def batch_header_is_ready():
+    text = lib.run(["plan", tiny(), "--ranks", 3]).stdout
+    for line in ("#SBATCH --ntasks=3", "#SBATCH --mem-per-cpu=", "#SBATCH --time=00:05:00"):
+        lib.check(line in text, f"{line} is not in\n{text}")
+
+
+@lib.case
+def works_under_a_launcher_once():
+    out = lib.run(["plan", tiny(), "--json"], ranks=2).stdout
+    lib.check_equal(json.loads(out)["ranks"], 1, "ranks")
+
+
+@lib.case
+def complaints_name_what_was_expected():
+    study = tiny()
+    for options, word in (
+        (["--ranks", "0"], "--ranks"),
+        (["--memory-per-rank", "much"], "--memory-per-rank"),
+        (["--set", "model.width=3"], "model.width"),
+    ):
+        told = lib.only_complaint(lib.run(["plan", study, *options], expect=2))
+        lib.check(word in told, told)
+    lib.run(["plan", study.parent / "absent.yaml"], expect=2)
+    told = lib.only_complaint(lib.run(["plan", study, "--timings", study], expect=3))
+    lib.check("timings.csv" in told, told)
+
+
+def idle():
+    """Is this machine ours?  Wall time means nothing on a busy one."""
+    return os.getloadavg()[0] < 0.5 * (os.cpu_count() or 1)
+
+
+def compare(name):
+    folder = lib.scratch(name)
+    study = lib.write_study(folder, SHAPES[name])
+    quiet = idle()
+    said = plan(study)
+    before = os.times()
+    lib.run(["run", study, "-o", folder / "out", "-q"])
+    after = os.times()
+    end = lib.log_events(folder / "out", "end")[0]
+    wall = float(end.split("seconds=")[1]) + 0.5
+    # Time that the processor worked is what is left to compare where others work as well.
+    worked = after[2] + after[3] - before[2] - before[3]
+    took = wall if quiet else worked
+    lines = (folder / "out" / "timings.csv").read_text().splitlines()[1:]
+    peak = max(int(line.split(",")[4]) for line in lines)
+    print(
+        f"| {name} | {said['wall_seconds']:.1f} s | {took:.1f} s {'wall' if quiet else 'CPU'} | "
+        f"{said['memory']['per_rank'] / 2**20:.0f} MiB | {peak / 2**20:.0f} MiB |"
+    )
+    lib.check(abs(said["wall_seconds"] / took - 1) <= 0.4, "time is off by more than 40 %")
+    lib.check(abs(said["memory"]["per_rank"] / peak - 1) <= 0.2, "memory is off by over 20 %")
+
+
+if "--long" in sys.argv:
+    lib._cases.clear()
+    for shape in SHAPES:
+        lib.add(shape, compare, shape)
+
+lib.main()
