@@ -133,7 +133,7 @@ static nl_status prepare(fill_job *job)
 {
     const nl_net *net = job->input->net;
     const nl_precision precision = job->a->precision;
-    const size_t size = precision == NL_DOUBLE ? sizeof(double) : sizeof(float);
+    const size_t size = nl_precision_bytes(precision);
     const double sample_bytes =
         2.0 * nl_factors_bytes(net, precision); /* a row and a column panel */
     const size_t unit = (size_t)job->tile.view.rows_per_sample;
@@ -226,7 +226,7 @@ nl_status nl_kernel_fill(nl_dmat *a, nl_kernel_spec spec, const nl_kernel_input 
     fill_job job = {.a = a,
                     .input = input,
                     .tile = {.view = view_of(spec, outputs), .rate_weighted = spec.rate_weighted}};
-    const size_t size = a->precision == NL_DOUBLE ? sizeof(double) : sizeof(float);
+    const size_t size = nl_precision_bytes(a->precision);
     nl_status status = NL_OK;
 
     if (a->n != nl_kernel_order(spec, input->samples, outputs) ||
