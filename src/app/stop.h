@@ -35,15 +35,15 @@ int nl_stop_signal(void);
 /**
  * Is it time to stop?  For nl_run_options.stop_wanted.
  *
- * @param[in] policy   an nl_stop_policy
+ * @param[in] context  an nl_stop_policy
  * @param[in] reserve  seconds needed to leave in good order; at most a third of --max-time counts
  * @return 0: no; else the reason
  */
-int nl_stop_wanted(void *policy, double reserve);
+int nl_stop_wanted(void *context, double reserve);
 
 /** Seconds before the job is ended from outside, or by --max-time; counted from the first call,
  * which is when the job was asked to stop.  For nl_run_options.time_left. */
-double nl_stop_time_left(void *policy, int reason);
+double nl_stop_time_left(void *context, int reason);
 
 /** "HH:MM:SS", "MM:SS" or seconds; negative where it is none of them, or zero. */
 double nl_parse_duration(const char *text);

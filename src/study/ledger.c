@@ -34,6 +34,7 @@ struct nl_ledger {
     char detail[96];
     bool changed;
     double next_write;
+    bool lost_rows;   /* no memory for rows that a rank told */
     nl_status status; /* first failure on the service thread */
 };
 
@@ -184,6 +185,7 @@ void nl_ledger_deliver(nl_ledger *ledger, int source, const void *bytes, size_t 
         }
         free(rows);
         ledger->status = ledger->status == NL_OK ? status : ledger->status;
+        ledger->lost_rows = ledger->lost_rows || status != NL_OK;
         nl_log_event(ledger->log, "cell_done", "cell=%s rank=%d rows=%d finished=%d of=%d", id,
                      source, head.count, ledger->finished, ledger->count);
         break;
@@ -234,7 +236,8 @@ nl_status nl_ledger_flush(nl_ledger *ledger)
     nl_text_free(&table);
     ledger->changed = false;
     ledger->next_write = nl_now() + write_interval;
-    return status;
+    /* A table that lacks rows is no success; the next run makes it whole from cells/. */
+    return ledger->lost_rows && status == NL_OK ? NL_ERR_NOMEM : status;
 }
 
 nl_status nl_ledger_tick(nl_ledger *ledger)

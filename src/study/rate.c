@@ -98,8 +98,7 @@ static nl_status trial_create(trial *t)
     t->labels = nl_calloc((size_t)t->rows, sizeof *t->labels);
     t->x = nl_calloc(size, sizeof *t->x);
     if (pixels == NULL || t->index == NULL || t->labels == NULL || t->x == NULL) {
-        free(pixels);
-        return NL_FAIL(NL_ERR_NOMEM, "out of memory for trial images");
+        return NL_FAIL(NL_ERR_NOMEM, "out of memory for trial images"); /* trial_free() frees */
     }
     for (size_t k = 0; k < size; k++) {
         pixels[k] = (uint8_t)(nl_rng_u32(&rng) >> 24);

@@ -427,9 +427,8 @@ static nl_status close_results(nl_run *run, nl_status status, double start)
                      run->options->stop_file); /* for job scripts */
     }
     nl_log_event(run->log, "end", "status=\"%s\" finished=%d of=%d rows=%d seconds=%.1f",
-                 status == NL_OK && finished < run->count ? nl_status_text(NL_STOPPED)
-                                                          : nl_status_text(status),
-                 finished, run->count, nl_ledger_rows(run->ledger), nl_now() - start);
+                 nl_status_text(status), finished, run->count, nl_ledger_rows(run->ledger),
+                 nl_now() - start);
     nl_ledger_destroy(&run->ledger); /* ends the live line */
     if (!run->options->quiet) {
         fprintf(stderr, "%s: %d of %d cells finished in %s\n", run->options->folder, finished,
@@ -473,14 +472,14 @@ nl_status nl_study_run(const nl_study *study, const nl_run_options *options, con
     status = prepare(&run);
     if (status == NL_OK) {
         status = work(&run);
+        /* A spectrum that was not had is tried again with the rest, and told again then. */
+        if ((status == NL_OK || status == NL_ERR_NUMERIC) && !all_finished(&run)) {
+            status = NL_STOPPED;
+        }
         if (run.team->rank == 0) {
             status = close_results(&run, status, start);
         }
         status = nl_agree(team->comm, status);
-    }
-    /* A spectrum that was not had is tried again with the rest, and told again then. */
-    if ((status == NL_OK || status == NL_ERR_NUMERIC) && !all_finished(&run)) {
-        status = NL_STOPPED;
     }
     release(&run);
     return status;

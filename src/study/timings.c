@@ -146,18 +146,14 @@ typedef struct earlier {
 
 static nl_status earlier_open(const char *timings, earlier *e)
 {
-    char *folder = strdup(timings);
+    const char *slash = strrchr(timings, '/');
+    char *folder = slash != NULL ? strndup(timings, (size_t)(slash - timings)) : strdup(".");
     char *data = NULL;
     nl_status status = NL_OK;
 
     *e = (earlier){0};
     if (folder == NULL) {
         return NL_FAIL(NL_ERR_NOMEM, "out of memory for a path");
-    }
-    if (strrchr(folder, '/') != NULL) {
-        *strrchr(folder, '/') = '\0';
-    } else {
-        strcpy(folder, "."); /* a file name has at least one character */
     }
     status = nl_study_in(folder, &e->study);
     if (status == NL_OK && e->study == NULL) {
