@@ -206,14 +206,11 @@ done:
 
 static nl_status create_one(const char *path)
 {
+    if (nl_path_is_folder(path)) {
+        return NL_OK; /* most are there: what is not tried cannot fail */
+    }
     if (mkdir(path, 0777) != 0 && errno != EEXIST) {
-        const int error = errno;
-
-        /* A folder that is there may be told as one that cannot be made (read-only above it). */
-        if (!nl_path_is_folder(path)) {
-            errno = error;
-            return write_failed(path, "creating the folder");
-        }
+        return write_failed(path, "creating the folder");
     }
     return NL_OK;
 }

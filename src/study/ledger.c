@@ -250,6 +250,11 @@ nl_status nl_ledger_tick(nl_ledger *ledger)
     return ledger->status;
 }
 
+nl_status nl_ledger_status(const nl_ledger *ledger)
+{
+    return ledger->status;
+}
+
 int nl_ledger_finished(const nl_ledger *ledger)
 {
     return ledger->finished;

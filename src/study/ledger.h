@@ -33,6 +33,9 @@ NL_MUST_CHECK nl_status nl_ledger_tick(nl_ledger *ledger);
 /** Write everything now. */
 NL_MUST_CHECK nl_status nl_ledger_flush(nl_ledger *ledger);
 
+/** The first failure that the service thread met while it kept the book. */
+nl_status nl_ledger_status(const nl_ledger *ledger);
+
 /** Cells finished so far, and rows held. */
 int nl_ledger_finished(const nl_ledger *ledger);
 int nl_ledger_rows(const nl_ledger *ledger);

@@ -419,9 +419,11 @@ static nl_status close_results(nl_run *run, nl_status status, double start)
 {
     nl_status written = nl_ledger_flush(run->ledger);
     const int finished = nl_ledger_finished(run->ledger);
+    const nl_status failed = nl_ledger_status(run->ledger);
     char seconds[32];
 
     status = written > status ? written : status;
+    status = failed > status ? failed : status;
     if (remove_stop_file(run)) {
         nl_log_event(run->log, "stop_file", "file=%s",
                      run->options->stop_file); /* for job scripts */
