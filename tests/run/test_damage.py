@@ -57,11 +57,10 @@ WAYS = [truncate, flip, empty, half_rename, leave_half_written]
 class Damage:
     def __init__(self):
         self.folder = lib.scratch("damage")
-        self.study = lib.write_study(self.folder, life.study_text(widths="16", steps=3000, every=0.1))
+        self.study, self.left = life.interrupted(self.folder, widths="16", every=0.1)
         whole = self.folder / "whole"
         life.run(self.study, whole)
         self.reference = life.table_bytes(whole)
-        self.left = life.interrupted(self.study, self.folder)
         self.count = 0
 
     def files(self):
