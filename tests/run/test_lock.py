@@ -156,4 +156,4 @@ def a_run_that_ended_holds_nothing():
     folder.expect(0, waits=False)
 
 
-lib.main()
+lib.main(quick=["the second of two runs is refused", "a dead process holds nothing"])
