@@ -74,7 +74,7 @@ static bool lent(const nl_job *job, long step)
 
 static nl_status send_errand(nl_job *job, nl_errand *errand, int helper, const float *theta)
 {
-    const MPI_Comm peers = nl_service_peers(job->run->service);
+    MPI_Comm peers = nl_service_peers(job->run->service);
     const errand_note note = {job->index, errand->kernel, tag_result + (int)(errand - job->errand)};
 
     /* The place of the reply is ready before it is asked for: the helper never waits to send it. */
@@ -266,7 +266,7 @@ void nl_job_forget_errands(nl_job *job)
 /* A message of unknown length from a main thread, awaited asleep.  Its items: free(). */
 static void *receive(const nl_run *run, int from, int tag, MPI_Datatype type, size_t size)
 {
-    const MPI_Comm peers = nl_service_peers(run->service);
+    MPI_Comm peers = nl_service_peers(run->service);
     MPI_Message message = MPI_MESSAGE_NULL;
     MPI_Status status;
     int found = 0;
@@ -310,7 +310,7 @@ static nl_status measure_errand(nl_run *run, const errand_note *note, const floa
 /* Always: the rank that has the cell waits for it. */
 static void answer(const nl_run *run, int to, int tag, nl_status status, const nl_measurement *m)
 {
-    const MPI_Comm peers = nl_service_peers(run->service);
+    MPI_Comm peers = nl_service_peers(run->service);
     const int values = m->done && m->lambda != NULL ? m->n : 0;
     result_note note = {.status = (int)status,
                         .done = m->done,

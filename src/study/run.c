@@ -237,7 +237,9 @@ static nl_status prepare(nl_run *run)
         goto done;
     }
     status = nl_splits_create(run->study, data_folder, run->team, &run->splits);
-    run->idle_seconds = run->team->node_rank == 0 ? 0.0 : nl_now() - start; /* one rank reads */
+    if (run->team->node_rank != 0 && data_folder != NULL) {
+        run->idle_seconds = nl_now() - start; /* one rank of a node reads the files */
+    }
     if (status != NL_OK) {
         goto done;
     }
