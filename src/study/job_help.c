@@ -6,10 +6,9 @@
 #include <string.h>
 
 enum {
-    most_errands = 8, /* of one cell at a time: each holds a copy of the parameters */
     tag_errand = nl_peer_tag,
     tag_theta,
-    tag_result, /* and up to most_errands - 1 more: one a pending errand */
+    tag_result, /* and up to nl_most_errands - 1 more: one a pending errand */
 };
 static const double worth_seconds = 0.01; /* of a kernel: a request takes milliseconds */
 static const double poll_seconds = 1e-3;
@@ -46,12 +45,12 @@ static size_t reply_size(const nl_run *run, int kernel)
 static nl_errand *free_place(nl_job *job)
 {
     if (job->errand == NULL) {
-        job->errand = nl_calloc(most_errands, sizeof *job->errand);
-        for (int k = 0; job->errand != NULL && k < most_errands; k++) {
+        job->errand = nl_calloc(nl_most_errands, sizeof *job->errand);
+        for (int k = 0; job->errand != NULL && k < nl_most_errands; k++) {
             job->errand[k].arrived = MPI_REQUEST_NULL;
         }
     }
-    for (int k = 0; job->errand != NULL && k < most_errands; k++) {
+    for (int k = 0; job->errand != NULL && k < nl_most_errands; k++) {
         if (job->errand[k].arrived == MPI_REQUEST_NULL) {
             return &job->errand[k];
         }
@@ -62,7 +61,7 @@ static nl_errand *free_place(nl_job *job)
 /* Are the parameters of this state kept for an errand only? */
 static bool lent(const nl_job *job, long step)
 {
-    for (int k = 0; k < most_errands; k++) {
+    for (int k = 0; k < nl_most_errands; k++) {
         const nl_errand *errand = &job->errand[k];
 
         if (errand->arrived != MPI_REQUEST_NULL && errand->step == step && errand->kept_here) {
@@ -152,7 +151,7 @@ static nl_status take_result(nl_job *job, const nl_errand *errand, nl_state *sta
 
 static bool awaits(const nl_job *job, long step)
 {
-    for (int k = 0; k < most_errands; k++) {
+    for (int k = 0; k < nl_most_errands; k++) {
         if (job->errand[k].arrived != MPI_REQUEST_NULL && job->errand[k].step == step) {
             return true;
         }
@@ -185,7 +184,7 @@ static nl_status collect_arrived(nl_job *job, nl_result *result, int *arrived, i
     nl_status worst = NL_OK;
 
     *pending = 0;
-    for (int k = 0; job->errand != NULL && k < most_errands; k++) {
+    for (int k = 0; job->errand != NULL && k < nl_most_errands; k++) {
         int done = 0;
 
         if (job->errand[k].arrived == MPI_REQUEST_NULL) {
