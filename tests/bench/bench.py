@@ -348,8 +348,6 @@ def train(bench):
     seconds = 0.05 if bench.options.quick else 0.5
     one = CORES[:1]
     for (optimizer, width), goal in goals.items():
-        if bench.options.quick and width != 16:
-            continue
         same = ["--width", width, "--optimizer", optimizer, "--seconds", seconds]
         ours = bench.micro("bench_train", *same)
 
@@ -542,7 +540,7 @@ def parse():
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--only", metavar="NAME,...", help="these benchmarks")
-    parser.add_argument("--quick", action="store_true", help="one turn of small sizes")
+    parser.add_argument("--quick", action="store_true", help="one turn of one small case of each")
     parser.add_argument("--long", action="store_true", help="also " + " and ".join(LONG))
     parser.add_argument("--turns", type=int, default=5, help="whose median counts (5)")
     parser.add_argument("--data", default=os.environ.get("NTKLENS_DATA"), help="folder that holds mnist/")
@@ -568,6 +566,8 @@ def main():
                         row["note"] = bench.notes.get(name, "")
                         rows.append(row)
                         print_table([row], sys.stderr)
+                    if options.quick:
+                        break
             except Unavailable as reason:
                 bench.leave_out(name, str(reason))
     finally:

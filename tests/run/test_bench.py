@@ -1,8 +1,6 @@
 #!/usr/bin/env python3
-"""tools/bench --quick runs every benchmark and leaves a table and figures.
-
-Needs a release build in build/bench; a build of its own takes longer than a test may.
-"""
+"""What tools/bench starts: with --quick it runs every benchmark and leaves a table and figures, here of
+the build under test."""
 
 import json
 import os
