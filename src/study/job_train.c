@@ -39,12 +39,14 @@ static nl_status enter_state(nl_job *job, const float *theta, nl_state *state, b
     return status;
 }
 
-/* Kernels of a state that this rank measures alone and that are still to be done; the others are
- * left for a team.  NL_STOPPED: asked to stop in between. */
-static nl_status measure_private(nl_job *job, const float *theta, nl_state *state)
+/* Kernels of a state that one rank measures alone and that are still to be done; the others are
+ * left for a team.  Ranks without work take some.  NL_STOPPED: asked to stop in between. */
+static nl_status measure_private(nl_job *job, const float *theta, nl_result *result,
+                                 nl_state *state)
 {
     nl_run *run = job->run;
-    nl_status status = NL_OK;
+    bool given = false;
+    nl_status status = nl_job_collect(job, result);
 
     for (int k = 0; status == NL_OK && state->finite && k < run->plan->kernels; k++) {
         if (run->solve[k].team > 1 || state->kernels[k].done) {
@@ -57,6 +59,9 @@ static nl_status measure_private(nl_job *job, const float *theta, nl_state *stat
             status = checkpoint(job);
         }
         if (status == NL_OK) {
+            status = nl_job_give_away(job, k, theta, state, &given);
+        }
+        if (status == NL_OK && !given) {
             status = nl_job_measure(job, run->alone, k, theta, &state->kernels[k]);
         }
     }
@@ -87,7 +92,7 @@ static nl_status measure_left_over(nl_job *job)
             status = nl_job_keep_theta(job->net, theta, state);
         }
         if (status == NL_OK && theta != NULL) {
-            status = measure_private(job, theta, state);
+            status = measure_private(job, theta, result, state);
         }
     }
     return status;
@@ -112,7 +117,7 @@ static nl_status train_events(nl_job *job)
 
             status = enter_state(job, theta, state, keep);
             if (status == NL_OK) {
-                status = measure_private(job, theta, state);
+                status = measure_private(job, theta, nl_training_result(job->training), state);
             }
         } else if (status == NL_OK && event == NL_EVENT_PAUSED) {
             status = nl_run_stopping(run) ? NL_STOPPED : checkpoint(job);
@@ -139,14 +144,18 @@ static nl_status train(nl_job *job)
     nl_run *run = job->run;
     nl_result *result = NULL;
     nl_continuation c;
+    int arrived = 0;
     nl_status status = train_events(job);
     nl_status told = NL_OK;
 
+    result = nl_training_result(job->training);
+    c = nl_training_continuation(job->training);
+    if (status == NL_OK) {
+        status = nl_job_await(job, result, false, &arrived);
+    }
     if (status == NL_STOPPED) {
-        status = checkpoint(job);
+        status = nl_job_leave(job, result, &c);
     } else if (status == NL_OK) {
-        result = nl_training_result(job->training);
-        c = nl_training_continuation(job->training);
         status = keep_best(job);
         if (status == NL_OK && run->team_size > 1) {
             status = nl_job_write(job, result, &c, true);
@@ -166,6 +175,7 @@ static nl_status train(nl_job *job)
 static nl_status measure_again(nl_job *job, nl_result *result, const nl_continuation *c)
 {
     nl_run *run = job->run;
+    int arrived = 0;
     nl_status status = NL_OK;
 
     for (int s = 0; status == NL_OK && s < result->states; s++) {
@@ -174,14 +184,17 @@ static nl_status measure_again(nl_job *job, nl_result *result, const nl_continua
         atomic_store(&run->now_step, state->step);
         status = enter_state(job, state->theta, state, false);
         if (status == NL_OK) {
-            status = measure_private(job, state->theta, state);
+            status = measure_private(job, state->theta, result, state);
         }
         if (status == NL_OK && nl_job_checkpoint_due(job, 0.0)) {
             status = nl_job_write(job, result, c, true);
         }
     }
+    if (status == NL_OK) {
+        status = nl_job_await(job, result, false, &arrived);
+    }
     if (status == NL_STOPPED) {
-        status = nl_job_write(job, result, c, true);
+        status = nl_job_leave(job, result, c);
     } else if (status == NL_OK && run->team_size > 1) {
         status = nl_job_write(job, result, c, true);
         run->phase[job->index] = status == NL_OK ? NL_CELL_TRAINED : NL_CELL_LEFT;

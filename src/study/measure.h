@@ -14,6 +14,10 @@ typedef struct nl_solve_plan {
     const nl_solver *solver; /* NULL: `none` */
 } nl_solve_plan;
 
+/** Kernels of one cell that other ranks measure at a time, at most: each may hold a copy of the
+ * parameters. */
+enum { nl_most_errands = 8 };
+
 /** Bytes a rank of a team needs for a kernel: its part of the matrix, the solver's work space,
  * factors. */
 double nl_solve_memory(const nl_solve_plan *plan, nl_precision precision);
