@@ -9,9 +9,9 @@
 #include <string.h>
 
 static const nl_solver solvers[] = {
-    {"lapack", "lapack-1stage", true, nl_lapack_workspace, nl_lapack_eigenvalues},
+    {"lapack", "lapack-x", true, nl_lapack_workspace, nl_lapack_eigenvalues},
     {"scalapack", "scalapack-x", false, nl_scalapack_workspace, nl_scalapack_eigenvalues},
-    {"lapack-1stage", "lapack", true, nl_lapack_1stage_workspace, nl_lapack_1stage_eigenvalues},
+    {"lapack-x", "lapack", true, nl_lapack_x_workspace, nl_lapack_x_eigenvalues},
     {"scalapack-x", "scalapack", false, nl_scalapack_x_workspace, nl_scalapack_x_eigenvalues},
 };
 
