@@ -52,6 +52,12 @@ typedef void nl_psyevx(const char *jobz, const char *range, const char *uplo, co
                        size_t jobz_length, size_t range_length, size_t uplo_length);
 nl_psyevx pdsyevx_, pssyevx_;
 
+/* PBLAS: C = beta C + alpha A^T */
+typedef void nl_ptran(const int *m, const int *n, const void *alpha, const void *a, const int *ia,
+                      const int *ja, const int *desca, const void *beta, void *c, const int *ic,
+                      const int *jc, const int *descc);
+nl_ptran pdtran_, pstran_;
+
 /* ScaLAPACK: local extent of a distributed dimension, descriptor, tuning parameters */
 int numroc_(const int *n, const int *nb, const int *process, const int *source,
             const int *processes);

@@ -13,6 +13,10 @@ double nl_scalapack_workspace(int n, int nb, nl_precision precision, int rows, i
 nl_status nl_scalapack_eigenvalues(nl_dmat *a, double *ascending);
 double nl_scalapack_x_workspace(int n, int nb, nl_precision precision, int rows, int cols);
 nl_status nl_scalapack_x_eigenvalues(nl_dmat *a, double *ascending);
+#ifdef NTKLENS_ELPA
+double nl_elpa_workspace(int n, int nb, nl_precision precision, int rows, int cols);
+nl_status nl_elpa_eigenvalues(nl_dmat *a, double *ascending);
+#endif
 
 /** Is this the rank that speaks for its grid?  What all ranks find alike is told once. */
 bool nl_grid_root(const nl_grid *grid);

@@ -90,16 +90,6 @@ double nl_lapack_workspace(int n, int nb, nl_precision precision, int rows, int 
     return (layout_length(&l) + n) * (double)nl_precision_bytes(precision);
 }
 
-static nl_status check_one_rank(const nl_dmat *a, const char *name)
-{
-    if (a->grid->rows * a->grid->cols == 1) {
-        return NL_OK;
-    }
-    return !nl_grid_root(a->grid) ? NL_ERR_ARG
-                                  : NL_FAIL(NL_ERR_ARG, "%s on %d x %d ranks: expected one rank",
-                                            name, a->grid->rows, a->grid->cols);
-}
-
 /* Diagonal and off-diagonal of a tridiagonal matrix with the eigenvalues of a. */
 static void reduce(nl_dmat *a, const layout *l, void *elements, void *diagonal, int *info)
 {
@@ -134,11 +124,8 @@ nl_status nl_lapack_eigenvalues(nl_dmat *a, double *ascending)
     const layout l = lay_out(a->n, a->precision);
     int info = 0;
     nl_work work = {0};
-    nl_status status = check_one_rank(a, call->name);
+    nl_status status = nl_work_create(a, call->name, layout_length(&l), &work);
 
-    if (status == NL_OK) {
-        status = nl_work_create(a, call->name, layout_length(&l), &work);
-    }
     if (status != NL_OK) {
         return status;
     }
@@ -203,11 +190,8 @@ nl_status nl_lapack_x_eigenvalues(nl_dmat *a, double *ascending)
     int *integers = nl_calloc((size_t)a->n, 5 * sizeof *integers);
     int info = 0;
     nl_work work = {0};
-    nl_status status = check_one_rank(a, name);
+    nl_status status = integers != NULL ? NL_OK : NL_FAIL(NL_ERR_NOMEM, "%s: no memory", name);
 
-    if (status == NL_OK && integers == NULL) {
-        status = NL_FAIL(NL_ERR_NOMEM, "%s: no memory", name);
-    }
     if (status == NL_OK) {
         status = nl_work_create(a, name, bisection_length(a->n, a->precision), &work);
     }
