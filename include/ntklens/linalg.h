@@ -184,4 +184,20 @@ NL_MUST_CHECK nl_status nl_spectrum_compute(nl_dmat *a, const nl_solver *solver,
                                             void *context, nl_spectrum **out);
 void nl_spectrum_destroy(nl_spectrum **spectrum);
 
+/** Bytes that nl_dmat_projections() needs on a rank beside the matrix. */
+double nl_projections_workspace(int n, int nb, nl_precision precision, int rows, int cols);
+
+/**
+ * Eigenvalues, and Y = U^T X with the eigenvectors as columns of U.  Verified: eigenvalues as those
+ * of nl_spectrum_compute(), and no column of X may change its length.  Collective.
+ *
+ * @param[in]  a       finite; its content is destroyed
+ * @param[in]  x       (global) [n x columns], column-major
+ * @param[out] lambda  (local)  [n] descending, on every rank
+ * @param[out] y       (local)  [n x columns], rows in the order of lambda, on every rank
+ * @return NL_ERR_NUMERIC where the library failed or its answer is none
+ */
+NL_MUST_CHECK nl_status nl_dmat_projections(nl_dmat *a, int columns, const double *x,
+                                            double *lambda, double *y);
+
 #endif

@@ -266,8 +266,7 @@ static nl_status fill(nl_dmat *a, void *context)
 
 void nl_measurement_clear(nl_measurement *measurement, int n)
 {
-    free(measurement->lambda);
-    free(measurement->kernel);
+    nl_measurement_free(measurement);
     *measurement = (nl_measurement){.n = n, .observed = nl_observables_unknown()};
     snprintf(measurement->solver, sizeof measurement->solver, "none");
 }

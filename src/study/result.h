@@ -12,7 +12,7 @@ typedef struct nl_losses {
     double train_accuracy, test_accuracy, validation_accuracy;
 } nl_losses;
 
-/** One kernel of one state. */
+/** One kernel of one state.  nl_measurement_free() frees its arrays. */
 typedef struct nl_measurement {
     bool done;
     int n;
@@ -21,7 +21,10 @@ typedef struct nl_measurement {
     bool resolved;  /* the second solver was used */
     double *lambda; /* owned; [n] descending, NULL where not kept */
     double *kernel; /* owned; [n x n], NULL where not kept */
+    nl_directions directions; /* owned; NULL where not kept */
 } nl_measurement;
+
+void nl_measurement_free(nl_measurement *measurement);
 
 /** A state in which kernels are measured. */
 typedef struct nl_state {

@@ -261,6 +261,14 @@ static nl_status put_arrays(nl_h5 *file, const nl_state *state, const nl_measure
             snprintf(path, sizeof path, "/kernels/%s/%ld", name, state->step);
             THEN(status, nl_h5_put(file, path, NL_H5_DOUBLE, 2, shape, m->kernel));
         }
+        if (m->directions.target_power != NULL) {
+            snprintf(path, sizeof path, "/target_power/%s/%ld", name, state->step);
+            THEN(status, nl_h5_put(file, path, NL_H5_DOUBLE, 1, shape,
+                                   m->directions.target_power));
+            snprintf(path, sizeof path, "/gradient_power/%s/%ld", name, state->step);
+            THEN(status, nl_h5_put(file, path, NL_H5_DOUBLE, 1, shape,
+                                   m->directions.gradient_power));
+        }
     }
     return status;
 }
