@@ -161,8 +161,8 @@ typedef nl_status nl_operator_fn(const double *x, double *y, void *context);
 
 /**
  * The largest eigenvalue of a positive semidefinite operator, by Lanczos iteration: exact to about
- * 1e-14 over its relative distance to the next.  NaN where that is not reached in 200 products.  Every rank
- * iterates on its own; collective where the operator is.
+ * 1e-14 over its relative distance to the next.  NaN where that is not reached in 200 products.
+ * Every rank iterates on its own; collective where the operator is.
  */
 NL_MUST_CHECK nl_status nl_largest_eigenvalue(int n, nl_operator_fn *apply, void *context,
                                               double *lambda);

@@ -54,12 +54,12 @@ NL_MUST_CHECK nl_status nl_kernel_fill(nl_dmat *a, nl_kernel_spec spec,
                                        const nl_kernel_input *input);
 
 /** A tile of a kernel: local rows row .. row + rows, local columns col .. col + cols, `values`
- *  column-major without gaps, in the precision of the matrix it is laid out as.  Of the tiles over a
- *  column the upper ones come first; entries above the diagonal mean nothing. */
+ *  column-major without gaps, in the precision of the matrix it is laid out as.  Of the tiles over
+ * a column the upper ones come first; entries above the diagonal mean nothing. */
 typedef void nl_tile_fn(int row, int rows, int col, int cols, const void *values, void *context);
 
-/** Compute a kernel as nl_kernel_fill() does, bit by bit, but hand its tiles to `take` one after the
- *  other instead of storing them.  `layout` says which entries are this rank's.  Local. */
+/** Compute a kernel as nl_kernel_fill() does, bit by bit, but hand its tiles to `take` one after
+ * the other instead of storing them.  `layout` says which entries are this rank's.  Local. */
 NL_MUST_CHECK nl_status nl_kernel_walk(const nl_dmat *layout, nl_kernel_spec spec,
                                        const nl_kernel_input *input, nl_tile_fn *take,
                                        void *context);
@@ -78,7 +78,7 @@ NL_MUST_CHECK nl_status nl_kernel_normalize(nl_dmat *a);
 /** What a network does on the probe: what observables need beside the kernel itself. */
 typedef struct nl_probe_state {
     int samples, outputs, layers;
-    const int *labels;    /* [samples]; borrowed */
+    const int *labels; /* [samples]; borrowed */
     nl_loss loss;
     double *gradient;     /* owned; [samples x outputs] of the probe's mean loss by the outputs */
     double *probability;  /* owned; [samples x outputs] softmax of the outputs */

@@ -19,7 +19,8 @@ nl_syevd dsyevd_, ssyevd_, dsyevd_2stage_, ssyevd_2stage_;
 void dsteqr_(const char *compz, const int *n, double *d, double *e, double *z, const int *ldz,
              double *work, int *info, size_t compz_length);
 
-/* ScaLAPACK: all eigenvalues of a distributed symmetric matrix; by QR iteration, and by bisection */
+/* ScaLAPACK: all eigenvalues of a distributed symmetric matrix; by QR iteration, and by bisection
+ */
 typedef void nl_psyev(const char *jobz, const char *uplo, const int *n, void *a, const int *ia,
                       const int *ja, const int *desca, void *w, void *z, const int *iz,
                       const int *jz, const int *descz, void *work, const int *lwork, int *info,

@@ -262,7 +262,8 @@ nl_status nl_observe_eigenvectors(nl_dmat *a, nl_kernel_spec spec, const nl_prob
         sum_powers(&v, out);
         observed->target_power = out->target_power[classes - 1];
         observed->target_power_tenth = out->target_power[tenth - 1];
-        observed->used_rank = used_rank(a->n, lambda, nl_precision_eps(a->precision), out->gradient_power);
+        observed->used_rank =
+            used_rank(a->n, lambda, nl_precision_eps(a->precision), out->gradient_power);
     } else {
         free(out->target_power);
         free(out->gradient_power);

@@ -212,8 +212,7 @@ const float *nl_job_initial(nl_job *job)
     if (job->initial == NULL) {
         job->initial = nl_calloc(job->net->size, sizeof *job->initial);
         if (job->initial == NULL) {
-            (void)NL_FAIL(NL_ERR_NOMEM, "out of memory for %zu initial parameters",
-                          job->net->size);
+            (void)NL_FAIL(NL_ERR_NOMEM, "out of memory for %zu initial parameters", job->net->size);
             return NULL;
         }
         nl_net_initialize(job->net, job->cell->seed, job->initial);
@@ -237,8 +236,8 @@ nl_status nl_job_previous(nl_job *job, const nl_result *result, const nl_state *
         return *theta != NULL ? NL_OK : NL_ERR_NOMEM;
     }
     *theta = from != NULL && from->theta != NULL ? from->theta
-             : job->training != NULL ? nl_training_previous_theta(job->training, *step)
-                                     : NULL;
+             : job->training != NULL             ? nl_training_previous_theta(job->training, *step)
+                                                 : NULL;
     if (*theta == NULL) {
         return NL_FAIL(NL_ERR_INTERNAL, "%s: parameters of step %ld are not kept for step %ld",
                        job->cell->id, *step, state->step);

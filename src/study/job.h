@@ -65,8 +65,9 @@ NL_MUST_CHECK nl_status nl_job_begin(nl_job *job, nl_measurer *measurer, const f
                                      long step, const float *previous, long previous_step,
                                      bool *collapsed);
 
-/** Measure one kernel of the state that was taken.  One without a verified spectrum is left undone and sets job->unverified:
- * the study goes on and ends with that status.  Collective over the measurer's grid. */
+/** Measure one kernel of the state that was taken.  One without a verified spectrum is left undone
+ * and sets job->unverified: the study goes on and ends with that status.  Collective over the
+ * measurer's grid. */
 NL_MUST_CHECK nl_status nl_job_measure(nl_job *job, nl_measurer *measurer, int kernel,
                                        nl_measurement *out);
 

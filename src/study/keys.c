@@ -132,8 +132,9 @@ static const nl_key_info table[NL_KEY_COUNT] = {
     [NL_KEY_AUXILIARY_SPECTRA] =
         {"measure.auxiliary_spectra", NULL, CHOICE("traced|all|none"), SCALAR, MEASURES,
          .fallback = "traced",
-         .help = "Kernels of which the centred and the cosine-normalised one, and those of half and "
-                 "a quarter of the probe, are solved too."},
+         .help =
+             "Kernels of which the centred and the cosine-normalised one, and those of half and "
+             "a quarter of the probe, are solved too."},
     [NL_KEY_EIGENVECTORS] = {"measure.eigenvectors", NULL, BOOL, SCALAR, MEASURES,
                              .fallback = "false",
                              .help = "Solve for eigenvectors as well: columns target_power, "

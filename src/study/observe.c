@@ -99,8 +99,8 @@ static nl_status rank_of(nl_dmat *a, const nl_solver *solver, related *r, double
     nl_status status = nl_spectrum_compute(a, solver, fill_related, r, &spectrum);
 
     if (status == NL_OK) {
-        *effective_rank =
-            nl_observe(spectrum->n, spectrum->lambda, nl_precision_eps(a->precision)).effective_rank;
+        *effective_rank = nl_observe(spectrum->n, spectrum->lambda, nl_precision_eps(a->precision))
+                              .effective_rank;
     }
     nl_spectrum_destroy(&spectrum);
     return status;

@@ -187,8 +187,8 @@ static nl_status get_arrays(nl_h5 *file, const nl_measure_plan *plan, nl_state *
         nl_kernel_name(plan->kernel[k], name);
         THEN(status, get_array(file, "spectra", name, state->step, n, &m->lambda));
         THEN(status, get_array(file, "kernels", name, state->step, n * n, &m->kernel));
-        THEN(status, get_array(file, "target_power", name, state->step, n,
-                               &m->directions.target_power));
+        THEN(status,
+             get_array(file, "target_power", name, state->step, n, &m->directions.target_power));
         THEN(status, get_array(file, "gradient_power", name, state->step, n,
                                &m->directions.gradient_power));
     }
@@ -246,8 +246,8 @@ static nl_status get_continuation(nl_h5 *file, const nl_net *net, const nl_resul
     c->best_step = (long)steps[1];
     c->previous_step = (long)steps[2];
     THEN(status, get_theta(file, "/training/best", net, result, c->best_step, &c->best_theta));
-    THEN(status, get_theta(file, "/training/previous", net, result, c->previous_step,
-                           &c->previous_theta));
+    THEN(status,
+         get_theta(file, "/training/previous", net, result, c->previous_step, &c->previous_theta));
     if (status == NL_OK && c->best_step >= 0 && c->best_theta == NULL) {
         status = NL_FAIL(NL_ERR_DAMAGED, "the best state of step %ld is missing", c->best_step);
     }

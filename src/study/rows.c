@@ -128,8 +128,8 @@ static void add_matched_tags(row_list *list)
     }
 }
 
-nl_status nl_result_rows(const nl_result *result, const nl_measure_plan *plan,
-                         const nl_cell *cells, int cell, nl_row **rows, int *count)
+nl_status nl_result_rows(const nl_result *result, const nl_measure_plan *plan, const nl_cell *cells,
+                         int cell, nl_row **rows, int *count)
 {
     row_list list = {.result = result, .plan = plan, .cells = cells, .cell = cell};
 
