@@ -23,6 +23,40 @@ const char *nl_blas_kernel(void);
  *  64 bytes. */
 const char *nl_blas_version(char out[64]);
 
+/** File of the library whose dgemm_ this process calls; NULL where the system does not tell. */
+const char *nl_blas_file(void);
+
+/** Can OPENBLAS_CORETYPE choose its kernels?  (OpenBLAS with DYNAMIC_ARCH.) */
+bool nl_blas_has_choice(void);
+
+/** GFLOP/s of products of square matrices of order 320 on this thread, the best of a few; takes
+ *  milliseconds.  NaN: no memory.  Local. */
+double nl_blas_speed(nl_precision precision);
+
+/** The widest vector instructions of a CPU, or those that BLAS kernels use; in rising order. */
+typedef enum nl_vectors {
+    NL_VECTORS_UNKNOWN, /* not x86 */
+    NL_VECTORS_SSE,
+    NL_VECTORS_AVX,
+    NL_VECTORS_AVX2,  /* with FMA */
+    NL_VECTORS_AVX512 /* F, DQ, BW, VL */
+} nl_vectors;
+
+/** "AVX-512" */
+const char *nl_vectors_name(nl_vectors vectors);
+
+typedef struct nl_cpu {
+    nl_vectors vectors; /* that CPU and system offer */
+    bool amd;
+} nl_cpu;
+
+/** The CPU this process runs on.  Local. */
+nl_cpu nl_cpu_here(void);
+
+/** OPENBLAS_CORETYPE of kernels that use more of the CPU than those called `kernel` do; NULL: there
+ *  are none, or either is not known here.  Pure. */
+const char *nl_blas_better_kernel(nl_cpu cpu, const char *kernel);
+
 /*---------------------------------------------------------------------------------------------
  * Process grid
  *-------------------------------------------------------------------------------------------*/

@@ -2,6 +2,7 @@
  * folder. */
 #include "run.h"
 #include "cost.h"
+#include "machine.h"
 #include "provenance.h"
 
 #include "ntklens/io.h"
@@ -17,13 +18,15 @@ static const double tell_interval = 1.0; /* seconds between two words of progres
  *-------------------------------------------------------------------------------------------*/
 
 /* A rank deep in a library call cannot be asked to leave.  When time runs out for it, all else is
- * on disk already: end the job; what that rank computed is done again later (DESIGN 4). */
+ * on disk already: the root ends the job; what that rank computed is done again later (DESIGN 4).
+ */
 static void end_in_time(const nl_run *run, int reason)
 {
-    if (run->options->time_left != NULL &&
+    if (run->team->rank == 0 && run->options->time_left != NULL &&
         run->options->time_left(run->options->stop_context, reason) <= 0.0) {
-        nl_warn("%s: rank %d: no time is left for a solve to end; the same command continues",
-                run->options->folder, run->team->rank);
+        nl_warn("%s: no time is left for a solve to end; the same command continues",
+                run->options->folder);
+        nl_log_event(run->log, "solve_abandoned", "reason=\"no time is left for it to end\"");
         MPI_Abort(run->team->comm, nl_status_exit_code(NL_STOPPED));
     }
 }
@@ -162,6 +165,27 @@ static void compare_blas(nl_run *run)
     free(all);
 }
 
+/* Into the log; too few cores for the ranks are told to people too. */
+static nl_status tell_machine(nl_run *run)
+{
+    nl_machine machine;
+    nl_text findings = {0};
+    nl_status status = nl_machine_look(run->team, &machine);
+
+    if (status == NL_OK && run->team->rank == 0) {
+        nl_machine_log(&machine, run->log);
+        nl_machine_rank_findings(&machine, &findings);
+    }
+    if (findings.length > 0) {
+        for (char *rest = NULL, *line = strtok_r(findings.data, "\n", &rest); line != NULL;
+             line = strtok_r(NULL, "\n", &rest)) {
+            nl_warn("%s", line);
+        }
+    }
+    nl_text_free(&findings);
+    return status;
+}
+
 static nl_status plan_work(nl_run *run, const nl_dataset_info *info)
 {
     nl_status status = nl_study_cells(run->study, &run->cells, &run->count);
@@ -245,6 +269,9 @@ static nl_status prepare(nl_run *run)
     if (status == NL_OK) {
         status = nl_agree(run->team->comm,
                           run->team->rank == 0 ? open_results(run, data_folder) : NL_OK);
+    }
+    if (status == NL_OK) {
+        status = tell_machine(run);
     }
     if (status == NL_OK) {
         compare_blas(run);
