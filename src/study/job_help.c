@@ -13,9 +13,11 @@ enum {
 static const double worth_seconds = 0.01; /* of a kernel: a request takes milliseconds */
 static const double poll_seconds = 1e-3;
 
-/** What is asked of a helper; the parameters follow. */
+/** What is asked of a helper; the parameters follow, then those of the previous step where that is
+ *  above 0: the initial ones it draws itself. */
 typedef struct errand_note {
     int cell, kernel, result_tag;
+    long step, previous_step;
 } errand_note;
 
 /** What it answers; the eigenvalues follow. */
@@ -27,10 +29,10 @@ typedef struct result_note {
 
 struct nl_errand {
     MPI_Request arrived; /* MPI_REQUEST_NULL: this place is free */
-    long step;
+    long step, previous_step;
     int kernel;
-    bool kept_here;     /* the parameters are kept in the state for this errand only */
-    result_note *reply; /* owned */
+    bool kept_here, previous_kept_here; /* parameters are kept in those states for errands only */
+    result_note *reply;                 /* owned */
 };
 
 static size_t reply_size(const nl_run *run, int kernel)
@@ -58,39 +60,63 @@ static nl_errand *free_place(nl_job *job)
     return NULL;
 }
 
-/* Are the parameters of this state kept for an errand only? */
+/* Are the parameters of this state kept for errands only? */
 static bool lent(const nl_job *job, long step)
 {
     for (int k = 0; k < nl_most_errands; k++) {
         const nl_errand *errand = &job->errand[k];
 
-        if (errand->arrived != MPI_REQUEST_NULL && errand->step == step && errand->kept_here) {
+        if (errand->arrived != MPI_REQUEST_NULL &&
+            ((errand->step == step && errand->kept_here) ||
+             (errand->previous_step == step && errand->previous_kept_here))) {
             return true;
         }
     }
     return false;
 }
 
-static nl_status send_errand(nl_job *job, nl_errand *errand, int helper, const float *theta)
+static nl_status send_errand(nl_job *job, nl_errand *errand, int helper, const float *theta,
+                             const float *previous)
 {
     MPI_Comm peers = nl_service_peers(job->run->service);
-    const errand_note note = {job->index, errand->kernel, tag_result + (int)(errand - job->errand)};
+    const int size = (int)job->net->size;
+    const errand_note note = {.cell = job->index,
+                              .kernel = errand->kernel,
+                              .result_tag = tag_result + (int)(errand - job->errand),
+                              .step = errand->step,
+                              .previous_step = errand->previous_step};
 
     /* The place of the reply is ready before it is asked for: the helper never waits to send it. */
     MPI_Irecv(errand->reply, (int)reply_size(job->run, errand->kernel), MPI_BYTE, helper,
               note.result_tag, peers, &errand->arrived);
     if (MPI_Send(&note, sizeof note, MPI_BYTE, helper, tag_errand, peers) != MPI_SUCCESS ||
-        MPI_Send(theta, (int)job->net->size, MPI_FLOAT, helper, tag_theta, peers) != MPI_SUCCESS) {
+        MPI_Send(theta, size, MPI_FLOAT, helper, tag_theta, peers) != MPI_SUCCESS ||
+        (errand->previous_step > 0 &&
+         MPI_Send(previous, size, MPI_FLOAT, helper, tag_theta, peers) != MPI_SUCCESS)) {
         return NL_FAIL(NL_ERR_MPI, "MPI_Send of parameters to rank %d failed", helper);
     }
     return NL_OK;
 }
 
-nl_status nl_job_give_away(nl_job *job, int kernel, const float *theta, nl_state *state,
-                           bool *given)
+/* A checkpoint in between has to have the parameters that the errand is about. */
+static nl_status keep_for_errand(nl_job *job, nl_errand *errand, nl_result *result,
+                                 const float *theta, nl_state *state, const float *previous)
+{
+    nl_state *from =
+        errand->previous_step > 0 ? nl_result_find(result, errand->previous_step) : NULL;
+    nl_status status = nl_job_keep_theta(job->net, theta, state);
+
+    return status == NL_OK && from != NULL ? nl_job_keep_theta(job->net, previous, from) : status;
+}
+
+nl_status nl_job_give_away(nl_job *job, nl_result *result, int kernel, const float *theta,
+                           nl_state *state, bool *given)
 {
     nl_run *run = job->run;
     nl_errand *errand = NULL;
+    const nl_state *from = NULL;
+    const float *previous = NULL;
+    long previous_step = -1;
     int helper = -1;
     nl_status status = NL_OK;
 
@@ -106,19 +132,24 @@ nl_status nl_job_give_away(nl_job *job, int kernel, const float *theta, nl_state
     if (errand->reply == NULL) {
         return NL_OK; /* then this rank does it */
     }
-    status = nl_service_find_helper(run->service, &helper);
+    status = nl_job_previous(job, result, state, &previous_step, &previous);
+    if (status == NL_OK) {
+        status = nl_service_find_helper(run->service, &helper);
+    }
     if (status != NL_OK || helper < 0) {
         free(errand->reply);
         errand->reply = NULL;
         return status;
     }
     *given = true;
+    from = previous_step > 0 ? nl_result_find(result, previous_step) : NULL;
     errand->step = state->step;
+    errand->previous_step = previous_step;
     errand->kernel = kernel;
     errand->kept_here = state->theta == NULL || lent(job, state->step);
-    status = send_errand(job, errand, helper, theta);
-    /* A checkpoint in between has to have them. */
-    return status == NL_OK ? nl_job_keep_theta(job->net, theta, state) : status;
+    errand->previous_kept_here = from != NULL && (from->theta == NULL || lent(job, previous_step));
+    status = send_errand(job, errand, helper, theta, previous);
+    return status == NL_OK ? keep_for_errand(job, errand, result, theta, state, previous) : status;
 }
 
 /* Into the state it belongs to. */
@@ -149,14 +180,26 @@ static nl_status take_result(nl_job *job, const nl_errand *errand, nl_state *sta
     return NL_OK;
 }
 
-static bool awaits(const nl_job *job, long step)
+/* Does a pending errand need the parameters of this step? */
+static bool needed(const nl_job *job, long step)
 {
     for (int k = 0; k < nl_most_errands; k++) {
-        if (job->errand[k].arrived != MPI_REQUEST_NULL && job->errand[k].step == step) {
+        const nl_errand *errand = &job->errand[k];
+
+        if (errand->arrived != MPI_REQUEST_NULL &&
+            (errand->step == step || errand->previous_step == step)) {
             return true;
         }
     }
     return false;
+}
+
+static void give_up_theta(const nl_job *job, nl_state *state)
+{
+    if (state != NULL && !needed(job, state->step)) {
+        free(state->theta);
+        state->theta = NULL;
+    }
 }
 
 /* One reply that has arrived. */
@@ -167,10 +210,11 @@ static nl_status settle(nl_job *job, nl_result *result, nl_errand *errand)
 
     if (state != NULL) {
         status = take_result(job, errand, state);
-        if (errand->kept_here && state->kernels[errand->kernel].done &&
-            !awaits(job, errand->step)) {
-            free(state->theta);
-            state->theta = NULL;
+        if (errand->kept_here && state->kernels[errand->kernel].done) {
+            give_up_theta(job, state);
+        }
+        if (errand->previous_kept_here && state->kernels[errand->kernel].done) {
+            give_up_theta(job, nl_result_find(result, errand->previous_step));
         }
     }
     free(errand->reply);
@@ -287,14 +331,24 @@ static void *receive(const nl_run *run, int from, int tag, MPI_Datatype type, si
     return items;
 }
 
+/* previous: NULL where the step before is the initial one, or there is none. */
 static nl_status measure_errand(nl_run *run, const errand_note *note, const float *theta,
-                                nl_measurement *out)
+                                const float *previous, nl_measurement *out)
 {
     nl_job job;
     nl_status status = nl_job_open(run, note->cell, &job);
 
+    if (status == NL_OK && nl_job_initial(&job) == NULL) {
+        status = NL_ERR_NOMEM;
+    }
     if (status == NL_OK && !nl_run_stopping(run)) {
-        status = nl_job_measure(&job, run->alone, note->kernel, theta, out);
+        status = nl_job_begin(&job, run->alone, theta, note->step,
+                              note->previous_step == 0 ? job.initial : previous,
+                              note->previous_step, NULL);
+        if (status == NL_OK) {
+            status = nl_job_measure(&job, run->alone, note->kernel, out);
+        }
+        nl_measure_end(run->alone);
         if (status == NL_OK) {
             status = nl_job_tell_measuring(&job, run->alone);
         }
@@ -335,11 +389,14 @@ nl_status nl_cell_help(nl_run *run, int rank)
     nl_measurement measured = {0};
     errand_note *note = receive(run, rank, tag_errand, MPI_BYTE, 1);
     float *theta = receive(run, rank, tag_theta, MPI_FLOAT, sizeof *theta);
-    nl_status status = measure_errand(run, note, theta, &measured);
+    float *previous =
+        note->previous_step > 0 ? receive(run, rank, tag_theta, MPI_FLOAT, sizeof *previous) : NULL;
+    nl_status status = measure_errand(run, note, theta, previous, &measured);
 
     answer(run, rank, note->result_tag, status, &measured);
     nl_measurement_clear(&measured, 0);
     free(note);
     free(theta);
+    free(previous);
     return status == NL_ERR_NUMERIC ? NL_OK : status; /* the cell's rank carries that on */
 }
