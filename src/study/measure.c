@@ -136,16 +136,21 @@ nl_status nl_solve_plan_make(const nl_study *study, const nl_measure_plan *measu
 
     if (status == NL_OK && nl_solve_memory(out, measure->precision) > memory) {
         nl_solve_plan wider = *out;
+        char advice[80] = "no number of ranks would do: raise it";
 
         while (wider.team < 1 << 20 && nl_solve_memory(&wider, measure->precision) > memory) {
             wider.team *= 2;
         }
+        if (nl_solve_memory(&wider, measure->precision) <= memory) {
+            snprintf(advice, sizeof advice, "about %d ranks would do, or a smaller data.probe_size",
+                     wider.team);
+        }
         return NL_FAIL(
             NL_ERR_STUDY,
             "%s: a kernel of order %d needs %s on each of %d ranks, measure.memory_per_rank is %s; "
-            "about %d ranks would do, or a smaller data.probe_size",
+            "%s",
             study->file, out->n, nl_format_bytes(nl_solve_memory(out, measure->precision), need),
-            out->team, nl_format_bytes(memory, have), wider.team);
+            out->team, nl_format_bytes(memory, have), advice);
     }
     return status;
 }
