@@ -48,6 +48,8 @@ typedef enum nl_key {
     NL_KEY_AT_STEPS,
     NL_KEY_AT_TRAIN_LOSS,
     NL_KEY_STEPS_PER_DECADE,
+    NL_KEY_AUXILIARY_SPECTRA,
+    NL_KEY_EIGENVECTORS,
     NL_KEY_PRECISION,
     NL_KEY_SOLVER,
     NL_KEY_TEAM_SIZE,
@@ -255,6 +257,14 @@ NL_MUST_CHECK nl_status nl_study_status(const char *folder, bool json, FILE *str
  * one cell has two results
  */
 NL_MUST_CHECK nl_status nl_study_merge(const char *out, int count, const char *const folders[]);
+
+/**
+ * Check the machine the team runs on, and what of it to change: cores, memory, BLAS and its speed,
+ * every eigensolver against known eigenvalues.  The root prints.  Collective over the team.
+ *
+ * @return NL_ERR_NUMERIC where a solver is wrong
+ */
+NL_MUST_CHECK nl_status nl_doctor(const nl_team *team, bool json, FILE *stream);
 
 /** Print the columns of results.csv with their meaning (`ntklens keys --columns`). */
 void nl_columns_print(FILE *stream);

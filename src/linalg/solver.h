@@ -38,6 +38,9 @@ void nl_band_to_tridiagonal(int n, int b, nl_precision precision, void *band, vo
 /** Is this the rank that speaks for its grid?  What all ranks find alike is told once. */
 bool nl_grid_root(const nl_grid *grid);
 
+/** The other way round. */
+void nl_reverse(int n, double *values);
+
 /** Work space of a solver: `length` elements for the library, and room for n eigenvalues behind. */
 typedef struct nl_work {
     int length;
