@@ -1,6 +1,7 @@
 /** @file measure.c  Kernels, spectra and observables of one state. */
 #include "observe.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,6 +56,21 @@ double nl_measure_memory(const nl_solve_plan *plan, int samples, nl_precision pr
            2.0 * nl_factors_fixed_bytes(net, precision);
 }
 
+/* What 32-bit libraries can count. */
+static bool countable(const nl_solve_plan *plan)
+{
+    int rows = 1;
+    int cols = 1;
+
+    nl_grid_shape(plan->team, &rows, &cols);
+    return local_bytes(plan, NL_SINGLE, rows, cols) <= (double)sizeof(float) * INT_MAX;
+}
+
+static bool fits(const nl_solve_plan *plan, nl_precision precision, double memory)
+{
+    return countable(plan) && nl_solve_memory(plan, precision) <= memory;
+}
+
 /* Also where kernels of other orders make the team larger: a grid's longer side has at most
  * sqrt(3 ranks) ranks. */
 static bool able(const nl_solver *solver, const nl_solve_plan *plan, nl_precision precision,
@@ -74,7 +90,7 @@ static int smallest_team(nl_solve_plan trial, const char *solver, nl_precision p
         return 0;
     }
     for (trial.team = least; trial.team <= ranks; trial.team++) {
-        if (nl_solve_memory(&trial, precision) <= memory) {
+        if (fits(&trial, precision, memory)) {
             return trial.team;
         }
     }
@@ -111,8 +127,7 @@ static const char *auto_solver(const nl_solve_plan *plan, nl_precision precision
         return "lapack";
     }
     trial.solver = nl_solver_find("elpa");
-    return able(trial.solver, plan, precision, ranks) &&
-                   nl_solve_memory(&trial, precision) <= memory
+    return able(trial.solver, plan, precision, ranks) && fits(&trial, precision, memory)
                ? "elpa"
                : "scalapack";
 }
@@ -187,7 +202,7 @@ bool nl_solve_plan_fits(const nl_study *study, const nl_measure_plan *measure, i
                         int outputs, int ranks, double memory, nl_solve_plan *out)
 {
     return choose_team(study, measure, kernel, outputs, ranks, memory, true, out) == NL_OK &&
-           nl_solve_memory(out, measure->precision) <= memory;
+           fits(out, measure->precision, memory);
 }
 
 nl_status nl_solve_plan_make(const nl_study *study, const nl_measure_plan *measure, int kernel,
@@ -197,11 +212,17 @@ nl_status nl_solve_plan_make(const nl_study *study, const nl_measure_plan *measu
     char have[32];
     nl_status status = choose_team(study, measure, kernel, outputs, ranks, memory, false, out);
 
-    if (status == NL_OK && nl_solve_memory(out, measure->precision) > memory) {
+    if (status == NL_OK && !fits(out, measure->precision, memory)) {
         nl_solve_plan wider = *out;
 
-        while (wider.team < 1 << 20 && nl_solve_memory(&wider, measure->precision) > memory) {
+        while (wider.team < 1 << 20 && !fits(&wider, measure->precision, memory)) {
             wider.team *= 2;
+        }
+        if (!countable(out)) {
+            return NL_FAIL(NL_ERR_STUDY,
+                           "%s: a kernel of order %d has more than 2^31 - 1 elements on each of %d "
+                           "ranks; about %d ranks would do, or a smaller data.probe_size",
+                           study->file, out->n, out->team, wider.team);
         }
         return NL_FAIL(
             NL_ERR_STUDY,
