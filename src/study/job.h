@@ -56,7 +56,8 @@ NL_MUST_CHECK nl_status nl_job_measure(nl_job *job, nl_measurer *measurer, int k
                                        const float *theta, nl_measurement *out);
 
 /**
- * Have a private kernel measured by a rank that has nothing else to do, where there is one.
+ * Have a kernel measured by a rank (or, a shared one, by a team) that has nothing else to do, where
+ * there is one.
  *
  * @param[in]     theta  [net->size] parameters of the state
  * @param[in,out] state  keeps them until the result is there

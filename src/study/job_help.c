@@ -1,5 +1,6 @@
-/** @file job_help.c  Private kernels of a cell that ranks without work measure for the one that
- * trains it.  Who measures changes no bit: it is the same function of the same parameters. */
+/** @file job_help.c  Kernels of a cell that ranks without work measure for the one that has it:
+ * private ones alone, shared ones as a team of the same size.  Who measures changes no bit: it is
+ * the same function of the same parameters. */
 #include "job.h"
 
 #include <stdlib.h>
@@ -10,7 +11,7 @@ enum {
     tag_theta,
     tag_result, /* and up to nl_most_errands - 1 more: one a pending errand */
 };
-static const double worth_seconds = 0.01; /* of a kernel: a request takes milliseconds */
+static const double worth_seconds = 0.01; /* of a private kernel: a request takes milliseconds */
 static const double poll_seconds = 1e-3;
 
 /** What is asked of a helper; the parameters follow. */
@@ -90,12 +91,13 @@ nl_status nl_job_give_away(nl_job *job, int kernel, const float *theta, nl_state
                            bool *given)
 {
     nl_run *run = job->run;
+    const int team = run->solve[kernel].team;
     nl_errand *errand = NULL;
     int helper = -1;
     nl_status status = NL_OK;
 
     *given = false;
-    if (!run->helping || run->solve_seconds[kernel] < worth_seconds) {
+    if (!run->helping || (team == 1 && run->solve_seconds[kernel] < worth_seconds)) {
         return NL_OK;
     }
     errand = free_place(job);
@@ -106,7 +108,7 @@ nl_status nl_job_give_away(nl_job *job, int kernel, const float *theta, nl_state
     if (errand->reply == NULL) {
         return NL_OK; /* then this rank does it */
     }
-    status = nl_service_find_helper(run->service, &helper);
+    status = nl_service_find_helpers(run->service, team > 1 ? run->team_size : 1, &helper);
     if (status != NL_OK || helper < 0) {
         free(errand->reply);
         errand->reply = NULL;
@@ -287,23 +289,56 @@ static void *receive(const nl_run *run, int from, int tag, MPI_Datatype type, si
     return items;
 }
 
-static nl_status measure_errand(nl_run *run, const errand_note *note, const float *theta,
-                                nl_measurement *out)
+/* Tell the seconds of a kernel, and what became of its spectrum. */
+static nl_status close_errand(nl_job *job, nl_measurer *measurer, nl_status status)
+{
+    if (status == NL_OK && measurer != NULL) {
+        status = nl_job_tell_measuring(job, measurer);
+    }
+    if (status == NL_OK && job->unverified) {
+        status = NL_ERR_NUMERIC;
+    }
+    nl_job_close(job);
+    return status;
+}
+
+static nl_status measure_alone(nl_run *run, const errand_note *note, const float *theta,
+                               nl_measurement *out)
 {
     nl_job job;
     nl_status status = nl_job_open(run, note->cell, &job);
 
     if (status == NL_OK && !nl_run_stopping(run)) {
         status = nl_job_measure(&job, run->alone, note->kernel, theta, out);
-        if (status == NL_OK) {
-            status = nl_job_tell_measuring(&job, run->alone);
+    }
+    return close_errand(&job, run->alone, status);
+}
+
+/* Collective over the team, whose first rank has note and parameters. */
+static nl_status measure_together(nl_run *run, const nl_team *part, nl_measurer *measurer,
+                                  errand_note note, const float *sent, nl_measurement *out)
+{
+    float *theta = NULL;
+    nl_job job;
+    nl_status status = nl_job_open(run, note.cell, &job);
+
+    if (status == NL_OK) {
+        theta = nl_calloc(job.net->size, sizeof *theta);
+        if (theta == NULL) {
+            status = NL_FAIL(NL_ERR_NOMEM, "out of memory for parameters");
+        } else if (sent != NULL) {
+            memcpy(theta, sent, job.net->size * sizeof *theta);
         }
     }
-    if (status == NL_OK && job.unverified) {
-        status = NL_ERR_NUMERIC;
+    status = nl_agree(part->comm, status);
+    if (status == NL_OK) {
+        status = nl_team_broadcast(part, theta, job.net->size * sizeof *theta, 0);
     }
-    nl_job_close(&job);
-    return status;
+    if (status == NL_OK && measurer != NULL) {
+        status = nl_job_measure(&job, measurer, note.kernel, theta, out);
+    }
+    free(theta);
+    return nl_agree(part->comm, close_errand(&job, part->rank == 0 ? measurer : NULL, status));
 }
 
 /* Always: the rank that has the cell waits for it. */
@@ -330,16 +365,57 @@ static void answer(const nl_run *run, int to, int tag, nl_status status, const n
     nl_text_free(&message);
 }
 
-nl_status nl_cell_help(nl_run *run, int rank)
+static nl_status help_alone(nl_run *run, int rank)
 {
     nl_measurement measured = {0};
     errand_note *note = receive(run, rank, tag_errand, MPI_BYTE, 1);
     float *theta = receive(run, rank, tag_theta, MPI_FLOAT, sizeof *theta);
-    nl_status status = measure_errand(run, note, theta, &measured);
+    nl_status status = measure_alone(run, note, theta, &measured);
 
     answer(run, rank, note->result_tag, status, &measured);
     nl_measurement_clear(&measured, 0);
     free(note);
     free(theta);
-    return status == NL_ERR_NUMERIC ? NL_OK : status; /* the cell's rank carries that on */
+    return status;
+}
+
+static nl_status help_together(nl_run *run, const nl_task *task)
+{
+    const bool first = task->ranks[0] == run->team->rank;
+    nl_measurement measured = {0};
+    nl_team *part = NULL;
+    nl_measurer *measurer = NULL;
+    errand_note *note = first ? receive(run, task->item, tag_errand, MPI_BYTE, 1) : NULL;
+    float *theta = first ? receive(run, task->item, tag_theta, MPI_FLOAT, sizeof *theta) : NULL;
+    errand_note told = first ? *note : (errand_note){0};
+    nl_status status = nl_team_form(run->team, task->count, task->ranks, &part);
+
+    if (status == NL_OK) {
+        if (first && nl_run_stopping(run)) {
+            told.cell = -1;
+        }
+        status = nl_team_broadcast(part, &told, sizeof told, 0);
+    }
+    if (status == NL_OK && told.cell >= 0) {
+        status = nl_measurer_create(part->comm, run->study, run->plan, &measurer);
+        if (status == NL_OK) {
+            status = measure_together(run, part, measurer, told, theta, &measured);
+        }
+    }
+    if (first) {
+        answer(run, task->item, note->result_tag, status, &measured);
+    }
+    nl_measurement_clear(&measured, 0);
+    nl_measurer_destroy(&measurer);
+    nl_team_destroy(&part);
+    free(note);
+    free(theta);
+    return status;
+}
+
+nl_status nl_cell_help(nl_run *run, const nl_task *task)
+{
+    nl_status status = task->count > 1 ? help_together(run, task) : help_alone(run, task->item);
+
+    return status == NL_ERR_NUMERIC ? NL_OK : status; /* the rank that has the cell carries it on */
 }
