@@ -17,6 +17,7 @@ typedef struct nl_job {
     nl_cell_data *data;     /* owned */
     nl_training *training;  /* owned; NULL where nothing is trained */
     nl_errand *errand;      /* owned; NULL: none was sent out */
+    float *initial;         /* owned; parameters at step 0, drawn once they are asked for */
     double last_checkpoint; /* nl_now() */
     double last_write;      /* seconds that it took */
     double write_seconds;   /* in all */
@@ -50,21 +51,62 @@ bool nl_job_checkpoint_due(const nl_job *job, double ahead);
 NL_MUST_CHECK nl_status nl_job_finish(nl_job *job, nl_result *result,
                                       const nl_continuation *continuation);
 
-/** Measure one kernel.  One without a verified spectrum is left undone and sets job->unverified:
- * the study goes on and ends with that status.  Collective over the measurer's grid. */
+/** Parameters at step 0, NULL: out of memory. */
+const float *nl_job_initial(nl_job *job);
+
+/**
+ * Parameters of the state that a state's kernel velocity is taken from.
+ *
+ * @param[out] step   its step; -1: the state has no velocity
+ * @param[out] theta  borrowed; NULL where step is -1
+ */
+NL_MUST_CHECK nl_status nl_job_previous(nl_job *job, const nl_result *result, const nl_state *state,
+                                        long *step, const float **theta);
+
+/** Take a state to be measured.  Collective over the measurer's grid; arguments are global.
+ *  @param[out] collapsed  nl_measure_begin() */
+NL_MUST_CHECK nl_status nl_job_begin(nl_job *job, nl_measurer *measurer, const float *theta,
+                                     long step, const float *previous, long previous_step,
+                                     bool *collapsed);
+
+/** Measure one kernel of the state that was taken.  One without a verified spectrum is left undone
+ * and sets job->unverified: the study goes on and ends with that status.  Collective over the
+ * measurer's grid. */
 NL_MUST_CHECK nl_status nl_job_measure(nl_job *job, nl_measurer *measurer, int kernel,
-                                       const float *theta, nl_measurement *out);
+                                       nl_measurement *out);
+
+/** What the ranks of a team know of a state in work; the leader tells them. */
+typedef struct nl_shared_state {
+    long step, previous_step; /* step -1: there is nothing to do */
+    int kernel;
+    float *theta, *previous; /* owned; [net->size] */
+} nl_shared_state;
+
+/** Room for parameters, and the initial ones for everybody.  Collective over the team. */
+NL_MUST_CHECK nl_status nl_shared_state_create(nl_job *job, const nl_team *team,
+                                               nl_shared_state *shared);
+void nl_shared_state_free(nl_shared_state *shared);
+
+/** From the leader to all.  Collective over the team. */
+NL_MUST_CHECK nl_status nl_shared_state_tell(const nl_job *job, const nl_team *team,
+                                             nl_shared_state *shared);
+
+/** Measure its kernel.  Collective over the team.  measurer: NULL on ranks off the grid. */
+NL_MUST_CHECK nl_status nl_job_measure_shared(nl_job *job, const nl_team *team,
+                                              nl_measurer *measurer, const nl_shared_state *shared,
+                                              nl_measurement *out);
 
 /**
  * Have a kernel measured by a rank (or, a shared one, by a team) that has nothing else to do, where
  * there is one.
  *
+ * @param[in,out] result of this cell; keeps what the state's velocity is taken from, too
  * @param[in]     theta  [net->size] parameters of the state
  * @param[in,out] state  keeps them until the result is there
  * @param[out]    given  false: measure it here
  */
-NL_MUST_CHECK nl_status nl_job_give_away(nl_job *job, int kernel, const float *theta,
-                                         nl_state *state, bool *given);
+NL_MUST_CHECK nl_status nl_job_give_away(nl_job *job, nl_result *result, int kernel,
+                                         const float *theta, nl_state *state, bool *given);
 
 /** Take in results that have arrived.  result: of this cell. */
 NL_MUST_CHECK nl_status nl_job_collect(nl_job *job, nl_result *result);

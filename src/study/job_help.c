@@ -14,9 +14,11 @@ enum {
 static const double worth_seconds = 0.01; /* of a private kernel: a request takes milliseconds */
 static const double poll_seconds = 1e-3;
 
-/** What is asked of a helper; the parameters follow. */
+/** What is asked of a helper; the parameters follow, then those of the previous step where that is
+ *  above 0: the initial ones it draws itself. */
 typedef struct errand_note {
     int cell, kernel, result_tag;
+    long step, previous_step;
 } errand_note;
 
 /** What it answers; the eigenvalues follow. */
@@ -28,10 +30,10 @@ typedef struct result_note {
 
 struct nl_errand {
     MPI_Request arrived; /* MPI_REQUEST_NULL: this place is free */
-    long step;
+    long step, previous_step;
     int kernel;
-    bool kept_here;     /* the parameters are kept in the state for this errand only */
-    result_note *reply; /* owned */
+    bool kept_here, previous_kept_here; /* parameters are kept in those states for errands only */
+    result_note *reply;                 /* owned */
 };
 
 static size_t reply_size(const nl_run *run, int kernel)
@@ -59,40 +61,64 @@ static nl_errand *free_place(nl_job *job)
     return NULL;
 }
 
-/* Are the parameters of this state kept for an errand only? */
+/* Are the parameters of this state kept for errands only? */
 static bool lent(const nl_job *job, long step)
 {
     for (int k = 0; k < nl_most_errands; k++) {
         const nl_errand *errand = &job->errand[k];
 
-        if (errand->arrived != MPI_REQUEST_NULL && errand->step == step && errand->kept_here) {
+        if (errand->arrived != MPI_REQUEST_NULL &&
+            ((errand->step == step && errand->kept_here) ||
+             (errand->previous_step == step && errand->previous_kept_here))) {
             return true;
         }
     }
     return false;
 }
 
-static nl_status send_errand(nl_job *job, nl_errand *errand, int helper, const float *theta)
+static nl_status send_errand(nl_job *job, nl_errand *errand, int helper, const float *theta,
+                             const float *previous)
 {
     MPI_Comm peers = nl_service_peers(job->run->service);
-    const errand_note note = {job->index, errand->kernel, tag_result + (int)(errand - job->errand)};
+    const int size = (int)job->net->size;
+    const errand_note note = {.cell = job->index,
+                              .kernel = errand->kernel,
+                              .result_tag = tag_result + (int)(errand - job->errand),
+                              .step = errand->step,
+                              .previous_step = errand->previous_step};
 
     /* The place of the reply is ready before it is asked for: the helper never waits to send it. */
     MPI_Irecv(errand->reply, (int)reply_size(job->run, errand->kernel), MPI_BYTE, helper,
               note.result_tag, peers, &errand->arrived);
     if (MPI_Send(&note, sizeof note, MPI_BYTE, helper, tag_errand, peers) != MPI_SUCCESS ||
-        MPI_Send(theta, (int)job->net->size, MPI_FLOAT, helper, tag_theta, peers) != MPI_SUCCESS) {
+        MPI_Send(theta, size, MPI_FLOAT, helper, tag_theta, peers) != MPI_SUCCESS ||
+        (errand->previous_step > 0 &&
+         MPI_Send(previous, size, MPI_FLOAT, helper, tag_theta, peers) != MPI_SUCCESS)) {
         return NL_FAIL(NL_ERR_MPI, "MPI_Send of parameters to rank %d failed", helper);
     }
     return NL_OK;
 }
 
-nl_status nl_job_give_away(nl_job *job, int kernel, const float *theta, nl_state *state,
-                           bool *given)
+/* A checkpoint in between has to have the parameters that the errand is about. */
+static nl_status keep_for_errand(nl_job *job, nl_errand *errand, nl_result *result,
+                                 const float *theta, nl_state *state, const float *previous)
+{
+    nl_state *from =
+        errand->previous_step > 0 ? nl_result_find(result, errand->previous_step) : NULL;
+    nl_status status = nl_job_keep_theta(job->net, theta, state);
+
+    return status == NL_OK && from != NULL ? nl_job_keep_theta(job->net, previous, from) : status;
+}
+
+nl_status nl_job_give_away(nl_job *job, nl_result *result, int kernel, const float *theta,
+                           nl_state *state, bool *given)
 {
     nl_run *run = job->run;
     const int team = run->solve[kernel].team;
     nl_errand *errand = NULL;
+    const nl_state *from = NULL;
+    const float *previous = NULL;
+    long previous_step = -1;
     int helper = -1;
     nl_status status = NL_OK;
 
@@ -108,19 +134,24 @@ nl_status nl_job_give_away(nl_job *job, int kernel, const float *theta, nl_state
     if (errand->reply == NULL) {
         return NL_OK; /* then this rank does it */
     }
-    status = nl_service_find_helpers(run->service, team > 1 ? run->team_size : 1, &helper);
+    status = nl_job_previous(job, result, state, &previous_step, &previous);
+    if (status == NL_OK) {
+        status = nl_service_find_helpers(run->service, team > 1 ? run->team_size : 1, &helper);
+    }
     if (status != NL_OK || helper < 0) {
         free(errand->reply);
         errand->reply = NULL;
         return status;
     }
     *given = true;
+    from = previous_step > 0 ? nl_result_find(result, previous_step) : NULL;
     errand->step = state->step;
+    errand->previous_step = previous_step;
     errand->kernel = kernel;
     errand->kept_here = state->theta == NULL || lent(job, state->step);
-    status = send_errand(job, errand, helper, theta);
-    /* A checkpoint in between has to have them. */
-    return status == NL_OK ? nl_job_keep_theta(job->net, theta, state) : status;
+    errand->previous_kept_here = from != NULL && (from->theta == NULL || lent(job, previous_step));
+    status = send_errand(job, errand, helper, theta, previous);
+    return status == NL_OK ? keep_for_errand(job, errand, result, theta, state, previous) : status;
 }
 
 /* Into the state it belongs to. */
@@ -151,14 +182,26 @@ static nl_status take_result(nl_job *job, const nl_errand *errand, nl_state *sta
     return NL_OK;
 }
 
-static bool awaits(const nl_job *job, long step)
+/* Does a pending errand need the parameters of this step? */
+static bool needed(const nl_job *job, long step)
 {
     for (int k = 0; k < nl_most_errands; k++) {
-        if (job->errand[k].arrived != MPI_REQUEST_NULL && job->errand[k].step == step) {
+        const nl_errand *errand = &job->errand[k];
+
+        if (errand->arrived != MPI_REQUEST_NULL &&
+            (errand->step == step || errand->previous_step == step)) {
             return true;
         }
     }
     return false;
+}
+
+static void give_up_theta(const nl_job *job, nl_state *state)
+{
+    if (state != NULL && !needed(job, state->step)) {
+        free(state->theta);
+        state->theta = NULL;
+    }
 }
 
 /* One reply that has arrived. */
@@ -169,10 +212,11 @@ static nl_status settle(nl_job *job, nl_result *result, nl_errand *errand)
 
     if (state != NULL) {
         status = take_result(job, errand, state);
-        if (errand->kept_here && state->kernels[errand->kernel].done &&
-            !awaits(job, errand->step)) {
-            free(state->theta);
-            state->theta = NULL;
+        if (errand->kept_here && state->kernels[errand->kernel].done) {
+            give_up_theta(job, state);
+        }
+        if (errand->previous_kept_here && state->kernels[errand->kernel].done) {
+            give_up_theta(job, nl_result_find(result, errand->previous_step));
         }
     }
     free(errand->reply);
@@ -289,6 +333,31 @@ static void *receive(const nl_run *run, int from, int tag, MPI_Datatype type, si
     return items;
 }
 
+/** What a helper is sent. */
+typedef struct errand_parcel {
+    errand_note *note;
+    float *theta,
+        *previous; /* previous: NULL where that step is the initial one, or there is none */
+} errand_parcel;   /* all owned */
+
+static errand_parcel receive_parcel(const nl_run *run, int from)
+{
+    errand_parcel parcel = {.note = receive(run, from, tag_errand, MPI_BYTE, 1)};
+
+    parcel.theta = receive(run, from, tag_theta, MPI_FLOAT, sizeof(float));
+    if (parcel.note->previous_step > 0) {
+        parcel.previous = receive(run, from, tag_theta, MPI_FLOAT, sizeof(float));
+    }
+    return parcel;
+}
+
+static void free_parcel(errand_parcel *parcel)
+{
+    free(parcel->note);
+    free(parcel->theta);
+    free(parcel->previous);
+}
+
 /* Tell the seconds of a kernel, and what became of its spectrum. */
 static nl_status close_errand(nl_job *job, nl_measurer *measurer, nl_status status)
 {
@@ -302,43 +371,64 @@ static nl_status close_errand(nl_job *job, nl_measurer *measurer, nl_status stat
     return status;
 }
 
-static nl_status measure_alone(nl_run *run, const errand_note *note, const float *theta,
-                               nl_measurement *out)
+static nl_status measure_alone(nl_run *run, const errand_parcel *parcel, nl_measurement *out)
 {
+    const errand_note *note = parcel->note;
     nl_job job;
     nl_status status = nl_job_open(run, note->cell, &job);
 
+    if (status == NL_OK && nl_job_initial(&job) == NULL) {
+        status = NL_ERR_NOMEM;
+    }
     if (status == NL_OK && !nl_run_stopping(run)) {
-        status = nl_job_measure(&job, run->alone, note->kernel, theta, out);
+        status = nl_job_begin(&job, run->alone, parcel->theta, note->step,
+                              note->previous_step == 0 ? job.initial : parcel->previous,
+                              note->previous_step, NULL);
+        if (status == NL_OK) {
+            status = nl_job_measure(&job, run->alone, note->kernel, out);
+        }
+        nl_measure_end(run->alone);
     }
     return close_errand(&job, run->alone, status);
 }
 
-/* Collective over the team, whose first rank has note and parameters. */
-static nl_status measure_together(nl_run *run, const nl_team *part, nl_measurer *measurer,
-                                  errand_note note, const float *sent, nl_measurement *out)
+/* The first rank of the team has the parcel; it knows whether there still is something to do. */
+static void unpack(const nl_run *run, const nl_job *job, const errand_parcel *parcel,
+                   nl_shared_state *shared)
 {
-    float *theta = NULL;
+    const size_t size = job->net->size * sizeof *shared->theta;
+
+    shared->step = nl_run_stopping(run) ? -1 : parcel->note->step;
+    shared->previous_step = parcel->note->previous_step;
+    shared->kernel = parcel->note->kernel;
+    memcpy(shared->theta, parcel->theta, size);
+    if (parcel->previous != NULL) {
+        memcpy(shared->previous, parcel->previous, size);
+    }
+}
+
+/* Collective over the team.  parcel: NULL but on its first rank. */
+static nl_status measure_together(nl_run *run, const nl_team *part, nl_measurer *measurer, int cell,
+                                  const errand_parcel *parcel, nl_measurement *out)
+{
+    nl_shared_state shared = {0};
     nl_job job;
-    nl_status status = nl_job_open(run, note.cell, &job);
+    nl_status status = nl_agree(part->comm, nl_job_open(run, cell, &job));
 
     if (status == NL_OK) {
-        theta = nl_calloc(job.net->size, sizeof *theta);
-        if (theta == NULL) {
-            status = NL_FAIL(NL_ERR_NOMEM, "out of memory for parameters");
-        } else if (sent != NULL) {
-            memcpy(theta, sent, job.net->size * sizeof *theta);
+        status = nl_shared_state_create(&job, part, &shared);
+        if (status == NL_OK && parcel != NULL) {
+            unpack(run, &job, parcel, &shared);
         }
+        if (status == NL_OK) {
+            status = nl_shared_state_tell(&job, part, &shared);
+        }
+        if (status == NL_OK && shared.step >= 0) {
+            status = nl_job_measure_shared(&job, part, measurer, &shared, out);
+        }
+        nl_shared_state_free(&shared);
     }
-    status = nl_agree(part->comm, status);
-    if (status == NL_OK) {
-        status = nl_team_broadcast(part, theta, job.net->size * sizeof *theta, 0);
-    }
-    if (status == NL_OK && measurer != NULL) {
-        status = nl_job_measure(&job, measurer, note.kernel, theta, out);
-    }
-    free(theta);
-    return nl_agree(part->comm, close_errand(&job, part->rank == 0 ? measurer : NULL, status));
+    return nl_agree(part->comm, close_errand(&job, parcel != NULL ? measurer : NULL, status));
 }
 
 /* Always: the rank that has the cell waits for it. */
@@ -368,14 +458,12 @@ static void answer(const nl_run *run, int to, int tag, nl_status status, const n
 static nl_status help_alone(nl_run *run, int rank)
 {
     nl_measurement measured = {0};
-    errand_note *note = receive(run, rank, tag_errand, MPI_BYTE, 1);
-    float *theta = receive(run, rank, tag_theta, MPI_FLOAT, sizeof *theta);
-    nl_status status = measure_alone(run, note, theta, &measured);
+    errand_parcel parcel = receive_parcel(run, rank);
+    nl_status status = measure_alone(run, &parcel, &measured);
 
-    answer(run, rank, note->result_tag, status, &measured);
+    answer(run, rank, parcel.note->result_tag, status, &measured);
     nl_measurement_clear(&measured, 0);
-    free(note);
-    free(theta);
+    free_parcel(&parcel);
     return status;
 }
 
@@ -385,31 +473,26 @@ static nl_status help_together(nl_run *run, const nl_task *task)
     nl_measurement measured = {0};
     nl_team *part = NULL;
     nl_measurer *measurer = NULL;
-    errand_note *note = first ? receive(run, task->item, tag_errand, MPI_BYTE, 1) : NULL;
-    float *theta = first ? receive(run, task->item, tag_theta, MPI_FLOAT, sizeof *theta) : NULL;
-    errand_note told = first ? *note : (errand_note){0};
+    errand_parcel parcel = first ? receive_parcel(run, task->item) : (errand_parcel){0};
+    int cell = first ? parcel.note->cell : -1;
     nl_status status = nl_team_form(run->team, task->count, task->ranks, &part);
 
     if (status == NL_OK) {
-        if (first && nl_run_stopping(run)) {
-            told.cell = -1;
-        }
-        status = nl_team_broadcast(part, &told, sizeof told, 0);
+        status = nl_team_broadcast(part, &cell, sizeof cell, 0);
     }
-    if (status == NL_OK && told.cell >= 0) {
+    if (status == NL_OK) {
         status = nl_measurer_create(part->comm, run->study, run->plan, &measurer);
-        if (status == NL_OK) {
-            status = measure_together(run, part, measurer, told, theta, &measured);
-        }
+    }
+    if (status == NL_OK) {
+        status = measure_together(run, part, measurer, cell, first ? &parcel : NULL, &measured);
     }
     if (first) {
-        answer(run, task->item, note->result_tag, status, &measured);
+        answer(run, task->item, parcel.note->result_tag, status, &measured);
     }
     nl_measurement_clear(&measured, 0);
     nl_measurer_destroy(&measurer);
     nl_team_destroy(&part);
-    free(note);
-    free(theta);
+    free_parcel(&parcel);
     return status;
 }
 

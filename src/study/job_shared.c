@@ -4,6 +4,74 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Parameters for everybody: room for those of states, and the initial ones as the leader has them.
+ */
+nl_status nl_shared_state_create(nl_job *job, const nl_team *team, nl_shared_state *shared)
+{
+    nl_status status = NL_OK;
+
+    *shared = (nl_shared_state){.step = -1, .previous_step = -1};
+    shared->theta = nl_calloc(job->net->size, sizeof *shared->theta);
+    shared->previous = nl_calloc(job->net->size, sizeof *shared->previous);
+    if (shared->theta == NULL || shared->previous == NULL) {
+        status = NL_FAIL(NL_ERR_NOMEM, "out of memory for parameters");
+    } else if (nl_job_initial(job) == NULL) {
+        status = NL_ERR_NOMEM;
+    }
+    status = nl_agree(team->comm, status);
+    return status != NL_OK
+               ? status
+               : nl_team_broadcast(team, job->initial, job->net->size * sizeof *job->initial, 0);
+}
+
+void nl_shared_state_free(nl_shared_state *shared)
+{
+    free(shared->theta);
+    free(shared->previous);
+    *shared = (nl_shared_state){.step = -1, .previous_step = -1};
+}
+
+nl_status nl_shared_state_tell(const nl_job *job, const nl_team *team, nl_shared_state *shared)
+{
+    const size_t size = job->net->size * sizeof *shared->theta;
+    long head[] = {shared->step, shared->previous_step, shared->kernel};
+    nl_status status = nl_team_broadcast(team, head, sizeof head, 0);
+
+    shared->step = head[0];
+    shared->previous_step = head[1];
+    shared->kernel = (int)head[2];
+    if (status == NL_OK && shared->step >= 0) {
+        status = nl_team_broadcast(team, shared->theta, size, 0);
+    }
+    if (status == NL_OK && shared->step >= 0 && shared->previous_step > 0) {
+        status = nl_team_broadcast(team, shared->previous, size, 0);
+    }
+    return status;
+}
+
+nl_status nl_job_measure_shared(nl_job *job, const nl_team *team, nl_measurer *measurer,
+                                const nl_shared_state *shared, nl_measurement *out)
+{
+    const float *previous = shared->previous_step > 0    ? shared->previous
+                            : shared->previous_step == 0 ? job->initial
+                                                         : NULL;
+    nl_status status = NL_OK;
+
+    if (measurer != NULL) {
+        status = nl_job_begin(job, measurer, shared->theta, shared->step, previous,
+                              shared->previous_step, NULL);
+        if (status == NL_OK) {
+            status = nl_job_measure(job, measurer, shared->kernel, out);
+        }
+        nl_measure_end(measurer);
+    }
+    return nl_agree(team->comm, status);
+}
+
+/*---------------------------------------------------------------------------------------------
+ * All of a cell
+ *-------------------------------------------------------------------------------------------*/
+
 /** A shared kernel of a state. */
 typedef struct piece {
     int state, kernel; /* state -1: none is left, or asked to stop */
@@ -24,7 +92,7 @@ static piece next_piece(const nl_run *run, const nl_result *result, piece from)
     return (piece){-1, -1};
 }
 
-/* The leader: the next piece is this team's, those behind it are for free teams, as many as there
+/* The leader: the next piece is this team's, those before it are for free teams, as many as there
  * are.  The last one is kept: this team would only wait for it. */
 static nl_status choose_piece(nl_job *job, nl_result *result, piece *next)
 {
@@ -38,62 +106,68 @@ static nl_status choose_piece(nl_job *job, nl_result *result, piece *next)
 
         given = false;
         if (after.state >= 0) {
-            status = nl_job_give_away(job, next->kernel, state->theta, state, &given);
+            status = nl_job_give_away(job, result, next->kernel, state->theta, state, &given);
         }
         *next = given ? after : *next;
     }
     return status;
 }
 
-static nl_status measure_piece(nl_job *job, const nl_team *team, nl_measurer *measurer, int kernel,
-                               float *theta, nl_state *state)
+/* The leader's next piece, its parameters copied for the others. */
+static nl_status take_piece(nl_job *job, nl_result *result, piece *next, nl_shared_state *shared)
 {
-    nl_measurement scratch = {0};
-    nl_status status = nl_team_broadcast(team, theta, job->net->size * sizeof *theta, 0);
+    const size_t size = job->net->size * sizeof *shared->theta;
+    const float *previous = NULL;
+    nl_status status = choose_piece(job, result, next);
 
-    if (status == NL_OK && measurer != NULL) {
-        status = nl_job_measure(job, measurer, kernel, theta,
-                                state != NULL ? &state->kernels[kernel] : &scratch);
+    shared->step = -1;
+    if (status == NL_OK && next->state >= 0) {
+        const nl_state *state = &result->state[next->state];
+
+        status = nl_job_previous(job, result, state, &shared->previous_step, &previous);
+        shared->step = state->step;
+        shared->kernel = next->kernel;
+        memcpy(shared->theta, state->theta, size);
+        if (status == NL_OK && shared->previous_step > 0) {
+            memcpy(shared->previous, previous, size);
+        }
+        atomic_store(&job->run->now_step, state->step);
     }
-    nl_measurement_clear(&scratch, 0);
-    return nl_agree(team->comm, status);
+    return status;
 }
 
 /* The leader, who alone has the result, walks through its states and tells the others. */
 static nl_status measure_shared_states(nl_job *job, const nl_team *team, nl_measurer *measurer,
                                        nl_result *result, const nl_continuation *continuation)
 {
-    float *theta = nl_calloc(job->net->size, sizeof *theta);
-    nl_status status = nl_agree(
-        team->comm, theta == NULL ? NL_FAIL(NL_ERR_NOMEM, "out of memory for parameters") : NL_OK);
+    nl_shared_state shared;
+    nl_measurement scratch = {0};
     piece now = {0, 0};
+    nl_status status = nl_shared_state_create(job, team, &shared);
 
     while (status == NL_OK) {
-        nl_state *state = NULL;
+        nl_measurement *out = &scratch;
 
         if (result != NULL) {
-            status = choose_piece(job, result, &now);
-            state = status == NL_OK && now.state >= 0 ? &result->state[now.state] : NULL;
+            status = take_piece(job, result, &now, &shared);
+            out = now.state >= 0 ? &result->state[now.state].kernels[now.kernel] : &scratch;
         }
         status = nl_agree(team->comm, status);
         if (status == NL_OK) {
-            status = nl_team_broadcast(team, &now, sizeof now, 0);
+            status = nl_shared_state_tell(job, team, &shared);
         }
-        if (status != NL_OK || now.state < 0) {
+        if (status != NL_OK || shared.step < 0) {
             break;
         }
-        if (state != NULL) {
-            memcpy(theta, state->theta, job->net->size * sizeof *theta);
-            atomic_store(&job->run->now_step, state->step);
-        }
-        status = measure_piece(job, team, measurer, now.kernel, theta, state);
+        status = nl_job_measure_shared(job, team, measurer, &shared, out);
+        nl_measurement_clear(&scratch, 0);
         if (status == NL_OK && result != NULL && nl_job_checkpoint_due(job, 0.0)) {
             status = nl_job_write(job, result, continuation, true);
         }
         status = nl_agree(team->comm, status);
         now.kernel++;
     }
-    free(theta);
+    nl_shared_state_free(&shared);
     return status;
 }
 

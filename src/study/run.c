@@ -283,7 +283,8 @@ static nl_status prepare(nl_run *run)
     }
     if (status == NL_OK) {
         status = compare_blas(run, &same_blas);
-        run->helping = same_blas && nl_study_number(run->study, NL_KEY_OUTPUT_KERNELS) == 0;
+        run->helping = same_blas && nl_study_number(run->study, NL_KEY_OUTPUT_KERNELS) == 0 &&
+                       !run->plan->eigenvectors; /* large replies */
     }
     if (status == NL_OK) {
         status = nl_team_broadcast(run->team, run->phase, (size_t)run->count, 0);
