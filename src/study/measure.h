@@ -3,7 +3,7 @@
 #ifndef NTKLENS_STUDY_MEASURE_H
 #define NTKLENS_STUDY_MEASURE_H
 
-#include "result.h"
+#include "kept.h"
 
 #include "ntklens/par.h"
 
@@ -64,7 +64,10 @@ typedef struct nl_measurer {
     const nl_measure_plan *plan;
     bool keep_spectra, keep_kernels;
     nl_subject subject;
+    nl_kernel_input input;              /* of the subject */
+    nl_factors *factors;                /* owned; of the subject's probe, where one rank has room */
     nl_probe_state *probe;              /* owned; of the subject; NULL: there is none */
+    nl_kept *kept;                      /* owned; NULL on grids of several ranks */
     double gram_seconds, solve_seconds; /* spent so far */
     double observe_seconds;             /* on what is neither the kernel nor its spectrum */
 } nl_measurer;
@@ -74,6 +77,9 @@ typedef struct nl_measurer {
 NL_MUST_CHECK nl_status nl_measurer_create(MPI_Comm comm, const nl_study *study,
                                            const nl_measure_plan *plan, nl_measurer **out);
 void nl_measurer_destroy(nl_measurer **measurer);
+
+/** Another cell begins: steps mean other states from now on.  Local. */
+void nl_measurer_forget(nl_measurer *measurer);
 
 /**
  * Take a state to be measured, until nl_measure_end().  Collective over the measurer's grid.
