@@ -170,10 +170,13 @@ typedef struct nl_solver {
     const char *name;   /* as in the study file and the column `solver` */
     const char *second; /* solver to try where this one's spectrum fails verification */
     bool one_rank;      /* needs the whole matrix on one rank */
+    bool no_empty_line; /* needs a block of the matrix in each process row and column */
+    bool double_only;
     /** Bytes of work space a rank beyond the matrix itself. */
     double (*workspace)(int n, int nb, nl_precision precision, int rows, int cols);
     /** All eigenvalues, ascending [n], on every rank.  Destroys a.  Collective over the grid.
-     *  NL_ERR_LINALG with a warning where the library gave up: another solver may not. */
+     *  Only where nl_solver_able().  NL_ERR_LINALG with a warning where the library gave up:
+     * another solver may not. */
     nl_status (*eigenvalues)(nl_dmat *a, double *ascending);
 } nl_solver;
 
@@ -182,6 +185,10 @@ const nl_solver *nl_solver_find(const char *name);
 
 /** Solver i of this build, NULL behind the last. */
 const nl_solver *nl_solver_at(int i);
+
+/** Can it solve a matrix of order n in blocks of nb on such a grid?  Pure. */
+bool nl_solver_able(const nl_solver *solver, int n, int nb, nl_precision precision, int rows,
+                    int cols);
 
 /** A verified spectrum. */
 typedef struct nl_spectrum {
@@ -222,7 +229,8 @@ typedef nl_status nl_fill_fn(nl_dmat *a, void *context);
  * @param[in]  a       its content is destroyed
  * @param[in]  fill    gives the matrix its content
  * @param[out] out     on every rank; NULL on failure; free with nl_spectrum_destroy()
- * @return NL_ERR_NUMERIC where two solvers failed, or one that has no second; on every rank
+ * @return NL_ERR_NUMERIC where two solvers failed, or one that has no second; NL_ERR_ARG where the
+ *         solver is not able to work on such a grid; on every rank
  */
 NL_MUST_CHECK nl_status nl_spectrum_compute(nl_dmat *a, const nl_solver *solver, nl_fill_fn *fill,
                                             void *context, nl_spectrum **out);

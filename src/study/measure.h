@@ -14,6 +14,10 @@ typedef struct nl_solve_plan {
     const nl_solver *solver; /* NULL: `none` */
 } nl_solve_plan;
 
+/** Kernels of one cell that other ranks measure at a time, at most: each may hold a copy of the
+ * parameters. */
+enum { nl_most_errands = 8 };
+
 /** Bytes a rank of a team needs for a kernel: its part of the matrix, the solver's work space,
  * factors. */
 double nl_solve_memory(const nl_solve_plan *plan, nl_precision precision);
@@ -37,6 +41,14 @@ bool nl_solve_plan_fits(const nl_study *study, const nl_measure_plan *plan, int 
  *  bound for any. */
 double nl_measure_memory(const nl_solve_plan *plan, int samples, nl_precision precision,
                          const nl_net *net);
+
+/** Path of a file of this process's cgroup: of version 2 for controller "", else of version 1.
+ *  False: it is in none. */
+enum { nl_cgroup_path_size = 1280 };
+bool nl_cgroup_path(const char *controller, const char *file, char out[nl_cgroup_path_size]);
+
+/** First number in a small text file; negative where there is none ("max"). */
+double nl_number_in(const char *path);
 
 /** What cgroup, SLURM and the machine leave each of the ranks of a node, bytes.  Local. */
 double nl_memory_share(int ranks_of_node);
