@@ -280,7 +280,6 @@ nl_status nl_cell_train(nl_run *run, int index)
 
     atomic_store(&run->now_cell, index);
     atomic_store(&run->now_step, 0);
-    nl_measurer_forget(run->alone);
     if (status == NL_OK) {
         status = train_or_go_on(&job);
     }

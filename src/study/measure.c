@@ -176,6 +176,7 @@ nl_status nl_measurer_create(MPI_Comm comm, const nl_study *study, const nl_meas
         return status;
     }
     m->plan = plan;
+    m->kept_cell = -1;
     m->keep_spectra = nl_study_number(study, NL_KEY_SPECTRA) > 0;
     m->keep_kernels = nl_study_number(study, NL_KEY_OUTPUT_KERNELS) > 0;
     MPI_Comm_split(comm, rank < rows * cols ? 0 : MPI_UNDEFINED, rank, &part);
@@ -206,11 +207,6 @@ void nl_measurer_destroy(nl_measurer **measurer)
     }
 }
 
-void nl_measurer_forget(nl_measurer *measurer)
-{
-    nl_kept_forget(measurer->kept);
-}
-
 /* One set of factors serves all kernels of the subject where this rank measures alone and has room
  * for them. */
 static nl_status take_input(nl_measurer *m)
@@ -238,6 +234,10 @@ nl_status nl_measure_begin(nl_measurer *m, const nl_subject *subject, bool *coll
 
     nl_measure_end(m);
     m->subject = *subject;
+    if (subject->cell != m->kept_cell) { /* steps mean other states from now on */
+        nl_kept_forget(m->kept);
+        m->kept_cell = subject->cell;
+    }
     status = take_input(m);
     start = nl_now();
     if (status == NL_OK) {
