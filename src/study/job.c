@@ -249,7 +249,8 @@ nl_status nl_job_previous(nl_job *job, const nl_result *result, const nl_state *
 nl_status nl_job_begin(nl_job *job, nl_measurer *measurer, const float *theta, long step,
                        const float *previous, long previous_step, bool *collapsed)
 {
-    const nl_subject subject = {.net = job->net,
+    const nl_subject subject = {.cell = job->index,
+                                .net = job->net,
                                 .theta = theta,
                                 .step = step,
                                 .initial = job->initial,
