@@ -15,7 +15,11 @@ typedef void nl_syevd(const char *jobz, const char *uplo, const int *n, void *a,
                       int *info, size_t jobz_length, size_t uplo_length);
 nl_syevd dsyevd_, ssyevd_, dsyevd_2stage_, ssyevd_2stage_;
 
-/* ScaLAPACK: the same of a distributed one; by QR iteration, and by bisection */
+/* LAPACK: eigenvalues and eigenvectors of a tridiagonal matrix */
+void dsteqr_(const char *compz, const int *n, double *d, double *e, double *z, const int *ldz,
+             double *work, int *info, size_t compz_length);
+
+/* ScaLAPACK: all eigenvalues of a distributed symmetric matrix; by QR iteration, and by bisection */
 typedef void nl_psyev(const char *jobz, const char *uplo, const int *n, void *a, const int *ia,
                       const int *ja, const int *desca, void *w, void *z, const int *iz,
                       const int *jz, const int *descz, void *work, const int *lwork, int *info,

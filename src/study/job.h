@@ -13,6 +13,7 @@ typedef struct nl_job {
     nl_net *net;            /* owned */
     nl_cell_data *data;     /* owned */
     nl_training *training;  /* owned; NULL where nothing is trained */
+    float *initial;         /* owned; parameters at step 0, drawn once they are asked for */
     double last_checkpoint; /* nl_now() */
     double last_write;      /* seconds that it took */
     double write_seconds;   /* in all */
@@ -46,10 +47,28 @@ bool nl_job_checkpoint_due(const nl_job *job, double ahead);
 NL_MUST_CHECK nl_status nl_job_finish(nl_job *job, nl_result *result,
                                       const nl_continuation *continuation);
 
-/** Measure one kernel.  One without a verified spectrum is left undone and sets job->unverified:
+/** Parameters at step 0, NULL: out of memory. */
+const float *nl_job_initial(nl_job *job);
+
+/**
+ * Parameters of the state that a state's kernel velocity is taken from.
+ *
+ * @param[out] step   its step; -1: the state has no velocity
+ * @param[out] theta  borrowed; NULL where step is -1
+ */
+NL_MUST_CHECK nl_status nl_job_previous(nl_job *job, const nl_result *result, const nl_state *state,
+                                        long *step, const float **theta);
+
+/** Take a state to be measured.  Collective over the measurer's grid; arguments are global.
+ *  @param[out] collapsed  nl_measure_begin() */
+NL_MUST_CHECK nl_status nl_job_begin(nl_job *job, nl_measurer *measurer, const float *theta,
+                                     long step, const float *previous, long previous_step,
+                                     bool *collapsed);
+
+/** Measure one kernel of the state that was taken.  One without a verified spectrum is left undone and sets job->unverified:
  * the study goes on and ends with that status.  Collective over the measurer's grid. */
 NL_MUST_CHECK nl_status nl_job_measure(nl_job *job, nl_measurer *measurer, int kernel,
-                                       const float *theta, nl_measurement *out);
+                                       nl_measurement *out);
 
 /** Timings of this cell to the root; zero seconds are not told. */
 NL_MUST_CHECK nl_status nl_job_tell_seconds(const nl_job *job, const char *phase, double seconds);
