@@ -54,12 +54,12 @@ NL_MUST_CHECK nl_status nl_kernel_fill(nl_dmat *a, nl_kernel_spec spec,
                                        const nl_kernel_input *input);
 
 /** A tile of a kernel: local rows row .. row + rows, local columns col .. col + cols, `values`
- *  column-major without gaps, in the precision of the matrix it is laid out as.  Of the tiles over a
- *  column the upper ones come first; entries above the diagonal mean nothing. */
+ *  column-major without gaps, in the precision of the matrix it is laid out as.  Of the tiles over
+ * a column the upper ones come first; entries above the diagonal mean nothing. */
 typedef void nl_tile_fn(int row, int rows, int col, int cols, const void *values, void *context);
 
-/** Compute a kernel as nl_kernel_fill() does, bit by bit, but hand its tiles to `take` one after the
- *  other instead of storing them.  `layout` says which entries are this rank's.  Local. */
+/** Compute a kernel as nl_kernel_fill() does, bit by bit, but hand its tiles to `take` one after
+ * the other instead of storing them.  `layout` says which entries are this rank's.  Local. */
 NL_MUST_CHECK nl_status nl_kernel_walk(const nl_dmat *layout, nl_kernel_spec spec,
                                        const nl_kernel_input *input, nl_tile_fn *take,
                                        void *context);
@@ -78,7 +78,7 @@ NL_MUST_CHECK nl_status nl_kernel_normalize(nl_dmat *a);
 /** What a network does on the probe: what observables need beside the kernel itself. */
 typedef struct nl_probe_state {
     int samples, outputs, layers;
-    const int *labels;    /* [samples]; borrowed */
+    const int *labels; /* [samples]; borrowed */
     nl_loss loss;
     double *gradient;     /* owned; [samples x outputs] of the probe's mean loss by the outputs */
     double *probability;  /* owned; [samples x outputs] softmax of the outputs */
@@ -211,6 +211,21 @@ void nl_infinite_block(nl_infinite *infinite, nl_infinite_kind kind, int m, cons
 /** Fill the local part, on and below the diagonal, of a block-cyclic matrix in double whose order
  *  is the number of samples.  Local. */
 NL_MUST_CHECK nl_status nl_infinite_fill(nl_dmat *a, nl_infinite *infinite, nl_infinite_kind kind);
+
+/**
+ * |A - K|_F / |K|_F of a filled kernel A and the closed form K of its network; between different
+ * outputs K is zero.  Up to 4096 samples K is computed once and kept, beyond that tile by tile each
+ * time.  Collective over the matrix's grid; the same bits on every rank.
+ *
+ * @param[in] rows_per_sample  outputs: full; 1: traced, class
+ * @param[in] frobenius2       |A|_F^2, nl_dmat_moments()
+ */
+NL_MUST_CHECK nl_status nl_infinite_distance(const nl_dmat *a, int rows_per_sample,
+                                             double frobenius2, nl_infinite *infinite,
+                                             double *distance);
+
+/** Bytes of such an object once distances were asked of it. */
+double nl_infinite_bytes(int samples, int inputs);
 
 /*---------------------------------------------------------------------------------------------
  * Kernel regression

@@ -1,11 +1,15 @@
 /** @file infinite.c  Kernels of wide random networks, in closed form. */
 #include "ntklens/ntk.h"
+#include "ntklens/par.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { tile = 128 }; /* samples: a tile's inputs and its result stay in cache */
+enum {
+    tile = 128,      /* samples: a tile's inputs and its result stay in cache */
+    most_kept = 4096 /* samples whose kernel is kept between distances: 64 MiB */
+};
 
 static const double pi = 3.14159265358979323846;
 
@@ -24,6 +28,8 @@ struct nl_infinite {
     double *variance;  /* owned; [samples x layers]: K^l of a sample with itself */
     double *panel;     /* owned; [2 x tile x inputs]: rows and columns of a tile */
     double *gram;      /* owned; [tile x tile] */
+    double *result;    /* owned; [tile x tile] */
+    double *kept; /* owned; NTK, columns of the lower half one behind the other; NULL: not yet */
 };
 
 /*---------------------------------------------------------------------------------------------
@@ -119,7 +125,8 @@ static nl_status allocate(nl_infinite *k)
     k->variance = nl_calloc(samples * (size_t)k->layers, sizeof *k->variance);
     k->panel = nl_calloc(2 * tile * (size_t)k->inputs, sizeof *k->panel);
     k->gram = nl_calloc((size_t)tile * tile, sizeof *k->gram);
-    if (!k->layer || !k->square || !k->variance || !k->panel || !k->gram) {
+    k->result = nl_calloc((size_t)tile * tile, sizeof *k->result);
+    if (!k->layer || !k->square || !k->variance || !k->panel || !k->gram || !k->result) {
         return NL_FAIL(NL_ERR_NOMEM, "out of memory for the infinite-width kernel of %d samples",
                        k->samples);
     }
@@ -200,6 +207,8 @@ void nl_infinite_destroy(nl_infinite **infinite)
     free(k->variance);
     free(k->panel);
     free(k->gram);
+    free(k->result);
+    free(k->kept);
     free(k);
     *infinite = NULL;
 }
@@ -280,53 +289,236 @@ void nl_infinite_block(nl_infinite *k, nl_infinite_kind kind, int m, const int *
     }
 }
 
-/* Tiles of the local matrix that hold something on or below the diagonal. */
-static void fill_local(nl_dmat *a, nl_infinite *k, nl_infinite_kind kind, const int *rows,
-                       const int *cols, double *out)
+/*---------------------------------------------------------------------------------------------
+ * Block-cyclic matrices
+ *-------------------------------------------------------------------------------------------*/
+
+/** Samples of the local rows and columns, which are whole samples. */
+typedef struct local_samples {
+    int unit; /* rows of a sample */
+    int rows, cols;
+    int *row, *col; /* owned */
+} local_samples;
+
+static nl_status list_samples(const nl_dmat *a, int unit, local_samples *out)
 {
-    for (int j = 0; j < a->local_cols; j += tile) {
-        const int n = smaller(tile, a->local_cols - j);
+    *out =
+        (local_samples){.unit = unit, .rows = a->local_rows / unit, .cols = a->local_cols / unit};
+    out->row = nl_calloc((size_t)out->rows, sizeof *out->row);
+    out->col = nl_calloc((size_t)out->cols, sizeof *out->col);
+    if (out->row == NULL || out->col == NULL) {
+        return NL_FAIL(NL_ERR_NOMEM, "out of memory for the list of local samples");
+    }
+    for (int i = 0; i < out->rows; i++) {
+        out->row[i] = nl_dmat_global_row(a, i * unit) / unit;
+    }
+    for (int j = 0; j < out->cols; j++) {
+        out->col[j] = nl_dmat_global_col(a, j * unit) / unit;
+    }
+    return NL_OK;
+}
 
-        for (int i = 0; i < a->local_rows; i += tile) {
-            const int m = smaller(tile, a->local_rows - i);
+static void free_samples(local_samples *samples)
+{
+    free(samples->row);
+    free(samples->col);
+}
 
-            if (rows[i + m - 1] >= cols[j]) {
-                fill_tile(k, kind, m, rows + i, n, cols + j, out, tile);
-                for (int c = 0; c < n; c++) {
-                    memcpy((double *)a->local + (size_t)(j + c) * (size_t)a->ld + (size_t)i,
-                           out + (size_t)c * tile, (size_t)m * sizeof *out);
-                }
+/** A tile of the local samples, with the kernel's values [tile x tile] on and below the diagonal.
+ */
+typedef void take_tile(int i0, int m, int j0, int n, const double *values, void *context);
+
+/* Tiles that hold something on or below the diagonal. */
+static void walk(nl_infinite *k, nl_infinite_kind kind, const local_samples *s, take_tile *take,
+                 void *context)
+{
+    for (int j = 0; j < s->cols; j += tile) {
+        const int n = smaller(tile, s->cols - j);
+
+        for (int i = 0; i < s->rows; i += tile) {
+            const int m = smaller(tile, s->rows - i);
+
+            if (s->row[i + m - 1] >= s->col[j]) {
+                fill_tile(k, kind, m, s->row + i, n, s->col + j, k->result, tile);
+                take(i, m, j, n, k->result, context);
             }
         }
     }
 }
 
+static void store_tile(int i0, int m, int j0, int n, const double *values, void *context)
+{
+    const nl_dmat *a = context;
+
+    for (int j = 0; j < n; j++) {
+        memcpy((double *)a->local + (size_t)(j0 + j) * (size_t)a->ld + (size_t)i0,
+               values + (size_t)j * tile, (size_t)m * sizeof *values);
+    }
+}
+
 nl_status nl_infinite_fill(nl_dmat *a, nl_infinite *k, nl_infinite_kind kind)
 {
-    int *rows = nl_calloc((size_t)a->local_rows, sizeof *rows);
-    int *cols = nl_calloc((size_t)a->local_cols, sizeof *cols);
-    double *out = nl_calloc((size_t)tile * tile, sizeof *out);
-    nl_status status = NL_OK;
+    local_samples samples;
+    nl_status status = list_samples(a, 1, &samples);
 
-    if (a->n != k->samples || a->precision != NL_DOUBLE) {
+    if (status == NL_OK && (a->n != k->samples || a->precision != NL_DOUBLE)) {
         status = NL_FAIL(NL_ERR_ARG,
                          "infinite width: kernel of %d samples into a matrix of order %d; expected "
                          "the same, in double",
                          k->samples, a->n);
-    } else if (rows == NULL || cols == NULL || out == NULL) {
-        status = NL_FAIL(NL_ERR_NOMEM, "out of memory for tiles of an infinite-width kernel");
-    }
-    for (int i = 0; status == NL_OK && i < a->local_rows; i++) {
-        rows[i] = nl_dmat_global_row(a, i);
-    }
-    for (int j = 0; status == NL_OK && j < a->local_cols; j++) {
-        cols[j] = nl_dmat_global_col(a, j);
     }
     if (status == NL_OK) {
-        fill_local(a, k, kind, rows, cols, out);
+        walk(k, kind, &samples, store_tile, a);
     }
-    free(rows);
-    free(cols);
-    free(out);
+    free_samples(&samples);
+    return status;
+}
+
+/*---------------------------------------------------------------------------------------------
+ * Distance
+ *-------------------------------------------------------------------------------------------*/
+
+/* Where column j of the kept lower half would begin with row 0. */
+static size_t kept_column(const nl_infinite *k, int j)
+{
+    return (size_t)j * (size_t)k->samples - (size_t)j * (size_t)(j + 1) / 2;
+}
+
+static void keep_tile(int i0, int m, int j0, int n, const double *values, void *context)
+{
+    nl_infinite *k = context;
+
+    for (int j = 0; j < n; j++) {
+        double *column = k->kept + kept_column(k, j0 + j);
+
+        for (int i = i0 < j0 + j ? j0 + j : i0; i < i0 + m; i++) {
+            column[i] = values[(size_t)j * tile + (size_t)(i - i0)];
+        }
+    }
+}
+
+/* The states of a cell are all compared with the same kernel. */
+static nl_status keep(nl_infinite *k)
+{
+    const size_t samples = (size_t)k->samples;
+    local_samples all = {.unit = 1, .rows = k->samples, .cols = k->samples};
+    int *list = nl_calloc(samples, sizeof *list);
+
+    k->kept = nl_calloc(samples * (samples + 1) / 2, sizeof *k->kept);
+    if (list == NULL || k->kept == NULL) {
+        free(list);
+        free(k->kept);
+        k->kept = NULL;
+        return NL_FAIL(NL_ERR_NOMEM, "out of memory for the infinite-width kernel of %d samples",
+                       k->samples);
+    }
+    for (int i = 0; i < k->samples; i++) {
+        list[i] = i;
+    }
+    all.row = all.col = list;
+    walk(k, NL_INFINITE_NTK, &all, keep_tile, k);
+    free(list);
+    return NL_OK;
+}
+
+double nl_infinite_bytes(int samples, int inputs)
+{
+    const double kept = samples <= most_kept ? 0.5 * samples * (samples + 1.0) : 0.0;
+
+    return (double)sizeof(double) * (kept + 2.0 * tile * (inputs + tile));
+}
+
+/** A comparison in work: sums over the entries of a sample with a sample, in one output. */
+typedef struct comparison {
+    const nl_dmat *a;
+    const local_samples *samples;
+    double difference2; /* (A - K)^2 */
+    double same2;       /* A^2 */
+    double closed2;     /* K^2 */
+} comparison;
+
+static double stored(const nl_dmat *a, size_t row, size_t col)
+{
+    const size_t at = col * (size_t)a->ld + row;
+
+    return a->precision == NL_DOUBLE ? ((const double *)a->local)[at]
+                                     : (double)((const float *)a->local)[at];
+}
+
+static void compare_entry(comparison *c, int row, int col, bool diagonal, double closed)
+{
+    const size_t unit = (size_t)c->samples->unit;
+    const double times = diagonal ? 1.0 : 2.0; /* the others stand in the matrix twice */
+
+    for (size_t a = 0; a < unit; a++) {
+        const double value = stored(c->a, (size_t)row * unit + a, (size_t)col * unit + a);
+        const double difference = value - closed;
+
+        c->difference2 += times * difference * difference;
+        c->same2 += times * value * value;
+        c->closed2 += times * closed * closed;
+    }
+}
+
+static void compare_tile(int i0, int m, int j0, int n, const double *values, void *context)
+{
+    comparison *c = context;
+    const local_samples *s = c->samples;
+
+    for (int j = 0; j < n; j++) {
+        for (int i = 0; i < m; i++) {
+            if (s->row[i0 + i] >= s->col[j0 + j]) {
+                compare_entry(c, i0 + i, j0 + j, s->row[i0 + i] == s->col[j0 + j],
+                              values[(size_t)j * tile + (size_t)i]);
+            }
+        }
+    }
+}
+
+static void compare_kept(const nl_infinite *k, comparison *c)
+{
+    const local_samples *s = c->samples;
+
+    for (int j = 0; j < s->cols; j++) {
+        const double *column = k->kept + kept_column(k, s->col[j]);
+
+        for (int i = 0; i < s->rows; i++) {
+            if (s->row[i] >= s->col[j]) {
+                compare_entry(c, i, j, s->row[i] == s->col[j], column[s->row[i]]);
+            }
+        }
+    }
+}
+
+nl_status nl_infinite_distance(const nl_dmat *a, int rows_per_sample, double frobenius2,
+                               nl_infinite *k, double *distance)
+{
+    local_samples samples;
+    comparison c = {.a = a, .samples = &samples};
+    double sums[3] = {0};
+    nl_status status = list_samples(a, rows_per_sample, &samples);
+
+    *distance = NAN;
+    if (status == NL_OK && k->kept == NULL && k->samples <= most_kept) {
+        status = keep(k);
+    }
+    if (status == NL_OK && k->kept != NULL) {
+        compare_kept(k, &c);
+    } else if (status == NL_OK) {
+        walk(k, NL_INFINITE_NTK, &samples, compare_tile, &c);
+    }
+    free_samples(&samples);
+    status = nl_agree(a->grid->comm, status);
+    if (status != NL_OK) {
+        return status;
+    }
+    sums[0] = c.difference2;
+    sums[1] = c.same2;
+    sums[2] = c.closed2;
+    status = nl_grid_sum(a->grid, sums, 3);
+    if (rows_per_sample > 1) { /* between different outputs the closed form is zero */
+        sums[0] += fmax(0.0, frobenius2 - sums[1]);
+    }
+    *distance = sqrt(sums[0] / sums[2]);
     return status;
 }

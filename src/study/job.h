@@ -2,6 +2,7 @@
 #ifndef NTKLENS_STUDY_JOB_H
 #define NTKLENS_STUDY_JOB_H
 
+#include "regression.h"
 #include "run.h"
 #include "train.h"
 
@@ -10,14 +11,16 @@ typedef struct nl_job {
     nl_run *run;
     int index;
     const nl_cell *cell;
-    nl_net *net;            /* owned */
-    nl_cell_data *data;     /* owned */
-    nl_training *training;  /* owned; NULL where nothing is trained */
-    float *initial;         /* owned; parameters at step 0, drawn once they are asked for */
-    double last_checkpoint; /* nl_now() */
-    double last_write;      /* seconds that it took */
-    double write_seconds;   /* in all */
-    bool unverified;        /* a spectrum could not be had */
+    nl_net *net;                  /* owned */
+    nl_cell_data *data;           /* owned */
+    nl_training *training;        /* owned; NULL where nothing is trained */
+    nl_infinite *infinite[2];     /* owned; as in nl_subject */
+    nl_regression_set regression; /* owned; empty: none is asked for */
+    float *initial;               /* owned; parameters at step 0, drawn once they are asked for */
+    double last_checkpoint;       /* nl_now() */
+    double last_write;            /* seconds that it took */
+    double write_seconds;         /* in all */
+    bool unverified;              /* a spectrum could not be had */
 } nl_job;
 
 /** Network and images of a cell.  nl_job_close() also after a failure. */
@@ -65,10 +68,14 @@ NL_MUST_CHECK nl_status nl_job_begin(nl_job *job, nl_measurer *measurer, const f
                                      long step, const float *previous, long previous_step,
                                      bool *collapsed);
 
-/** Measure one kernel of the state that was taken.  One without a verified spectrum is left undone and sets job->unverified:
- * the study goes on and ends with that status.  Collective over the measurer's grid. */
+/** Measure one kernel of the state that was taken.  One without a verified spectrum is left undone
+ * and sets job->unverified: the study goes on and ends with that status.  Collective over the
+ * measurer's grid. */
 NL_MUST_CHECK nl_status nl_job_measure(nl_job *job, nl_measurer *measurer, int kernel,
                                        nl_measurement *out);
+
+/** Kernel regression with a state's parameters, where it is asked for.  Local. */
+NL_MUST_CHECK nl_status nl_job_regress(nl_job *job, const float *theta, nl_state *state);
 
 /** Timings of this cell to the root; zero seconds are not told. */
 NL_MUST_CHECK nl_status nl_job_tell_seconds(const nl_job *job, const char *phase, double seconds);

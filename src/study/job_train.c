@@ -49,6 +49,9 @@ static nl_status enter_state(nl_job *job, const nl_result *result, const float *
         return NL_OK;
     }
     status = begin_private(job, result, theta, state, &state->collapsed);
+    if (status == NL_OK) {
+        status = nl_job_regress(job, theta, state);
+    }
     if (status == NL_OK && keep) {
         status = nl_job_keep_theta(job->net, theta, state);
     }
@@ -97,8 +100,7 @@ static nl_status keep_previous(nl_job *job, const nl_result *result)
     nl_status status = NL_OK;
 
     for (int s = 0; status == NL_OK && s < result->states; s++) {
-        const float *theta =
-            nl_training_previous_theta(job->training, result->state[s].step);
+        const float *theta = nl_training_previous_theta(job->training, result->state[s].step);
 
         if (theta != NULL) {
             status = nl_job_keep_theta(job->net, theta, &result->state[s]);

@@ -60,6 +60,11 @@ nl_status nl_observe_before(const nl_measurer *m, nl_kernel_spec spec, const nl_
     if (status == NL_OK) {
         status = compare_states(m, spec, input, a, out);
     }
+    if (status == NL_OK && m->subject.infinite[spec.rate_weighted] != NULL) {
+        status =
+            nl_infinite_distance(a, spec.kind == NL_KERNEL_FULL ? m->plan->classes : 1, frobenius2,
+                                 m->subject.infinite[spec.rate_weighted], &out->infinite_distance);
+    }
     if (status == NL_OK && spec.kind == NL_KERNEL_FULL && m->subject.loss == NL_CROSS_ENTROPY) {
         status = nl_observe_curvature(a, m->probe, curvature);
     }
@@ -98,8 +103,8 @@ static nl_status rank_of(nl_dmat *a, const nl_solver *solver, related *r, double
     nl_status status = nl_spectrum_compute(a, solver, fill_related, r, &spectrum);
 
     if (status == NL_OK) {
-        *effective_rank =
-            nl_observe(spectrum->n, spectrum->lambda, nl_precision_eps(a->precision)).effective_rank;
+        *effective_rank = nl_observe(spectrum->n, spectrum->lambda, nl_precision_eps(a->precision))
+                              .effective_rank;
     }
     nl_spectrum_destroy(&spectrum);
     return status;

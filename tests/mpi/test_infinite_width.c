@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-enum { samples = 12, inputs = 24, outputs = 3, order = samples * outputs, cases = 8 };
+enum { samples = 16, inputs = 32, outputs = 6, order = samples * outputs, cases = 8 };
 
 static const double panel_bytes = 1e9;
 
