@@ -7,8 +7,9 @@
 #include <stdio.h>
 #include <unistd.h>
 
-static const double file_interval = 0.5; /* seconds between two looks for the stop file */
-static const double slack = 3.0;         /* start of the launcher, end of MPI */
+static const double file_interval = 0.5;  /* seconds between two looks for the stop file */
+static const double slack = 4.0;          /* start of the launcher, end of MPI and launcher */
+static const double slack_of_abort = 2.5; /* the same, where the job is ended in a library call */
 
 /* How long a batch system waits between a signal and the end: Slurm's KillWait behind SIGTERM is 30
  * s by default; the job scripts ask for SIGUSR1 90 s ahead, which may come up to 60 s late. */
@@ -85,8 +86,10 @@ double nl_stop_time_left(void *context, int reason)
     }
     left = policy->asked - now +
            (reason == SIGTERM || reason == SIGINT ? grace_after_term : grace_after_warning);
-    if (policy->max_seconds > 0.0 && policy->start + policy->max_seconds - now - 1.0 < left) {
-        left = policy->start + policy->max_seconds - now - 1.0;
+    if (policy->max_seconds > 0.0) {
+        const double limit = policy->start + policy->max_seconds - now - slack_of_abort;
+
+        left = limit < left ? limit : left;
     }
     return left;
 }

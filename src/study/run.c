@@ -19,13 +19,15 @@ static const double tell_interval = 1.0; /* seconds between two words of progres
  *-------------------------------------------------------------------------------------------*/
 
 /* A rank deep in a library call cannot be asked to leave.  When time runs out for it, all else is
- * on disk already: end the job; what that rank computed is done again later (DESIGN 4). */
+ * on disk already: the root ends the job; what that rank computed is done again later (DESIGN 4).
+ */
 static void end_in_time(const nl_run *run, int reason)
 {
-    if (run->options->time_left != NULL &&
+    if (run->team->rank == 0 && run->options->time_left != NULL &&
         run->options->time_left(run->options->stop_context, reason) <= 0.0) {
-        nl_warn("%s: rank %d: no time is left for a solve to end; the same command continues",
-                run->options->folder, run->team->rank);
+        nl_warn("%s: no time is left for a solve to end; the same command continues",
+                run->options->folder);
+        nl_log_event(run->log, "solve_abandoned", "reason=\"no time is left for it to end\"");
         MPI_Abort(run->team->comm, nl_status_exit_code(NL_STOPPED));
     }
 }

@@ -202,28 +202,36 @@ def _is_rich(out, cells):
 
 
 def _run_until(study, out, ranks, event, number):
-    """Run until an event was logged `number` times in this run (or it ended); the Run."""
+    """Run until an event was logged `number` times in this run (or it ended); the Run, its pids."""
     before = len(events(out, event))
-    run = Run(study, out, ranks=ranks)
+    run, pids = Run(study, out, ranks=ranks), {}
     while run.running() and len(events(out, event)) < before + number:
-        time.sleep(0.01)
-    return run
+        pids = pids or run.ranks()  # beforehand: then the signal comes at once
+        time.sleep(0.005)
+    return run, pids
 
 
-def interrupted(study, folder, ranks=2, cells=1):
-    """A results folder as a killed run leaves it: finished cells, checkpoints, previous ones."""
-    for attempt in range(10):
-        out = folder / f"interrupted-{attempt}"
-        for event, number in ("cell_done", cells), ("cell_resumed", 1):  # two generations
-            run = _run_until(study, out, ranks, event, number)
-            (out / "stop").touch()
-            if run.wait() != 75:
-                break
-        else:
-            run = _run_until(study, out, ranks, "cell_resumed", 1)
-            run.end()
-            if _is_rich(out, cells):
-                return out
+def _interrupt(study, out, ranks, cells):
+    """Stopped twice, then killed; False where the study is through before."""
+    for event, number in ("cell_done", cells), ("cell_resumed", 1):  # two generations
+        run, pids = _run_until(study, out, ranks, event, number)
+        run.send(signal.SIGUSR1, list(pids.values())[:1])
+        if run.wait() != 75:
+            return False
+    run, _ = _run_until(study, out, ranks, "cell_resumed", 1)
+    run.end()
+    return _is_rich(out, cells)
+
+
+def interrupted(folder, ranks=2, cells=1, **text):
+    """A study (study_text() with these arguments) and its results folder as a killed run leaves it:
+    finished cells, checkpoints, previous ones.  A machine that is through before it can be
+    interrupted gets longer trainings."""
+    for steps in (3000 * 3**k for k in range(6)):
+        study = lib.write_study(folder, study_text(steps=steps, **text), f"study-{steps}.yaml")
+        out = folder / f"interrupted-{steps}"
+        if _interrupt(study, out, ranks, cells):
+            return study, out
     raise lib.Failure("no run was interrupted while it held checkpoints of two generations")
 
 

@@ -46,9 +46,9 @@ def leave_half_written(path):
 
 def swap(path):
     """The content of another cell, whole and sealed."""
-    others = [other for other in path.parent.glob("*.h5") if other != path]
-    if others:
-        shutil.copyfile(others[0], path)
+    out = next(folder for folder in path.parents if (folder / "log.txt").exists())
+    others = sorted(out.rglob("*.h5"), key=lambda other: other.parent != path.parent)
+    shutil.copyfile(next(other for other in others if other.name != path.name), path)
 
 
 WAYS = [truncate, flip, empty, half_rename, leave_half_written]
@@ -57,11 +57,10 @@ WAYS = [truncate, flip, empty, half_rename, leave_half_written]
 class Damage:
     def __init__(self):
         self.folder = lib.scratch("damage")
-        self.study = lib.write_study(self.folder, life.study_text(widths="16", steps=3000, every=0.1))
+        self.study, self.left = life.interrupted(self.folder, widths="16", every=0.1)
         whole = self.folder / "whole"
         life.run(self.study, whole)
         self.reference = life.table_bytes(whole)
-        self.left = life.interrupted(self.study, self.folder)
         self.count = 0
 
     def files(self):

@@ -28,13 +28,12 @@ def check_rows(out, reference, ranks):
 
 def resize(solver, widths):
     folder = lib.scratch("resize")
-    study = lib.write_study(
-        folder, life.study_text(sizes="200", widths=widths, solver=solver, every=0.1)
+    study, left = life.interrupted(
+        folder, ranks=4, sizes="200", widths=widths, solver=solver, every=0.1
     )
     whole = folder / "whole"
     life.run(study, whole, ranks=4)
     reference = lib.table(whole)
-    left = life.interrupted(study, folder, ranks=4, cells=1)
     for ranks in 1, 2, 3:
         out = folder / f"on-{ranks}"
         shutil.copytree(left, out)

@@ -31,7 +31,7 @@ static void it_stops_as_much_ahead_as_leaving_takes(void **state)
     nl_stop_policy policy = nl_stop_policy_make(fake_clock, &now, 600.0, NULL);
 
     (void)state;
-    now = 50.0 + 600.0 - 3.0 - 40.0 - 0.1;
+    now = 50.0 + 600.0 - 4.0 - 40.0 - 0.1;
     assert_int_equal(nl_stop_wanted(&policy, 0.0), 0);
     assert_int_equal(nl_stop_wanted(&policy, 40.0), 0);
     now += 0.2;
@@ -96,8 +96,8 @@ static void the_limit_bounds_the_time_left(void **state)
 
     (void)state;
     now = 50.0;
-    assert_true(nl_stop_time_left(&policy, NL_STOP_TIME) == 9.0);
-    now = 59.5;
+    assert_true(nl_stop_time_left(&policy, NL_STOP_TIME) == 7.5);
+    now = 58.0;
     assert_true(nl_stop_time_left(&policy, NL_STOP_TIME) < 0.0);
 }
 
