@@ -53,8 +53,9 @@ void nl_factors_outputs(const nl_factors *factors, const float *theta, double *o
 
 /**
  * Parts of the kernel's diagonal, summed over samples, one for each layer and output a:
- *   weights[l][a] = sum s_l^2 |h^{l-1}|^2 |delta^{l,a}|^2,  biases[l][a] = sum t_l^2 |delta^{l,a}|^2,
- * both [layers x outputs]; added to what the arrays hold, so that panels of samples can be summed.
+ *   weights[l][a] = sum s_l^2 |h^{l-1}|^2 |delta^{l,a}|^2,  biases[l][a] = sum t_l^2
+ * |delta^{l,a}|^2, both [layers x outputs]; added to what the arrays hold, so that panels of
+ * samples can be summed.
  */
 void nl_factors_add_layer_traces(const nl_factors *factors, double *weights, double *biases);
 

@@ -23,6 +23,40 @@ const char *nl_blas_kernel(void);
  *  64 bytes. */
 const char *nl_blas_version(char out[64]);
 
+/** File of the library whose dgemm_ this process calls; NULL where the system does not tell. */
+const char *nl_blas_file(void);
+
+/** Can OPENBLAS_CORETYPE choose its kernels?  (OpenBLAS with DYNAMIC_ARCH.) */
+bool nl_blas_has_choice(void);
+
+/** GFLOP/s of products of square matrices of order 320 on this thread, the best of a few; takes
+ *  milliseconds.  NaN: no memory.  Local. */
+double nl_blas_speed(nl_precision precision);
+
+/** The widest vector instructions of a CPU, or those that BLAS kernels use; in rising order. */
+typedef enum nl_vectors {
+    NL_VECTORS_UNKNOWN, /* not x86 */
+    NL_VECTORS_SSE,
+    NL_VECTORS_AVX,
+    NL_VECTORS_AVX2,  /* with FMA */
+    NL_VECTORS_AVX512 /* F, DQ, BW, VL */
+} nl_vectors;
+
+/** "AVX-512" */
+const char *nl_vectors_name(nl_vectors vectors);
+
+typedef struct nl_cpu {
+    nl_vectors vectors; /* that CPU and system offer */
+    bool amd;
+} nl_cpu;
+
+/** The CPU this process runs on.  Local. */
+nl_cpu nl_cpu_here(void);
+
+/** OPENBLAS_CORETYPE of kernels that use more of the CPU than those called `kernel` do; NULL: there
+ *  are none, or either is not known here.  Pure. */
+const char *nl_blas_better_kernel(nl_cpu cpu, const char *kernel);
+
 /*---------------------------------------------------------------------------------------------
  * Process grid
  *-------------------------------------------------------------------------------------------*/
@@ -161,8 +195,8 @@ typedef nl_status nl_operator_fn(const double *x, double *y, void *context);
 
 /**
  * The largest eigenvalue of a positive semidefinite operator, by Lanczos iteration: exact to about
- * 1e-14 over its relative distance to the next.  NaN where that is not reached in 200 products.  Every rank
- * iterates on its own; collective where the operator is.
+ * 1e-14 over its relative distance to the next.  NaN where that is not reached in 200 products.
+ * Every rank iterates on its own; collective where the operator is.
  */
 NL_MUST_CHECK nl_status nl_largest_eigenvalue(int n, nl_operator_fn *apply, void *context,
                                               double *lambda);
@@ -183,5 +217,21 @@ typedef nl_status nl_fill_fn(nl_dmat *a, void *context);
 NL_MUST_CHECK nl_status nl_spectrum_compute(nl_dmat *a, const nl_solver *solver, nl_fill_fn *fill,
                                             void *context, nl_spectrum **out);
 void nl_spectrum_destroy(nl_spectrum **spectrum);
+
+/** Bytes that nl_dmat_projections() needs on a rank beside the matrix. */
+double nl_projections_workspace(int n, int nb, nl_precision precision, int rows, int cols);
+
+/**
+ * Eigenvalues, and Y = U^T X with the eigenvectors as columns of U.  Verified: eigenvalues as those
+ * of nl_spectrum_compute(), and no column of X may change its length.  Collective.
+ *
+ * @param[in]  a       finite; its content is destroyed
+ * @param[in]  x       (global) [n x columns], column-major
+ * @param[out] lambda  (local)  [n] descending, on every rank
+ * @param[out] y       (local)  [n x columns], rows in the order of lambda, on every rank
+ * @return NL_ERR_NUMERIC where the library failed or its answer is none
+ */
+NL_MUST_CHECK nl_status nl_dmat_projections(nl_dmat *a, int columns, const double *x,
+                                            double *lambda, double *y);
 
 #endif

@@ -128,6 +128,24 @@ NL_MUST_CHECK nl_status nl_observe_curvature(const nl_dmat *a, const nl_probe_st
  *  N C / largest eigenvalue of the full kernel, cross-entropy 2 N / nl_observe_curvature(). */
 double nl_stability_rate(const nl_probe_state *state, double largest);
 
+/** Where eigenvectors point, one entry each, the largest eigenvalue's first. */
+typedef struct nl_directions {
+    double *target_power;   /* owned; [n] C(rho): share of the centred targets in the first rho */
+    double *gradient_power; /* owned; [n] |u_i^T g|^2, of all outputs that the kernel acts on */
+} nl_directions;
+
+/**
+ * target_power, target_power_tenth, used_rank of a filled kernel, and what they are made of.
+ * Collective over the matrix's grid.
+ *
+ * @param[in]  a    its content is destroyed
+ * @param[out] out  free both arrays with free(); NULL on failure
+ * @return NL_ERR_NUMERIC where the eigenvectors are not to be had
+ */
+NL_MUST_CHECK nl_status nl_observe_eigenvectors(nl_dmat *a, nl_kernel_spec spec,
+                                                const nl_probe_state *state,
+                                                nl_observables *observed, nl_directions *out);
+
 /** How two kernels A (stored) and B lie to each other: sums over all entries. */
 typedef struct nl_kernel_pair {
     double aa, bb;      /* |A|_F^2, |B|_F^2 */

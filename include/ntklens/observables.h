@@ -64,8 +64,9 @@
     X(target_power, "C(rho) = sum_{i <= rho} |u_i^T Y|^2 / |Y|^2 of the centred targets at "       \
                     "rho = C (Canatar et al. 2021)")                                               \
     X(target_power_tenth, "C(rho) at rho = n/10, rounded up")                                      \
-    X(used_rank, "exp of the entropy of p_i ~ lambda_i (u_i^T g)^2: directions by which gradient " \
-                 "flow lowers the loss")
+    X(used_rank,                                                                                   \
+      "exp of the entropy of p_i ~ lambda_i (u_i^T g)^2, eigenvalues that agree to "               \
+      "n eps lambda_1 taken together: directions by which gradient flow lowers the loss")
 
 /** Of one kernel.  p_i = lambda_i / sum lambda; NaN where not computed or without an answer. */
 typedef struct nl_observables {

@@ -262,6 +262,14 @@ NL_MUST_CHECK nl_status nl_study_status(const char *folder, bool json, FILE *str
  */
 NL_MUST_CHECK nl_status nl_study_merge(const char *out, int count, const char *const folders[]);
 
+/**
+ * Check the machine the team runs on, and what of it to change: cores, memory, BLAS and its speed,
+ * every eigensolver against known eigenvalues.  The root prints.  Collective over the team.
+ *
+ * @return NL_ERR_NUMERIC where a solver is wrong
+ */
+NL_MUST_CHECK nl_status nl_doctor(const nl_team *team, bool json, FILE *stream);
+
 /** Print the columns of results.csv with their meaning (`ntklens keys --columns`). */
 void nl_columns_print(FILE *stream);
 

@@ -1,11 +1,12 @@
 /** @file arguments.c  Options and operands of subcommands. */
+#include "blas_fix.h"
 #include "command.h"
 
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { most_options = 16, first_long = 256, help_value = 255 };
+enum { most_options = 16, first_long = 256, help_value = 255, blas_fix_value = 254 };
 
 int nl_launched_rank(void)
 {
@@ -37,6 +38,8 @@ static void print_help(const nl_command *command)
                  o->operand != NULL ? " " : "", o->operand != NULL ? o->operand : "");
         printf("  %-28s %s\n", left, o->help);
     }
+    printf("      --%-22s %s\n", nl_blas_fix_option,
+           "keep the BLAS kernels that OpenBLAS chose, however old");
     printf("  %-28s %s\n", "    --help", "print this and exit");
 }
 
@@ -70,6 +73,7 @@ static void translate(const nl_command *command, struct option *longs, char *sho
         }
     }
     longs[count] = (struct option){.name = "help", .val = help_value};
+    longs[count + 1] = (struct option){.name = nl_blas_fix_option, .val = blas_fix_value};
     *shorts = '\0';
 }
 
@@ -95,7 +99,7 @@ static nl_status complain(const nl_command *command, const char *what, const cha
 
 nl_status nl_arguments_parse(const nl_command *command, int argc, char **argv, nl_arguments *out)
 {
-    struct option longs[most_options + 2] = {0};
+    struct option longs[most_options + 3] = {0};
     char shorts[2 * most_options + 4] = "";
     int value = 0;
 
@@ -113,6 +117,9 @@ nl_status nl_arguments_parse(const nl_command *command, int argc, char **argv, n
                 print_help(command);
             }
             return NL_OK;
+        }
+        if (value == blas_fix_value) {
+            continue; /* main() has heeded it */
         }
         if (value == '?' || value == ':') {
             return complain(command,

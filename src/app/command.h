@@ -22,6 +22,7 @@ typedef struct nl_command {
     nl_status (*run)(const struct nl_command *command, int argc, char **argv);
 } nl_command;
 
+extern const nl_command nl_command_doctor;
 extern const nl_command nl_command_run;
 extern const nl_command nl_command_keys;
 extern const nl_command nl_command_merge;

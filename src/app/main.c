@@ -1,12 +1,14 @@
 /** @file main.c  The program: finds the command and leaves the rest to it. */
+#include "blas_fix.h"
 #include "command.h"
 
 #include "ntklens/linalg.h"
 
 #include <string.h>
 
-static const nl_command *const commands[] = {&nl_command_plan, &nl_command_run, &nl_command_status,
-                                             &nl_command_merge, &nl_command_keys};
+static const nl_command *const commands[] = {&nl_command_plan,   &nl_command_run,
+                                             &nl_command_status, &nl_command_merge,
+                                             &nl_command_keys,   &nl_command_doctor};
 
 static void print_help(void)
 {
@@ -25,6 +27,7 @@ int main(int argc, char **argv)
     const char *name = argc > 1 ? argv[1] : "--help";
     char blas[64];
 
+    nl_blas_fix(argc, argv);
     for (size_t k = 0; k < NL_COUNT(commands); k++) {
         if (strcmp(name, commands[k]->name) == 0) {
             return nl_status_exit_code(commands[k]->run(commands[k], argc - 1, argv + 1));

@@ -165,8 +165,8 @@ void nl_dmat_map(nl_dmat *a, nl_map_fn *map, const void *context)
         int j = nl_dmat_global_col(a, c);
 
         for (int r = nl_dmat_first_row(a, j); r < a->local_rows; r++) {
-            double value = map(nl_dmat_global_row(a, r), j, element(values, r, a->precision),
-                               context);
+            double value =
+                map(nl_dmat_global_row(a, r), j, element(values, r, a->precision), context);
 
             if (a->precision == NL_DOUBLE) {
                 ((double *)values)[r] = value;

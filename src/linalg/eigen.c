@@ -136,7 +136,7 @@ void nl_spectrum_destroy(nl_spectrum **spectrum)
     }
 }
 
-static void reverse(int n, double *values)
+void nl_reverse(int n, double *values)
 {
     for (int low = 0, high = n - 1; low < high; low++, high--) {
         double kept = values[low];
@@ -196,7 +196,7 @@ static nl_status try_solver(nl_dmat *a, nl_fill_fn *fill, void *context, nl_spec
         return status == NL_ERR_LINALG ? NL_OK : status; /* it gave up, and told why */
     }
     MPI_Bcast(s->lambda, s->n, MPI_DOUBLE, 0, comm); /* the same bits on every rank */
-    reverse(s->n, s->lambda);
+    nl_reverse(s->n, s->lambda);
     *trusted = nl_spectrum_plausible(s->n, s->lambda, s->trace, s->frobenius2,
                                      nl_precision_eps(a->precision));
     if (!*trusted) {

@@ -19,12 +19,20 @@ nl_syevd dsyevd_, ssyevd_, dsyevd_2stage_, ssyevd_2stage_;
 void dsteqr_(const char *compz, const int *n, double *d, double *e, double *z, const int *ldz,
              double *work, int *info, size_t compz_length);
 
-/* ScaLAPACK: all eigenvalues of a distributed symmetric matrix; by QR iteration, and by bisection */
+/* ScaLAPACK: all eigenvalues of a distributed symmetric matrix; by QR iteration, and by bisection
+ */
 typedef void nl_psyev(const char *jobz, const char *uplo, const int *n, void *a, const int *ia,
                       const int *ja, const int *desca, void *w, void *z, const int *iz,
                       const int *jz, const int *descz, void *work, const int *lwork, int *info,
                       size_t jobz_length, size_t uplo_length);
 nl_psyev pdsyev_, pssyev_;
+
+/* ScaLAPACK: eigenvalues and eigenvectors, by divide and conquer */
+typedef void nl_psyevd(const char *jobz, const char *uplo, const int *n, void *a, const int *ia,
+                       const int *ja, const int *desca, void *w, void *z, const int *iz,
+                       const int *jz, const int *descz, void *work, const int *lwork, int *iwork,
+                       const int *liwork, int *info, size_t jobz_length, size_t uplo_length);
+nl_psyevd pdsyevd_, pssyevd_;
 
 typedef void nl_psyevx(const char *jobz, const char *range, const char *uplo, const int *n, void *a,
                        const int *ia, const int *ja, const int *desca, const void *vl,

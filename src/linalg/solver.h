@@ -17,6 +17,9 @@ nl_status nl_scalapack_x_eigenvalues(nl_dmat *a, double *ascending);
 /** Is this the rank that speaks for its grid?  What all ranks find alike is told once. */
 bool nl_grid_root(const nl_grid *grid);
 
+/** The other way round. */
+void nl_reverse(int n, double *values);
+
 /** Work space of a solver: `length` elements for the library, and room for n eigenvalues behind. */
 typedef struct nl_work {
     int length;

@@ -184,3 +184,93 @@ nl_status nl_observe_matrix(const nl_dmat *a, nl_kernel_spec spec, const nl_prob
     free(v.y);
     return status;
 }
+
+/* Sum over some columns of the squares of row i. */
+static double row_power(const vectors *v, int first, int count, int i)
+{
+    double sum = 0.0;
+
+    for (int k = first; k < first + count; k++) {
+        sum += column(v->y, v, k)[i] * column(v->y, v, k)[i];
+    }
+    return sum;
+}
+
+static void sum_powers(const vectors *v, const nl_directions *d)
+{
+    double so_far = 0.0;
+
+    for (int i = 0; i < v->n; i++) {
+        so_far += row_power(v, v->constants, v->targets, i);
+        d->target_power[i] = so_far;
+        d->gradient_power[i] = row_power(v, v->constants + v->targets, v->gradients, i);
+    }
+    for (int i = 0; i < v->n; i++) {
+        d->target_power[i] /= so_far;
+    }
+}
+
+/* Eigenvalues that agree to rounding share a space, in which g has one direction whatever basis the
+ * solver chose: narrow networks have exactly equal ones. */
+static double used_rank(int n, const double *lambda, double eps, const double *gradient_power)
+{
+    const double rounding = n * eps * lambda[0];
+    double sum = 0.0;
+    double entropy = 0.0;
+    double used = 0.0;
+
+    for (int i = n - 1; i >= 0; i--) {
+        sum += fmax(lambda[i], 0.0) * gradient_power[i];
+    }
+    for (int i = n - 1; i >= 0; i--) {
+        used += fmax(lambda[i], 0.0) * gradient_power[i] / sum;
+        if (i == 0 || lambda[i - 1] - lambda[i] > rounding) {
+            entropy -= used > 0.0 ? used * log(used) : 0.0;
+            used = 0.0;
+        }
+    }
+    return sum > 0.0 ? exp(entropy) : NAN;
+}
+
+static nl_status create_directions(const nl_dmat *a, double **lambda, nl_directions *d)
+{
+    *lambda = nl_calloc((size_t)a->n, sizeof **lambda);
+    d->target_power = nl_calloc((size_t)a->n, sizeof *d->target_power);
+    d->gradient_power = nl_calloc((size_t)a->n, sizeof *d->gradient_power);
+    return nl_agree(a->grid->comm,
+                    *lambda != NULL && d->target_power != NULL && d->gradient_power != NULL
+                        ? NL_OK
+                        : NL_FAIL(NL_ERR_NOMEM, "out of memory for directions of order %d", a->n));
+}
+
+nl_status nl_observe_eigenvectors(nl_dmat *a, nl_kernel_spec spec, const nl_probe_state *state,
+                                  nl_observables *observed, nl_directions *out)
+{
+    const int tenth = (a->n + 9) / 10;
+    const int classes = state->outputs < a->n ? state->outputs : a->n;
+    double *lambda = NULL;
+    vectors v = {0};
+    nl_status status = create_directions(a, &lambda, out);
+
+    if (status == NL_OK) {
+        status = create_vectors(a, spec, state, &v);
+    }
+    if (status == NL_OK) {
+        status = nl_dmat_projections(a, v.columns, v.x, lambda, v.y);
+    }
+    if (status == NL_OK) {
+        sum_powers(&v, out);
+        observed->target_power = out->target_power[classes - 1];
+        observed->target_power_tenth = out->target_power[tenth - 1];
+        observed->used_rank =
+            used_rank(a->n, lambda, nl_precision_eps(a->precision), out->gradient_power);
+    } else {
+        free(out->target_power);
+        free(out->gradient_power);
+        *out = (nl_directions){0};
+    }
+    free(lambda);
+    free(v.x);
+    free(v.y);
+    return status;
+}

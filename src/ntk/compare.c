@@ -68,11 +68,11 @@ static nl_status begin(const nl_dmat *a, comparison *all)
 {
     *all = (comparison){.a = a};
     all->column = nl_calloc((size_t)a->local_cols, sizeof *all->column);
-    return nl_agree(a->grid->comm,
-                    all->column != NULL
-                        ? NL_OK
-                        : NL_FAIL(NL_ERR_NOMEM, "out of memory for sums over %d columns",
-                                  a->local_cols));
+    return nl_agree(
+        a->grid->comm,
+        all->column != NULL
+            ? NL_OK
+            : NL_FAIL(NL_ERR_NOMEM, "out of memory for sums over %d columns", a->local_cols));
 }
 
 static nl_status end(comparison *all, nl_kernel_pair *out)

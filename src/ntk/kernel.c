@@ -107,8 +107,8 @@ typedef struct fill_job {
     int panel;                      /* samples whose factors are held at once */
     nl_factors *rows, *cols;        /* owned */
     tile_job tile;
-    void *local;         /* where tiles are added; NULL: they go to `take`, one by one */
-    void *scratch;       /* owned; one tile, where `local` is NULL */
+    void *local;   /* where tiles are added; NULL: they go to `take`, one by one */
+    void *scratch; /* owned; one tile, where `local` is NULL */
     nl_tile_fn *take;
     void *context;
 } fill_job;
@@ -174,8 +174,8 @@ static void add_tile(fill_job *job, int i, int m, int j, int n, void *theta)
     }
 }
 
-/* The tile of the panels' row samples i .. i + m and column samples j .. j + n, whose first entry is
- * local row `row`, column `col`: into the matrix, or into scratch and to whoever takes it. */
+/* The tile of the panels' row samples i .. i + m and column samples j .. j + n, whose first entry
+ * is local row `row`, column `col`: into the matrix, or into scratch and to whoever takes it. */
 static void make_tile(fill_job *job, int i, int m, int j, int n, int row, int col)
 {
     const size_t size = nl_precision_bytes(job->a->precision);
@@ -287,8 +287,7 @@ nl_status nl_kernel_fill(nl_dmat *a, nl_kernel_spec spec, const nl_kernel_input 
 {
     fill_job job = {.a = a, .input = input, .local = a->local};
 
-    memset(a->local, 0,
-           (size_t)a->ld * (size_t)a->local_cols * nl_precision_bytes(a->precision));
+    memset(a->local, 0, (size_t)a->ld * (size_t)a->local_cols * nl_precision_bytes(a->precision));
     return walk(&job, spec);
 }
 

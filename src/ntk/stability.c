@@ -52,9 +52,9 @@ nl_status nl_observe_curvature(const nl_dmat *a, const nl_probe_state *state, do
 
     *largest = NAN;
     c.scratch = nl_calloc((size_t)a->n, sizeof *c.scratch);
-    status = nl_agree(a->grid->comm, c.scratch != NULL
-                                         ? NL_OK
-                                         : NL_FAIL(NL_ERR_NOMEM, "out of memory for a vector"));
+    status =
+        nl_agree(a->grid->comm,
+                 c.scratch != NULL ? NL_OK : NL_FAIL(NL_ERR_NOMEM, "out of memory for a vector"));
     if (status == NL_OK) {
         status = nl_largest_eigenvalue(a->n, apply, &c, largest);
     }

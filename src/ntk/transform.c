@@ -78,11 +78,12 @@ static double cosine(int i, int j, double value, const void *context)
 nl_status nl_kernel_normalize(nl_dmat *a)
 {
     double *magnitude = nl_calloc((size_t)a->n, sizeof *magnitude);
-    nl_status status = nl_agree(
-        a->grid->comm,
-        magnitude != NULL
-            ? NL_OK
-            : NL_FAIL(NL_ERR_NOMEM, "out of memory for the diagonal of a kernel of order %d", a->n));
+    nl_status status =
+        nl_agree(a->grid->comm,
+                 magnitude != NULL
+                     ? NL_OK
+                     : NL_FAIL(NL_ERR_NOMEM,
+                               "out of memory for the diagonal of a kernel of order %d", a->n));
 
     if (status == NL_OK) {
         status = nl_dmat_diagonal(a, magnitude);

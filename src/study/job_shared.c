@@ -98,9 +98,9 @@ static nl_status prepare(nl_job *job, const nl_team *team, shared_state *shared)
         status = NL_ERR_NOMEM;
     }
     status = nl_agree(team->comm, status);
-    return status != NL_OK ? status
-                           : nl_team_broadcast(team, job->initial,
-                                               job->net->size * sizeof *job->initial, 0);
+    return status != NL_OK
+               ? status
+               : nl_team_broadcast(team, job->initial, job->net->size * sizeof *job->initial, 0);
 }
 
 /* The leader, who alone has the result, walks through its states and tells the others. */

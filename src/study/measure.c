@@ -213,8 +213,8 @@ nl_status nl_measure_begin(nl_measurer *m, const nl_subject *subject, bool *coll
 
     nl_measure_end(m);
     m->subject = *subject;
-    status = nl_probe_state_create(m->grid->comm, &input, subject->loss, subject->labels,
-                                   &m->probe);
+    status =
+        nl_probe_state_create(m->grid->comm, &input, subject->loss, subject->labels, &m->probe);
     if (status == NL_OK && collapsed != NULL) {
         *collapsed = nl_probe_state_collapsed(m->probe);
     }
@@ -243,8 +243,8 @@ typedef struct fill_context {
 static nl_status look_at(const nl_dmat *a, fill_context *f)
 {
     const double start = nl_now();
-    nl_status status = nl_observe_before(f->measurer, f->spec, &f->input, a, &f->out->observed,
-                                         &f->curvature);
+    nl_status status =
+        nl_observe_before(f->measurer, f->spec, &f->input, a, &f->out->observed, &f->curvature);
 
     f->measurer->observe_seconds += nl_now() - start;
     if (status == NL_OK && f->measurer->keep_kernels) {
@@ -266,8 +266,7 @@ static nl_status fill(nl_dmat *a, void *context)
 
 void nl_measurement_clear(nl_measurement *measurement, int n)
 {
-    free(measurement->lambda);
-    free(measurement->kernel);
+    nl_measurement_free(measurement);
     *measurement = (nl_measurement){.n = n, .observed = nl_observables_unknown()};
     snprintf(measurement->solver, sizeof measurement->solver, "none");
 }
@@ -316,8 +315,7 @@ nl_status nl_measure_kernel(nl_measurer *m, const nl_solve_plan *solve, int kern
                             nl_measurement *out)
 {
     const bool first = m->grid->row == 0 && m->grid->col == 0;
-    fill_context f = {
-        .measurer = m, .spec = m->plan->kernel[kernel], .out = out, .curvature = NAN};
+    fill_context f = {.measurer = m, .spec = m->plan->kernel[kernel], .out = out, .curvature = NAN};
     nl_dmat *a = NULL;
     nl_status status = NL_OK;
 

@@ -38,6 +38,9 @@ bool nl_solve_plan_fits(const nl_study *study, const nl_measure_plan *plan, int 
 double nl_measure_memory(const nl_solve_plan *plan, int samples, nl_precision precision,
                          const nl_net *net);
 
+/** What cgroup, SLURM and the machine leave each of the ranks of a node, bytes.  Local. */
+double nl_memory_share(int ranks_of_node);
+
 /** Memory budget of a rank: measure.memory_per_rank, or what cgroup, SLURM and the machine leave
  * it. Local; the job takes the least of all ranks. */
 double nl_memory_budget(const nl_study *study, int ranks_of_node);

@@ -61,18 +61,22 @@ static double megabytes_in(const char *variable)
     return text != NULL ? strtod(text, NULL) * 1024.0 * 1024.0 : -1.0;
 }
 
-double nl_memory_budget(const nl_study *study, int ranks_of_node)
+double nl_memory_share(int ranks_of_node)
 {
     const char *cpus = getenv("SLURM_CPUS_ON_NODE");
     double node = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
 
-    if (nl_study_word(study, NL_KEY_MEMORY_PER_RANK) == NULL) {
-        return nl_study_number(study, NL_KEY_MEMORY_PER_RANK);
-    }
     lower(&node, cgroup_limit());
     lower(&node, megabytes_in("SLURM_MEM_PER_NODE"));
     if (cpus != NULL) {
         lower(&node, megabytes_in("SLURM_MEM_PER_CPU") * strtod(cpus, NULL));
     }
     return usable * node / ranks_of_node;
+}
+
+double nl_memory_budget(const nl_study *study, int ranks_of_node)
+{
+    return nl_study_word(study, NL_KEY_MEMORY_PER_RANK) == NULL
+               ? nl_study_number(study, NL_KEY_MEMORY_PER_RANK)
+               : nl_memory_share(ranks_of_node);
 }

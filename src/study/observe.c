@@ -4,6 +4,7 @@
 #include "ntklens/par.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 /*---------------------------------------------------------------------------------------------
  * Of the matrix
@@ -135,6 +136,23 @@ static bool wanted(const nl_measure_plan *plan, nl_kernel_spec spec)
     return spec.kind == NL_KERNEL_TRACED ? plan->auxiliary_traced : plan->auxiliary_full;
 }
 
+/* The kernel is filled once more: the first solve has destroyed it. */
+static nl_status observe_vectors(const nl_measurer *m, nl_kernel_spec spec,
+                                 const nl_kernel_input *input, nl_dmat *a, nl_measurement *out)
+{
+    nl_status status = nl_agree(a->grid->comm, nl_kernel_fill(a, spec, input));
+
+    if (status == NL_OK) {
+        status = nl_observe_eigenvectors(a, spec, m->probe, &out->observed, &out->directions);
+    }
+    if (!m->keep_spectra) {
+        free(out->directions.target_power);
+        free(out->directions.gradient_power);
+        out->directions = (nl_directions){0};
+    }
+    return status;
+}
+
 nl_status nl_observe_related(const nl_measurer *m, const nl_solve_plan *solve, nl_kernel_spec spec,
                              const nl_kernel_input *input, nl_dmat **a, nl_measurement *out)
 {
@@ -142,8 +160,11 @@ nl_status nl_observe_related(const nl_measurer *m, const nl_solve_plan *solve, n
     nl_observables *o = &out->observed;
     nl_status status = NL_OK;
 
-    if (!wanted(m->plan, spec) || !isfinite(o->trace)) {
-        return NL_OK;
+    if (isfinite(o->trace) && m->plan->eigenvectors) {
+        status = observe_vectors(m, spec, input, *a, out);
+    }
+    if (status != NL_OK || !isfinite(o->trace) || !wanted(m->plan, spec)) {
+        return status;
     }
     status = rank_of(*a, solve->solver, &r, &o->effective_rank_centred);
     if (status == NL_OK) {

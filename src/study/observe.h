@@ -16,8 +16,9 @@ NL_MUST_CHECK nl_status nl_observe_before(const nl_measurer *m, nl_kernel_spec s
                                           nl_observables *out, double *curvature);
 
 /**
- * Spectra of related kernels, as measure.auxiliary_spectra asks: centred, cosine-normalised, on
- * half and on a quarter of the probe.  Collective over the measurer's grid.
+ * What needs another solve: eigenvectors (measure.eigenvectors) and spectra of related kernels, as
+ * measure.auxiliary_spectra asks: centred, cosine-normalised, on half and on a quarter of the
+ * probe. Collective over the measurer's grid.
  *
  * @param[in,out] a    scratch: a matrix of the kernel's shape; may be destroyed and NULL afterwards
  * @param[in,out] out  with the kernel's own spectrum in place

@@ -108,11 +108,20 @@ void nl_continuation_free(nl_continuation *continuation)
     *continuation = (nl_continuation){.best_step = -1};
 }
 
+void nl_measurement_free(nl_measurement *measurement)
+{
+    free(measurement->lambda);
+    free(measurement->kernel);
+    free(measurement->directions.target_power);
+    free(measurement->directions.gradient_power);
+    measurement->lambda = measurement->kernel = NULL;
+    measurement->directions = (nl_directions){0};
+}
+
 static void free_state(nl_state *state, int kernels)
 {
     for (int k = 0; state->kernels != NULL && k < kernels; k++) {
-        free(state->kernels[k].lambda);
-        free(state->kernels[k].kernel);
+        nl_measurement_free(&state->kernels[k]);
     }
     free(state->kernels);
     free(state->theta);

@@ -12,16 +12,19 @@ typedef struct nl_losses {
     double train_accuracy, test_accuracy, validation_accuracy;
 } nl_losses;
 
-/** One kernel of one state. */
+/** One kernel of one state.  nl_measurement_free() frees its arrays. */
 typedef struct nl_measurement {
     bool done;
     int n;
     nl_observables observed;
     char solver[16];
-    bool resolved;  /* the second solver was used */
-    double *lambda; /* owned; [n] descending, NULL where not kept */
-    double *kernel; /* owned; [n x n], NULL where not kept */
+    bool resolved;            /* the second solver was used */
+    double *lambda;           /* owned; [n] descending, NULL where not kept */
+    double *kernel;           /* owned; [n x n], NULL where not kept */
+    nl_directions directions; /* owned; NULL where not kept */
 } nl_measurement;
+
+void nl_measurement_free(nl_measurement *measurement);
 
 /** A state in which kernels are measured. */
 typedef struct nl_state {
@@ -87,8 +90,8 @@ typedef struct nl_continuation {
     size_t optimizer_size;
     long best_step; /* best state of the evaluation grid; -1: none */
     double best_loss;
-    float *best_theta;  /* [net->size]; NULL where best_step is -1 */
-    long previous_step; /* last step of the log grid, from which a kernel's velocity is taken */
+    float *best_theta;     /* [net->size]; NULL where best_step is -1 */
+    long previous_step;    /* last step of the log grid, from which a kernel's velocity is taken */
     float *previous_theta; /* [net->size]; NULL: there is none yet */
 } nl_continuation;
 

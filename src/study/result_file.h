@@ -5,6 +5,7 @@
  * /curve/<column>      evaluated states
  * /states/<column>     measured states; /measurements/<kernel>/<column>: one entry a state
  * /spectra, /kernels   <kernel>/<step>, where the study asks for them
+ * /target_power        <kernel>/<step>, C(rho); /gradient_power: |u_i^T g|^2; with eigenvectors
  * /snapshots/<step>    weight<k>, bias<k>
  * /training            what the training goes on from
  * /probe, /indices     what the network was shown

@@ -160,32 +160,40 @@ static nl_status get_snapshot(nl_h5 *file, const nl_net *net, nl_state *state)
     return status;
 }
 
-/* Spectra and matrices of one state, where the file holds them. */
+/* An array of one kernel and state; *out stays NULL where the file holds none. */
+static nl_status get_array(nl_h5 *file, const char *folder, const char *kernel, long step,
+                           size_t count, double **out)
+{
+    char path[96];
+
+    snprintf(path, sizeof path, "/%s/%s/%ld", folder, kernel, step);
+    if (!nl_h5_exists(file, path)) {
+        return NL_OK;
+    }
+    *out = nl_calloc(count, sizeof **out);
+    if (*out == NULL) {
+        return NL_FAIL(NL_ERR_NOMEM, "out of memory for %s", path);
+    }
+    return nl_h5_get(file, path, NL_H5_DOUBLE, count, *out);
+}
+
+/* Spectra, matrices and directions of one state. */
 static nl_status get_arrays(nl_h5 *file, const nl_measure_plan *plan, nl_state *state)
 {
     nl_status status = NL_OK;
     char name[32];
-    char path[96];
 
     for (int k = 0; status == NL_OK && k < plan->kernels; k++) {
         nl_measurement *m = &state->kernels[k];
         const size_t n = (size_t)m->n;
 
         nl_kernel_name(plan->kernel[k], name);
-        snprintf(path, sizeof path, "/spectra/%s/%ld", name, state->step);
-        if (nl_h5_exists(file, path)) {
-            m->lambda = nl_calloc(n, sizeof *m->lambda);
-            status = m->lambda == NULL
-                         ? NL_FAIL(NL_ERR_NOMEM, "out of memory for a spectrum of order %d", m->n)
-                         : nl_h5_get(file, path, NL_H5_DOUBLE, n, m->lambda);
-        }
-        snprintf(path, sizeof path, "/kernels/%s/%ld", name, state->step);
-        if (status == NL_OK && nl_h5_exists(file, path)) {
-            m->kernel = nl_calloc(n * n, sizeof *m->kernel);
-            status = m->kernel == NULL
-                         ? NL_FAIL(NL_ERR_NOMEM, "out of memory for a kernel of order %d", m->n)
-                         : nl_h5_get(file, path, NL_H5_DOUBLE, n * n, m->kernel);
-        }
+        THEN(status, get_array(file, "spectra", name, state->step, n, &m->lambda));
+        THEN(status, get_array(file, "kernels", name, state->step, n * n, &m->kernel));
+        THEN(status,
+             get_array(file, "target_power", name, state->step, n, &m->directions.target_power));
+        THEN(status, get_array(file, "gradient_power", name, state->step, n,
+                               &m->directions.gradient_power));
     }
     return status;
 }
@@ -241,8 +249,8 @@ static nl_status get_continuation(nl_h5 *file, const nl_net *net, const nl_resul
     c->best_step = (long)steps[1];
     c->previous_step = (long)steps[2];
     THEN(status, get_theta(file, "/training/best", net, result, c->best_step, &c->best_theta));
-    THEN(status, get_theta(file, "/training/previous", net, result, c->previous_step,
-                           &c->previous_theta));
+    THEN(status,
+         get_theta(file, "/training/previous", net, result, c->previous_step, &c->previous_theta));
     if (status == NL_OK && c->best_step >= 0 && c->best_theta == NULL) {
         status = NL_FAIL(NL_ERR_DAMAGED, "the best state of step %ld is missing", c->best_step);
     }

@@ -269,6 +269,13 @@ static nl_status put_arrays(nl_h5 *file, const nl_state *state, const nl_measure
             snprintf(path, sizeof path, "/kernels/%s/%ld", name, state->step);
             THEN(status, nl_h5_put(file, path, NL_H5_DOUBLE, 2, shape, m->kernel));
         }
+        if (m->directions.target_power != NULL) {
+            snprintf(path, sizeof path, "/target_power/%s/%ld", name, state->step);
+            THEN(status, nl_h5_put(file, path, NL_H5_DOUBLE, 1, shape, m->directions.target_power));
+            snprintf(path, sizeof path, "/gradient_power/%s/%ld", name, state->step);
+            THEN(status,
+                 nl_h5_put(file, path, NL_H5_DOUBLE, 1, shape, m->directions.gradient_power));
+        }
     }
     return status;
 }
@@ -291,8 +298,8 @@ static nl_status put_continuation(nl_h5 *file, const nl_net *net, const nl_conti
         THEN(status, nl_h5_put(file, "/training/best", NL_H5_FLOAT, 1, &net->size, c->best_theta));
     }
     if (c->previous_theta != NULL && (previous == NULL || previous->theta == NULL)) {
-        THEN(status, nl_h5_put(file, "/training/previous", NL_H5_FLOAT, 1, &net->size,
-                               c->previous_theta));
+        THEN(status,
+             nl_h5_put(file, "/training/previous", NL_H5_FLOAT, 1, &net->size, c->previous_theta));
     }
     THEN(status, nl_h5_put_int(file, "/training", "step", c->step));
     THEN(status, nl_h5_put_int(file, "/training", "best_step", c->best_step));

@@ -3,6 +3,7 @@
 #include "run.h"
 #include "cost.h"
 #include "infinite.h"
+#include "machine.h"
 #include "provenance.h"
 #include "regression.h"
 
@@ -168,6 +169,27 @@ static void compare_blas(nl_run *run)
     free(all);
 }
 
+/* Into the log; too few cores for the ranks are told to people too. */
+static nl_status tell_machine(nl_run *run)
+{
+    nl_machine machine;
+    nl_text findings = {0};
+    nl_status status = nl_machine_look(run->team, &machine);
+
+    if (status == NL_OK && run->team->rank == 0) {
+        nl_machine_log(&machine, run->log);
+        nl_machine_rank_findings(&machine, &findings);
+    }
+    if (findings.length > 0) {
+        for (char *rest = NULL, *line = strtok_r(findings.data, "\n", &rest); line != NULL;
+             line = strtok_r(NULL, "\n", &rest)) {
+            nl_warn("%s", line);
+        }
+    }
+    nl_text_free(&findings);
+    return status;
+}
+
 static nl_status plan_work(nl_run *run, const nl_dataset_info *info)
 {
     nl_status status = nl_study_cells(run->study, &run->cells, &run->count);
@@ -251,6 +273,9 @@ static nl_status prepare(nl_run *run)
     if (status == NL_OK) {
         status = nl_agree(run->team->comm,
                           run->team->rank == 0 ? open_results(run, data_folder) : NL_OK);
+    }
+    if (status == NL_OK) {
+        status = tell_machine(run);
     }
     if (status == NL_OK) {
         compare_blas(run);

@@ -577,8 +577,7 @@ nl_status nl_training_restore(nl_training *t, nl_result **result, const nl_conti
     float *optimizer = nl_model_optimizer_state(t->model, &optimizer_size);
 
     if (from->theta == NULL || from->optimizer_size != optimizer_size ||
-        from->step > t->max_steps || (*result)->diverged ||
-        !restore_previous(t, *result, from)) {
+        from->step > t->max_steps || (*result)->diverged || !restore_previous(t, *result, from)) {
         return NL_FAIL(NL_ERR_DAMAGED, "%s: its checkpoint does not fit the cell", t->cell->id);
     }
     memcpy(nl_model_parameters(t->model), from->theta, t->net->size * sizeof *from->theta);

@@ -1,0 +1,62 @@
+/** @file blas_fix.c  Faster BLAS kernels where OpenBLAS does not know the CPU. */
+#include "blas_fix.h"
+#include "command.h"
+
+#include "ntklens/linalg.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+const char nl_blas_fix_option[] = "no-blas-fix";
+
+static const char wish[] = "OPENBLAS_CORETYPE";
+static const char guard[] = "NTKLENS_BLAS_FIX"; /* set by us: kernels before the new start */
+
+static bool declined(int argc, char **argv)
+{
+    for (int k = 1; k < argc && strcmp(argv[k], "--") != 0; k++) {
+        if (strncmp(argv[k], "--", 2) == 0 && strcmp(argv[k] + 2, nl_blas_fix_option) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The second start: did it help? */
+static void check_outcome(const char *before)
+{
+    const char *wanted = getenv(wish);
+
+    if (wanted != NULL && nl_launched_rank() == 0 &&
+        nl_blas_better_kernel(nl_cpu_here(), nl_blas_kernel()) != NULL &&
+        strcasecmp(before, nl_blas_kernel()) == 0) {
+        nl_warn("BLAS kernels are still %s with %s=%s: this OpenBLAS has none for this CPU; a "
+                "newer one may be several times faster",
+                nl_blas_kernel(), wish, wanted);
+    }
+}
+
+void nl_blas_fix(int argc, char **argv)
+{
+    const char *before = getenv(guard);
+    const char *better = nl_blas_better_kernel(nl_cpu_here(), nl_blas_kernel());
+
+    if (before != NULL) {
+        check_outcome(before);
+        return;
+    }
+    if (better == NULL || !nl_blas_has_choice() || getenv(wish) != NULL || declined(argc, argv) ||
+        setenv(guard, nl_blas_kernel(), 1) != 0 || setenv(wish, better, 1) != 0) {
+        return;
+    }
+    execv("/proc/self/exe", argv);
+    if (nl_launched_rank() == 0) {
+        nl_warn("cannot start anew for faster BLAS kernels (%s); %s=%s in the environment does it",
+                strerror(errno), wish, better);
+    }
+    unsetenv(wish); /* what is started from here shall not think that it was tried */
+    unsetenv(guard);
+}

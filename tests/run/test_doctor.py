@@ -1,0 +1,100 @@
+#!/usr/bin/env python3
+"""The machine is known: kernels of an OpenBLAS that does not know the CPU are replaced, once; doctor."""
+
+import json
+import os
+
+import lib
+
+STUDY = """
+data: {source: glyphs, train_sizes: [20], test_size: 20, probe_size: 5}
+model: {widths: [4]}
+training: {max_steps: 5}
+measure: {kernels: [traced]}
+"""
+
+
+def old_blas(**changes):
+    """Environment of an OpenBLAS that calls its kernels Prescott."""
+    shim = os.environ.get("NTKLENS_KERNEL_SHIM")
+    if not shim:
+        raise lib.Skip("NTKLENS_KERNEL_SHIM does not name the shim")
+    return lib.environment(**{"LD_PRELOAD": shim, "OPENBLAS_CORETYPE": None, **changes})
+
+
+def kernel(env, *options):
+    result = lib.run(["doctor", "--json", *options], env=env, expect=None)
+    if "cannot be preloaded" in result.stderr or "ASan runtime" in result.stderr:
+        raise lib.Skip("the shim cannot be preloaded into this build")
+    lib.check_equal(result.returncode, 0, "exit code")
+    return json.loads(result.stdout)["blas_kernel"], result.stderr
+
+
+def modern():
+    """Has this CPU more than Prescott's kernels use?"""
+    said = json.loads(lib.run(["doctor", "--json"]).stdout)
+    if said["vectors"] in ("unknown", "SSE"):
+        raise lib.Skip("no CPU with AVX")
+
+
+@lib.case
+def an_old_kernel_is_replaced():
+    modern()
+    name, told = kernel(old_blas())
+    lib.check(name in ("SkylakeX", "Haswell", "Zen", "Sandybridge"), f"kernel {name}")
+    lib.check_equal(told, "", "stderr")
+
+
+@lib.case
+def not_against_the_users_will():
+    modern()
+    name, _ = kernel(old_blas(OPENBLAS_CORETYPE="Nehalem"))
+    lib.check_equal(name, "Nehalem", "kernel as the user set it")
+    name, _ = kernel(old_blas(), "--no-blas-fix")
+    lib.check_equal(name, "Prescott", "kernel with --no-blas-fix")
+
+
+@lib.case
+def once_only():
+    modern()
+    name, told = kernel(old_blas(NTKLENS_STUBBORN=1))
+    lib.check_equal(name, "Prescott", "kernel where OPENBLAS_CORETYPE does nothing")
+    lib.check("kernels are still Prescott" in told, f"stderr does not say so: {told}")
+
+
+@lib.case
+def all_ranks_alike():
+    modern()
+    out = lib.scratch("ranks") / "out"
+    lib.run_study(STUDY, out, ranks=2, env=old_blas())
+    machine = lib.log_events(out, "machine")
+    lib.check_equal(len(machine), 1, "lines of the machine in the log")
+    lib.check("blas_kernel=Prescott" not in machine[0], machine[0])
+    lib.check_equal(lib.log_events(out, "blas_mix"), [], "ranks with other kernels")
+
+
+@lib.case
+def doctor_tests_every_solver():
+    said = json.loads(lib.run(["doctor", "--json"], ranks=2).stdout)
+    shapes = {solver["name"]: (solver["rows"], solver["cols"]) for solver in said["solvers"]}
+    lib.check_equal(shapes["lapack"], (1, 1), "ranks of lapack")
+    lib.check_equal(shapes["scalapack"], (1, 2), "ranks of scalapack")
+    for solver in said["solvers"]:
+        lib.check(solver["right"] and 0 <= solver["error"] < 1e-12, f"{solver}")
+    lib.check(said["gflops_double"] > 0 and said["gflops_single"] > 0, "GFLOP/s are not positive")
+    text = lib.run(["doctor"], ranks=2).stdout
+    for word in ("cpu", "memory", "mpi", "blas", "solvers", "to change"):
+        lib.check(f"\n{word}" in "\n" + text, f"doctor says nothing of '{word}':\n{text}")
+
+
+@lib.case
+def too_many_ranks_are_told():
+    said = json.loads(lib.run(["doctor", "--json"], ranks=6).stdout)
+    if said["cores"] >= 6:
+        raise lib.Skip("six cores or more")
+    lib.check(any("6 ranks" in line for line in said["findings"]), f"{said['findings']}")
+    result = lib.run_study(STUDY, lib.scratch("many") / "out", ranks=6)
+    lib.check_equal(result.stderr.count("6 ranks"), 1, f"warnings in\n{result.stderr}")
+
+
+lib.main()
