@@ -127,10 +127,11 @@ static sight look_at(const holder *other, const holder *me)
 }
 
 /* Wait until nobody else runs here; false when patience ends and *other still does. */
-static bool wait_for_turn(int file, const holder *me, holder *other)
+static bool wait_for_turn(const char *folder, int file, const holder *me, holder *other)
 {
     const double start = nl_now();
     const double seen = changed_at(file);
+    bool told = false;
 
     for (;;) {
         struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
@@ -144,6 +145,10 @@ static bool wait_for_turn(int file, const holder *me, holder *other)
         }
         if (nl_now() - start >= patience) {
             return locked && what == UNKNOWN && changed_at(file) == seen;
+        }
+        if (!told) {
+            nl_warn("%s: waiting %.0f s for another run to end", folder, patience);
+            told = true;
         }
         nl_sleep(poll_interval);
     }
@@ -173,7 +178,7 @@ nl_status nl_lock_take(const char *folder, nl_lock **out)
         status = NL_FAIL(failure(), "%s: cannot be opened for writing: %s", path, strerror(errno));
         goto done;
     }
-    if (!wait_for_turn(lock->file, &me, &other)) {
+    if (!wait_for_turn(folder, lock->file, &me, &other)) {
         status = NL_FAIL(NL_ERR_BUSY,
                          "%s: another run is at work there: host %s, process %ld, job %s, since %s",
                          folder, other.host, other.pid, other.job, other.since);

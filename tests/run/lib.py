@@ -20,6 +20,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 TIMEOUT = 300  # seconds of one run of the program, on a busy machine: beyond it hangs
 SKIPPED = 77  # what meson takes for a skipped test
+QUICK = sys.argv[1:2] == ["quick"]
 
 
 class Failure(Exception):
@@ -47,9 +48,16 @@ def case(function):
     return function
 
 
-def main():
+def main(quick=()):
+    """quick: names of the few cases that are run where the first argument is `quick`."""
     passed = failed = 0
-    for name, run_case in _cases:
+    cases = _cases
+    if QUICK:
+        cases = [(name, run_case) for name, run_case in _cases if name in quick]
+        missing = set(quick) - {name for name, _ in cases}
+        if missing or not quick:
+            raise AssertionError(f"no quick cases, or no cases of that name: {missing}")
+    for name, run_case in cases:
         try:
             run_case()
         except Skip as reason:

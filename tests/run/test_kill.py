@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A study killed at random moments, again and again, ends with the table of one left in peace.
 
-    test_kill.py [kills]    on 2 ranks with LAPACK, and on 3 ranks that share every kernel
+    test_kill.py [kills | quick]    on 2 ranks with LAPACK, and on 3 ranks that share every kernel
 
 Moments are drawn in time (training, measuring) and in changes of files (writing, renaming).
 NTKLENS_TEST_SEED repeats a sequence.
@@ -17,7 +17,7 @@ import time
 import life
 import lib
 
-KILLS = int(sys.argv[1]) if len(sys.argv) > 1 else 8
+KILLS = 4 if lib.QUICK else int(sys.argv[1]) if len(sys.argv) > 1 else 8
 SEED = int(os.environ.get("NTKLENS_TEST_SEED", random.randrange(10**6)))
 AFTER_EACH = KILLS >= 30  # look at the table after every kill, not only at the ends
 TARGETS = ["one rank", "all ranks", "mpirun"]
@@ -107,4 +107,4 @@ lib.add(
     3,
     KILLS,
 )
-lib.main()
+lib.main(quick=["LAPACK, 2 ranks"])

@@ -46,4 +46,4 @@ def resize(solver, widths):
 
 lib.add("private kernels", resize, life.LAPACK, "8, 16, 24, 32")
 lib.add("shared kernels", resize, life.SHARED, "8, 16")
-lib.main()
+lib.main(quick=["shared kernels"])

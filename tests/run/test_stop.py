@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Asked to stop, a study stops soon, on every rank, with a checkpoint and exit code 75.
 
-    test_stop.py [long]    long: also --max-time 00:01:00 to the letter
+    test_stop.py [quick | long]    long: also --max-time 00:01:00 to the letter
 """
 
 import signal
@@ -193,4 +193,4 @@ if LONG:
 else:
     lib.add("SIGTERM to rank 1", signal_to, signal.SIGTERM, 1)
 lib.add("SIGUSR1 to mpirun", signal_to, signal.SIGUSR1, "mpirun")
-lib.main()
+lib.main(quick=["SIGTERM to rank 1", "stop file"])
