@@ -325,7 +325,7 @@ nl_status nl_job_regress(nl_job *job, const float *theta, nl_state *state)
                                     &state->regression);
     }
     run->regression_seconds = nl_now() - start;
-    run->alone->observe_seconds += run->regression_seconds;
+    run->alone->gram_seconds += run->regression_seconds; /* nearly all of it */
     nl_job_set_reserve(job);
     return status;
 }

@@ -62,7 +62,7 @@ nl_status nl_regression_set_create(const nl_measure_plan *plan, const nl_splits 
 {
     const size_t inputs = (size_t)splits->info->inputs;
     const int train = nl_regression_train(plan, data->train.count);
-    const int test = smaller(plan->regression_test, splits->test.count);
+    const int test = plan->regression_test;
 
     *out = (nl_regression_set){.train = train, .test = test};
     out->x = nl_calloc((size_t)(train + test) * inputs, sizeof *out->x);

@@ -66,7 +66,8 @@ nl_status nl_measure_plan_create(const nl_study *study, int outputs, nl_measure_
     plan->auxiliary_traced = !nl_study_is(study, NL_KEY_AUXILIARY_SPECTRA, "none");
     plan->eigenvectors = nl_study_number(study, NL_KEY_EIGENVECTORS) > 0;
     plan->regression_train = (int)nl_study_number(study, NL_KEY_REGRESSION_TRAIN);
-    plan->regression_test = (int)nl_study_number(study, NL_KEY_REGRESSION_TEST);
+    plan->regression_test = (int)fmin(nl_study_number(study, NL_KEY_REGRESSION_TEST),
+                                      nl_study_number(study, NL_KEY_TEST_SIZE));
     plan->ridge = nl_study_number(study, NL_KEY_REGRESSION_RIDGE);
     plan->precision = nl_study_is(study, NL_KEY_PRECISION, "single") ? NL_SINGLE : NL_DOUBLE;
     *out = plan;

@@ -287,8 +287,8 @@ SMALL = """\
     """
 
 
-def small(out, activation="relu", infinite="true", more="", **options):
-    return lib.run_study(SMALL % (activation, infinite, more), out, **options)
+def small(out, *sets, activation="relu", infinite="true", more="", **options):
+    return lib.run_study(SMALL % (activation, infinite, more), out, *sets, **options)
 
 
 @lib.case
@@ -347,8 +347,8 @@ def without_a_solver_moments_are_told():
 @lib.case
 def a_regression_that_does_not_fit_is_refused():
     out = lib.scratch("large") / "out"
-    more = ", memory_per_rank: 100M, regression: {train_images: 30, test_images: 20000}"
-    line = lib.only_complaint(small(out, more=more, expect=2))
+    more = ", memory_per_rank: 100M, regression: {train_images: 30, test_images: 5000}"
+    line = lib.only_complaint(small(out, "--set", "data.test_size=5000", more=more, expect=2))
     lib.check("measure.regression.train_images" in line, f"the keys are not named: {line}")
 
 
