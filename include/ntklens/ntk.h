@@ -191,19 +191,18 @@ typedef enum nl_infinite_scale {
 /** Opaque.  The closed-form kernel of an MLP on some samples, which it borrows. */
 typedef struct nl_infinite nl_infinite;
 
-/** Is there a closed form for this activation?  (relu, erf) */
+/** Is there a closed form for this activation?  (relu, erf, gelu) */
 bool nl_infinite_is_known(nl_activation activation);
 
 /**
  * Kernels of wide networks as they are drawn, any depth (Neal 1996; Lee et al. 2018; Jacot et al.
- * 2018; relu: Cho & Saul 2009; erf: Williams 1997).  With q^0 = <x,x'>/d, q^l = E[phi(z_l)
- * phi(z'_l)] and g^l = E[phi'(z_l) phi'(z'_l)], (z_l, z'_l) normal with covariance K^l,
- *   K^l = sw2 q^{l-1} + sb2;   Theta^1 = A^1,   Theta^{l+1} = A^{l+1} + sw2 g^l Theta^l.
- * A^l is what layer l's own parameters add, s_l^2 <h^{l-1},h'^{l-1}> + t_l^2:
- *   ntk:       A^l = K^l
- *   standard:  A^1 = <x,x'> + 1,  A^l = width q^{l-1} + 1;  the limit of Theta/width: 0 and q^{l-1}
- * mup at a width likewise, from its multipliers and variances: at width = base_width as standard.
- * One output; outputs are independent, so the full kernel is this one times the identity.
+ * 2018; relu: Cho & Saul 2009; erf: Williams 1997; gelu: Tsuchida et al. 2021).  With q^0 =
+ * <x,x'>/d, q^l = E[phi(z_l) phi(z'_l)] and g^l = E[phi'(z_l) phi'(z'_l)], (z_l, z'_l) normal with
+ * covariance K^l, K^l = sw2 q^{l-1} + sb2;   Theta^1 = A^1,   Theta^{l+1} = A^{l+1} + sw2 g^l
+ * Theta^l. A^l is what layer l's own parameters add, s_l^2 <h^{l-1},h'^{l-1}> + t_l^2: ntk: A^l =
+ * K^l standard:  A^1 = <x,x'> + 1,  A^l = width q^{l-1} + 1;  the limit of Theta/width: 0 and
+ * q^{l-1} mup at a width likewise, from its multipliers and variances: at width = base_width as
+ * standard. One output; outputs are independent, so the full kernel is this one times the identity.
  * Numbers are those of double; near duplicates, at an angle a, g has an error of 1e-16/a.
  *
  * @param[in]  net            shapes, multipliers and variances; not its parameters

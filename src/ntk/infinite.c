@@ -70,9 +70,34 @@ static inline expectation erf_expectation(double uu, double uv, double vv)
     };
 }
 
+/* Tsuchida et al. 2021, "Avoiding kernel fixed points".  By parts from the normal cdf F and density
+ * f: E[F(u) F(v)] = 1/4 + asin(uv / sqrt((1 + uu)(1 + vv))) / (2 pi), E[f(u) f(v)] = 1 / (2 pi
+ * root). */
+static inline expectation gelu_expectation(double uu, double uv, double vv)
+{
+    const double det = 1.0 + uu + vv + (uu * vv - uv * uv); /* of 1 + covariance */
+    const double root = sqrt(det);
+    const double both = 0.25 + atan2(uv, root) / (2.0 * pi);
+    const double density = 1.0 / (2.0 * pi * root);
+    const double u = uv / (1.0 + uu);
+    const double v = uv / (1.0 + vv);
+
+    return (expectation){
+        .value = uv * both + density * ((uu * vv - uv * uv) + uv * (u + v)),
+        .slope = both + density * ((u + v) + uv / det),
+    };
+}
+
 static inline expectation expect(nl_activation activation, double uu, double uv, double vv)
 {
-    return activation == NL_RELU ? relu_expectation(uu, uv, vv) : erf_expectation(uu, uv, vv);
+    switch (activation) {
+    case NL_RELU:
+        return relu_expectation(uu, uv, vv);
+    case NL_ERF:
+        return erf_expectation(uu, uv, vv);
+    default:
+        return gelu_expectation(uu, uv, vv);
+    }
 }
 
 /*---------------------------------------------------------------------------------------------
@@ -106,7 +131,7 @@ static nl_status check(const nl_net_spec *spec, nl_infinite_scale scale)
 {
     if (!nl_infinite_is_known(spec->activation)) {
         return NL_FAIL(NL_ERR_ARG,
-                       "infinite width: activation %s has no closed form here, use relu or erf",
+                       "infinite width: activation %s has no closed form, use relu, erf or gelu",
                        nl_activation_name(spec->activation));
     }
     if (scale == NL_INFINITE_LIMIT && spec->parametrization == NL_MUP) {
@@ -157,7 +182,7 @@ static void compute_variances(nl_infinite *k)
 
 bool nl_infinite_is_known(nl_activation activation)
 {
-    return activation == NL_RELU || activation == NL_ERF;
+    return activation == NL_RELU || activation == NL_ERF || activation == NL_GELU;
 }
 
 nl_status nl_infinite_create(const nl_net *net, nl_infinite_scale scale, bool rate_weighted,
@@ -219,8 +244,7 @@ void nl_infinite_destroy(nl_infinite **infinite)
 
 /* Theta^1 = A^1, Theta^{l+1} = A^{l+1} + variance_{l+1} E[phi' phi'] Theta^l with
  * A^l = weights_l q^{l-1} + biases_l; q = <x_i,x_j>/d. */
-static inline double entry(const nl_infinite *k, nl_activation activation, nl_infinite_kind kind,
-                           size_t i, size_t j, double q)
+static double entry(const nl_infinite *k, nl_infinite_kind kind, size_t i, size_t j, double q)
 {
     const double *kii = k->variance + i * (size_t)k->layers;
     const double *kjj = k->variance + j * (size_t)k->layers;
@@ -229,7 +253,7 @@ static inline double entry(const nl_infinite *k, nl_activation activation, nl_in
     double theta = layer[0].weights * q + layer[0].biases;
 
     for (int l = 1; l < k->layers; l++) {
-        const expectation e = expect(activation, kii[l - 1], kij, kjj[l - 1]);
+        const expectation e = expect(k->activation, kii[l - 1], kij, kjj[l - 1]);
 
         theta = layer[l].weights * e.value + layer[l].biases + layer[l].variance * e.slope * theta;
         kij = layer[l].variance * e.value + layer[l].bias_variance;
@@ -266,9 +290,7 @@ static void fill_tile(nl_infinite *k, nl_infinite_kind kind, int m, const int *r
             const size_t col = (size_t)cols[j];
             const double q = row == col ? k->square[row] : k->gram[j * m + i];
 
-            out[(size_t)j * (size_t)ld + (size_t)i] = k->activation == NL_RELU
-                                                          ? entry(k, NL_RELU, kind, row, col, q)
-                                                          : entry(k, NL_ERF, kind, row, col, q);
+            out[(size_t)j * (size_t)ld + (size_t)i] = entry(k, kind, row, col, q);
         }
     }
 }

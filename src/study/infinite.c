@@ -28,7 +28,7 @@ static const struct {
     {"limit", "nngp: covariance of the outputs over draws; ntk: Neural Tangent Kernel, with "
               "parametrization: standard over the width"},
     {"depth", "hidden layers"},
-    {"activation", "relu or erf; others have no closed form here"},
+    {"activation", "relu, erf or gelu; tanh has no closed form"},
     {"parametrization", "standard or ntk; no kernel describes the limit of mup"},
     {"weight_variance", "sigma_w^2"},
     {"bias_variance", "sigma_b^2"},

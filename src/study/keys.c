@@ -153,7 +153,7 @@ static const nl_key_info table[NL_KEY_COUNT] = {
                                      "Times the kernel's mean diagonal, added to its diagonal."},
     [NL_KEY_INFINITE] = {"measure.infinite", NULL, BOOL, SCALAR, EXECUTES, .fallback = "false",
                          .help = "Write infinite.csv: NNGP and NTK of the infinitely wide networks "
-                                 "of the grid on the probe (relu, erf)."},
+                                 "of the grid on the probe (relu, erf, gelu)."},
     [NL_KEY_PRECISION] = {"measure.precision", NULL, CHOICE("double|single"), SCALAR, MEASURES,
                           .fallback = "double", .help = "Of kernel and eigensolve."},
     [NL_KEY_SOLVER] = {"measure.solver", NULL, CHOICE("auto|lapack|scalapack|elpa|none"), SCALAR,
