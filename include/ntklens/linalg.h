@@ -147,6 +147,16 @@ NL_MUST_CHECK nl_status nl_dmat_multiply(const nl_dmat *a, int columns, const do
  *  every rank, whatever the MPI library. */
 NL_MUST_CHECK nl_status nl_grid_sum(const nl_grid *grid, double *values, int count);
 
+/** Entries of this rank on or below the diagonal. */
+size_t nl_dmat_packed_count(const nl_dmat *a);
+
+/** Copy them, column by column, to `packed`, in the precision of the matrix.  Local. */
+void nl_dmat_pack(const nl_dmat *a, void *packed);
+
+/** The other way round.  On one rank the matrix may be the leading part of the one that was packed,
+ *  of order `packed_order`.  Local. */
+void nl_dmat_unpack(nl_dmat *a, int packed_order, const void *packed);
+
 /** Gather the whole matrix, both halves, in double on rank `root` of the grid: full [n x n]
  *  (elsewhere NULL).  For output.kernels and tests.  Collective. */
 NL_MUST_CHECK nl_status nl_dmat_gather(const nl_dmat *a, int root, double *full);
@@ -160,10 +170,13 @@ typedef struct nl_solver {
     const char *name;   /* as in the study file and the column `solver` */
     const char *second; /* solver to try where this one's spectrum fails verification */
     bool one_rank;      /* needs the whole matrix on one rank */
+    bool no_empty_line; /* needs a block of the matrix in each process row and column */
+    bool double_only;
     /** Bytes of work space a rank beyond the matrix itself. */
     double (*workspace)(int n, int nb, nl_precision precision, int rows, int cols);
     /** All eigenvalues, ascending [n], on every rank.  Destroys a.  Collective over the grid.
-     *  NL_ERR_LINALG with a warning where the library gave up: another solver may not. */
+     *  Only where nl_solver_able().  NL_ERR_LINALG with a warning where the library gave up:
+     * another solver may not. */
     nl_status (*eigenvalues)(nl_dmat *a, double *ascending);
 } nl_solver;
 
@@ -172,6 +185,10 @@ const nl_solver *nl_solver_find(const char *name);
 
 /** Solver i of this build, NULL behind the last. */
 const nl_solver *nl_solver_at(int i);
+
+/** Can it solve a matrix of order n in blocks of nb on such a grid?  Pure. */
+bool nl_solver_able(const nl_solver *solver, int n, int nb, nl_precision precision, int rows,
+                    int cols);
 
 /** A verified spectrum. */
 typedef struct nl_spectrum {
@@ -195,7 +212,7 @@ typedef nl_status nl_operator_fn(const double *x, double *y, void *context);
 
 /**
  * The largest eigenvalue of a positive semidefinite operator, by Lanczos iteration: exact to about
- * 1e-14 over its relative distance to the next.  NaN where that is not reached in 200 products.
+ * 1e-12 over its relative distance to the next.  NaN where that is not reached in 200 products.
  * Every rank iterates on its own; collective where the operator is.
  */
 NL_MUST_CHECK nl_status nl_largest_eigenvalue(int n, nl_operator_fn *apply, void *context,
@@ -212,7 +229,8 @@ typedef nl_status nl_fill_fn(nl_dmat *a, void *context);
  * @param[in]  a       its content is destroyed
  * @param[in]  fill    gives the matrix its content
  * @param[out] out     on every rank; NULL on failure; free with nl_spectrum_destroy()
- * @return NL_ERR_NUMERIC where two solvers failed, or one that has no second; on every rank
+ * @return NL_ERR_NUMERIC where two solvers failed, or one that has no second; NL_ERR_ARG where the
+ *         solver is not able to work on such a grid; on every rank
  */
 NL_MUST_CHECK nl_status nl_spectrum_compute(nl_dmat *a, const nl_solver *solver, nl_fill_fn *fill,
                                             void *context, nl_spectrum **out);

@@ -40,7 +40,17 @@ typedef struct nl_kernel_input {
     const float *probe; /* [samples x inputs] */
     int samples;
     double panel_bytes; /* memory for factors; more local samples than fit are taken in panels */
+    const nl_factors *ready; /* factors of all samples, in their order, or of more; for matrices on
+                                one rank; NULL: they are computed */
 } nl_kernel_input;
+
+/** Do the factors of all samples fit into panel_bytes?  Then nl_kernel_fill() on one rank takes
+ * them in one panel, and it is the same, bit by bit, to compute them before.  Pure. */
+bool nl_kernel_one_panel(const nl_kernel_input *input, nl_precision precision);
+
+/** The factors of all samples.  Local. */
+NL_MUST_CHECK nl_status nl_kernel_factors(const nl_kernel_input *input, nl_precision precision,
+                                          nl_factors **out);
 
 /**
  * Fill the local part, on and below the diagonal, of a block-cyclic kernel:
@@ -159,6 +169,14 @@ typedef struct nl_kernel_pair {
  */
 NL_MUST_CHECK nl_status nl_kernel_compare(const nl_dmat *a, nl_kernel_spec spec,
                                           const nl_kernel_input *other, nl_kernel_pair *out);
+
+/** Entries of a kernel as nl_dmat_pack() would have them.  Local. */
+NL_MUST_CHECK nl_status nl_kernel_pack(const nl_dmat *layout, nl_kernel_spec spec,
+                                       const nl_kernel_input *input, void *packed);
+
+/** Compare a filled kernel with a packed one: the same bits as nl_kernel_compare(). */
+NL_MUST_CHECK nl_status nl_kernel_compare_packed(const nl_dmat *a, const void *packed,
+                                                 nl_kernel_pair *out);
 
 /** Compare a filled kernel with one given entry by entry (i >= j).  As above. */
 NL_MUST_CHECK nl_status nl_kernel_compare_entries(const nl_dmat *a, nl_entry_fn *entry,

@@ -38,6 +38,7 @@ nl_status nl_job_open(nl_run *run, int index, nl_job *job)
 
 void nl_job_close(nl_job *job)
 {
+    nl_job_forget_errands(job);
     nl_training_destroy(&job->training);
     free(job->initial);
     nl_regression_set_free(&job->regression);

@@ -6,6 +6,9 @@
 #include "run.h"
 #include "train.h"
 
+/** A kernel of a cell that another rank measures (job_help.c). */
+typedef struct nl_errand nl_errand;
+
 /** One cell in work on one rank. */
 typedef struct nl_job {
     nl_run *run;
@@ -14,6 +17,7 @@ typedef struct nl_job {
     nl_net *net;                  /* owned */
     nl_cell_data *data;           /* owned */
     nl_training *training;        /* owned; NULL where nothing is trained */
+    nl_errand *errand;            /* owned; NULL: none was sent out */
     nl_infinite *infinite[2];     /* owned; as in nl_subject */
     nl_regression_set regression; /* owned; empty: none is asked for */
     float *initial;               /* owned; parameters at step 0, drawn once they are asked for */
@@ -76,6 +80,32 @@ NL_MUST_CHECK nl_status nl_job_measure(nl_job *job, nl_measurer *measurer, int k
 
 /** Kernel regression with a state's parameters, where it is asked for.  Local. */
 NL_MUST_CHECK nl_status nl_job_regress(nl_job *job, const float *theta, nl_state *state);
+
+/**
+ * Have a private kernel measured by a rank that has nothing else to do, where there is one.
+ *
+ * @param[in,out] result of this cell; keeps what the state's velocity is taken from, too
+ * @param[in]     theta  [net->size] parameters of the state
+ * @param[in,out] state  keeps them until the result is there
+ * @param[out]    given  false: measure it here
+ */
+NL_MUST_CHECK nl_status nl_job_give_away(nl_job *job, nl_result *result, int kernel,
+                                         const float *theta, nl_state *state, bool *given);
+
+/** Take in results that have arrived.  result: of this cell. */
+NL_MUST_CHECK nl_status nl_job_collect(nl_job *job, nl_result *result);
+
+/** Wait for all results, or until all are asked to stop (NL_STOPPED) unless `to_the_end`.
+ *  arrived: how many came. */
+NL_MUST_CHECK nl_status nl_job_await(nl_job *job, nl_result *result, bool to_the_end, int *arrived);
+
+/** Write a checkpoint before all stop; then wait for what other ranks still compute for this cell,
+ *  and keep that too. */
+NL_MUST_CHECK nl_status nl_job_leave(nl_job *job, nl_result *result,
+                                     const nl_continuation *continuation);
+
+/** Wait for replies that nobody wants any more; nl_job_close() does it. */
+void nl_job_forget_errands(nl_job *job);
 
 /** Timings of this cell to the root; zero seconds are not told. */
 NL_MUST_CHECK nl_status nl_job_tell_seconds(const nl_job *job, const char *phase, double seconds);

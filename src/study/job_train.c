@@ -58,13 +58,14 @@ static nl_status enter_state(nl_job *job, const nl_result *result, const float *
     return status;
 }
 
-/* Kernels of a state that this rank measures alone and that are still to be done; the others are
- * left for a team.  NL_STOPPED: asked to stop in between. */
-static nl_status measure_private(nl_job *job, const nl_result *result, const float *theta,
+/* Kernels of a state that one rank measures alone and that are still to be done; the others are
+ * left for a team.  Ranks without work take some.  NL_STOPPED: asked to stop in between. */
+static nl_status measure_private(nl_job *job, nl_result *result, const float *theta,
                                  nl_state *state)
 {
     nl_run *run = job->run;
-    nl_status status = NL_OK;
+    bool given = false;
+    nl_status status = nl_job_collect(job, result);
 
     for (int k = 0; status == NL_OK && state->finite && k < run->plan->kernels; k++) {
         if (run->solve[k].team > 1 || state->kernels[k].done) {
@@ -79,6 +80,9 @@ static nl_status measure_private(nl_job *job, const nl_result *result, const flo
             status = begin_private(job, result, theta, state, NULL);
         }
         if (status == NL_OK) {
+            status = nl_job_give_away(job, result, k, theta, state, &given);
+        }
+        if (status == NL_OK && !given) {
             status = nl_job_measure(job, run->alone, k, &state->kernels[k]);
         }
     }
@@ -145,7 +149,7 @@ static nl_status train_events(nl_job *job)
         nl_job_set_reserve(job);
         if (status == NL_OK && event == NL_EVENT_STATE) {
             const float *theta = nl_training_theta(job->training);
-            const nl_result *result = nl_training_result(job->training);
+            nl_result *result = nl_training_result(job->training);
             const bool keep =
                 run->team_size > 1 || nl_study_is(run->study, NL_KEY_SNAPSHOTS, "measured");
 
@@ -178,14 +182,18 @@ static nl_status train(nl_job *job)
     nl_run *run = job->run;
     nl_result *result = NULL;
     nl_continuation c;
+    int arrived = 0;
     nl_status status = train_events(job);
     nl_status told = NL_OK;
 
+    result = nl_training_result(job->training);
+    c = nl_training_continuation(job->training);
+    if (status == NL_OK) {
+        status = nl_job_await(job, result, false, &arrived);
+    }
     if (status == NL_STOPPED) {
-        status = checkpoint(job);
+        status = nl_job_leave(job, result, &c);
     } else if (status == NL_OK) {
-        result = nl_training_result(job->training);
-        c = nl_training_continuation(job->training);
         status = keep_best(job);
         if (status == NL_OK && run->team_size > 1) {
             status = nl_job_write(job, result, &c, true);
@@ -205,6 +213,7 @@ static nl_status train(nl_job *job)
 static nl_status measure_again(nl_job *job, nl_result *result, const nl_continuation *c)
 {
     nl_run *run = job->run;
+    int arrived = 0;
     nl_status status = NL_OK;
 
     for (int s = 0; status == NL_OK && s < result->states; s++) {
@@ -219,8 +228,11 @@ static nl_status measure_again(nl_job *job, nl_result *result, const nl_continua
             status = nl_job_write(job, result, c, true);
         }
     }
+    if (status == NL_OK) {
+        status = nl_job_await(job, result, false, &arrived);
+    }
     if (status == NL_STOPPED) {
-        status = nl_job_write(job, result, c, true);
+        status = nl_job_leave(job, result, c);
     } else if (status == NL_OK && run->team_size > 1) {
         status = nl_job_write(job, result, c, true);
         run->phase[job->index] = status == NL_OK ? NL_CELL_TRAINED : NL_CELL_LEFT;
@@ -271,6 +283,7 @@ nl_status nl_cell_train(nl_run *run, int index)
 
     atomic_store(&run->now_cell, index);
     atomic_store(&run->now_step, 0);
+    nl_measurer_forget(run->alone);
     if (status == NL_OK) {
         status = train_or_go_on(&job);
     }

@@ -3,7 +3,7 @@
 #ifndef NTKLENS_STUDY_MEASURE_H
 #define NTKLENS_STUDY_MEASURE_H
 
-#include "result.h"
+#include "kept.h"
 
 #include "ntklens/par.h"
 
@@ -13,6 +13,10 @@ typedef struct nl_solve_plan {
     int team;                /* ranks that share the kernel; 1: private */
     const nl_solver *solver; /* NULL: `none` */
 } nl_solve_plan;
+
+/** Kernels of one cell that other ranks measure at a time, at most: each may hold a copy of the
+ * parameters. */
+enum { nl_most_errands = 8 };
 
 /** Bytes a rank of a team needs for a kernel: its part of the matrix, the solver's work space,
  * factors. */
@@ -37,6 +41,14 @@ bool nl_solve_plan_fits(const nl_study *study, const nl_measure_plan *plan, int 
  *  bound for any. */
 double nl_measure_memory(const nl_solve_plan *plan, int samples, nl_precision precision,
                          const nl_net *net);
+
+/** Path of a file of this process's cgroup: of version 2 for controller "", else of version 1.
+ *  False: it is in none. */
+enum { nl_cgroup_path_size = 1280 };
+bool nl_cgroup_path(const char *controller, const char *file, char out[nl_cgroup_path_size]);
+
+/** First number in a small text file; negative where there is none ("max"). */
+double nl_number_in(const char *path);
 
 /** What cgroup, SLURM and the machine leave each of the ranks of a node, bytes.  Local. */
 double nl_memory_share(int ranks_of_node);
@@ -66,7 +78,10 @@ typedef struct nl_measurer {
     const nl_measure_plan *plan;
     bool keep_spectra, keep_kernels;
     nl_subject subject;
+    nl_kernel_input input;              /* of the subject */
+    nl_factors *factors;                /* owned; of the subject's probe, where one rank has room */
     nl_probe_state *probe;              /* owned; of the subject; NULL: there is none */
+    nl_kept *kept;                      /* owned; NULL on grids of several ranks */
     double gram_seconds, solve_seconds; /* spent so far */
     double observe_seconds;             /* on what is neither the kernel nor its spectrum */
 } nl_measurer;
@@ -76,6 +91,9 @@ typedef struct nl_measurer {
 NL_MUST_CHECK nl_status nl_measurer_create(MPI_Comm comm, const nl_study *study,
                                            const nl_measure_plan *plan, nl_measurer **out);
 void nl_measurer_destroy(nl_measurer **measurer);
+
+/** Another cell begins: steps mean other states from now on.  Local. */
+void nl_measurer_forget(nl_measurer *measurer);
 
 /**
  * Take a state to be measured, until nl_measure_end().  Collective over the measurer's grid.
