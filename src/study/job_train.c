@@ -55,6 +55,9 @@ static nl_status enter_state(nl_job *job, nl_result *result, const float *theta,
         return NL_OK;
     }
     status = begin_private(job, result, theta, state, &state->collapsed);
+    if (status == NL_OK) {
+        status = nl_job_regress(job, theta, state);
+    }
     if (status == NL_OK && keep) {
         status = nl_job_keep_theta(job->net, theta, state);
     }
