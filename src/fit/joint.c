@@ -1,0 +1,323 @@
+/** @file joint.c  Joint law in width and data: y = offset + a W^-alpha + b N^-beta. */
+#include "points.h"
+
+#include <gsl/gsl_errno.h>
+#include <gsl/gsl_linalg.h>
+#include <gsl/gsl_multifit.h>
+#include <gsl/gsl_multimin.h>
+#include <math.h>
+#include <stdlib.h>
+
+enum { least_scales = 3, parameters = 5, linear_parameters = 3, most_iterations = 500 };
+
+/* Exponents that are looked at. */
+static const double limit = 4.0;
+
+/** A point of the grid. */
+typedef struct grid_point {
+    double log_width, log_data, sum, squares, mean, weight;
+    int count;
+} grid_point;
+
+typedef struct grid {
+    int count, unused;
+    grid_point *point; /* owned */
+    double variance, degrees;
+} grid;
+
+/** Arrays of one linear fit. */
+typedef struct problem {
+    const grid *g;
+    gsl_matrix *x;
+    gsl_vector *y, *w, *c;
+    gsl_matrix *covariance;
+    gsl_multifit_linear_workspace *work;
+    double chi2;
+} problem;
+
+/*---------------------------------------------------------------------------------------------
+ * The grid of means
+ *-------------------------------------------------------------------------------------------*/
+
+static grid_point *point_of(grid *g, double log_width, double log_data)
+{
+    for (int k = 0; k < g->count; k++) {
+        if (g->point[k].log_width == log_width && g->point[k].log_data == log_data) {
+            return &g->point[k];
+        }
+    }
+    g->point[g->count] = (grid_point){.log_width = log_width, .log_data = log_data};
+    return &g->point[g->count++];
+}
+
+static bool is_usable(const nl_grid_sample *s)
+{
+    return isfinite(s->y) && s->y > 0.0 && s->width > 0.0 && s->data > 0.0;
+}
+
+static void collect(int count, const nl_grid_sample *samples, grid *g)
+{
+    double squares = 0.0;
+
+    for (int k = 0; k < count; k++) {
+        if (is_usable(&samples[k])) {
+            grid_point *p = point_of(g, log(samples[k].width), log(samples[k].data));
+
+            p->sum += samples[k].y;
+            p->count++;
+        } else {
+            g->unused++;
+        }
+    }
+    for (int k = 0; k < count; k++) {
+        if (is_usable(&samples[k])) {
+            const grid_point *p = point_of(g, log(samples[k].width), log(samples[k].data));
+
+            squares += pow(samples[k].y * p->count / p->sum - 1.0, 2.0);
+        }
+    }
+    for (int k = 0; k < g->count; k++) {
+        g->degrees += g->point[k].count - 1;
+    }
+    g->variance = g->degrees > 0.0 ? fmax(squares / g->degrees, 1e-18) : 1.0;
+    for (int k = 0; k < g->count; k++) {
+        grid_point *p = &g->point[k];
+
+        p->mean = p->sum / p->count;
+        p->weight = p->count / (p->mean * p->mean * g->variance);
+    }
+}
+
+/* Different values among one coordinate of the points. */
+static int scales(const grid *g, bool width)
+{
+    int found = 0;
+
+    for (int k = 0; k < g->count; k++) {
+        bool seen = false;
+
+        for (int j = 0; j < k; j++) {
+            seen = seen || (width ? g->point[j].log_width == g->point[k].log_width
+                                  : g->point[j].log_data == g->point[k].log_data);
+        }
+        found += seen ? 0 : 1;
+    }
+    return found;
+}
+
+static int seeds_of(int count, const nl_grid_sample *samples)
+{
+    int found = 0;
+
+    for (int k = 0; k < count; k++) {
+        bool seen = !is_usable(&samples[k]);
+
+        for (int j = 0; j < k && !seen; j++) {
+            seen = is_usable(&samples[j]) && samples[j].seed == samples[k].seed;
+        }
+        found += seen ? 0 : 1;
+    }
+    return found;
+}
+
+/*---------------------------------------------------------------------------------------------
+ * The fit: simplex over the two exponents, linear least squares for the rest
+ *-------------------------------------------------------------------------------------------*/
+
+static void problem_free(problem *p)
+{
+    gsl_matrix_free(p->x);
+    gsl_vector_free(p->y);
+    gsl_vector_free(p->w);
+    gsl_vector_free(p->c);
+    gsl_matrix_free(p->covariance);
+    gsl_multifit_linear_free(p->work);
+    *p = (problem){0};
+}
+
+static bool problem_create(const grid *g, int columns, problem *out)
+{
+    const size_t n = (size_t)g->count;
+    const size_t m = (size_t)columns;
+
+    *out = (problem){.g = g,
+                     .x = gsl_matrix_calloc(n, m),
+                     .y = gsl_vector_calloc(n),
+                     .w = gsl_vector_calloc(n),
+                     .c = gsl_vector_calloc(m),
+                     .covariance = gsl_matrix_calloc(m, m),
+                     .work = gsl_multifit_linear_alloc(n, m)};
+    if (out->x == NULL || out->y == NULL || out->w == NULL || out->c == NULL ||
+        out->covariance == NULL || out->work == NULL) {
+        problem_free(out);
+        return false;
+    }
+    for (size_t k = 0; k < n; k++) {
+        gsl_vector_set(out->y, k, g->point[k].mean);
+        gsl_vector_set(out->w, k, g->point[k].weight);
+    }
+    return true;
+}
+
+static bool solve(problem *p)
+{
+    return gsl_multifit_wlinear(p->x, p->w, p->y, p->c, p->covariance, &p->chi2, p->work) ==
+               GSL_SUCCESS &&
+           isfinite(p->chi2);
+}
+
+/* Chi-square at given exponents; scales are taken relative to the first point of the grid. */
+static double chi2_at(const gsl_vector *exponents, void *context)
+{
+    problem *p = context;
+    const double alpha = gsl_vector_get(exponents, 0);
+    const double beta = gsl_vector_get(exponents, 1);
+    const grid_point *point = p->g->point;
+
+    if (!(fabs(alpha) <= limit && fabs(beta) <= limit)) {
+        return 1e300;
+    }
+    for (size_t k = 0; k < p->x->size1; k++) {
+        gsl_matrix_set(p->x, k, 0, 1.0);
+        gsl_matrix_set(p->x, k, 1, exp(-alpha * (point[k].log_width - point[0].log_width)));
+        gsl_matrix_set(p->x, k, 2, exp(-beta * (point[k].log_data - point[0].log_data)));
+    }
+    return solve(p) ? p->chi2 : 1e300;
+}
+
+/* From several starts: exponents of either sign have valleys of their own. */
+static bool minimise(problem *p, double best[2])
+{
+    static const double starts[][2] = {{0.5, 0.5},  {1.0, 0.3},  {0.3, 1.0},
+                                       {-0.5, 0.5}, {0.5, -0.5}, {-0.5, -0.5}};
+    gsl_multimin_fminimizer *m =
+        gsl_multimin_fminimizer_alloc(gsl_multimin_fminimizer_nmsimplex2, 2);
+    gsl_vector *at = gsl_vector_alloc(2);
+    gsl_vector *step = gsl_vector_alloc(2);
+    gsl_multimin_function f = {.f = chi2_at, .n = 2, .params = p};
+    double least = INFINITY;
+
+    for (size_t s = 0; m != NULL && at != NULL && step != NULL && s < NL_COUNT(starts); s++) {
+        gsl_vector_set(at, 0, starts[s][0]);
+        gsl_vector_set(at, 1, starts[s][1]);
+        gsl_vector_set_all(step, 0.2);
+        gsl_multimin_fminimizer_set(m, &f, at, step);
+        for (int k = 0; k < most_iterations; k++) {
+            if (gsl_multimin_fminimizer_iterate(m) != GSL_SUCCESS ||
+                gsl_multimin_fminimizer_size(m) < 1e-8) {
+                break;
+            }
+        }
+        if (m->fval < least) {
+            least = m->fval;
+            best[0] = gsl_vector_get(m->x, 0);
+            best[1] = gsl_vector_get(m->x, 1);
+        }
+    }
+    if (m != NULL) {
+        gsl_multimin_fminimizer_free(m);
+    }
+    gsl_vector_free(at);
+    gsl_vector_free(step);
+    return least < 1e299;
+}
+
+/* Intervals of the exponents from the Jacobian of all five parameters. */
+static bool linearise(const grid *g, const nl_joint_fit *fit, double t, double error[2])
+{
+    problem p = {0};
+    bool sound = problem_create(g, parameters, &p);
+
+    for (size_t k = 0; sound && k < p.x->size1; k++) {
+        const grid_point *point = &g->point[k];
+        const double w = fit->width_amplitude * exp(-fit->alpha.value * point->log_width);
+        const double n = fit->data_amplitude * exp(-fit->beta.value * point->log_data);
+
+        gsl_matrix_set(p.x, k, 0, 1.0);
+        gsl_matrix_set(p.x, k, 1, w);
+        gsl_matrix_set(p.x, k, 2, n);
+        gsl_matrix_set(p.x, k, 3, -w * point->log_width);
+        gsl_matrix_set(p.x, k, 4, -n * point->log_data);
+    }
+    sound = sound && solve(&p);
+    for (size_t e = 0; sound && e < 2; e++) {
+        error[e] = t * sqrt(gsl_matrix_get(p.covariance, 3 + e, 3 + e));
+        sound = isfinite(error[e]);
+    }
+    problem_free(&p);
+    return sound;
+}
+
+static nl_status fit_grid(const grid *g, nl_joint_fit *out)
+{
+    problem p = {0};
+    double best[2] = {0};
+    double error[2] = {NAN, NAN};
+    gsl_vector_view at = gsl_vector_view_array(best, 2);
+
+    if (!problem_create(g, linear_parameters, &p)) {
+        return NL_FAIL(NL_ERR_NOMEM, "out of memory for a joint fit of %d points", g->count);
+    }
+    if (!minimise(&p, best) || !(chi2_at(&at.vector, &p) < 1e299)) {
+        nl_note(out->note, "the joint fit found no minimum");
+        problem_free(&p);
+        return NL_OK;
+    }
+    out->law = NL_LAW_JOINT;
+    out->alpha.value = best[0];
+    out->beta.value = best[1];
+    out->chi2 = p.chi2;
+    out->offset = gsl_vector_get(p.c, 0);
+    out->width_amplitude = gsl_vector_get(p.c, 1) * exp(best[0] * g->point[0].log_width);
+    out->data_amplitude = gsl_vector_get(p.c, 2) * exp(best[1] * g->point[0].log_data);
+    problem_free(&p);
+    if (!(g->degrees > 0.0)) {
+        nl_note(out->note, "one seed: no interval");
+    } else if (!linearise(g, out, nl_student_quantile(g->degrees), error) || error[0] > limit ||
+               error[1] > limit) {
+        nl_note(out->note, "the exponents are not identified by this grid");
+        out->law = NL_LAW_NONE;
+        out->alpha.value = NAN;
+        out->beta.value = NAN;
+        out->offset = out->width_amplitude = out->data_amplitude = NAN;
+    } else {
+        out->alpha.low = best[0] - error[0];
+        out->alpha.high = best[0] + error[0];
+        out->beta.low = best[1] - error[1];
+        out->beta.high = best[1] + error[1];
+    }
+    return NL_OK;
+}
+
+nl_status nl_fit_joint_law(int count, const nl_grid_sample *samples, nl_joint_fit *out)
+{
+    grid g = {.point = nl_calloc((size_t)count, sizeof *g.point)};
+    gsl_error_handler_t *handler = NULL;
+    nl_status status = NL_OK;
+
+    *out = (nl_joint_fit){.alpha = {NAN, NAN, NAN},
+                          .beta = {NAN, NAN, NAN},
+                          .width_amplitude = NAN,
+                          .data_amplitude = NAN,
+                          .offset = NAN,
+                          .chi2 = NAN};
+    if (g.point == NULL) {
+        return NL_FAIL(NL_ERR_NOMEM, "out of memory for a joint fit of %d samples", count);
+    }
+    handler = gsl_set_error_handler_off(); /* a singular fit is a value here, not an abort */
+    collect(count, samples, &g);
+    out->points = g.count;
+    out->unused = g.unused;
+    out->seeds = seeds_of(count, samples);
+    if (scales(&g, true) < least_scales || scales(&g, false) < least_scales ||
+        g.count <= parameters) {
+        nl_note(out->note,
+                "a joint law needs three widths and three sizes, and more than %d points",
+                parameters);
+    } else {
+        status = fit_grid(&g, out);
+    }
+    gsl_set_error_handler(handler);
+    free(g.point);
+    return status;
+}

@@ -1,0 +1,37 @@
+/** @file table.h  A table of texts with named columns, as people and programs leave them. */
+#ifndef NTKLENS_STUDY_TABLE_H
+#define NTKLENS_STUDY_TABLE_H
+
+#include "ntklens/base.h"
+
+/** Owns everything but the name of its file. */
+typedef struct nl_table {
+    const char *file; /* borrowed: for messages */
+    char *bytes;      /* owned: what all texts lie in */
+    int columns, rows;
+    char **name; /* owned, [columns] */
+    char **text; /* owned, [rows x columns] */
+    int *line;   /* owned, [rows]: where a row stands in the file, from 1 */
+} nl_table;
+
+/**
+ * Read comma-separated values: a line of names, then rows; lines end with LF or CRLF; quotes and a
+ * byte order mark as spreadsheets write them; empty lines are passed over.
+ *
+ * @return NL_ERR_DATA, with file:line, where a row has too many or too few values or a name stands
+ * twice
+ */
+NL_MUST_CHECK nl_status nl_table_read(const char *file, nl_table *out);
+void nl_table_free(nl_table *table);
+
+/** Index of a column, -1 where there is none. */
+int nl_table_column(const nl_table *table, const char *name);
+
+/** A text; "" where column is -1. */
+const char *nl_table_text(const nl_table *table, int row, int column);
+
+/** A number; NaN where the column is -1 or the text is empty.  NL_ERR_DATA, with file:line, where
+ *  it is not a number. */
+NL_MUST_CHECK nl_status nl_table_number(const nl_table *table, int row, int column, double *out);
+
+#endif
