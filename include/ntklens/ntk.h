@@ -1,9 +1,10 @@
-/** @file ntk.h  Neural Tangent Kernels: tiles, observables of a spectrum, infinite width. */
+/** @file ntk.h  Neural Tangent Kernels: tiles, observables, infinite width. */
 #ifndef NTKLENS_NTK_H
 #define NTKLENS_NTK_H
 
 #include "ntklens/factors.h"
 #include "ntklens/linalg.h"
+#include "ntklens/observables.h"
 
 /*---------------------------------------------------------------------------------------------
  * Kernels
@@ -52,23 +53,122 @@ typedef struct nl_kernel_input {
 NL_MUST_CHECK nl_status nl_kernel_fill(nl_dmat *a, nl_kernel_spec spec,
                                        const nl_kernel_input *input);
 
+/** A tile of a kernel: local rows row .. row + rows, local columns col .. col + cols, `values`
+ *  column-major without gaps, in the precision of the matrix it is laid out as.  Of the tiles over
+ * a column the upper ones come first; entries above the diagonal mean nothing. */
+typedef void nl_tile_fn(int row, int rows, int col, int cols, const void *values, void *context);
+
+/** Compute a kernel as nl_kernel_fill() does, bit by bit, but hand its tiles to `take` one after
+ * the other instead of storing them.  `layout` says which entries are this rank's.  Local. */
+NL_MUST_CHECK nl_status nl_kernel_walk(const nl_dmat *layout, nl_kernel_spec spec,
+                                       const nl_kernel_input *input, nl_tile_fn *take,
+                                       void *context);
+
+/** Centre a filled kernel on the samples: H Theta H, H = 1 - 1 1^T / N; full: each output on its
+ *  own.  Collective over the matrix's grid. */
+NL_MUST_CHECK nl_status nl_kernel_centre(nl_dmat *a, nl_kernel_spec spec, int outputs);
+
+/** Theta_ij / sqrt(Theta_ii Theta_jj).  Collective over the matrix's grid. */
+NL_MUST_CHECK nl_status nl_kernel_normalize(nl_dmat *a);
+
 /*---------------------------------------------------------------------------------------------
- * Observables
+ * Observables that need no eigenvalues
  *-------------------------------------------------------------------------------------------*/
 
-/** Of a spectrum lambda_1 >= ... >= lambda_n; p_i = lambda_i / sum lambda. */
-typedef struct nl_observables {
-    double trace;               /* (1/n) sum lambda */
-    double entropy;             /* S = -sum p ln p, nats */
-    double effective_rank;      /* exp(S); Roy & Vetterli, EUSIPCO 2007 */
-    double participation_ratio; /* (sum lambda)^2 / sum lambda^2 */
-    double lambda_max, lambda_min;
-    bool negative; /* an eigenvalue below -n eps lambda_max: more than rounding */
-} nl_observables;
+/** What a network does on the probe: what observables need beside the kernel itself. */
+typedef struct nl_probe_state {
+    int samples, outputs, layers;
+    const int *labels; /* [samples]; borrowed */
+    nl_loss loss;
+    double *gradient;     /* owned; [samples x outputs] of the probe's mean loss by the outputs */
+    double *probability;  /* owned; [samples x outputs] softmax of the outputs */
+    double *weight_trace; /* owned; [layers x outputs], nl_factors_add_layer_traces() */
+    double *bias_trace;   /* owned; the same of the biases */
+} nl_probe_state;
 
-/** Negative eigenvalues count as zero; beyond rounding they also set `negative`.  A spectrum with a
- *  NaN, or without a positive eigenvalue, has NaN where there is no answer.  Pure. */
-nl_observables nl_observe(int n, const double *descending, double eps);
+/**
+ * Look at a network on the probe.  The first rank computes, in double, and tells the others: the
+ * same bits on every rank.  Collective.
+ *
+ * @param[in] labels  [input->samples], borrowed
+ */
+NL_MUST_CHECK nl_status nl_probe_state_create(MPI_Comm comm, const nl_kernel_input *input,
+                                              nl_loss loss, const int *labels,
+                                              nl_probe_state **out);
+void nl_probe_state_destroy(nl_probe_state **state);
+
+/** Is every unit of a layer dead on the probe, or do the weights not move the outputs?  Local. */
+bool nl_probe_state_collapsed(const nl_probe_state *state);
+
+/**
+ * trace_first, trace_hidden, trace_output of a kernel of this network.  Local.
+ */
+void nl_observe_layers(const nl_probe_state *state, const nl_net *net, nl_kernel_spec spec,
+                       nl_observables *out);
+
+/**
+ * frobenius_norm, magnitude_entropy, label_alignment and the chi columns of a filled kernel.
+ * Collective over the matrix's grid; the same bits on every rank.
+ *
+ * @param[in] trace, frobenius2  nl_dmat_moments()
+ */
+NL_MUST_CHECK nl_status nl_observe_matrix(const nl_dmat *a, nl_kernel_spec spec,
+                                          const nl_probe_state *state, double trace,
+                                          double frobenius2, nl_observables *out);
+
+/**
+ * Largest eigenvalue of H^1/2 Theta H^1/2, H = blockdiag(diag p - p p^T) of the softmax p of each
+ * sample, for a filled full kernel: the curvature by which cross-entropy limits learning rates.
+ * Collective; the same bits on every rank.
+ */
+NL_MUST_CHECK nl_status nl_observe_curvature(const nl_dmat *a, const nl_probe_state *state,
+                                             double *largest);
+
+/** Largest stable learning rate of plain gradient descent on the probe, linearised: mse
+ *  N C / largest eigenvalue of the full kernel, cross-entropy 2 N / nl_observe_curvature(). */
+double nl_stability_rate(const nl_probe_state *state, double largest);
+
+/** Where eigenvectors point, one entry each, the largest eigenvalue's first. */
+typedef struct nl_directions {
+    double *target_power;   /* owned; [n] C(rho): share of the centred targets in the first rho */
+    double *gradient_power; /* owned; [n] |u_i^T g|^2, of all outputs that the kernel acts on */
+} nl_directions;
+
+/**
+ * target_power, target_power_tenth, used_rank of a filled kernel, and what they are made of.
+ * Collective over the matrix's grid.
+ *
+ * @param[in]  a    its content is destroyed
+ * @param[out] out  free both arrays with free(); NULL on failure
+ * @return NL_ERR_NUMERIC where the eigenvectors are not to be had
+ */
+NL_MUST_CHECK nl_status nl_observe_eigenvectors(nl_dmat *a, nl_kernel_spec spec,
+                                                const nl_probe_state *state,
+                                                nl_observables *observed, nl_directions *out);
+
+/** How two kernels A (stored) and B lie to each other: sums over all entries. */
+typedef struct nl_kernel_pair {
+    double aa, bb;      /* |A|_F^2, |B|_F^2 */
+    double difference2; /* |A - B|_F^2 */
+    double gain;        /* <A - B, A + B> = |A|^2 - |B|^2, free of cancellation */
+} nl_kernel_pair;
+
+/**
+ * Compare a filled kernel with that of another state, whose tiles are computed in scratch: no
+ * second matrix.  Collective over the matrix's grid; the same bits on every rank.
+ */
+NL_MUST_CHECK nl_status nl_kernel_compare(const nl_dmat *a, nl_kernel_spec spec,
+                                          const nl_kernel_input *other, nl_kernel_pair *out);
+
+/** Compare a filled kernel with one given entry by entry (i >= j).  As above. */
+NL_MUST_CHECK nl_status nl_kernel_compare_entries(const nl_dmat *a, nl_entry_fn *entry,
+                                                  const void *context, nl_kernel_pair *out);
+
+/** |A - B|_F / |B|_F. */
+double nl_kernel_pair_change(const nl_kernel_pair *pair);
+
+/** 1 - <A, B> / (|A| |B|), from the difference, so that small distances keep their digits. */
+double nl_kernel_pair_distance(const nl_kernel_pair *pair);
 
 /*---------------------------------------------------------------------------------------------
  * Infinite width

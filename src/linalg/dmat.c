@@ -123,8 +123,7 @@ void nl_dmat_destroy(nl_dmat **a)
     }
 }
 
-/* Part of a column that counts: local rows from here on lie on or below the diagonal. */
-static int first_row(const nl_dmat *a, int global_col)
+int nl_dmat_first_row(const nl_dmat *a, int global_col)
 {
     return local_extent(global_col, a->nb, a->grid->row, a->grid->rows);
 }
@@ -142,7 +141,7 @@ void nl_dmat_fill(nl_dmat *a, nl_entry_fn *entry, const void *context)
     for (int c = 0; c < a->local_cols; c++) {
         int j = nl_dmat_global_col(a, c);
 
-        for (int r = first_row(a, j); r < a->local_rows; r++) {
+        for (int r = nl_dmat_first_row(a, j); r < a->local_rows; r++) {
             double value = entry(nl_dmat_global_row(a, r), j, context);
 
             if (a->precision == NL_DOUBLE) {
@@ -159,6 +158,25 @@ static double element(const void *values, int k, nl_precision precision)
     return precision == NL_DOUBLE ? ((const double *)values)[k] : ((const float *)values)[k];
 }
 
+void nl_dmat_map(nl_dmat *a, nl_map_fn *map, const void *context)
+{
+    for (int c = 0; c < a->local_cols; c++) {
+        void *values = column(a, c);
+        int j = nl_dmat_global_col(a, c);
+
+        for (int r = nl_dmat_first_row(a, j); r < a->local_rows; r++) {
+            double value =
+                map(nl_dmat_global_row(a, r), j, element(values, r, a->precision), context);
+
+            if (a->precision == NL_DOUBLE) {
+                ((double *)values)[r] = value;
+            } else {
+                ((float *)values)[r] = (float)value;
+            }
+        }
+    }
+}
+
 /* Column by column, then over the columns: the error of a sum of positive terms is then below
  * (local_rows + local_cols) / 2 eps of it, a fiftieth of what nl_spectrum_plausible() allows. */
 static void local_moments(const nl_dmat *a, double moments[2])
@@ -168,7 +186,7 @@ static void local_moments(const nl_dmat *a, double moments[2])
     for (int c = 0; c < a->local_cols; c++) {
         const void *values = column(a, c);
         int j = nl_dmat_global_col(a, c);
-        int r = first_row(a, j);
+        int r = nl_dmat_first_row(a, j);
         double squares = 0.0;
 
         if (r < a->local_rows && nl_dmat_global_row(a, r) == j) {

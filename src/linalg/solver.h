@@ -7,15 +7,22 @@
 /* What prototypes of linalg.h call `workspace` and `eigenvalues`. */
 double nl_lapack_workspace(int n, int nb, nl_precision precision, int rows, int cols);
 nl_status nl_lapack_eigenvalues(nl_dmat *a, double *ascending);
-double nl_lapack_1stage_workspace(int n, int nb, nl_precision precision, int rows, int cols);
-nl_status nl_lapack_1stage_eigenvalues(nl_dmat *a, double *ascending);
+double nl_lapack_x_workspace(int n, int nb, nl_precision precision, int rows, int cols);
+nl_status nl_lapack_x_eigenvalues(nl_dmat *a, double *ascending);
 double nl_scalapack_workspace(int n, int nb, nl_precision precision, int rows, int cols);
 nl_status nl_scalapack_eigenvalues(nl_dmat *a, double *ascending);
 double nl_scalapack_x_workspace(int n, int nb, nl_precision precision, int rows, int cols);
 nl_status nl_scalapack_x_eigenvalues(nl_dmat *a, double *ascending);
+#ifdef NTKLENS_ELPA
+double nl_elpa_workspace(int n, int nb, nl_precision precision, int rows, int cols);
+nl_status nl_elpa_eigenvalues(nl_dmat *a, double *ascending);
+#endif
 
 /** Is this the rank that speaks for its grid?  What all ranks find alike is told once. */
 bool nl_grid_root(const nl_grid *grid);
+
+/** The other way round. */
+void nl_reverse(int n, double *values);
 
 /** Work space of a solver: `length` elements for the library, and room for n eigenvalues behind. */
 typedef struct nl_work {

@@ -98,15 +98,19 @@ int nl_kernel_block(nl_kernel_spec spec, int outputs, int wanted)
     return (wanted + unit - 1) / unit * unit;
 }
 
-/** The fill of one local matrix. */
+/** The walk over the tiles of one local matrix. */
 typedef struct fill_job {
-    nl_dmat *a;
+    const nl_dmat *a; /* layout and precision */
     const nl_kernel_input *input;
     int *row_samples, *col_samples; /* owned; probe samples of the local rows and columns */
     int local_rows, local_cols;     /* in samples */
     int panel;                      /* samples whose factors are held at once */
     nl_factors *rows, *cols;        /* owned */
     tile_job tile;
+    void *local;   /* where tiles are added; NULL: they go to `take`, one by one */
+    void *scratch; /* owned; one tile, where `local` is NULL */
+    nl_tile_fn *take;
+    void *context;
 } fill_job;
 
 static bool list_samples(fill_job *job)
@@ -149,7 +153,8 @@ static nl_status prepare(fill_job *job)
     job->tile.gram_h = nl_calloc(side * side, size);
     job->tile.gram_delta = nl_calloc(side * side, size);
     job->tile.ld = job->a->ld;
-    if (job->tile.gram_h == NULL || job->tile.gram_delta == NULL) {
+    job->scratch = nl_calloc(job->local == NULL ? side * side : 0, size);
+    if (job->tile.gram_h == NULL || job->tile.gram_delta == NULL || job->scratch == NULL) {
         return NL_FAIL(NL_ERR_NOMEM, "out of memory for a kernel tile");
     }
     status = nl_factors_create(net, precision, smaller(job->panel, job->local_rows), &job->rows);
@@ -160,11 +165,39 @@ static nl_status prepare(fill_job *job)
     return status;
 }
 
+static void add_tile(fill_job *job, int i, int m, int j, int n, void *theta)
+{
+    if (job->a->precision == NL_DOUBLE) {
+        add_tile_double(&job->tile, i, m, j, n, theta);
+    } else {
+        add_tile_single(&job->tile, i, m, j, n, theta);
+    }
+}
+
+/* The tile of the panels' row samples i .. i + m and column samples j .. j + n, whose first entry
+ * is local row `row`, column `col`: into the matrix, or into scratch and to whoever takes it. */
+static void make_tile(fill_job *job, int i, int m, int j, int n, int row, int col)
+{
+    const size_t size = nl_precision_bytes(job->a->precision);
+    const int unit = job->tile.view.rows_per_sample;
+
+    if (job->local != NULL) {
+        const size_t at = (size_t)col * (size_t)job->tile.ld + (size_t)row;
+
+        add_tile(job, i, m, j, n, (char *)job->local + at * size);
+        return;
+    }
+    job->tile.ld = m * unit;
+    memset(job->scratch, 0, (size_t)(m * unit) * (size_t)(n * unit) * size);
+    add_tile(job, i, m, j, n, job->scratch);
+    job->take(row, m * unit, col, n * unit, job->scratch, job->context);
+}
+
 /* All tiles of one pair of panels: local row samples from i0, local column samples from j0.  Tiles
  * wholly above the diagonal are left out. */
 static void add_panels(fill_job *job, int i0, int j0)
 {
-    tile_job *tile = &job->tile;
+    const tile_job *tile = &job->tile;
     const int unit = tile->view.rows_per_sample;
     const int step = tile_rows / unit > 0 ? tile_rows / unit : 1;
 
@@ -173,16 +206,9 @@ static void add_panels(fill_job *job, int i0, int j0)
 
         for (int i = 0; i < tile->rows->samples; i += step) {
             const int m = smaller(step, tile->rows->samples - i);
-            const size_t at =
-                (size_t)((j0 + j) * unit) * (size_t)tile->ld + (size_t)((i0 + i) * unit);
 
-            if (job->row_samples[i0 + i + m - 1] < job->col_samples[j0 + j]) {
-                continue;
-            }
-            if (job->a->precision == NL_DOUBLE) {
-                add_tile_double(tile, i, m, j, n, (double *)job->a->local + at);
-            } else {
-                add_tile_single(tile, i, m, j, n, (float *)job->a->local + at);
+            if (job->row_samples[i0 + i + m - 1] >= job->col_samples[j0 + j]) {
+                make_tile(job, i, m, j, n, (i0 + i) * unit, (j0 + j) * unit);
             }
         }
     }
@@ -220,40 +246,55 @@ static void fill_panels(fill_job *job)
     }
 }
 
-nl_status nl_kernel_fill(nl_dmat *a, nl_kernel_spec spec, const nl_kernel_input *input)
+/* Walk over all tiles on and below the diagonal. */
+static nl_status walk(fill_job *job, nl_kernel_spec spec)
 {
-    const int outputs = input->net->spec.outputs;
-    fill_job job = {.a = a,
-                    .input = input,
-                    .tile = {.view = view_of(spec, outputs), .rate_weighted = spec.rate_weighted}};
-    const size_t size = nl_precision_bytes(a->precision);
+    const int outputs = job->input->net->spec.outputs;
     nl_status status = NL_OK;
 
-    if (a->n != nl_kernel_order(spec, input->samples, outputs) ||
-        a->nb % job.tile.view.rows_per_sample != 0) {
+    job->tile.view = view_of(spec, outputs);
+    job->tile.rate_weighted = spec.rate_weighted;
+    if (job->a->n != nl_kernel_order(spec, job->input->samples, outputs) ||
+        job->a->nb % job->tile.view.rows_per_sample != 0) {
         return NL_FAIL(NL_ERR_ARG,
                        "kernel of %d samples: matrix of order %d in blocks of %d does not fit",
-                       input->samples, a->n, a->nb);
+                       job->input->samples, job->a->n, job->a->nb);
     }
-    memset(a->local, 0, (size_t)a->ld * (size_t)a->local_cols * size);
-    if (!list_samples(&job)) {
+    if (!list_samples(job)) {
         status = NL_FAIL(NL_ERR_NOMEM, "out of memory for the list of local samples");
         goto done;
     }
-    if (job.local_rows == 0 || job.local_cols == 0) {
+    if (job->local_rows == 0 || job->local_cols == 0) {
         goto done; /* this rank holds no block */
     }
-    status = prepare(&job);
+    status = prepare(job);
     if (status == NL_OK) {
-        fill_panels(&job);
+        fill_panels(job);
     }
 
 done:
-    nl_factors_destroy(&job.rows);
-    nl_factors_destroy(&job.cols);
-    free(job.tile.gram_h);
-    free(job.tile.gram_delta);
-    free(job.row_samples);
-    free(job.col_samples);
+    nl_factors_destroy(&job->rows);
+    nl_factors_destroy(&job->cols);
+    free(job->tile.gram_h);
+    free(job->tile.gram_delta);
+    free(job->scratch);
+    free(job->row_samples);
+    free(job->col_samples);
     return status;
+}
+
+nl_status nl_kernel_fill(nl_dmat *a, nl_kernel_spec spec, const nl_kernel_input *input)
+{
+    fill_job job = {.a = a, .input = input, .local = a->local};
+
+    memset(a->local, 0, (size_t)a->ld * (size_t)a->local_cols * nl_precision_bytes(a->precision));
+    return walk(&job, spec);
+}
+
+nl_status nl_kernel_walk(const nl_dmat *layout, nl_kernel_spec spec, const nl_kernel_input *input,
+                         nl_tile_fn *take, void *context)
+{
+    fill_job job = {.a = layout, .input = input, .take = take, .context = context};
+
+    return walk(&job, spec);
 }

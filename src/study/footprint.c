@@ -73,6 +73,7 @@ nl_status nl_cell_footprint(const nl_plan *plan, const nl_cell *cell, const nl_c
     double theta = 0.0;
     double going_on = 0.0; /* what a longer training would start from */
     double held = 0.0;     /* snapshots while the cell is in work */
+    double lent = 0.0;     /* parameters of states whose kernels other ranks measure */
     double shared = 0.0;
     double rest = 0.0;
 
@@ -89,7 +90,8 @@ nl_status nl_cell_footprint(const nl_plan *plan, const nl_cell *cell, const nl_c
                 nl_study_number(plan->study, NL_KEY_TEST_SIZE));
     out->file = rest + (none ? 0.0 : going_on) + theta * (all ? cost->states : none ? 0.0 : 1.0);
     out->checkpoint = rest + going_on + held;
-    out->training = training_bytes(plan, cell, net) + held + arrays;
+    lent = theta * fmin(plan->ranks - 1, nl_most_errands);
+    out->training = training_bytes(plan, cell, net) + fmax(held, lent) + arrays;
     /* The image is built, copied, and read back to be verified: two are held at once. */
     out->image = 2.0 * (plan->team_size > 1 ? out->checkpoint : out->file);
     for (int k = 0; k < plan->measure->kernels; k++) {

@@ -38,7 +38,9 @@ nl_status nl_job_open(nl_run *run, int index, nl_job *job)
 
 void nl_job_close(nl_job *job)
 {
+    nl_job_forget_errands(job);
     nl_training_destroy(&job->training);
+    free(job->initial);
     nl_cell_data_destroy(&job->data);
     nl_net_destroy(&job->net);
 }
@@ -189,7 +191,7 @@ nl_status nl_job_finish(nl_job *job, nl_result *result, const nl_continuation *c
     drop_unwanted_snapshots(run, result);
     status = nl_job_write(job, result, extendable ? continuation : NULL, false);
     if (status == NL_OK) {
-        status = nl_result_rows(result, run->plan, job->index, &rows, &count);
+        status = nl_result_rows(result, run->plan, run->cells, job->index, &rows, &count);
     }
     if (status == NL_OK) {
         status = nl_tell_rows(run->service, job->index, rows, count);
@@ -206,14 +208,66 @@ nl_status nl_job_finish(nl_job *job, nl_result *result, const nl_continuation *c
  * Measuring
  *-------------------------------------------------------------------------------------------*/
 
+const float *nl_job_initial(nl_job *job)
+{
+    if (job->initial == NULL) {
+        job->initial = nl_calloc(job->net->size, sizeof *job->initial);
+        if (job->initial == NULL) {
+            (void)NL_FAIL(NL_ERR_NOMEM, "out of memory for %zu initial parameters", job->net->size);
+            return NULL;
+        }
+        nl_net_initialize(job->net, job->cell->seed, job->initial);
+    }
+    return job->initial;
+}
+
+nl_status nl_job_previous(nl_job *job, const nl_result *result, const nl_state *state, long *step,
+                          const float **theta)
+{
+    const nl_state *from = NULL;
+    nl_status status = nl_result_velocity_step(result, job->run->plan, state->step, step);
+
+    *theta = NULL;
+    if (status != NL_OK || *step < 0) {
+        return status;
+    }
+    from = nl_result_find(result, *step);
+    if (*step == 0) {
+        *theta = nl_job_initial(job);
+        return *theta != NULL ? NL_OK : NL_ERR_NOMEM;
+    }
+    *theta = from != NULL && from->theta != NULL ? from->theta
+             : job->training != NULL             ? nl_training_previous_theta(job->training, *step)
+                                                 : NULL;
+    if (*theta == NULL) {
+        return NL_FAIL(NL_ERR_INTERNAL, "%s: parameters of step %ld are not kept for step %ld",
+                       job->cell->id, *step, state->step);
+    }
+    return NL_OK;
+}
+
+nl_status nl_job_begin(nl_job *job, nl_measurer *measurer, const float *theta, long step,
+                       const float *previous, long previous_step, bool *collapsed)
+{
+    const nl_subject subject = {.net = job->net,
+                                .theta = theta,
+                                .step = step,
+                                .initial = job->initial,
+                                .previous = previous,
+                                .previous_step = previous_step,
+                                .probe = job->data->probe_inputs,
+                                .labels = job->data->probe.labels,
+                                .loss = nl_cell_train_spec(job->cell).loss};
+
+    return nl_measure_begin(measurer, &subject, collapsed);
+}
+
 /* A kernel without a verified spectrum is left undone: the study goes on and ends with that status.
  */
-nl_status nl_job_measure(nl_job *job, nl_measurer *measurer, int kernel, const float *theta,
-                         nl_measurement *out)
+nl_status nl_job_measure(nl_job *job, nl_measurer *measurer, int kernel, nl_measurement *out)
 {
     const double start = nl_now();
-    nl_status status = nl_measure_kernel(measurer, &job->run->solve[kernel], kernel, job->net,
-                                         theta, job->data->probe_inputs, out);
+    nl_status status = nl_measure_kernel(measurer, &job->run->solve[kernel], kernel, out);
 
     job->run->solve_seconds[kernel] = nl_now() - start;
     nl_job_set_reserve(job);
@@ -239,9 +293,13 @@ nl_status nl_job_tell_measuring(const nl_job *job, nl_measurer *measurer)
         status = nl_job_tell_seconds(job, "solve", measurer->solve_seconds);
     }
     if (status == NL_OK) {
+        status = nl_job_tell_seconds(job, "observe", measurer->observe_seconds);
+    }
+    if (status == NL_OK) {
         status = nl_job_tell_seconds(job, "write", job->write_seconds);
     }
     measurer->gram_seconds = 0.0;
     measurer->solve_seconds = 0.0;
+    measurer->observe_seconds = 0.0;
     return status;
 }

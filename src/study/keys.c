@@ -129,6 +129,16 @@ static const nl_key_info table[NL_KEY_COUNT] = {
                                  .fallback = "4",
                                  .help = "Log-spaced kernel measurements, besides init, best and "
                                          "final; 0: these three only."},
+    [NL_KEY_AUXILIARY_SPECTRA] =
+        {"measure.auxiliary_spectra", NULL, CHOICE("traced|all|none"), SCALAR, MEASURES,
+         .fallback = "traced",
+         .help =
+             "Kernels of which the centred and the cosine-normalised one, and those of half and "
+             "a quarter of the probe, are solved too."},
+    [NL_KEY_EIGENVECTORS] = {"measure.eigenvectors", NULL, BOOL, SCALAR, MEASURES,
+                             .fallback = "false",
+                             .help = "Solve for eigenvectors as well: columns target_power, "
+                                     "target_power_tenth and used_rank."},
     [NL_KEY_PRECISION] = {"measure.precision", NULL, CHOICE("double|single"), SCALAR, MEASURES,
                           .fallback = "double", .help = "Of kernel and eigensolve."},
     [NL_KEY_SOLVER] = {"measure.solver", NULL, CHOICE("auto|lapack|scalapack|elpa|none"), SCALAR,

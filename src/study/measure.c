@@ -1,7 +1,6 @@
 /** @file measure.c  Kernels, spectra and observables of one state. */
-#include "measure.h"
+#include "observe.h"
 
-#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +8,6 @@
 enum {
     private_block = 64, /* of a matrix on one rank: only its storage */
     shared_block = 32,  /* of a distributed one; see ARCHITECTURE.md */
-    collapse_panel = 64 /* samples whose factors are held at once */
 };
 static const double panel_bytes = 64.0 * 1024 * 1024; /* of gradient factors, at least */
 
@@ -197,10 +195,37 @@ nl_status nl_measurer_create(MPI_Comm comm, const nl_study *study, const nl_meas
 void nl_measurer_destroy(nl_measurer **measurer)
 {
     if (*measurer != NULL) {
+        nl_measure_end(*measurer);
         nl_grid_destroy(&(*measurer)->grid);
         free(*measurer);
         *measurer = NULL;
     }
+}
+
+nl_status nl_measure_begin(nl_measurer *m, const nl_subject *subject, bool *collapsed)
+{
+    const double start = nl_now();
+    const nl_kernel_input input = {.net = subject->net,
+                                   .theta = subject->theta,
+                                   .probe = subject->probe,
+                                   .samples = m->plan->samples};
+    nl_status status = NL_OK;
+
+    nl_measure_end(m);
+    m->subject = *subject;
+    status =
+        nl_probe_state_create(m->grid->comm, &input, subject->loss, subject->labels, &m->probe);
+    if (status == NL_OK && collapsed != NULL) {
+        *collapsed = nl_probe_state_collapsed(m->probe);
+    }
+    m->observe_seconds += nl_now() - start;
+    return status;
+}
+
+void nl_measure_end(nl_measurer *m)
+{
+    nl_probe_state_destroy(&m->probe);
+    m->subject = (nl_subject){0};
 }
 
 /** What the fill of a matrix needs. */
@@ -208,9 +233,26 @@ typedef struct fill_context {
     nl_measurer *measurer;
     nl_kernel_spec spec;
     nl_kernel_input input;
-    double *full;  /* [n x n] on the first rank: the kernel to be kept; NULL: not wanted */
-    bool gathered; /* a second fill need not gather again */
+    nl_measurement *out;
+    double curvature; /* of cross-entropy; NaN: not computed */
+    double *full;     /* [n x n] on the first rank: the kernel to be kept; NULL: not wanted */
+    bool seen;        /* a second fill need not look again */
 } fill_context;
+
+/* A matrix is looked at before the solve, which destroys it. */
+static nl_status look_at(const nl_dmat *a, fill_context *f)
+{
+    const double start = nl_now();
+    nl_status status =
+        nl_observe_before(f->measurer, f->spec, &f->input, a, &f->out->observed, &f->curvature);
+
+    f->measurer->observe_seconds += nl_now() - start;
+    if (status == NL_OK && f->measurer->keep_kernels) {
+        status = nl_dmat_gather(a, 0, f->full);
+    }
+    f->seen = status == NL_OK;
+    return status;
+}
 
 static nl_status fill(nl_dmat *a, void *context)
 {
@@ -219,57 +261,35 @@ static nl_status fill(nl_dmat *a, void *context)
     nl_status status = nl_agree(a->grid->comm, nl_kernel_fill(a, f->spec, &f->input));
 
     f->measurer->gram_seconds += nl_now() - start;
-    if (status == NL_OK && f->measurer->keep_kernels && !f->gathered) {
-        status = nl_dmat_gather(a, 0, f->full);
-        f->gathered = status == NL_OK;
-    }
-    return status;
+    return status == NL_OK && !f->seen ? look_at(a, f) : status;
 }
 
 void nl_measurement_clear(nl_measurement *measurement, int n)
 {
-    free(measurement->lambda);
-    free(measurement->kernel);
-    *measurement = (nl_measurement){.n = n,
-                                    .observed = {.trace = NAN,
-                                                 .entropy = NAN,
-                                                 .effective_rank = NAN,
-                                                 .participation_ratio = NAN,
-                                                 .lambda_max = NAN,
-                                                 .lambda_min = NAN}};
+    nl_measurement_free(measurement);
+    *measurement = (nl_measurement){.n = n, .observed = nl_observables_unknown()};
     snprintf(measurement->solver, sizeof measurement->solver, "none");
-}
-
-/* Without eigenvalues: what the moments of the matrix tell. */
-static nl_status measure_moments(nl_dmat *a, fill_context *f, nl_measurement *out)
-{
-    double trace = 0.0;
-    double frobenius2 = 0.0;
-    nl_status status = fill(a, f);
-
-    if (status == NL_OK) {
-        status = nl_dmat_moments(a, &trace, &frobenius2);
-    }
-    if (status == NL_OK) {
-        out->observed.trace = trace / a->n;
-        out->observed.participation_ratio = trace * trace / frobenius2;
-    }
-    return status;
 }
 
 static nl_status measure_spectrum(nl_dmat *a, const nl_solver *solver, fill_context *f,
                                   nl_measurement *out)
 {
+    nl_measurer *m = f->measurer;
     const double start = nl_now();
-    const double gram_before = f->measurer->gram_seconds;
+    const double before = m->gram_seconds + m->observe_seconds;
     nl_spectrum *spectrum = NULL;
     nl_status status = nl_spectrum_compute(a, solver, fill, f, &spectrum);
 
-    f->measurer->solve_seconds += nl_now() - start - (f->measurer->gram_seconds - gram_before);
+    m->solve_seconds += nl_now() - start - (m->gram_seconds + m->observe_seconds - before);
     if (status != NL_OK) {
         return status;
     }
-    out->observed = nl_observe(spectrum->n, spectrum->lambda, nl_precision_eps(a->precision));
+    nl_observe_spectrum(spectrum->n, spectrum->lambda, m->plan->classes,
+                        nl_precision_eps(a->precision), &out->observed);
+    if (f->spec.kind == NL_KERNEL_FULL) {
+        out->observed.stability_rate = nl_stability_rate(
+            m->probe, m->subject.loss == NL_MSE ? spectrum->lambda[0] : f->curvature);
+    }
     out->resolved = spectrum->resolved;
     snprintf(out->solver, sizeof out->solver, "%s", spectrum->solver->name);
     if (f->measurer->keep_spectra) {
@@ -280,18 +300,28 @@ static nl_status measure_spectrum(nl_dmat *a, const nl_solver *solver, fill_cont
     return NL_OK;
 }
 
+/* What is beside the kernel and its spectrum. */
+static nl_status measure_related(nl_dmat **a, const nl_solve_plan *solve, fill_context *f,
+                                 nl_measurement *out)
+{
+    const double start = nl_now();
+    nl_status status = nl_observe_related(f->measurer, solve, f->spec, &f->input, a, out);
+
+    f->measurer->observe_seconds += nl_now() - start;
+    return status;
+}
+
 nl_status nl_measure_kernel(nl_measurer *m, const nl_solve_plan *solve, int kernel,
-                            const nl_net *net, const float *theta, const float *probe,
                             nl_measurement *out)
 {
     const bool first = m->grid->row == 0 && m->grid->col == 0;
-    fill_context f = {.measurer = m, .spec = m->plan->kernel[kernel]};
+    fill_context f = {.measurer = m, .spec = m->plan->kernel[kernel], .out = out, .curvature = NAN};
     nl_dmat *a = NULL;
     nl_status status = NL_OK;
 
-    f.input = (nl_kernel_input){.net = net,
-                                .theta = theta,
-                                .probe = probe,
+    f.input = (nl_kernel_input){.net = m->subject.net,
+                                .theta = m->subject.theta,
+                                .probe = m->subject.probe,
                                 .samples = m->plan->samples,
                                 .panel_bytes = panel_bytes};
     nl_measurement_clear(out, solve->n);
@@ -309,8 +339,10 @@ nl_status nl_measure_kernel(nl_measurer *m, const nl_solve_plan *solve, int kern
     }
     status = nl_agree(m->grid->comm, status);
     if (status == NL_OK) {
-        status = solve->solver == NULL ? measure_moments(a, &f, out)
-                                       : measure_spectrum(a, solve->solver, &f, out);
+        status = solve->solver == NULL ? fill(a, &f) : measure_spectrum(a, solve->solver, &f, out);
+    }
+    if (status == NL_OK && solve->solver != NULL) {
+        status = measure_related(&a, solve, &f, out);
     }
     nl_dmat_destroy(&a);
     if (status != NL_OK) {
@@ -320,44 +352,4 @@ nl_status nl_measure_kernel(nl_measurer *m, const nl_solve_plan *solve, int kern
     out->kernel = f.full;
     out->done = true;
     return NL_OK;
-}
-
-nl_status nl_state_collapsed(const nl_net *net, const float *theta, const float *probe, int samples,
-                             bool *collapsed)
-{
-    const int panel = samples < collapse_panel ? samples : collapse_panel;
-    double *traces = nl_calloc(2 * (size_t)net->layers, sizeof *traces);
-    int *list = nl_calloc((size_t)panel, sizeof *list);
-    nl_factors *factors = NULL;
-    double weights = 0.0;
-    double biases = 0.0;
-    nl_status status = NL_OK;
-
-    *collapsed = false;
-    if (traces == NULL || list == NULL) {
-        status = NL_FAIL(NL_ERR_NOMEM, "out of memory for layer traces");
-        goto done;
-    }
-    status = nl_factors_create(net, NL_SINGLE, panel, &factors);
-    for (int first = 0; status == NL_OK && first < samples; first += panel) {
-        const int count = samples - first < panel ? samples - first : panel;
-
-        for (int k = 0; k < count; k++) {
-            list[k] = first + k;
-        }
-        nl_factors_compute(factors, theta, probe, count, list);
-        nl_factors_add_layer_traces(factors, traces, traces + net->layers);
-    }
-    for (int l = 0; l < net->layers; l++) {
-        weights += traces[l];
-        biases += traces[net->layers + l];
-        *collapsed = *collapsed || traces[l] == 0.0; /* nothing comes in, or nothing goes on */
-    }
-    *collapsed = *collapsed || weights <= FLT_EPSILON * (weights + biases);
-
-done:
-    nl_factors_destroy(&factors);
-    free(traces);
-    free(list);
-    return status;
 }

@@ -22,6 +22,9 @@ const nl_member nl_observed_members[nl_observed_member_count] = {
     {"participation_ratio", offsetof(nl_observables, participation_ratio)},
     {"lambda_max", offsetof(nl_observables, lambda_max)},
     {"lambda_min", offsetof(nl_observables, lambda_min)},
+#define MEMBER(name, meaning) {#name, offsetof(nl_observables, name)},
+    NL_OBSERVED(MEMBER)
+#undef MEMBER
 };
 
 nl_status nl_kernel_columns_create(nl_kernel_columns *columns, int states)
@@ -88,6 +91,7 @@ static nl_status put_attributes(nl_h5 *file, const nl_result *result, const nl_c
     THEN(status, nl_h5_put_text(file, "/", "blas_kernel", nl_blas_kernel()));
     THEN(status, nl_h5_put_int(file, "/", "mixed_blas_kernels", result->mixed));
     THEN(status, nl_h5_put_int(file, "/", "parameters", result->parameters));
+    THEN(status, nl_h5_put_int(file, "/", "weights", result->weights));
     THEN(status, nl_h5_put_int(file, "/", "best_step", result->best_step));
     THEN(status, nl_h5_put_int(file, "/", "final_step", result->final_step));
     THEN(status, nl_h5_put_int(file, "/", "diverged", result->diverged));
@@ -257,16 +261,24 @@ static nl_status put_arrays(nl_h5 *file, const nl_state *state, const nl_measure
             snprintf(path, sizeof path, "/kernels/%s/%ld", name, state->step);
             THEN(status, nl_h5_put(file, path, NL_H5_DOUBLE, 2, shape, m->kernel));
         }
+        if (m->directions.target_power != NULL) {
+            snprintf(path, sizeof path, "/target_power/%s/%ld", name, state->step);
+            THEN(status, nl_h5_put(file, path, NL_H5_DOUBLE, 1, shape, m->directions.target_power));
+            snprintf(path, sizeof path, "/gradient_power/%s/%ld", name, state->step);
+            THEN(status,
+                 nl_h5_put(file, path, NL_H5_DOUBLE, 1, shape, m->directions.gradient_power));
+        }
     }
     return status;
 }
 
-/* A finished cell keeps it too, so that a longer max_steps need not train anew; the best state is
- * not written twice. */
+/* A finished cell keeps it too, so that a longer max_steps need not train anew; states whose
+ * snapshots are written are not written twice. */
 static nl_status put_continuation(nl_h5 *file, const nl_net *net, const nl_continuation *c,
                                   const nl_result *result, bool unfinished)
 {
     const nl_state *best = nl_result_find(result, c->best_step);
+    const nl_state *previous = nl_result_find(result, c->previous_step);
     const bool stored = !unfinished && best != NULL && best->theta != NULL;
     nl_status status = nl_h5_put(file, "/training/theta", NL_H5_FLOAT, 1, &net->size, c->theta);
 
@@ -277,8 +289,14 @@ static nl_status put_continuation(nl_h5 *file, const nl_net *net, const nl_conti
     if (c->best_theta != NULL && !stored) {
         THEN(status, nl_h5_put(file, "/training/best", NL_H5_FLOAT, 1, &net->size, c->best_theta));
     }
+    if (c->previous_theta != NULL && (previous == NULL || previous->theta == NULL)) {
+        THEN(status,
+             nl_h5_put(file, "/training/previous", NL_H5_FLOAT, 1, &net->size, c->previous_theta));
+    }
     THEN(status, nl_h5_put_int(file, "/training", "step", c->step));
     THEN(status, nl_h5_put_int(file, "/training", "best_step", c->best_step));
+    THEN(status, nl_h5_put_int(file, "/training", "previous_step",
+                               c->previous_theta != NULL ? c->previous_step : -1));
     THEN(status, nl_h5_put_double(file, "/training", "best_loss", c->best_loss));
     return status;
 }

@@ -259,8 +259,9 @@ static void many_outputs_do_not_overrun_a_tile(void **state)
     float *theta = NULL;
     double trace = 0.0;
     double frobenius2 = 0.0;
-    double weights[2] = {0};
-    double biases[2] = {0};
+    double weights[2 * outputs] = {0};
+    double biases[2 * outputs] = {0};
+    double total = 0.0;
     nl_factors *factors = NULL;
     const int list[rows] = {0, 1, 2};
 
@@ -282,8 +283,10 @@ static void many_outputs_do_not_overrun_a_tile(void **state)
     expect_all(grid->comm, nl_factors_create(net, NL_DOUBLE, rows, &factors) == NL_OK);
     nl_factors_compute(factors, theta, probe, rows, list);
     nl_factors_add_layer_traces(factors, weights, biases);
-    expect_all(grid->comm,
-               fabs(weights[0] + weights[1] + biases[0] + biases[1] - trace) <= 1e-12 * trace);
+    for (int k = 0; k < 2 * outputs; k++) {
+        total += weights[k] + biases[k];
+    }
+    expect_all(grid->comm, fabs(total - trace) <= 1e-12 * trace);
     nl_factors_destroy(&factors);
     nl_dmat_destroy(&a);
     nl_net_destroy(&net);

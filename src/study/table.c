@@ -1,4 +1,4 @@
-/** @file table_read.c  Comma-separated values, as people and programs leave them. */
+/** @file table.c  Comma-separated values, as people and programs leave them. */
 #include "table.h"
 
 #include "ntklens/io.h"
