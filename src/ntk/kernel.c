@@ -7,7 +7,7 @@
 /* Rows of a tile: large enough for GEMM to run at speed, small enough for the tile and its Gram to
  * stay in cache.  Tiles that straddle the diagonal are split down to `smallest_rows`, so that
  * little above it is computed. */
-enum { tile_rows = 480, smallest_rows = 60 };
+enum { tile_rows = 640, smallest_rows = 60 };
 
 /** How a kernel looks at the back-signals [samples x outputs x width] of a layer. */
 typedef struct delta_view {
