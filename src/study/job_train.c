@@ -14,11 +14,13 @@ static bool pause_asked(const void *context)
 {
     const nl_job *job = context;
 
+    atomic_store_explicit(&job->run->now_step, nl_training_step(job->training),
+                          memory_order_relaxed); /* for the progress */
     return nl_run_stopping(job->run) || nl_job_checkpoint_due(job, 0.0);
 }
 
-/* Hand a state to this rank's measurer, which borrows parameters of it and of the one before.
- * Results of other ranks are taken in first: parameters that were kept for their sake go then. */
+/* Hand a state to this rank's measurer.  What helpers have sent is taken in before and not while it
+ * has the state: parameters that were kept for them alone are then given up. */
 static nl_status begin_private(nl_job *job, nl_result *result, const float *theta,
                                const nl_state *state, bool *collapsed)
 {
@@ -38,8 +40,8 @@ static nl_status begin_private(nl_job *job, nl_result *result, const float *thet
 }
 
 /* A state that was just reached: what is known of it without its kernels. */
-static nl_status enter_state(nl_job *job, nl_result *result, const float *theta, nl_state *state,
-                             bool keep)
+static nl_status enter_state(nl_job *job, nl_result *result, const float *theta,
+                             nl_state *state, bool keep)
 {
     const nl_run *run = job->run;
     nl_status status = NL_OK;
@@ -53,6 +55,9 @@ static nl_status enter_state(nl_job *job, nl_result *result, const float *theta,
         return NL_OK;
     }
     status = begin_private(job, result, theta, state, &state->collapsed);
+    if (status == NL_OK) {
+        status = nl_job_regress(job, theta, state);
+    }
     if (status == NL_OK && keep) {
         status = nl_job_keep_theta(job->net, theta, state);
     }
