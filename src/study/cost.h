@@ -49,6 +49,10 @@ double nl_fills_flops(const nl_cell *cell, const nl_dataset_info *info, const nl
 enum { nl_most_orders = 8 };
 int nl_solve_orders(const nl_measure_plan *plan, int k, int orders[nl_most_orders]);
 
+/** Operations of the kernel regression of one state; 0: none is asked for. */
+double nl_regression_flops(const nl_cell *cell, const nl_dataset_info *info,
+                           const nl_measure_plan *plan);
+
 /** A number that grows with the time a cell takes; operations, weighted by what they usually cost.
  */
 double nl_cost_total(const nl_cost *cost);

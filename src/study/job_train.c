@@ -14,6 +14,8 @@ static bool pause_asked(const void *context)
 {
     const nl_job *job = context;
 
+    atomic_store_explicit(&job->run->now_step, nl_training_step(job->training),
+                          memory_order_relaxed); /* for the progress */
     return nl_run_stopping(job->run) || nl_job_checkpoint_due(job, 0.0);
 }
 
@@ -53,6 +55,9 @@ static nl_status enter_state(nl_job *job, nl_result *result, const float *theta,
         return NL_OK;
     }
     status = begin_private(job, result, theta, state, &state->collapsed);
+    if (status == NL_OK) {
+        status = nl_job_regress(job, theta, state);
+    }
     if (status == NL_OK && keep) {
         status = nl_job_keep_theta(job->net, theta, state);
     }

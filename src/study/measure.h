@@ -72,6 +72,8 @@ typedef struct nl_subject {
     const float *probe; /* [plan->samples x inputs] */
     const int *labels;  /* [plan->samples] */
     nl_loss loss;
+    nl_infinite *infinite[2]; /* closed form of its kernel, and of the rate-weighted one; NULL:
+                                 there is none, no distance is told */
 } nl_subject;
 
 /** Where and how kernels are measured.  Borrows all but the grid and the probe's state. */

@@ -98,6 +98,11 @@ nl_status nl_observe_before(const nl_view *view, const nl_dmat *a, double *curva
     if (status == NL_OK) {
         status = compare_states(view, a);
     }
+    if (status == NL_OK && m->subject.infinite[view->spec.rate_weighted] != NULL) {
+        status = nl_infinite_distance(a, view->spec.kind == NL_KERNEL_FULL ? m->plan->classes : 1,
+                                      frobenius2, m->subject.infinite[view->spec.rate_weighted],
+                                      &out->infinite_distance);
+    }
     if (status == NL_OK) {
         status = keep(view, a);
     }
