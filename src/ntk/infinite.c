@@ -22,7 +22,7 @@ typedef struct layer_mean {
 struct nl_infinite {
     nl_activation activation;
     int inputs, layers, samples;
-    const float *x;    /* borrowed; [samples x inputs] */
+    float *x;          /* owned; [samples x inputs] */
     layer_mean *layer; /* owned; [layers] */
     double *square;    /* owned; [samples] |x|^2 / d */
     double *variance;  /* owned; [samples x layers]: K^l of a sample with itself */
@@ -145,13 +145,14 @@ static nl_status allocate(nl_infinite *k)
 {
     const size_t samples = (size_t)k->samples;
 
+    k->x = nl_calloc(samples * (size_t)k->inputs, sizeof *k->x);
     k->layer = nl_calloc((size_t)k->layers, sizeof *k->layer);
     k->square = nl_calloc(samples, sizeof *k->square);
     k->variance = nl_calloc(samples * (size_t)k->layers, sizeof *k->variance);
     k->panel = nl_calloc(2 * tile * (size_t)k->inputs, sizeof *k->panel);
     k->gram = nl_calloc((size_t)tile * tile, sizeof *k->gram);
     k->result = nl_calloc((size_t)tile * tile, sizeof *k->result);
-    if (!k->layer || !k->square || !k->variance || !k->panel || !k->gram || !k->result) {
+    if (!k->x || !k->layer || !k->square || !k->variance || !k->panel || !k->gram || !k->result) {
         return NL_FAIL(NL_ERR_NOMEM, "out of memory for the infinite-width kernel of %d samples",
                        k->samples);
     }
@@ -202,13 +203,13 @@ nl_status nl_infinite_create(const nl_net *net, nl_infinite_scale scale, bool ra
     *k = (nl_infinite){.activation = net->spec.activation,
                        .inputs = net->spec.inputs,
                        .layers = net->layers,
-                       .samples = samples,
-                       .x = x};
+                       .samples = samples};
     status = allocate(k);
     if (status != NL_OK) {
         nl_infinite_destroy(&k);
         return status;
     }
+    memcpy(k->x, x, (size_t)samples * (size_t)k->inputs * sizeof *x);
     for (int l = 0; l < k->layers; l++) {
         k->layer[l] = at_width(&net->layer[l], rate_weighted);
     }
@@ -227,6 +228,7 @@ void nl_infinite_destroy(nl_infinite **infinite)
     if (k == NULL) {
         return;
     }
+    free(k->x);
     free(k->layer);
     free(k->square);
     free(k->variance);
@@ -447,7 +449,8 @@ double nl_infinite_bytes(int samples, int inputs)
 {
     const double kept = samples <= most_kept ? 0.5 * samples * (samples + 1.0) : 0.0;
 
-    return (double)sizeof(double) * (kept + 2.0 * tile * (inputs + tile));
+    return (double)sizeof(double) * (kept + 2.0 * tile * (inputs + tile)) +
+           (double)sizeof(float) * samples * inputs;
 }
 
 /** A comparison in work: sums over the entries of a sample with a sample, in one output. */
