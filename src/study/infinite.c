@@ -273,7 +273,7 @@ static nl_status add_images(limits *l, int k, bool first, nl_measurement *measur
         status = nl_cell_data_create(run->study, &run->cells[k], run->splits, &data);
     }
     status = nl_agree(l->team->comm, status);
-    for (int kind = 0; status == NL_OK && kind < 2; kind++) {
+    for (int kind = 0; status == NL_OK && data != NULL && kind < 2; kind++) {
         nl_regression regression;
 
         if (first || nl_probe_depends_on_seed(l->run->study)) {
