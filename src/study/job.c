@@ -287,7 +287,8 @@ static nl_status find_closed_forms(const nl_job *job)
 nl_status nl_job_begin(nl_job *job, nl_measurer *measurer, const float *theta, long step,
                        const float *previous, long previous_step, bool *collapsed)
 {
-    nl_subject subject = {.net = job->net,
+    nl_subject subject = {.cell = job->index,
+                          .net = job->net,
                           .theta = theta,
                           .step = step,
                           .initial = job->initial,

@@ -17,14 +17,18 @@ static bool pause_asked(const void *context)
     return nl_run_stopping(job->run) || nl_job_checkpoint_due(job, 0.0);
 }
 
-/* Hand a state to this rank's measurer. */
-static nl_status begin_private(nl_job *job, const nl_result *result, const float *theta,
+/* Hand a state to this rank's measurer.  What helpers have sent is taken in before and not while it
+ * has the state: parameters that were kept for them alone are then given up. */
+static nl_status begin_private(nl_job *job, nl_result *result, const float *theta,
                                const nl_state *state, bool *collapsed)
 {
     const float *previous = NULL;
     long previous_step = -1;
-    nl_status status = nl_job_previous(job, result, state, &previous_step, &previous);
+    nl_status status = nl_job_collect(job, result);
 
+    if (status == NL_OK) {
+        status = nl_job_previous(job, result, state, &previous_step, &previous);
+    }
     if (status == NL_OK && nl_job_initial(job) == NULL) {
         status = NL_ERR_NOMEM;
     }
@@ -34,7 +38,7 @@ static nl_status begin_private(nl_job *job, const nl_result *result, const float
 }
 
 /* A state that was just reached: what is known of it without its kernels. */
-static nl_status enter_state(nl_job *job, const nl_result *result, const float *theta,
+static nl_status enter_state(nl_job *job, nl_result *result, const float *theta,
                              nl_state *state, bool keep)
 {
     const nl_run *run = job->run;
@@ -65,7 +69,7 @@ static nl_status measure_private(nl_job *job, nl_result *result, const float *th
 {
     nl_run *run = job->run;
     bool given = false;
-    nl_status status = nl_job_collect(job, result);
+    nl_status status = NL_OK;
 
     for (int k = 0; status == NL_OK && state->finite && k < run->plan->kernels; k++) {
         if (run->solve[k].team > 1 || state->kernels[k].done) {
@@ -283,7 +287,6 @@ nl_status nl_cell_train(nl_run *run, int index)
 
     atomic_store(&run->now_cell, index);
     atomic_store(&run->now_step, 0);
-    nl_measurer_forget(run->alone);
     if (status == NL_OK) {
         status = train_or_go_on(&job);
     }

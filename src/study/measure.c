@@ -28,13 +28,19 @@ double nl_solve_memory(const nl_solve_plan *plan, nl_precision precision)
     int rows = 1;
     int cols = 1;
     double bytes = 0.0;
+    double work = 0.0; /* of observables and solve, which come one after the other */
 
     nl_grid_shape(plan->team, &rows, &cols);
     bytes = local_bytes(plan, precision, rows, cols) + panel_bytes;
     if (plan->solver != NULL) {
-        bytes += plan->solver->workspace(plan->n, plan->block, precision, rows, cols);
+        work = plan->solver->workspace(plan->n, plan->block, precision, rows, cols);
     }
-    return bytes;
+    if (plan->vectors) {
+        work = fmax(work, nl_projections_workspace(plan->n, plan->block, precision, rows, cols));
+    }
+    /* Vectors and their products, and the local part of both. */
+    work = fmax(work, 4.0 * plan->columns * plan->n * (double)sizeof(double));
+    return bytes + work + (plan->team == 1 ? plan->kept : 0.0);
 }
 
 double nl_measure_memory(const nl_solve_plan *plan, int samples, nl_precision precision,
@@ -106,6 +112,9 @@ static nl_status choose_team(const nl_study *study, const nl_measure_plan *measu
 
     *out = (nl_solve_plan){.n = nl_kernel_order(spec, measure->samples, outputs)};
     out->block = nl_kernel_block(spec, outputs, shared_block);
+    out->columns = spec.kind == NL_KERNEL_FULL ? outputs + 2 : 2 * outputs + 1;
+    out->kept = nl_kept_bytes(measure, kernel);
+    out->vectors = measure->eigenvectors;
     if (team == NULL) {
         out->team = (int)nl_study_number(study, NL_KEY_TEAM_SIZE);
         out->team = out->team < ranks ? out->team : ranks;
@@ -176,6 +185,7 @@ nl_status nl_measurer_create(MPI_Comm comm, const nl_study *study, const nl_meas
         return status;
     }
     m->plan = plan;
+    m->kept_cell = -1;
     m->keep_spectra = nl_study_number(study, NL_KEY_SPECTRA) > 0;
     m->keep_kernels = nl_study_number(study, NL_KEY_OUTPUT_KERNELS) > 0;
     MPI_Comm_split(comm, rank < rows * cols ? 0 : MPI_UNDEFINED, rank, &part);
@@ -206,11 +216,6 @@ void nl_measurer_destroy(nl_measurer **measurer)
     }
 }
 
-void nl_measurer_forget(nl_measurer *measurer)
-{
-    nl_kept_forget(measurer->kept);
-}
-
 /* One set of factors serves all kernels of the subject where this rank measures alone and has room
  * for them. */
 static nl_status take_input(nl_measurer *m)
@@ -238,6 +243,10 @@ nl_status nl_measure_begin(nl_measurer *m, const nl_subject *subject, bool *coll
 
     nl_measure_end(m);
     m->subject = *subject;
+    if (subject->cell != m->kept_cell) { /* steps mean other states from now on */
+        nl_kept_forget(m->kept);
+        m->kept_cell = subject->cell;
+    }
     status = take_input(m);
     start = nl_now();
     if (status == NL_OK) {

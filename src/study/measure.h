@@ -12,6 +12,9 @@ typedef struct nl_solve_plan {
     int n, block;
     int team;                /* ranks that share the kernel; 1: private */
     const nl_solver *solver; /* NULL: `none` */
+    int columns;             /* of vectors that the kernel is multiplied with, at most */
+    double kept;             /* bytes of it that stay in memory between states, on one rank */
+    bool vectors;            /* eigenvectors are solved for too */
 } nl_solve_plan;
 
 /** Kernels of one cell that other ranks measure at a time, at most: each may hold a copy of the
@@ -59,6 +62,7 @@ double nl_memory_budget(const nl_study *study, int ranks_of_node);
 
 /** A state to be measured, and those it is compared with.  All borrowed. */
 typedef struct nl_subject {
+    int cell; /* whose step: index in the grid */
     const nl_net *net;
     const float *theta; /* [net->size] */
     long step;
@@ -78,6 +82,7 @@ typedef struct nl_measurer {
     const nl_measure_plan *plan;
     bool keep_spectra, keep_kernels;
     nl_subject subject;
+    int kept_cell;                      /* whose kernels are kept; -1: none yet */
     nl_kernel_input input;              /* of the subject */
     nl_factors *factors;                /* owned; of the subject's probe, where one rank has room */
     nl_probe_state *probe;              /* owned; of the subject; NULL: there is none */
@@ -91,9 +96,6 @@ typedef struct nl_measurer {
 NL_MUST_CHECK nl_status nl_measurer_create(MPI_Comm comm, const nl_study *study,
                                            const nl_measure_plan *plan, nl_measurer **out);
 void nl_measurer_destroy(nl_measurer **measurer);
-
-/** Another cell begins: steps mean other states from now on.  Local. */
-void nl_measurer_forget(nl_measurer *measurer);
 
 /**
  * Take a state to be measured, until nl_measure_end().  Collective over the measurer's grid.
