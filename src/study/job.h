@@ -77,11 +77,33 @@ NL_MUST_CHECK nl_status nl_job_begin(nl_job *job, nl_measurer *measurer, const f
 NL_MUST_CHECK nl_status nl_job_measure(nl_job *job, nl_measurer *measurer, int kernel,
                                        nl_measurement *out);
 
+/** What the ranks of a team know of a state in work; the leader tells them. */
+typedef struct nl_shared_state {
+    long step, previous_step; /* step -1: there is nothing to do */
+    int kernel;
+    float *theta, *previous; /* owned; [net->size] */
+} nl_shared_state;
+
+/** Room for parameters, and the initial ones for everybody.  Collective over the team. */
+NL_MUST_CHECK nl_status nl_shared_state_create(nl_job *job, const nl_team *team,
+                                               nl_shared_state *shared);
+void nl_shared_state_free(nl_shared_state *shared);
+
+/** From the leader to all.  Collective over the team. */
+NL_MUST_CHECK nl_status nl_shared_state_tell(const nl_job *job, const nl_team *team,
+                                             nl_shared_state *shared);
+
+/** Measure its kernel.  Collective over the team.  measurer: NULL on ranks off the grid. */
+NL_MUST_CHECK nl_status nl_job_measure_shared(nl_job *job, const nl_team *team,
+                                              nl_measurer *measurer, const nl_shared_state *shared,
+                                              nl_measurement *out);
+
 /** Kernel regression with a state's parameters, where it is asked for.  Local. */
 NL_MUST_CHECK nl_status nl_job_regress(nl_job *job, const float *theta, nl_state *state);
 
 /**
- * Have a private kernel measured by a rank that has nothing else to do, where there is one.
+ * Have a kernel measured by a rank (or, a shared one, by a team) that has nothing else to do, where
+ * there is one.
  *
  * @param[in,out] result of this cell; keeps what the state's velocity is taken from, too
  * @param[in]     theta  [net->size] parameters of the state

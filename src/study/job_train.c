@@ -14,6 +14,8 @@ static bool pause_asked(const void *context)
 {
     const nl_job *job = context;
 
+    atomic_store_explicit(&job->run->now_step, nl_training_step(job->training),
+                          memory_order_relaxed); /* for the progress */
     return nl_run_stopping(job->run) || nl_job_checkpoint_due(job, 0.0);
 }
 

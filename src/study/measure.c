@@ -1,6 +1,7 @@
 /** @file measure.c  Kernels, spectra and observables of one state. */
 #include "observe.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,44 +62,120 @@ double nl_measure_memory(const nl_solve_plan *plan, int samples, nl_precision pr
            2.0 * nl_factors_fixed_bytes(net, precision);
 }
 
-/* The smallest team that fits, or `ranks`. */
-static int smallest_team(nl_solve_plan trial, nl_precision precision, int ranks, double memory)
+/* What 32-bit libraries can count. */
+static bool countable(const nl_solve_plan *plan)
 {
-    for (trial.team = 1; trial.team < ranks; trial.team++) {
-        trial.solver = nl_solver_find(trial.team == 1 ? "lapack" : "scalapack");
-        if (nl_solve_memory(&trial, precision) <= memory) {
-            break;
-        }
-    }
-    return trial.team;
+    int rows = 1;
+    int cols = 1;
+
+    nl_grid_shape(plan->team, &rows, &cols);
+    return local_bytes(plan, NL_SINGLE, rows, cols) <= (double)sizeof(float) * INT_MAX;
 }
 
-static nl_status choose_solver(const nl_study *study, bool quiet, nl_solve_plan *plan)
+static bool fits(const nl_solve_plan *plan, nl_precision precision, double memory)
+{
+    return countable(plan) && nl_solve_memory(plan, precision) <= memory;
+}
+
+/* Also where kernels of other orders make the team larger: a grid's longer side has at most
+ * sqrt(3 ranks) ranks. */
+static bool able(const nl_solver *solver, const nl_solve_plan *plan, nl_precision precision,
+                 int ranks)
+{
+    const int longest = (int)ceil(sqrt(3.0 * ranks));
+
+    return solver != NULL && nl_solver_able(solver, plan->n, plan->block, precision, 1, longest);
+}
+
+/* Ranks of the smallest team, from `least` on, on which this solver fits; 0: none. */
+static int smallest_team(nl_solve_plan trial, const char *solver, nl_precision precision, int least,
+                         int ranks, double memory)
+{
+    trial.solver = nl_solver_find(solver);
+    if (least > 1 && !able(trial.solver, &trial, precision, ranks)) {
+        return 0;
+    }
+    for (trial.team = least; trial.team <= ranks; trial.team++) {
+        if (fits(&trial, precision, memory)) {
+            return trial.team;
+        }
+    }
+    return 0;
+}
+
+/* Alone where that fits, else with ELPA, which is quicker a rank, else with ScaLAPACK, which needs
+ * least memory: see ARCHITECTURE.md.  A solver that the study names decides alone. */
+static int choose_team_size(const char *solver, const nl_solve_plan *plan, nl_precision precision,
+                            int ranks, double memory)
+{
+    int team = 0;
+
+    if (strcmp(solver, "auto") != 0) {
+        team = smallest_team(*plan, solver, precision, 1, ranks, memory);
+        return team > 0 ? team : ranks;
+    }
+    team = smallest_team(*plan, "lapack", precision, 1, 1, memory);
+    if (team == 0) {
+        team = smallest_team(*plan, "elpa", precision, 2, ranks, memory);
+    }
+    if (team == 0) {
+        team = smallest_team(*plan, "scalapack", precision, 2, ranks, memory);
+    }
+    return team > 0 ? team : ranks;
+}
+
+static const char *auto_solver(const nl_solve_plan *plan, nl_precision precision, int ranks,
+                               double memory)
+{
+    nl_solve_plan trial = *plan;
+
+    if (plan->team == 1) {
+        return "lapack";
+    }
+    trial.solver = nl_solver_find("elpa");
+    return able(trial.solver, plan, precision, ranks) && fits(&trial, precision, memory)
+               ? "elpa"
+               : "scalapack";
+}
+
+/* What keeps the solver from this plan, NULL where nothing does. */
+static const char *obstacle(const nl_solver *solver, int team, nl_precision precision)
+{
+    if (solver == NULL) {
+        return "is not in this build; use auto, lapack or scalapack";
+    }
+    if (solver->one_rank && team > 1) {
+        return "works on one rank only, but a team shares a kernel; use scalapack, team_size 1 or "
+               "more memory_per_rank";
+    }
+    if (solver->double_only && precision != NL_DOUBLE) {
+        return "knows only double precision in this build; use auto, scalapack or "
+               "measure.precision double";
+    }
+    return NULL;
+}
+
+static nl_status choose_solver(const nl_study *study, nl_precision precision, int ranks,
+                               double memory, bool quiet, nl_solve_plan *plan)
 {
     const char *name = nl_study_word(study, NL_KEY_SOLVER);
+    const char *why = NULL;
 
     if (strcmp(name, "none") == 0) {
         plan->solver = NULL;
         return NL_OK;
     }
     if (strcmp(name, "auto") == 0) {
-        name = plan->team == 1 ? "lapack" : "scalapack";
+        name = auto_solver(plan, precision, ranks, memory);
     }
     plan->solver = nl_solver_find(name);
-    if (quiet && (plan->solver == NULL || (plan->solver->one_rank && plan->team > 1))) {
-        return NL_ERR_STUDY;
+    why = obstacle(plan->solver, plan->team, precision);
+    if (why != NULL) {
+        return quiet ? NL_ERR_STUDY
+                     : NL_FAIL(NL_ERR_STUDY, "%s: measure.solver: %s %s", study->file, name, why);
     }
-    if (plan->solver == NULL) {
-        return NL_FAIL(NL_ERR_STUDY,
-                       "%s: measure.solver: %s is not in this build; use auto, lapack or scalapack",
-                       study->file, name);
-    }
-    if (plan->solver->one_rank && plan->team > 1) {
-        return NL_FAIL(
-            NL_ERR_STUDY,
-            "%s: measure.solver: %s works on one rank only, but %d share a kernel; use scalapack, "
-            "team_size 1 or more memory_per_rank",
-            study->file, name, plan->team);
+    if (plan->team > 1 && !able(plan->solver, plan, precision, ranks)) {
+        plan->solver = nl_solver_find("scalapack"); /* fewer blocks than ELPA needs */
     }
     return NL_OK;
 }
@@ -121,19 +198,20 @@ static nl_status choose_team(const nl_study *study, const nl_measure_plan *measu
     } else if (strcmp(team, "all") == 0) {
         out->team = ranks;
     } else {
-        out->team = smallest_team(*out, measure->precision, ranks, memory);
+        out->team = choose_team_size(nl_study_word(study, NL_KEY_SOLVER), out, measure->precision,
+                                     ranks, memory);
     }
     if (out->team == 1) {
         out->block = nl_kernel_block(spec, outputs, private_block);
     }
-    return choose_solver(study, quiet, out);
+    return choose_solver(study, measure->precision, ranks, memory, quiet, out);
 }
 
 bool nl_solve_plan_fits(const nl_study *study, const nl_measure_plan *measure, int kernel,
                         int outputs, int ranks, double memory, nl_solve_plan *out)
 {
     return choose_team(study, measure, kernel, outputs, ranks, memory, true, out) == NL_OK &&
-           nl_solve_memory(out, measure->precision) <= memory;
+           fits(out, measure->precision, memory);
 }
 
 nl_status nl_solve_plan_make(const nl_study *study, const nl_measure_plan *measure, int kernel,
@@ -143,18 +221,29 @@ nl_status nl_solve_plan_make(const nl_study *study, const nl_measure_plan *measu
     char have[32];
     nl_status status = choose_team(study, measure, kernel, outputs, ranks, memory, false, out);
 
-    if (status == NL_OK && nl_solve_memory(out, measure->precision) > memory) {
+    if (status == NL_OK && !fits(out, measure->precision, memory)) {
         nl_solve_plan wider = *out;
+        char advice[80] = "no number of ranks would do: raise it";
 
-        while (wider.team < 1 << 20 && nl_solve_memory(&wider, measure->precision) > memory) {
+        while (wider.team < 1 << 20 && !fits(&wider, measure->precision, memory)) {
             wider.team *= 2;
+        }
+        if (fits(&wider, measure->precision, memory)) {
+            snprintf(advice, sizeof advice, "about %d ranks would do, or a smaller data.probe_size",
+                     wider.team);
+        }
+        if (!countable(out)) {
+            return NL_FAIL(NL_ERR_STUDY,
+                           "%s: a kernel of order %d has more than 2^31 - 1 elements on each of %d "
+                           "ranks; %s",
+                           study->file, out->n, out->team, advice);
         }
         return NL_FAIL(
             NL_ERR_STUDY,
             "%s: a kernel of order %d needs %s on each of %d ranks, measure.memory_per_rank is %s; "
-            "about %d ranks would do, or a smaller data.probe_size",
+            "%s",
             study->file, out->n, nl_format_bytes(nl_solve_memory(out, measure->precision), need),
-            out->team, nl_format_bytes(memory, have), wider.team);
+            out->team, nl_format_bytes(memory, have), advice);
     }
     return status;
 }

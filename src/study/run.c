@@ -400,7 +400,7 @@ static nl_status do_task(nl_run *run, const nl_task *task, const queued *queue)
     case NL_TASK_TEAM:
         return measure_in_team(run, task, queue[task->item].cell);
     case NL_TASK_HELP:
-        return nl_cell_help(run, task->item);
+        return nl_cell_help(run, task);
     case NL_TASK_NONE:
     default:
         return NL_OK;

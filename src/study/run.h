@@ -69,8 +69,9 @@ void nl_remove_checkpoints(const nl_run *run, const nl_cell *cell);
 /** Train a cell, measure its private kernels, and leave it finished or trained.  Local. */
 NL_MUST_CHECK nl_status nl_cell_train(nl_run *run, int index);
 
-/** Measure a kernel for the rank that has its cell, which sends it now. */
-NL_MUST_CHECK nl_status nl_cell_help(nl_run *run, int rank);
+/** Measure a kernel for the rank that has its cell, which sends it now.  Collective over the ranks
+ * of the task, where there are several. */
+NL_MUST_CHECK nl_status nl_cell_help(nl_run *run, const nl_task *task);
 
 /** Measure the shared kernels of a trained cell and finish it.  Collective over the team. */
 NL_MUST_CHECK nl_status nl_cell_measure_shared(nl_run *run, const nl_team *team,
