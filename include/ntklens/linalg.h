@@ -147,6 +147,16 @@ NL_MUST_CHECK nl_status nl_dmat_multiply(const nl_dmat *a, int columns, const do
  *  every rank, whatever the MPI library. */
 NL_MUST_CHECK nl_status nl_grid_sum(const nl_grid *grid, double *values, int count);
 
+/** Entries of this rank on or below the diagonal. */
+size_t nl_dmat_packed_count(const nl_dmat *a);
+
+/** Copy them, column by column, to `packed`, in the precision of the matrix.  Local. */
+void nl_dmat_pack(const nl_dmat *a, void *packed);
+
+/** The other way round.  On one rank the matrix may be the leading part of the one that was packed,
+ *  of order `packed_order`.  Local. */
+void nl_dmat_unpack(nl_dmat *a, int packed_order, const void *packed);
+
 /** Gather the whole matrix, both halves, in double on rank `root` of the grid: full [n x n]
  *  (elsewhere NULL).  For output.kernels and tests.  Collective. */
 NL_MUST_CHECK nl_status nl_dmat_gather(const nl_dmat *a, int root, double *full);
@@ -202,7 +212,7 @@ typedef nl_status nl_operator_fn(const double *x, double *y, void *context);
 
 /**
  * The largest eigenvalue of a positive semidefinite operator, by Lanczos iteration: exact to about
- * 1e-14 over its relative distance to the next.  NaN where that is not reached in 200 products.
+ * 1e-12 over its relative distance to the next.  NaN where that is not reached in 200 products.
  * Every rank iterates on its own; collective where the operator is.
  */
 NL_MUST_CHECK nl_status nl_largest_eigenvalue(int n, nl_operator_fn *apply, void *context,

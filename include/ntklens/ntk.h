@@ -40,7 +40,17 @@ typedef struct nl_kernel_input {
     const float *probe; /* [samples x inputs] */
     int samples;
     double panel_bytes; /* memory for factors; more local samples than fit are taken in panels */
+    const nl_factors *ready; /* factors of all samples, in their order, or of more; for matrices on
+                                one rank; NULL: they are computed */
 } nl_kernel_input;
+
+/** Do the factors of all samples fit into panel_bytes?  Then nl_kernel_fill() on one rank takes
+ * them in one panel, and it is the same, bit by bit, to compute them before.  Pure. */
+bool nl_kernel_one_panel(const nl_kernel_input *input, nl_precision precision);
+
+/** The factors of all samples.  Local. */
+NL_MUST_CHECK nl_status nl_kernel_factors(const nl_kernel_input *input, nl_precision precision,
+                                          nl_factors **out);
 
 /**
  * Fill the local part, on and below the diagonal, of a block-cyclic kernel:
@@ -160,6 +170,14 @@ typedef struct nl_kernel_pair {
 NL_MUST_CHECK nl_status nl_kernel_compare(const nl_dmat *a, nl_kernel_spec spec,
                                           const nl_kernel_input *other, nl_kernel_pair *out);
 
+/** Entries of a kernel as nl_dmat_pack() would have them.  Local. */
+NL_MUST_CHECK nl_status nl_kernel_pack(const nl_dmat *layout, nl_kernel_spec spec,
+                                       const nl_kernel_input *input, void *packed);
+
+/** Compare a filled kernel with a packed one: the same bits as nl_kernel_compare(). */
+NL_MUST_CHECK nl_status nl_kernel_compare_packed(const nl_dmat *a, const void *packed,
+                                                 nl_kernel_pair *out);
+
 /** Compare a filled kernel with one given entry by entry (i >= j).  As above. */
 NL_MUST_CHECK nl_status nl_kernel_compare_entries(const nl_dmat *a, nl_entry_fn *entry,
                                                   const void *context, nl_kernel_pair *out);
@@ -174,17 +192,98 @@ double nl_kernel_pair_distance(const nl_kernel_pair *pair);
  * Infinite width
  *-------------------------------------------------------------------------------------------*/
 
+/** What is asked for.  z is the network's output f. */
+typedef enum nl_infinite_kind {
+    NL_INFINITE_NNGP, /* covariance of f(x) and f(x') over draws: the Gaussian process */
+    NL_INFINITE_NTK,  /* mean of Theta */
+} nl_infinite_kind;
+
+/** At which width. */
+typedef enum nl_infinite_scale {
+    NL_INFINITE_AT_WIDTH, /* what Theta of networks of the given width is, but for corrections that
+                             vanish as 1/width against it */
+    NL_INFINITE_LIMIT,    /* ntk: the same; standard, whose Theta grows with the width: Theta/width;
+                             mup: NL_ERR_ARG */
+} nl_infinite_scale;
+
+/** Opaque.  The closed-form kernel of an MLP on some samples, which it borrows. */
+typedef struct nl_infinite nl_infinite;
+
+/** Is there a closed form for this activation?  (relu, erf, gelu) */
+bool nl_infinite_is_known(nl_activation activation);
+
 /**
- * Closed-form NTK of an infinitely wide MLP in ntk parametrisation (Jacot et al. 2018; relu: Cho &
- * Saul 2009; erf: Williams 1997), any depth:
- *   K^1 = sw2 <x,x'>/d + sb2,  K^{l+1} = sw2 E[phi phi'] + sb2,  Theta^{l+1} = K^{l+1} + sw2
- * E[phidot phidot'] Theta^l.
+ * Kernels of wide networks as they are drawn, any depth (Neal 1996; Lee et al. 2018; Jacot et al.
+ * 2018; relu: Cho & Saul 2009; erf: Williams 1997; gelu: Tsuchida et al. 2021).  With q^0 =
+ * <x,x'>/d, q^l = E[phi(z_l) phi(z'_l)] and g^l = E[phi'(z_l) phi'(z'_l)], (z_l, z'_l) normal with
+ * covariance K^l, K^l = sw2 q^{l-1} + sb2;   Theta^1 = A^1,   Theta^{l+1} = A^{l+1} + sw2 g^l
+ * Theta^l. A^l is what layer l's own parameters add, s_l^2 <h^{l-1},h'^{l-1}> + t_l^2: ntk: A^l =
+ * K^l standard:  A^1 = <x,x'> + 1,  A^l = width q^{l-1} + 1;  the limit of Theta/width: 0 and
+ * q^{l-1} mup at a width likewise, from its multipliers and variances: at width = base_width as
+ * standard. One output; outputs are independent, so the full kernel is this one times the identity.
+ * Numbers are those of double; near duplicates, at an angle a, g has an error of 1e-16/a.
  *
- * @param[in]  spec   activation relu or erf, else NL_ERR_ARG
- * @param[in]  x      [samples x inputs]
- * @param[out] theta  [samples x samples]
+ * @param[in]  net            shapes, multipliers and variances; not its parameters
+ * @param[in]  rate_weighted  as in nl_kernel_spec
+ * @param[in]  x              [samples x inputs], borrowed
+ * @param[out] out            NL_ERR_ARG where no closed form is known
  */
-NL_MUST_CHECK nl_status nl_infinite_ntk(const nl_net_spec *spec, int samples, const float *x,
-                                        double *theta);
+NL_MUST_CHECK nl_status nl_infinite_create(const nl_net *net, nl_infinite_scale scale,
+                                           bool rate_weighted, int samples, const float *x,
+                                           nl_infinite **out);
+void nl_infinite_destroy(nl_infinite **infinite);
+
+/**
+ * Entries of samples rows x cols.  The diagonal is exact, (i, j) and (j, i) agree to rounding.
+ * Uses scratch of the object: one caller at a time.
+ *
+ * @param[in]  rows, cols  [m], [n] samples
+ * @param[out] out         [m x n], column-major, leading dimension ld >= m
+ */
+void nl_infinite_block(nl_infinite *infinite, nl_infinite_kind kind, int m, const int *rows, int n,
+                       const int *cols, double *out, int ld);
+
+/** Fill the local part, on and below the diagonal, of a block-cyclic matrix in double whose order
+ *  is the number of samples.  Local. */
+NL_MUST_CHECK nl_status nl_infinite_fill(nl_dmat *a, nl_infinite *infinite, nl_infinite_kind kind);
+
+/**
+ * |A - K|_F / |K|_F of a filled kernel A and the closed form K of its network; between different
+ * outputs K is zero.  Up to 4096 samples K is computed once and kept, beyond that tile by tile each
+ * time.  Collective over the matrix's grid; the same bits on every rank.
+ *
+ * @param[in] rows_per_sample  outputs: full; 1: traced, class
+ * @param[in] frobenius2       |A|_F^2, nl_dmat_moments()
+ */
+NL_MUST_CHECK nl_status nl_infinite_distance(const nl_dmat *a, int rows_per_sample,
+                                             double frobenius2, nl_infinite *infinite,
+                                             double *distance);
+
+/** Bytes of such an object once distances were asked of it. */
+double nl_infinite_bytes(int samples, int inputs);
+
+/*---------------------------------------------------------------------------------------------
+ * Kernel regression
+ *-------------------------------------------------------------------------------------------*/
+
+/** How well a kernel alone predicts; NaN where its matrix is not positive definite. */
+typedef struct nl_regression {
+    double test_loss;     /* mean over test samples and classes of (f - onehot)^2 */
+    double test_accuracy; /* share of argmax hits, the first of equal maxima */
+} nl_regression;
+
+/**
+ * Kernel ridge regression on centred one-hot targets, y = onehot - 1/C, one kernel for all outputs:
+ *   alpha = (K + ridge tr(K)/n I)^-1 y,   f = K_test,train alpha + 1/C
+ * (Lee et al. 2020, "Finite versus infinite neural networks": the ridge relative to the mean
+ * diagonal, so that it means the same at any scale of the kernel).  Cholesky; Local.
+ *
+ * @param[in,out] kernel  column-major [train + test rows x train columns], leading dimension ld;
+ *                        of the train rows only those on and below the diagonal; destroyed
+ * @param[in]     labels  [train + test]
+ */
+NL_MUST_CHECK nl_status nl_kernel_regression(int train, int test, double *kernel, int ld,
+                                             int outputs, const int *labels, double ridge,
+                                             nl_regression *out);
 
 #endif

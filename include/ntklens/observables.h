@@ -26,6 +26,10 @@
     X(kernel_velocity, "kernel distance between Theta_t and Theta_s over t - s (Fort et al. "      \
                        "2020), s the last step before t of 0 and the log grid; nan at init and "   \
                        "where a best state is on no schedule")                                     \
+    X(infinite_distance,                                                                           \
+      "|Theta - Theta_inf|_F / |Theta_inf|_F, Theta_inf the closed form of the "                   \
+      "mean kernel of such networks as they are drawn, to leading order in "                       \
+      "1/width; relu, erf and gelu, else nan")                                                     \
     X(label_alignment, "centred alignment with the labels, <H Theta H, T> / (|H Theta H|_F "       \
                        "|T|_F), T of centred one-hot targets Y: N x N: Y Y^T; full: y y^T, y = "   \
                        "vec Y, H centres each output (Cortes et al. 2012; Kornblith et al. 2019)") \

@@ -91,15 +91,16 @@ NL_MUST_CHECK nl_status nl_service_start(const nl_team *team, nl_service_hooks h
 typedef enum nl_task_kind {
     NL_TASK_NONE, /* nothing is left, or all are asked to stop */
     NL_TASK_ITEM, /* an item of the queue, alone */
-    NL_TASK_HELP, /* take over a part of what another rank is at: it sends it at once */
+    NL_TASK_HELP, /* take over a part of what another rank is at, which sends it at once to the
+                     first of the ranks that get this task */
     NL_TASK_TEAM, /* an item that a team shares: all its ranks get this task at the same time */
 } nl_task_kind;
 
 typedef struct nl_task {
     nl_task_kind kind;
     int item;         /* ITEM, TEAM: of the queue; HELP: the rank to be helped */
-    int count;        /* TEAM: ranks of the team */
-    const int *ranks; /* TEAM: ascending; borrowed, valid until the next take */
+    int count;        /* ranks that get this task together; 0: this one alone */
+    const int *ranks; /* [count] ascending; borrowed, valid until the next take */
 } nl_task;
 
 /**
@@ -119,9 +120,10 @@ NL_MUST_CHECK nl_status nl_service_take(nl_service *service, nl_task *task);
 /** The rest of this item wants a team; one is formed as soon as enough ranks are free.  Local. */
 NL_MUST_CHECK nl_status nl_service_ready(nl_service *service, int item);
 
-/** A rank without work, which now waits for what the caller sends it over nl_service_peers();
- *  -1: none is free.  Cheap while the queue lasts.  Local. */
-NL_MUST_CHECK nl_status nl_service_find_helper(nl_service *service, int *rank);
+/** Ranks without work, `wanted` together.  rank: the first of them, which now waits for what the
+ * caller sends it over nl_service_peers(); -1: not so many are free.  Cheap while the queue lasts.
+ * Local. */
+NL_MUST_CHECK nl_status nl_service_find_helpers(nl_service *service, int wanted, int *rank);
 
 /** For messages between main threads, with tags from nl_peer_tag on; borrowed. */
 MPI_Comm nl_service_peers(const nl_service *service);

@@ -158,6 +158,44 @@ static double element(const void *values, int k, nl_precision precision)
     return precision == NL_DOUBLE ? ((const double *)values)[k] : ((const float *)values)[k];
 }
 
+size_t nl_dmat_packed_count(const nl_dmat *a)
+{
+    size_t count = 0;
+
+    for (int c = 0; c < a->local_cols; c++) {
+        count += (size_t)(a->local_rows - nl_dmat_first_row(a, nl_dmat_global_col(a, c)));
+    }
+    return count;
+}
+
+void nl_dmat_pack(const nl_dmat *a, void *packed)
+{
+    const size_t size = nl_precision_bytes(a->precision);
+    char *to = packed;
+
+    for (int c = 0; c < a->local_cols; c++) {
+        const int first = nl_dmat_first_row(a, nl_dmat_global_col(a, c));
+        const size_t bytes = (size_t)(a->local_rows - first) * size;
+
+        memcpy(to, (const char *)column(a, c) + (size_t)first * size, bytes);
+        to += bytes;
+    }
+}
+
+void nl_dmat_unpack(nl_dmat *a, int packed_order, const void *packed)
+{
+    const size_t size = nl_precision_bytes(a->precision);
+    const char *from = packed;
+
+    for (int c = 0; c < a->local_cols; c++) {
+        const int first = nl_dmat_first_row(a, nl_dmat_global_col(a, c));
+        const size_t rows = (size_t)(a->local_rows - first);
+
+        memcpy((char *)column(a, c) + (size_t)first * size, from, rows * size);
+        from += (rows + (size_t)(packed_order - a->n)) * size;
+    }
+}
+
 void nl_dmat_map(nl_dmat *a, nl_map_fn *map, const void *context)
 {
     for (int c = 0; c < a->local_cols; c++) {

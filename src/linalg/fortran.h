@@ -15,12 +15,6 @@ typedef void nl_sytrd_sy2sb(const char *uplo, const int *n, const int *kd, void 
                             int *info, size_t uplo_length);
 nl_sytrd_sy2sb dsytrd_sy2sb_, ssytrd_sy2sb_;
 
-typedef void nl_sytrd_sb2st(const char *stage1, const char *vect, const char *uplo, const int *n,
-                            const int *kd, void *ab, const int *ldab, void *d, void *e, void *hous,
-                            const int *lhous, void *work, const int *lwork, int *info,
-                            size_t stage1_length, size_t vect_length, size_t uplo_length);
-nl_sytrd_sb2st dsytrd_sb2st_, ssytrd_sb2st_;
-
 typedef void nl_sytrd(const char *uplo, const int *n, void *a, const int *lda, void *d, void *e,
                       void *tau, void *work, const int *lwork, int *info, size_t uplo_length);
 nl_sytrd dsytrd_, ssytrd_;

@@ -8,7 +8,7 @@
 
 enum { most_steps = 200 };
 static const double wanted_residual =
-    1e-7; /* over the eigenvalue, whose error goes with its square */
+    1e-6; /* over the eigenvalue, whose error goes with its square */
 
 /** An iteration in work: three vectors and a tridiagonal matrix.  Nothing is orthogonalised again:
  * that would only spare copies of eigenvalues that were found already. */

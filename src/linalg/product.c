@@ -131,7 +131,15 @@ static void multiply_panel(const product *p, int r0, int c0, int width, int j0)
     const double *panel = panel_of(p, r0, c0, width);
     const int rows = a->local_rows - r0;
     const double one = 1.0;
+    const int step = 1;
 
+    if (p->columns == 1) { /* which dgemm is slow at */
+        dgemv_("N", &rows, &width, &one, panel, &a->ld, p->x + j0, &step, &one, p->y_rows + r0,
+               &step);
+        dgemv_("T", &rows, &width, &one, panel, &a->ld, p->x_rows + r0, &step, &one, p->y + j0,
+               &step);
+        return;
+    }
     dgemm_("N", "N", &rows, &p->columns, &width, &one, panel, &a->ld, p->x + j0, &a->n, &one,
            p->y_rows + r0, &a->ld);
     dgemm_("T", "N", &width, &p->columns, &rows, &one, panel, &a->ld, p->x_rows + r0, &a->ld, &one,

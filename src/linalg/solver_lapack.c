@@ -1,8 +1,8 @@
 /** @file solver_lapack.c  Eigenvalues on one rank: LAPACK.
  *
  * By way of a band matrix, so that most work is matrix-matrix products (Haidar, Ltaief, Dongarra
- * 2011).  The stages are called one by one: dsyevd_2stage would choose the band without knowing the
- * machine, and a few hundred rows are quicker without it. */
+ * 2011); a few hundred rows are quicker without it.  From the band on tridiagonal.c does what
+ * dsyevd_2stage leaves to LAPACK.  ARCHITECTURE.md has the times that the numbers here rest on. */
 #include "fortran.h"
 #include "solver.h"
 
@@ -14,24 +14,22 @@
 
 /** The routines of one precision. */
 typedef struct lapack_routines {
-    const char *name;   /* as errors call the two stages */
+    const char *name;   /* as errors call the stages */
     const char *name_x; /* and bisection */
     nl_sytrd_sy2sb *full_to_band;
-    nl_sytrd_sb2st *band_to_tridiagonal;
     nl_sytrd *full_to_tridiagonal;
     nl_sterf *tridiagonal_to_eigenvalues;
     nl_syevx *bisection;
-    int one_stage; /* up to this order there is no band */
-    int wide;      /* from this order the band is wide */
 } lapack_routines;
 
 static const lapack_routines routines[] = {
-    [NL_DOUBLE] = {"dsytrd_2stage", "dsyevx", dsytrd_sy2sb_, dsytrd_sb2st_, dsytrd_, dsterf_,
-                   dsyevx_, 1000, 3000},
-    [NL_SINGLE] = {"ssytrd_2stage", "ssyevx", ssytrd_sy2sb_, ssytrd_sb2st_, ssytrd_, ssterf_,
-                   ssyevx_, 1500, 3000},
+    [NL_DOUBLE] = {"dsytrd", "dsyevx", dsytrd_sy2sb_, dsytrd_, dsterf_, dsyevx_},
+    [NL_SINGLE] = {"ssytrd", "ssyevx", ssytrd_sy2sb_, ssytrd_, ssterf_, ssyevx_},
 };
-enum { narrow_band = 32, wide_band = 48 };
+enum {
+    one_stage = 500, /* up to this order there is no band */
+    wide_band = 3000 /* from this order it is the wide one */
+};
 
 /* Elements that a work space query wrote. */
 static double answer(const void *number, nl_precision precision)
@@ -48,7 +46,7 @@ static double answer(const void *number, nl_precision precision)
 /** Elements of the work space, part by part. */
 typedef struct layout {
     int band; /* off-diagonals; 0: one stage */
-    double off_diagonal, tau, band_matrix, reflectors, work;
+    double off_diagonal, tau, band_matrix, work;
 } layout;
 
 static layout lay_out(int n, nl_precision precision)
@@ -56,30 +54,24 @@ static layout lay_out(int n, nl_precision precision)
     const lapack_routines *call = &routines[precision];
     const int ask = -1;
     double number[2] = {0};
-    double other[2] = {0};
     int info = 0;
     layout l = {.off_diagonal = n, .tau = n};
 
-    if (n <= call->one_stage) {
+    if (n <= one_stage) {
         call->full_to_tridiagonal("L", &n, NULL, &n, NULL, NULL, NULL, number, &ask, &info, 1);
-        l.work = answer(number, precision);
-        return l;
+    } else {
+        l.band = nl_band_width(n >= wide_band, precision);
+        l.band_matrix = 2.0 * l.band * (n + 2.0 * l.band);
+        call->full_to_band("L", &n, &l.band, NULL, &n, NULL, &(int){2 * l.band}, NULL, number, &ask,
+                           &info, 1);
     }
-    l.band = n < call->wide ? narrow_band : wide_band;
-    l.band_matrix = (l.band + 1.0) * n;
-    call->full_to_band("L", &n, &l.band, NULL, &n, NULL, &(int){l.band + 1}, NULL, number, &ask,
-                       &info, 1);
     l.work = answer(number, precision);
-    call->band_to_tridiagonal("Y", "N", "L", &n, &l.band, NULL, &(int){l.band + 1}, NULL, NULL,
-                              other, &ask, number, &ask, &info, 1, 1, 1);
-    l.work = fmax(l.work, answer(number, precision));
-    l.reflectors = answer(other, precision);
     return l;
 }
 
 static double layout_length(const layout *l)
 {
-    return l->off_diagonal + l->tau + l->band_matrix + l->reflectors + l->work;
+    return l->off_diagonal + l->tau + l->band_matrix + l->work;
 }
 
 double nl_lapack_workspace(int n, int nb, nl_precision precision, int rows, int cols)
@@ -95,14 +87,12 @@ static void reduce(nl_dmat *a, const layout *l, void *elements, void *diagonal, 
 {
     const lapack_routines *call = &routines[a->precision];
     const size_t bytes = nl_precision_bytes(a->precision);
-    const int ld = l->band + 1;
-    const int reflectors_length = (int)l->reflectors;
+    const int ld = 2 * l->band;
     const int work_length = (int)l->work;
     char *off_diagonal = elements;
     char *tau = off_diagonal + (size_t)l->off_diagonal * bytes;
     char *band = tau + (size_t)l->tau * bytes;
-    char *reflectors = band + (size_t)l->band_matrix * bytes;
-    char *work = reflectors + (size_t)l->reflectors * bytes;
+    char *work = band + (size_t)l->band_matrix * bytes;
 
     if (l->band == 0) {
         call->full_to_tridiagonal("L", &a->n, a->local, &a->ld, diagonal, off_diagonal, tau, work,
@@ -111,11 +101,7 @@ static void reduce(nl_dmat *a, const layout *l, void *elements, void *diagonal, 
     }
     call->full_to_band("L", &a->n, &l->band, a->local, &a->ld, band, &ld, tau, work, &work_length,
                        info, 1);
-    if (*info == 0) {
-        call->band_to_tridiagonal("Y", "N", "L", &a->n, &l->band, band, &ld, diagonal, off_diagonal,
-                                  reflectors, &reflectors_length, work, &work_length, info, 1, 1,
-                                  1);
-    }
+    nl_band_to_tridiagonal(a->n, l->band, a->precision, band, diagonal, off_diagonal);
 }
 
 nl_status nl_lapack_eigenvalues(nl_dmat *a, double *ascending)

@@ -3,6 +3,7 @@
 #include "ntklens/par.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /** A comparison in work.  Sums go down each column, whatever the tiles, then over the columns. */
 typedef struct comparison {
@@ -25,24 +26,114 @@ static double element(const void *values, size_t at, nl_precision precision)
     return precision == NL_DOUBLE ? ((const double *)values)[at] : ((const float *)values)[at];
 }
 
-/* Entries off the diagonal stand in the matrix twice. */
+/* A run of entries down a column.  Those off the diagonal stand in the matrix twice. */
+static void add_run(nl_kernel_pair *to, nl_precision precision, int count, const void *x,
+                    const void *y, bool from_diagonal)
+{
+    nl_kernel_pair sums = *to;
+
+    for (int k = 0; k < count; k++) {
+        add(&sums, element(x, (size_t)k, precision), element(y, (size_t)k, precision),
+            k == 0 && from_diagonal ? 1.0 : 2.0);
+    }
+    *to = sums;
+}
+
+static const void *stored(const nl_dmat *a, int row, int col)
+{
+    const size_t at = (size_t)col * (size_t)a->ld + (size_t)row;
+
+    return (const char *)a->local + at * nl_precision_bytes(a->precision);
+}
+
 static void take_tile(int row, int rows, int col, int cols, const void *values, void *context)
 {
     const comparison *all = context;
     const nl_dmat *a = all->a;
+    const size_t size = nl_precision_bytes(a->precision);
 
     for (int c = 0; c < cols; c++) {
         const int j = nl_dmat_global_col(a, col + c);
         const int first = nl_dmat_first_row(a, j);
-        const size_t stored = (size_t)(col + c) * (size_t)a->ld;
-        nl_kernel_pair *sums = &all->column[col + c];
+        const int from = first > row ? first : row;
+        const size_t here = (size_t)c * (size_t)rows + (size_t)(from - row);
 
-        for (int r = first > row ? first : row; r < row + rows; r++) {
-            const size_t here = (size_t)c * (size_t)rows + (size_t)(r - row);
-            const bool diagonal = r == first && nl_dmat_global_row(a, r) == j;
+        if (from < row + rows) {
+            add_run(&all->column[col + c], a->precision, row + rows - from,
+                    stored(a, from, col + c), (const char *)values + here * size,
+                    from == first && nl_dmat_global_row(a, from) == j);
+        }
+    }
+}
 
-            add(sums, element(a->local, stored + (size_t)r, a->precision),
-                element(values, here, a->precision), diagonal ? 1.0 : 2.0);
+/** Where the columns of packed entries begin. */
+typedef struct packing {
+    const nl_dmat *layout;
+    size_t *start; /* owned; [local_cols] */
+    char *packed;
+} packing;
+
+static nl_status list_columns(const nl_dmat *layout, void *packed, packing *p)
+{
+    size_t at = 0;
+
+    *p = (packing){.layout = layout, .packed = packed};
+    p->start = nl_calloc((size_t)layout->local_cols, sizeof *p->start);
+    if (p->start == NULL) {
+        return NL_FAIL(NL_ERR_NOMEM, "out of memory for %d columns", layout->local_cols);
+    }
+    for (int c = 0; c < layout->local_cols; c++) {
+        p->start[c] = at;
+        at +=
+            (size_t)(layout->local_rows - nl_dmat_first_row(layout, nl_dmat_global_col(layout, c)));
+    }
+    return NL_OK;
+}
+
+static void pack_tile(int row, int rows, int col, int cols, const void *values, void *context)
+{
+    const packing *p = context;
+    const size_t size = nl_precision_bytes(p->layout->precision);
+
+    for (int c = 0; c < cols; c++) {
+        const int first = nl_dmat_first_row(p->layout, nl_dmat_global_col(p->layout, col + c));
+        const int from = first > row ? first : row;
+        const size_t here = (size_t)c * (size_t)rows + (size_t)(from - row);
+
+        if (from < row + rows) {
+            memcpy(p->packed + (p->start[col + c] + (size_t)(from - first)) * size,
+                   (const char *)values + here * size, (size_t)(row + rows - from) * size);
+        }
+    }
+}
+
+nl_status nl_kernel_pack(const nl_dmat *layout, nl_kernel_spec spec, const nl_kernel_input *input,
+                         void *packed)
+{
+    packing p = {0};
+    nl_status status = list_columns(layout, packed, &p);
+
+    if (status == NL_OK) {
+        status = nl_kernel_walk(layout, spec, input, pack_tile, &p);
+    }
+    free(p.start);
+    return status;
+}
+
+static void take_packed(const comparison *all, const void *packed)
+{
+    const nl_dmat *a = all->a;
+    const char *next = packed;
+
+    for (int c = 0; c < a->local_cols; c++) {
+        const int j = nl_dmat_global_col(a, c);
+        const int first = nl_dmat_first_row(a, j);
+        const int count = a->local_rows - first;
+
+        if (count > 0) {
+            add_run(&all->column[c], a->precision, count, stored(a, first, c), next,
+                    nl_dmat_global_row(a, first) == j);
+            next += (size_t)count * nl_precision_bytes(a->precision);
         }
     }
 }
@@ -53,13 +144,12 @@ static void take_entries(const comparison *all, nl_entry_fn *entry, const void *
 
     for (int c = 0; c < a->local_cols; c++) {
         const int j = nl_dmat_global_col(a, c);
-        const size_t stored = (size_t)c * (size_t)a->ld;
 
         for (int r = nl_dmat_first_row(a, j); r < a->local_rows; r++) {
             const int i = nl_dmat_global_row(a, r);
 
-            add(&all->column[c], element(a->local, stored + (size_t)r, a->precision),
-                entry(i, j, context), i == j ? 1.0 : 2.0);
+            add(&all->column[c], element(stored(a, r, c), 0, a->precision), entry(i, j, context),
+                i == j ? 1.0 : 2.0);
         }
     }
 }
@@ -106,6 +196,20 @@ nl_status nl_kernel_compare(const nl_dmat *a, nl_kernel_spec spec, const nl_kern
         free(all.column);
         return status;
     }
+    return end(&all, out);
+}
+
+nl_status nl_kernel_compare_packed(const nl_dmat *a, const void *packed, nl_kernel_pair *out)
+{
+    comparison all = {0};
+    nl_status status = begin(a, &all);
+
+    *out = (nl_kernel_pair){NAN, NAN, NAN, NAN};
+    if (status != NL_OK) {
+        free(all.column);
+        return status;
+    }
+    take_packed(&all, packed);
     return end(&all, out);
 }
 

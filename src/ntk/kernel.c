@@ -133,6 +133,28 @@ static bool list_samples(fill_job *job)
     return true;
 }
 
+bool nl_kernel_one_panel(const nl_kernel_input *input, nl_precision precision)
+{
+    return input->panel_bytes >=
+           2.0 * nl_factors_bytes(input->net, precision) * (double)input->samples;
+}
+
+nl_status nl_kernel_factors(const nl_kernel_input *input, nl_precision precision, nl_factors **out)
+{
+    int *list = nl_calloc((size_t)input->samples, sizeof *list);
+    nl_status status = list == NULL ? NL_FAIL(NL_ERR_NOMEM, "out of memory for a list of samples")
+                                    : nl_factors_create(input->net, precision, input->samples, out);
+
+    for (int k = 0; status == NL_OK && k < input->samples; k++) {
+        list[k] = k;
+    }
+    if (status == NL_OK) {
+        nl_factors_compute(*out, input->theta, input->probe, input->samples, list);
+    }
+    free(list);
+    return status;
+}
+
 static nl_status prepare(fill_job *job)
 {
     const nl_net *net = job->input->net;
@@ -156,6 +178,9 @@ static nl_status prepare(fill_job *job)
     job->scratch = nl_calloc(job->local == NULL ? side * side : 0, size);
     if (job->tile.gram_h == NULL || job->tile.gram_delta == NULL || job->scratch == NULL) {
         return NL_FAIL(NL_ERR_NOMEM, "out of memory for a kernel tile");
+    }
+    if (job->input->ready != NULL) {
+        return NL_OK;
     }
     status = nl_factors_create(net, precision, smaller(job->panel, job->local_rows), &job->rows);
     if (status == NL_OK) {
@@ -225,6 +250,14 @@ static void fill_panels(fill_job *job)
 {
     const nl_kernel_input *input = job->input;
 
+    if (input->ready != NULL) {
+        nl_factors all = *input->ready;
+
+        all.samples = job->local_cols;
+        job->tile.rows = job->tile.cols = &all;
+        add_panels(job, 0, 0);
+        return;
+    }
     for (int j0 = 0; j0 < job->local_cols; j0 += job->panel) {
         const int n = smaller(job->panel, job->local_cols - j0);
 

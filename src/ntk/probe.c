@@ -35,31 +35,47 @@ static nl_status allocate(const nl_kernel_input *input, nl_loss loss, const int 
 }
 
 /* Outputs, for a start, stand where the probabilities will. */
-static nl_status compute(const nl_kernel_input *input, nl_probe_state *state)
+static void add_factors(const nl_factors *factors, const float *theta, int first,
+                        nl_probe_state *state)
+{
+    nl_factors_outputs(factors, theta, state->probability + (size_t)first * (size_t)state->outputs);
+    nl_factors_add_layer_traces(factors, state->weight_trace, state->bias_trace);
+}
+
+static nl_status compute_factors(const nl_kernel_input *input, nl_probe_state *state)
 {
     const int panel = input->samples < panel_samples ? input->samples : panel_samples;
     int list[panel_samples] = {0};
     nl_factors *factors = NULL;
     nl_status status = nl_factors_create(input->net, NL_DOUBLE, panel, &factors);
 
-    if (status != NL_OK) {
-        return status;
-    }
-    for (int first = 0; first < input->samples; first += panel) {
+    for (int first = 0; status == NL_OK && first < input->samples; first += panel) {
         const int count = input->samples - first < panel ? input->samples - first : panel;
 
         for (int k = 0; k < count; k++) {
             list[k] = first + k;
         }
         nl_factors_compute(factors, input->theta, input->probe, count, list);
-        nl_factors_outputs(factors, input->theta,
-                           state->probability + (size_t)first * (size_t)state->outputs);
-        nl_factors_add_layer_traces(factors, state->weight_trace, state->bias_trace);
+        add_factors(factors, input->theta, first, state);
     }
     nl_factors_destroy(&factors);
-    nl_loss_gradient_exact(state->loss, state->samples, state->outputs, state->probability,
-                           state->labels, state->probability, state->gradient);
-    return NL_OK;
+    return status;
+}
+
+static nl_status compute(const nl_kernel_input *input, nl_probe_state *state)
+{
+    nl_status status = NL_OK;
+
+    if (input->ready != NULL && input->ready->precision == NL_DOUBLE) {
+        add_factors(input->ready, input->theta, 0, state);
+    } else {
+        status = compute_factors(input, state);
+    }
+    if (status == NL_OK) {
+        nl_loss_gradient_exact(state->loss, state->samples, state->outputs, state->probability,
+                               state->labels, state->probability, state->gradient);
+    }
+    return status;
 }
 
 nl_status nl_probe_state_create(MPI_Comm comm, const nl_kernel_input *input, nl_loss loss,

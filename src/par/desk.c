@@ -67,17 +67,6 @@ bool nl_desk_exhausted(const nl_desk *desk)
     return desk->next >= desk->items;
 }
 
-int nl_desk_helper(nl_desk *desk)
-{
-    for (int rank = desk->ranks - 1; rank >= 0 && desk->waiting_count > 0; rank--) {
-        if (desk->waiting[rank]) {
-            leave(desk, rank);
-            return rank;
-        }
-    }
-    return -1;
-}
-
 static int all_waiting(const nl_desk *desk, int *ranks)
 {
     int count = 0;
@@ -91,9 +80,8 @@ static int all_waiting(const nl_desk *desk, int *ranks)
 }
 
 /* Of those that wait, the ranks that lie nearest to each other: most likely on one node. */
-static int pick_team(const nl_desk *desk, int *ranks)
+static void pick_team(const nl_desk *desk, int size, int *ranks)
 {
-    const int size = desk->team_size;
     const int count = all_waiting(desk, ranks);
     int span = INT_MAX;
     int first = 0;
@@ -105,7 +93,18 @@ static int pick_team(const nl_desk *desk, int *ranks)
         }
     }
     memmove(ranks, ranks + first, (size_t)size * sizeof *ranks);
-    return size;
+}
+
+int nl_desk_helpers(nl_desk *desk, int wanted, int *ranks)
+{
+    if (desk->waiting_count < wanted) {
+        return 0;
+    }
+    pick_team(desk, wanted, ranks);
+    for (int k = 0; k < wanted; k++) {
+        leave(desk, ranks[k]);
+    }
+    return wanted;
 }
 
 int nl_desk_assign(nl_desk *desk, bool stopping, nl_task *task, int *ranks)
@@ -128,7 +127,8 @@ int nl_desk_assign(nl_desk *desk, bool stopping, nl_task *task, int *ranks)
         *task = (nl_task){.kind = NL_TASK_TEAM, .item = desk->ready[0]};
         desk->ready_count--;
         memmove(desk->ready, desk->ready + 1, (size_t)desk->ready_count * sizeof *desk->ready);
-        count = pick_team(desk, ranks);
+        count = desk->team_size;
+        pick_team(desk, count, ranks);
     }
     for (int k = 0; k < count; k++) {
         leave(desk, ranks[k]);

@@ -31,8 +31,14 @@ void nl_desk_ready(nl_desk *desk, int item);
 /** Are all items handed out? */
 bool nl_desk_exhausted(const nl_desk *desk);
 
-/** A rank that waits, and no longer does: the one that asks sends it work.  -1: none waits. */
-int nl_desk_helper(nl_desk *desk);
+/**
+ * Ranks to help one that asks: it sends them work, they no longer wait.
+ *
+ * @param[in]  wanted  how many together; 1: alone
+ * @param[out] ranks   [desk->ranks] ascending
+ * @return wanted, or 0 where not so many wait
+ */
+int nl_desk_helpers(nl_desk *desk, int wanted, int *ranks);
 
 /**
  * The next assignment, until there is none.

@@ -21,7 +21,8 @@ enum { root = 0 };
 /** Kinds of message, as MPI tags on `calls`. */
 enum {
     tag_take = 1, /* rank -> root: give me work; answered on `replies`, sooner or later */
-    tag_ask,      /* rank -> root: who is free to help me?; answered on `replies` at once */
+    tag_ask,      /* rank -> root: who is free to help me? (an int: how many ranks together);
+                     answered on `replies` at once */
     tag_ready,    /* rank -> root: this item wants a team (an int: item) */
     tag_spare,    /* root -> rank: the queue is exhausted, it makes sense to ask */
     tag_tell,     /* rank -> root: bytes for the deliver hook */
@@ -74,7 +75,8 @@ static int answer_length(const nl_service *service)
 /* Root: one task for some ranks. */
 static void assign(nl_service *service, const nl_task *task, int count, const int *ranks)
 {
-    const int members = task->kind == NL_TASK_TEAM ? count : 0;
+    const bool together = task->kind == NL_TASK_TEAM || task->kind == NL_TASK_HELP;
+    const int members = together && count > 1 ? count : 0;
 
     service->message[at_kind] = (int)task->kind;
     service->message[at_item] = task->item;
@@ -123,20 +125,18 @@ static void take_in(nl_service *service, const MPI_Status *status)
     hand_out(service);
 }
 
-/* Root: send a free rank to the one that asks. */
-static void find_helper(nl_service *service, const MPI_Status *status)
+/* Root: send free ranks to the one that asks; it is told the first of them. */
+static void find_helpers(nl_service *service, const MPI_Status *status)
 {
-    nl_task task = {.kind = NL_TASK_HELP, .item = status->MPI_SOURCE};
-    int helper = -1;
+    const nl_task task = {.kind = NL_TASK_HELP, .item = status->MPI_SOURCE};
+    const int wanted = receive_int(service, status);
+    int count = 0;
 
-    (void)receive_int(service, status);
     pthread_mutex_lock(&service->lock);
-    helper = nl_desk_helper(&service->desk);
+    count = nl_desk_helpers(&service->desk, wanted, service->free);
     pthread_mutex_unlock(&service->lock);
-    if (helper >= 0) {
-        assign(service, &task, 1, &helper);
-    }
-    send_int(helper, status->MPI_SOURCE, tag_ask, service->replies);
+    assign(service, &task, count, service->free);
+    send_int(count > 0 ? service->free[0] : -1, status->MPI_SOURCE, tag_ask, service->replies);
 }
 
 static void deliver(nl_service *service, MPI_Message *message, const MPI_Status *status)
@@ -202,7 +202,7 @@ static bool serve_one(nl_service *service)
         take_in(service, &status);
         break;
     case tag_ask:
-        find_helper(service, &status);
+        find_helpers(service, &status);
         break;
     case tag_spare:
         (void)receive_int(service, &status);
@@ -370,7 +370,7 @@ nl_status nl_service_open_queue(nl_service *service, int items, int team_size)
 }
 
 /* Wait, asleep between polls, for the root's answer.  A blocking receive would spin. */
-static nl_status await_answer(nl_service *service, int tag, int *answer, int length)
+static nl_status await_answer(nl_service *service, int tag, int question, int *answer, int length)
 {
     MPI_Request reply = MPI_REQUEST_NULL;
     int done = 0;
@@ -378,7 +378,7 @@ static nl_status await_answer(nl_service *service, int tag, int *answer, int len
     if (MPI_Irecv(answer, length, MPI_INT, root, tag, service->replies, &reply) != MPI_SUCCESS) {
         return NL_FAIL(NL_ERR_MPI, "MPI_Irecv failed while asking for work");
     }
-    send_int(0, root, tag, service->calls);
+    send_int(question, root, tag, service->calls);
     for (MPI_Test(&reply, &done, MPI_STATUS_IGNORE); !done;
          MPI_Test(&reply, &done, MPI_STATUS_IGNORE)) {
         nl_sleep(reply_poll_seconds);
@@ -388,7 +388,7 @@ static nl_status await_answer(nl_service *service, int tag, int *answer, int len
 
 nl_status nl_service_take(nl_service *service, nl_task *task)
 {
-    nl_status status = await_answer(service, tag_take, service->answer, answer_length(service));
+    nl_status status = await_answer(service, tag_take, 0, service->answer, answer_length(service));
 
     *task = (nl_task){.kind = NL_TASK_NONE, .item = -1};
     if (status == NL_OK) {
@@ -408,13 +408,13 @@ nl_status nl_service_ready(nl_service *service, int item)
     return NL_OK;
 }
 
-nl_status nl_service_find_helper(nl_service *service, int *rank)
+nl_status nl_service_find_helpers(nl_service *service, int wanted, int *rank)
 {
     *rank = -1;
-    if (service->size == 1 || !atomic_load_explicit(&service->spare, memory_order_relaxed)) {
+    if (wanted >= service->size || !atomic_load_explicit(&service->spare, memory_order_relaxed)) {
         return NL_OK;
     }
-    return await_answer(service, tag_ask, rank, 1);
+    return await_answer(service, tag_ask, wanted, rank, 1);
 }
 
 MPI_Comm nl_service_peers(const nl_service *service)

@@ -41,6 +41,9 @@ void nl_job_close(nl_job *job)
     nl_job_forget_errands(job);
     nl_training_destroy(&job->training);
     free(job->initial);
+    nl_regression_set_free(&job->regression);
+    nl_infinite_destroy(&job->infinite[0]);
+    nl_infinite_destroy(&job->infinite[1]);
     nl_cell_data_destroy(&job->data);
     nl_net_destroy(&job->net);
 }
@@ -119,6 +122,7 @@ void nl_job_set_reserve(const nl_job *job)
     for (int k = 0; k < job->run->plan->kernels; k++) {
         longest = fmax(longest, job->run->solve_seconds[k]);
     }
+    longest = fmax(longest, job->run->regression_seconds);
     atomic_store(&job->run->reserve, (long)(1e3 * (longest + 2.0 * job->last_write)));
 }
 
@@ -246,19 +250,47 @@ nl_status nl_job_previous(nl_job *job, const nl_result *result, const nl_state *
     return NL_OK;
 }
 
+/* One kernel for all states of the cell. */
+static nl_status open_infinite(nl_job *job, bool rate_weighted)
+{
+    const nl_measure_plan *plan = job->run->plan;
+    bool wanted = false;
+
+    for (int k = 0; k < plan->kernels; k++) {
+        wanted = wanted || plan->kernel[k].rate_weighted == rate_weighted;
+    }
+    if (!wanted || job->infinite[rate_weighted] != NULL ||
+        !nl_infinite_is_known(job->net->spec.activation)) {
+        return NL_OK;
+    }
+    return nl_infinite_create(job->net, NL_INFINITE_AT_WIDTH, rate_weighted, plan->samples,
+                              job->data->probe_inputs, &job->infinite[rate_weighted]);
+}
+
 nl_status nl_job_begin(nl_job *job, nl_measurer *measurer, const float *theta, long step,
                        const float *previous, long previous_step, bool *collapsed)
 {
-    const nl_subject subject = {.net = job->net,
-                                .theta = theta,
-                                .step = step,
-                                .initial = job->initial,
-                                .previous = previous,
-                                .previous_step = previous_step,
-                                .probe = job->data->probe_inputs,
-                                .labels = job->data->probe.labels,
-                                .loss = nl_cell_train_spec(job->cell).loss};
+    nl_subject subject = {.cell = job->index,
+                          .net = job->net,
+                          .theta = theta,
+                          .step = step,
+                          .initial = job->initial,
+                          .previous = previous,
+                          .previous_step = previous_step,
+                          .probe = job->data->probe_inputs,
+                          .labels = job->data->probe.labels,
+                          .loss = nl_cell_train_spec(job->cell).loss};
+    nl_status status = open_infinite(job, false);
 
+    if (status == NL_OK) {
+        status = open_infinite(job, true);
+    }
+    status = nl_agree(measurer->grid->comm, status);
+    if (status != NL_OK) {
+        return status;
+    }
+    subject.infinite[0] = job->infinite[0];
+    subject.infinite[1] = job->infinite[1];
     return nl_measure_begin(measurer, &subject, collapsed);
 }
 
@@ -275,6 +307,28 @@ nl_status nl_job_measure(nl_job *job, nl_measurer *measurer, int kernel, nl_meas
         job->unverified = true;
         return NL_OK;
     }
+    return status;
+}
+
+nl_status nl_job_regress(nl_job *job, const float *theta, nl_state *state)
+{
+    nl_run *run = job->run;
+    const double start = nl_now();
+    nl_status status = NL_OK;
+
+    if (run->plan->regression_train == 0) {
+        return NL_OK;
+    }
+    if (job->regression.x == NULL) {
+        status = nl_regression_set_create(run->plan, run->splits, job->data, &job->regression);
+    }
+    if (status == NL_OK) {
+        status = nl_regress_network(run->alone->grid, run->plan, &job->regression, job->net, theta,
+                                    &state->regression);
+    }
+    run->regression_seconds = nl_now() - start;
+    run->alone->gram_seconds += run->regression_seconds; /* nearly all of it */
+    nl_job_set_reserve(job);
     return status;
 }
 

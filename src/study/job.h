@@ -2,6 +2,7 @@
 #ifndef NTKLENS_STUDY_JOB_H
 #define NTKLENS_STUDY_JOB_H
 
+#include "regression.h"
 #include "run.h"
 #include "train.h"
 
@@ -13,15 +14,17 @@ typedef struct nl_job {
     nl_run *run;
     int index;
     const nl_cell *cell;
-    nl_net *net;            /* owned */
-    nl_cell_data *data;     /* owned */
-    nl_training *training;  /* owned; NULL where nothing is trained */
-    nl_errand *errand;      /* owned; NULL: none was sent out */
-    float *initial;         /* owned; parameters at step 0, drawn once they are asked for */
-    double last_checkpoint; /* nl_now() */
-    double last_write;      /* seconds that it took */
-    double write_seconds;   /* in all */
-    bool unverified;        /* a spectrum could not be had */
+    nl_net *net;                  /* owned */
+    nl_cell_data *data;           /* owned */
+    nl_training *training;        /* owned; NULL where nothing is trained */
+    nl_errand *errand;            /* owned; NULL: none was sent out */
+    nl_infinite *infinite[2];     /* owned; as in nl_subject */
+    nl_regression_set regression; /* owned; empty: none is asked for */
+    float *initial;               /* owned; parameters at step 0, drawn once they are asked for */
+    double last_checkpoint;       /* nl_now() */
+    double last_write;            /* seconds that it took */
+    double write_seconds;         /* in all */
+    bool unverified;              /* a spectrum could not be had */
 } nl_job;
 
 /** Network and images of a cell.  nl_job_close() also after a failure. */
@@ -75,8 +78,33 @@ NL_MUST_CHECK nl_status nl_job_begin(nl_job *job, nl_measurer *measurer, const f
 NL_MUST_CHECK nl_status nl_job_measure(nl_job *job, nl_measurer *measurer, int kernel,
                                        nl_measurement *out);
 
+/** What the ranks of a team know of a state in work; the leader tells them. */
+typedef struct nl_shared_state {
+    long step, previous_step; /* step -1: there is nothing to do */
+    int kernel;
+    float *theta, *previous; /* owned; [net->size] */
+} nl_shared_state;
+
+/** Room for parameters, and the initial ones for everybody.  Collective over the team. */
+NL_MUST_CHECK nl_status nl_shared_state_create(nl_job *job, const nl_team *team,
+                                               nl_shared_state *shared);
+void nl_shared_state_free(nl_shared_state *shared);
+
+/** From the leader to all.  Collective over the team. */
+NL_MUST_CHECK nl_status nl_shared_state_tell(const nl_job *job, const nl_team *team,
+                                             nl_shared_state *shared);
+
+/** Measure its kernel.  Collective over the team.  measurer: NULL on ranks off the grid. */
+NL_MUST_CHECK nl_status nl_job_measure_shared(nl_job *job, const nl_team *team,
+                                              nl_measurer *measurer, const nl_shared_state *shared,
+                                              nl_measurement *out);
+
+/** Kernel regression with a state's parameters, where it is asked for.  Local. */
+NL_MUST_CHECK nl_status nl_job_regress(nl_job *job, const float *theta, nl_state *state);
+
 /**
- * Have a private kernel measured by a rank that has nothing else to do, where there is one.
+ * Have a kernel measured by a rank (or, a shared one, by a team) that has nothing else to do, where
+ * there is one.
  *
  * @param[in,out] result of this cell; keeps what the state's velocity is taken from, too
  * @param[in]     theta  [net->size] parameters of the state

@@ -1,5 +1,6 @@
-/** @file job_help.c  Private kernels of a cell that ranks without work measure for the one that
- * trains it.  Who measures changes no bit: it is the same function of the same parameters. */
+/** @file job_help.c  Kernels of a cell that ranks without work measure for the one that has it:
+ * private ones alone, shared ones as a team of the same size.  Who measures changes no bit: it is
+ * the same function of the same parameters. */
 #include "job.h"
 
 #include <stdlib.h>
@@ -10,7 +11,7 @@ enum {
     tag_theta,
     tag_result, /* and up to nl_most_errands - 1 more: one a pending errand */
 };
-static const double worth_seconds = 0.01; /* of a kernel: a request takes milliseconds */
+static const double worth_seconds = 0.01; /* of a private kernel: a request takes milliseconds */
 static const double poll_seconds = 1e-3;
 
 /** What is asked of a helper; the parameters follow, then those of the previous step where that is
@@ -113,6 +114,7 @@ nl_status nl_job_give_away(nl_job *job, nl_result *result, int kernel, const flo
                            nl_state *state, bool *given)
 {
     nl_run *run = job->run;
+    const int team = run->solve[kernel].team;
     nl_errand *errand = NULL;
     const nl_state *from = NULL;
     const float *previous = NULL;
@@ -121,7 +123,7 @@ nl_status nl_job_give_away(nl_job *job, nl_result *result, int kernel, const flo
     nl_status status = NL_OK;
 
     *given = false;
-    if (!run->helping || run->solve_seconds[kernel] < worth_seconds) {
+    if (!run->helping || (team == 1 && run->solve_seconds[kernel] < worth_seconds)) {
         return NL_OK;
     }
     errand = free_place(job);
@@ -134,7 +136,7 @@ nl_status nl_job_give_away(nl_job *job, nl_result *result, int kernel, const flo
     }
     status = nl_job_previous(job, result, state, &previous_step, &previous);
     if (status == NL_OK) {
-        status = nl_service_find_helper(run->service, &helper);
+        status = nl_service_find_helpers(run->service, team > 1 ? run->team_size : 1, &helper);
     }
     if (status != NL_OK || helper < 0) {
         free(errand->reply);
@@ -331,10 +333,47 @@ static void *receive(const nl_run *run, int from, int tag, MPI_Datatype type, si
     return items;
 }
 
-/* previous: NULL where the step before is the initial one, or there is none. */
-static nl_status measure_errand(nl_run *run, const errand_note *note, const float *theta,
-                                const float *previous, nl_measurement *out)
+/** What a helper is sent. */
+typedef struct errand_parcel {
+    errand_note *note;
+    float *theta,
+        *previous; /* previous: NULL where that step is the initial one, or there is none */
+} errand_parcel;   /* all owned */
+
+static errand_parcel receive_parcel(const nl_run *run, int from)
 {
+    errand_parcel parcel = {.note = receive(run, from, tag_errand, MPI_BYTE, 1)};
+
+    parcel.theta = receive(run, from, tag_theta, MPI_FLOAT, sizeof(float));
+    if (parcel.note->previous_step > 0) {
+        parcel.previous = receive(run, from, tag_theta, MPI_FLOAT, sizeof(float));
+    }
+    return parcel;
+}
+
+static void free_parcel(errand_parcel *parcel)
+{
+    free(parcel->note);
+    free(parcel->theta);
+    free(parcel->previous);
+}
+
+/* Tell the seconds of a kernel, and what became of its spectrum. */
+static nl_status close_errand(nl_job *job, nl_measurer *measurer, nl_status status)
+{
+    if (status == NL_OK && measurer != NULL) {
+        status = nl_job_tell_measuring(job, measurer);
+    }
+    if (status == NL_OK && job->unverified) {
+        status = NL_ERR_NUMERIC;
+    }
+    nl_job_close(job);
+    return status;
+}
+
+static nl_status measure_alone(nl_run *run, const errand_parcel *parcel, nl_measurement *out)
+{
+    const errand_note *note = parcel->note;
     nl_job job;
     nl_status status = nl_job_open(run, note->cell, &job);
 
@@ -342,22 +381,54 @@ static nl_status measure_errand(nl_run *run, const errand_note *note, const floa
         status = NL_ERR_NOMEM;
     }
     if (status == NL_OK && !nl_run_stopping(run)) {
-        status = nl_job_begin(&job, run->alone, theta, note->step,
-                              note->previous_step == 0 ? job.initial : previous,
+        status = nl_job_begin(&job, run->alone, parcel->theta, note->step,
+                              note->previous_step == 0 ? job.initial : parcel->previous,
                               note->previous_step, NULL);
         if (status == NL_OK) {
             status = nl_job_measure(&job, run->alone, note->kernel, out);
         }
         nl_measure_end(run->alone);
-        if (status == NL_OK) {
-            status = nl_job_tell_measuring(&job, run->alone);
+    }
+    return close_errand(&job, run->alone, status);
+}
+
+/* The first rank of the team has the parcel; it knows whether there still is something to do. */
+static void unpack(const nl_run *run, const nl_job *job, const errand_parcel *parcel,
+                   nl_shared_state *shared)
+{
+    const size_t size = job->net->size * sizeof *shared->theta;
+
+    shared->step = nl_run_stopping(run) ? -1 : parcel->note->step;
+    shared->previous_step = parcel->note->previous_step;
+    shared->kernel = parcel->note->kernel;
+    memcpy(shared->theta, parcel->theta, size);
+    if (parcel->previous != NULL) {
+        memcpy(shared->previous, parcel->previous, size);
+    }
+}
+
+/* Collective over the team.  parcel: NULL but on its first rank. */
+static nl_status measure_together(nl_run *run, const nl_team *part, nl_measurer *measurer, int cell,
+                                  const errand_parcel *parcel, nl_measurement *out)
+{
+    nl_shared_state shared = {0};
+    nl_job job;
+    nl_status status = nl_agree(part->comm, nl_job_open(run, cell, &job));
+
+    if (status == NL_OK) {
+        status = nl_shared_state_create(&job, part, &shared);
+        if (status == NL_OK && parcel != NULL) {
+            unpack(run, &job, parcel, &shared);
         }
+        if (status == NL_OK) {
+            status = nl_shared_state_tell(&job, part, &shared);
+        }
+        if (status == NL_OK && shared.step >= 0) {
+            status = nl_job_measure_shared(&job, part, measurer, &shared, out);
+        }
+        nl_shared_state_free(&shared);
     }
-    if (status == NL_OK && job.unverified) {
-        status = NL_ERR_NUMERIC;
-    }
-    nl_job_close(&job);
-    return status;
+    return nl_agree(part->comm, close_errand(&job, parcel != NULL ? measurer : NULL, status));
 }
 
 /* Always: the rank that has the cell waits for it. */
@@ -384,19 +455,50 @@ static void answer(const nl_run *run, int to, int tag, nl_status status, const n
     nl_text_free(&message);
 }
 
-nl_status nl_cell_help(nl_run *run, int rank)
+static nl_status help_alone(nl_run *run, int rank)
 {
     nl_measurement measured = {0};
-    errand_note *note = receive(run, rank, tag_errand, MPI_BYTE, 1);
-    float *theta = receive(run, rank, tag_theta, MPI_FLOAT, sizeof *theta);
-    float *previous =
-        note->previous_step > 0 ? receive(run, rank, tag_theta, MPI_FLOAT, sizeof *previous) : NULL;
-    nl_status status = measure_errand(run, note, theta, previous, &measured);
+    errand_parcel parcel = receive_parcel(run, rank);
+    nl_status status = measure_alone(run, &parcel, &measured);
 
-    answer(run, rank, note->result_tag, status, &measured);
+    answer(run, rank, parcel.note->result_tag, status, &measured);
     nl_measurement_clear(&measured, 0);
-    free(note);
-    free(theta);
-    free(previous);
-    return status == NL_ERR_NUMERIC ? NL_OK : status; /* the cell's rank carries that on */
+    free_parcel(&parcel);
+    return status;
+}
+
+static nl_status help_together(nl_run *run, const nl_task *task)
+{
+    const bool first = task->ranks[0] == run->team->rank;
+    nl_measurement measured = {0};
+    nl_team *part = NULL;
+    nl_measurer *measurer = NULL;
+    errand_parcel parcel = first ? receive_parcel(run, task->item) : (errand_parcel){0};
+    int cell = first ? parcel.note->cell : -1;
+    nl_status status = nl_team_form(run->team, task->count, task->ranks, &part);
+
+    if (status == NL_OK) {
+        status = nl_team_broadcast(part, &cell, sizeof cell, 0);
+    }
+    if (status == NL_OK) {
+        status = nl_measurer_create(part->comm, run->study, run->plan, &measurer);
+    }
+    if (status == NL_OK) {
+        status = measure_together(run, part, measurer, cell, first ? &parcel : NULL, &measured);
+    }
+    if (first) {
+        answer(run, task->item, parcel.note->result_tag, status, &measured);
+    }
+    nl_measurement_clear(&measured, 0);
+    nl_measurer_destroy(&measurer);
+    nl_team_destroy(&part);
+    free_parcel(&parcel);
+    return status;
+}
+
+nl_status nl_cell_help(nl_run *run, const nl_task *task)
+{
+    nl_status status = task->count > 1 ? help_together(run, task) : help_alone(run, task->item);
+
+    return status == NL_ERR_NUMERIC ? NL_OK : status; /* the rank that has the cell carries it on */
 }

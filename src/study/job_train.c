@@ -14,17 +14,23 @@ static bool pause_asked(const void *context)
 {
     const nl_job *job = context;
 
+    atomic_store_explicit(&job->run->now_step, nl_training_step(job->training),
+                          memory_order_relaxed); /* for the progress */
     return nl_run_stopping(job->run) || nl_job_checkpoint_due(job, 0.0);
 }
 
-/* Hand a state to this rank's measurer. */
-static nl_status begin_private(nl_job *job, const nl_result *result, const float *theta,
+/* Hand a state to this rank's measurer.  What helpers have sent is taken in before and not while it
+ * has the state: parameters that were kept for them alone are then given up. */
+static nl_status begin_private(nl_job *job, nl_result *result, const float *theta,
                                const nl_state *state, bool *collapsed)
 {
     const float *previous = NULL;
     long previous_step = -1;
-    nl_status status = nl_job_previous(job, result, state, &previous_step, &previous);
+    nl_status status = nl_job_collect(job, result);
 
+    if (status == NL_OK) {
+        status = nl_job_previous(job, result, state, &previous_step, &previous);
+    }
     if (status == NL_OK && nl_job_initial(job) == NULL) {
         status = NL_ERR_NOMEM;
     }
@@ -34,7 +40,7 @@ static nl_status begin_private(nl_job *job, const nl_result *result, const float
 }
 
 /* A state that was just reached: what is known of it without its kernels. */
-static nl_status enter_state(nl_job *job, const nl_result *result, const float *theta,
+static nl_status enter_state(nl_job *job, nl_result *result, const float *theta,
                              nl_state *state, bool keep)
 {
     const nl_run *run = job->run;
@@ -49,6 +55,9 @@ static nl_status enter_state(nl_job *job, const nl_result *result, const float *
         return NL_OK;
     }
     status = begin_private(job, result, theta, state, &state->collapsed);
+    if (status == NL_OK) {
+        status = nl_job_regress(job, theta, state);
+    }
     if (status == NL_OK && keep) {
         status = nl_job_keep_theta(job->net, theta, state);
     }
@@ -62,7 +71,7 @@ static nl_status measure_private(nl_job *job, nl_result *result, const float *th
 {
     nl_run *run = job->run;
     bool given = false;
-    nl_status status = nl_job_collect(job, result);
+    nl_status status = NL_OK;
 
     for (int k = 0; status == NL_OK && state->finite && k < run->plan->kernels; k++) {
         if (run->solve[k].team > 1 || state->kernels[k].done) {

@@ -3,7 +3,7 @@
 #ifndef NTKLENS_STUDY_MEASURE_H
 #define NTKLENS_STUDY_MEASURE_H
 
-#include "result.h"
+#include "kept.h"
 
 #include "ntklens/par.h"
 
@@ -59,6 +59,7 @@ double nl_memory_budget(const nl_study *study, int ranks_of_node);
 
 /** A state to be measured, and those it is compared with.  All borrowed. */
 typedef struct nl_subject {
+    int cell; /* whose step: index in the grid */
     const nl_net *net;
     const float *theta; /* [net->size] */
     long step;
@@ -68,6 +69,8 @@ typedef struct nl_subject {
     const float *probe; /* [plan->samples x inputs] */
     const int *labels;  /* [plan->samples] */
     nl_loss loss;
+    nl_infinite *infinite[2]; /* closed form of its kernel, and of the rate-weighted one; NULL:
+                                 there is none, no distance is told */
 } nl_subject;
 
 /** Where and how kernels are measured.  Borrows all but the grid and the probe's state. */
@@ -76,7 +79,11 @@ typedef struct nl_measurer {
     const nl_measure_plan *plan;
     bool keep_spectra, keep_kernels;
     nl_subject subject;
+    int kept_cell;                      /* whose kernels are kept; -1: none yet */
+    nl_kernel_input input;              /* of the subject */
+    nl_factors *factors;                /* owned; of the subject's probe, where one rank has room */
     nl_probe_state *probe;              /* owned; of the subject; NULL: there is none */
+    nl_kept *kept;                      /* owned; NULL on grids of several ranks */
     double gram_seconds, solve_seconds; /* spent so far */
     double observe_seconds;             /* on what is neither the kernel nor its spectrum */
 } nl_measurer;

@@ -1,6 +1,7 @@
 /** @file result.c  Curve, states and measure plan of a cell. */
 #include "result.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -64,6 +65,10 @@ nl_status nl_measure_plan_create(const nl_study *study, int outputs, nl_measure_
     plan->auxiliary_full = nl_study_is(study, NL_KEY_AUXILIARY_SPECTRA, "all");
     plan->auxiliary_traced = !nl_study_is(study, NL_KEY_AUXILIARY_SPECTRA, "none");
     plan->eigenvectors = nl_study_number(study, NL_KEY_EIGENVECTORS) > 0;
+    plan->regression_train = (int)nl_study_number(study, NL_KEY_REGRESSION_TRAIN);
+    plan->regression_test = (int)fmin(nl_study_number(study, NL_KEY_REGRESSION_TEST),
+                                      nl_study_number(study, NL_KEY_TEST_SIZE));
+    plan->ridge = nl_study_number(study, NL_KEY_REGRESSION_RIDGE);
     plan->precision = nl_study_is(study, NL_KEY_PRECISION, "single") ? NL_SINGLE : NL_DOUBLE;
     *out = plan;
     return NL_OK;
@@ -195,7 +200,10 @@ nl_state *nl_result_state(nl_result *result, const nl_measure_plan *plan, long s
         at++;
     }
     memmove(state + at + 1, state + at, (size_t)(result->states - at) * sizeof *state);
-    state[at] = (nl_state){.step = step, .finite = true, .kernels = kernels};
+    state[at] = (nl_state){.step = step,
+                           .finite = true,
+                           .regression = {.test_loss = NAN, .test_accuracy = NAN},
+                           .kernels = kernels};
     result->states++;
     return &state[at];
 }

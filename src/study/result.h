@@ -32,6 +32,7 @@ typedef struct nl_state {
     nl_losses losses;
     bool finite;             /* false: diverged, nothing is measured */
     bool collapsed;          /* every unit of a layer dead, or no weight moves the outputs */
+    nl_regression regression; /* with the traced kernel; NaN: not asked for */
     float *theta;            /* owned; [net->size], NULL where not kept */
     nl_measurement *kernels; /* owned; [plan->kernels] */
 } nl_state;
@@ -66,6 +67,8 @@ typedef struct nl_measure_plan {
     bool validated;  /* `best` is chosen on the validation loss */
     int samples;     /* probe */
     int classes;
+    int regression_train, regression_test; /* images of kernel regressions at most; 0: none */
+    double ridge;
     nl_precision precision;
     bool auxiliary_full;   /* spectra of related kernels: of full and class kernels */
     bool auxiliary_traced; /* of traced ones */
@@ -137,6 +140,7 @@ typedef struct nl_row {
     int64_t parameters, step, n, samples_seen;
     double training_flops;
     nl_losses losses;
+    nl_regression regression;
     char kernel[32];
     nl_observables observed;
     char solver[16];
@@ -146,6 +150,9 @@ typedef struct nl_row {
 /** All rows of a finished cell, cells[cell].  rows: free(). */
 NL_MUST_CHECK nl_status nl_result_rows(const nl_result *result, const nl_measure_plan *plan,
                                        const nl_cell *cells, int cell, nl_row **rows, int *count);
+
+/** A number of a table, behind a comma: 17 digits, a NaN without its sign. */
+void nl_table_append(nl_text *out, double value);
 
 /** results.csv: rows sorted by cell, step, tag, kernel (in place), as text. */
 void nl_rows_write(const nl_cell *cells, nl_row *rows, int count, nl_text *out);

@@ -34,8 +34,13 @@ typedef struct nl_member {
 } nl_member;
 
 #define NL_COUNT_ONE(name, meaning) +1
-enum { nl_loss_member_count = 6, nl_observed_member_count = 6 NL_OBSERVED(NL_COUNT_ONE) };
+enum {
+    nl_loss_member_count = 6,
+    nl_regression_member_count = 2,
+    nl_observed_member_count = 6 NL_OBSERVED(NL_COUNT_ONE)
+};
 extern const nl_member nl_loss_members[nl_loss_member_count];
+extern const nl_member nl_regression_members[nl_regression_member_count];
 extern const nl_member nl_observed_members[nl_observed_member_count];
 
 /** Columns of one kernel's measurements over the states.  Owned arrays of one entry a state. */

@@ -15,6 +15,11 @@ const nl_member nl_loss_members[nl_loss_member_count] = {
     {"validation_accuracy", offsetof(nl_losses, validation_accuracy)},
 };
 
+const nl_member nl_regression_members[nl_regression_member_count] = {
+    {"regression_test_loss", offsetof(nl_regression, test_loss)},
+    {"regression_test_accuracy", offsetof(nl_regression, test_accuracy)},
+};
+
 const nl_member nl_observed_members[nl_observed_member_count] = {
     {"trace", offsetof(nl_observables, trace)},
     {"entropy", offsetof(nl_observables, entropy)},
@@ -136,13 +141,14 @@ static nl_status put_member(nl_h5 *file, const char *folder, const nl_member *m,
     return nl_h5_put(file, path, NL_H5_DOUBLE, 1, dims, column);
 }
 
-static nl_status put_losses(nl_h5 *file, const char *folder, const void *losses, size_t stride,
-                            int count, double *column)
+static nl_status put_members(nl_h5 *file, const char *folder, const nl_member *members,
+                             size_t member_count, const void *objects, size_t stride, int count,
+                             double *column)
 {
     nl_status status = NL_OK;
 
-    for (size_t m = 0; m < nl_loss_member_count; m++) {
-        THEN(status, put_member(file, folder, &nl_loss_members[m], losses, stride, count, column));
+    for (size_t m = 0; m < member_count; m++) {
+        THEN(status, put_member(file, folder, &members[m], objects, stride, count, column));
     }
     return status;
 }
@@ -160,8 +166,8 @@ static nl_status put_curve(nl_h5 *file, const nl_curve *curve)
         steps[k] = curve->step[k];
     }
     THEN(status, nl_h5_put(file, "/curve/step", NL_H5_INT64, 1, dims, steps));
-    THEN(status,
-         put_losses(file, "/curve", curve->losses, sizeof *curve->losses, curve->count, column));
+    THEN(status, put_members(file, "/curve", nl_loss_members, nl_loss_member_count, curve->losses,
+                             sizeof *curve->losses, curve->count, column));
     free(column);
     free(steps);
     return status;
@@ -192,10 +198,9 @@ static nl_status put_measurements(nl_h5 *file, const nl_result *result, nl_kerne
     THEN(status, nl_h5_put(file, path, NL_H5_INT64, 1, dims, columns.bits));
     snprintf(path, sizeof path, "%s/solver", folder);
     THEN(status, nl_h5_put_texts(file, path, dims[0], nl_file_text_width, columns.solver[0]));
-    for (size_t m = 0; m < nl_observed_member_count; m++) {
-        THEN(status, put_member(file, folder, &nl_observed_members[m], columns.observed,
-                                sizeof *columns.observed, result->states, columns.column));
-    }
+    THEN(status, put_members(file, folder, nl_observed_members, nl_observed_member_count,
+                             columns.observed, sizeof *columns.observed, result->states,
+                             columns.column));
     nl_kernel_columns_free(&columns);
     return status;
 }
@@ -217,9 +222,12 @@ static nl_status put_states(nl_h5 *file, const nl_result *result)
         whole[s] = result->state[s].finite | result->state[s].collapsed << 1;
     }
     THEN(status, nl_h5_put(file, "/states/bits", NL_H5_INT64, 1, dims, whole));
-    THEN(status,
-         put_losses(file, "/states", (const char *)result->state + offsetof(nl_state, losses),
-                    sizeof *result->state, result->states, column));
+    THEN(status, put_members(file, "/states", nl_loss_members, nl_loss_member_count,
+                             (const char *)result->state + offsetof(nl_state, losses),
+                             sizeof *result->state, result->states, column));
+    THEN(status, put_members(file, "/states", nl_regression_members, nl_regression_member_count,
+                             (const char *)result->state + offsetof(nl_state, regression),
+                             sizeof *result->state, result->states, column));
     free(column);
     free(whole);
     return status;

@@ -1,4 +1,5 @@
 /** @file rows.c  From a cell's result to rows of results.csv: tags, flags, columns. */
+#include "infinite.h"
 #include "train.h"
 
 #include <math.h>
@@ -79,6 +80,7 @@ static void add_row(row_list *list, const char *tag, const nl_state *state, int 
     row->training_flops = 6.0 * (double)list->result->weights * (double)row->samples_seen;
     row->n = measured->n;
     row->losses = state->losses;
+    row->regression = state->regression;
     nl_kernel_name(list->plan->kernel[kernel], row->kernel);
     row->observed = measured->observed;
     snprintf(row->solver, sizeof row->solver, "%s", measured->solver);
@@ -206,6 +208,12 @@ static const column late_columns[] = {
 #define OBSERVED(name, meaning) {#name, COLUMN_REAL, ROW(observed.name), meaning},
     NL_OBSERVED(OBSERVED)
 #undef OBSERVED
+        {"regression_test_loss", COLUMN_REAL, ROW(regression.test_loss),
+         "mse of kernel ridge regression with the state's traced kernel (measure.regression), on "
+         "the "
+         "test images; else nan"},
+    {"regression_test_accuracy", COLUMN_REAL, ROW(regression.test_accuracy),
+     "share of argmax hits of that regression; else nan"},
 };
 
 /* Key columns: those that no column of the cell shows already. */
@@ -219,6 +227,15 @@ static const char *key_column(nl_key key)
         return NULL;
     default:
         return nl_key_describe(key)->column;
+    }
+}
+
+void nl_table_append(nl_text *out, double value)
+{
+    if (isnan(value)) {
+        nl_text_append(out, ",nan"); /* whatever its sign bit */
+    } else {
+        nl_text_append(out, ",%.17g", value);
     }
 }
 
@@ -239,11 +256,7 @@ static void write_value(nl_text *out, const column *c, const nl_row *row)
     case COLUMN_REAL:
     default:
         memcpy(&real, at, sizeof real);
-        if (isnan(real)) {
-            nl_text_append(out, ",nan"); /* whatever its sign bit */
-        } else {
-            nl_text_append(out, ",%.17g", real);
-        }
+        nl_table_append(out, real);
         break;
     }
 }
@@ -339,4 +352,5 @@ void nl_columns_print(FILE *stream)
     for (size_t k = 0; k < NL_COUNT(late_columns); k++) {
         print_column(stream, late_columns[k].name, late_columns[k].help);
     }
+    nl_infinite_columns_print(stream);
 }

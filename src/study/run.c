@@ -2,8 +2,10 @@
  * folder. */
 #include "run.h"
 #include "cost.h"
+#include "infinite.h"
 #include "machine.h"
 #include "provenance.h"
+#include "regression.h"
 
 #include "ntklens/io.h"
 
@@ -107,13 +109,12 @@ static nl_status check_data(nl_run *run, char **folder)
     return nl_agree(run->team->comm, status);
 }
 
-static nl_status plan_solves(nl_run *run, int outputs)
+static nl_status plan_solves(nl_run *run, const nl_dataset_info *info)
 {
     double mine = nl_memory_budget(run->study, run->team->node_size);
-    double memory = mine;
     nl_status status = NL_OK;
 
-    MPI_Allreduce(&mine, &memory, 1, MPI_DOUBLE, MPI_MIN, run->team->comm);
+    MPI_Allreduce(&mine, &run->memory, 1, MPI_DOUBLE, MPI_MIN, run->team->comm);
     run->solve = nl_calloc((size_t)run->plan->kernels, sizeof *run->solve);
     run->solve_seconds = nl_calloc((size_t)run->plan->kernels, sizeof *run->solve_seconds);
     if (run->solve == NULL || run->solve_seconds == NULL) {
@@ -126,9 +127,12 @@ static nl_status plan_solves(nl_run *run, int outputs)
          turn++) { /* the root first: a complaint is told once */
         for (int k = 0; status == NL_OK && k < run->plan->kernels; k++) {
             if ((turn == 0) == (run->team->rank == 0)) {
-                status = nl_solve_plan_make(run->study, run->plan, k, outputs, run->team->size,
-                                            memory, &run->solve[k]);
+                status = nl_solve_plan_make(run->study, run->plan, k, info->classes,
+                                            run->team->size, run->memory, &run->solve[k]);
             }
+        }
+        if (status == NL_OK && (turn == 0) == (run->team->rank == 0)) {
+            status = nl_regression_check(run->study, run->plan, info, run->memory);
         }
         status = nl_agree(run->team->comm, status);
     }
@@ -269,7 +273,7 @@ static nl_status prepare(nl_run *run)
     status =
         nl_agree(run->team->comm, nl_measure_plan_create(run->study, info->classes, &run->plan));
     if (status == NL_OK) {
-        status = plan_solves(run, info->classes);
+        status = plan_solves(run, info);
     }
     if (status == NL_OK) {
         status = plan_work(run, info);
@@ -396,7 +400,7 @@ static nl_status do_task(nl_run *run, const nl_task *task, const queued *queue)
     case NL_TASK_TEAM:
         return measure_in_team(run, task, queue[task->item].cell);
     case NL_TASK_HELP:
-        return nl_cell_help(run, task->item);
+        return nl_cell_help(run, task);
     case NL_TASK_NONE:
     default:
         return NL_OK;
@@ -439,6 +443,7 @@ static nl_status work(nl_run *run)
     int count = 0;
     nl_status told = NL_OK;
     nl_status status = nl_service_start(run->team, hooks, &run->service);
+    nl_status limits = NL_OK;
 
     if (status != NL_OK) {
         return status;
@@ -449,6 +454,10 @@ static nl_status work(nl_run *run)
     }
     if (status == NL_OK) {
         status = exchange_phases(run, do_tasks(run, queue));
+    }
+    if ((status == NL_OK || status == NL_ERR_NUMERIC) && !nl_run_stopping(run)) {
+        limits = nl_infinite_write(run);
+        status = limits > status ? limits : status;
     }
     if (count > 0) {
         told = nl_tell_timing(run->service, nl_no_cell, run->team->rank, "idle", run->idle_seconds);

@@ -1,4 +1,5 @@
 /** @file test_spectrum.c  Eigenvalues: right on every grid, checked, the same bits each time. */
+#include "../../src/linalg/solver.h"
 #include "linalg_fixture.h"
 
 /*---------------------------------------------------------------------------------------------
@@ -139,6 +140,79 @@ static void every_solver_finds_known_spectra_on_every_grid(void **state)
     (void)state;
     for (int k = 0; nl_solver_at(k) != NULL; k++) {
         expect_on_every_grid(known_spectra_are_found, nl_solver_at(k));
+    }
+}
+
+/* Where one stage becomes two, the band wide, the last block partial.  Closed forms on one rank. */
+static void one_rank_finds_known_spectra_of_larger_matrices(void **state)
+{
+    const int orders[] = {499, 500, 501, 545, 700};
+    nl_grid *alone = NULL;
+    bool good = true;
+
+    (void)state;
+    expect_all(MPI_COMM_WORLD, nl_grid_create(MPI_COMM_SELF, 1, 1, &alone) == NL_OK);
+    for (size_t k = 0; k < 2 * NL_COUNT(orders); k++) {
+        nl_dmat *a = NULL;
+
+        good = good && nl_dmat_create(alone, orders[k / 2], 64, k % 2 == 0 ? NL_DOUBLE : NL_SINGLE,
+                                      &a) == NL_OK;
+        for (size_t m = 0; good && m < NL_COUNT(all_known); m++) {
+            good = spectrum_is(a, nl_solver_find("lapack"), &all_known[m]);
+        }
+        nl_dmat_destroy(&a);
+    }
+    nl_grid_destroy(&alone);
+    expect_all(MPI_COMM_WORLD, good);
+}
+
+/* Trace and squared norm stay; also where the band is wider than the matrix. */
+static bool band_becomes_tridiagonal(int n, bool wide, nl_precision precision)
+{
+    const int b = nl_band_width(wide, precision);
+    const size_t ld = 2 * (size_t)b;
+    const size_t bytes = nl_precision_bytes(precision);
+    char *band = calloc(ld * ((size_t)n + ld), bytes);
+    char *d = calloc(2 * (size_t)n, bytes);
+    double moments[2] = {0};
+    double found[2] = {0};
+
+    for (int j = 0; j < n; j++) {
+        for (int i = j; i < n && i <= j + b; i++) {
+            const double value = cos(0.7 * i * j) + (i == j ? 3.0 : 0.0);
+            const size_t at = (size_t)(i - j) + (size_t)j * ld;
+
+            if (precision == NL_DOUBLE) {
+                ((double *)band)[at] = value;
+            } else {
+                ((float *)band)[at] = (float)value;
+            }
+            moments[0] += i == j ? value : 0.0;
+            moments[1] += (i == j ? 1.0 : 2.0) * value * value;
+        }
+    }
+    nl_band_to_tridiagonal(n, b, precision, band, d, d + (size_t)n * bytes);
+    for (int k = 0; k < n; k++) {
+        const double on = precision == NL_DOUBLE ? ((double *)d)[k] : ((float *)d)[k];
+        const double off = precision == NL_DOUBLE ? ((double *)d)[n + k] : ((float *)d)[n + k];
+
+        found[0] += on;
+        found[1] += on * on + (k < n - 1 ? 2.0 * off * off : 0.0);
+    }
+    free(band);
+    free(d);
+    return fabs(found[0] - moments[0]) <= 20 * n * nl_precision_eps(precision) * moments[0] &&
+           fabs(found[1] - moments[1]) <= 20 * n * nl_precision_eps(precision) * moments[1];
+}
+
+static void bands_of_any_order_become_tridiagonal(void **state)
+{
+    (void)state;
+    for (int n = 1; n < 230; n += n < 8 ? 1 : 13) {
+        for (int k = 0; k < 4; k++) {
+            assert_true(
+                band_becomes_tridiagonal(n, k / 2 == 0, k % 2 == 0 ? NL_DOUBLE : NL_SINGLE));
+        }
     }
 }
 
@@ -474,6 +548,8 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_solver_finds_known_spectra_on_every_grid),
+        cmocka_unit_test(one_rank_finds_known_spectra_of_larger_matrices),
+        cmocka_unit_test(bands_of_any_order_become_tridiagonal),
         cmocka_unit_test(spectra_agree_across_grids_and_solvers),
         cmocka_unit_test(reruns_on_the_same_grid_repeat_bit_for_bit),
         cmocka_unit_test(a_wrong_eigenvalue_is_caught_and_resolved_by_the_second_solver),

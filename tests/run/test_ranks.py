@@ -78,6 +78,19 @@ def a_rank_a_kernel_is_the_same_byte_for_byte():
         lib.check_same_bytes(text, alone, f"results.csv of {ranks} ranks under mpirun")
 
 
+@lib.case
+def kernels_that_other_ranks_measure_are_the_same_byte_for_byte():
+    """Two cells on four ranks, whose kernels take long enough for ranks without work to help."""
+    texts = []
+    for ranks in (1, 4):
+        out = _folder / f"helped-{ranks}"
+        options = ("data.probe_size=60", "model.widths=[24]", "measure.steps_per_decade=3")
+        lib.run_study(STUDY.format(solver="lapack", team=1), out,
+                      *(part for option in options for part in ("--set", option)), ranks=ranks)  # fmt: skip
+        texts.append(lib.table_text(out))
+    lib.check_same_bytes(texts[1], texts[0], "results.csv of 4 ranks")
+
+
 for _ranks in (2, 3, 4, 6):
     lib.add(f"kernels shared by {_ranks} ranks", shared_kernels, _ranks)
 

@@ -69,6 +69,16 @@ def any_free_ranks_form_a_team():
 
 
 @lib.case
+def teams_share_the_states_of_one_cell():
+    text = TEAMS.replace("[8, 12, 16, 20, 24]", "[12]").replace("steps_per_decade: 1", "steps_per_decade: 4")
+    alone = results("states", text, 2)
+    shared = results("states", text, 5)
+    lib.check_same_bytes(lib.table_text(shared), lib.table_text(alone), "results.csv of 5 ranks")
+    leaders = {rank for _, phase, rank, _ in timings(shared) if phase == "solve"}
+    lib.check(len(leaders) > 1, f"only the team of ranks {leaders} measured kernels")
+
+
+@lib.case
 def idle_time_is_told():
     out = _folder / "told"
     study = lib.write_study(_folder, TEAMS, "told.yaml")

@@ -44,8 +44,10 @@ static void items_go_out_in_order_one_a_rank(void **state)
     assert_int_equal(who[0], 2);
     assert_true(nl_desk_exhausted(&desk));
     assert_int_equal(nl_desk_assign(&desk, false, &task, who), 0); /* 4 waits: it may yet help */
-    assert_int_equal(nl_desk_helper(&desk), 4);
-    assert_int_equal(nl_desk_helper(&desk), -1);
+    assert_int_equal(nl_desk_helpers(&desk, 2, who), 0);
+    assert_int_equal(nl_desk_helpers(&desk, 1, who), 1);
+    assert_int_equal(who[0], 4);
+    assert_int_equal(nl_desk_helpers(&desk, 1, who), 0);
     nl_desk_free(&desk);
 }
 
