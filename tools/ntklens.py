@@ -1,0 +1,125 @@
+"""ntklens results in Python: pandas frames and spectra of a results folder.
+
+    import ntklens
+
+    study = ntklens.load("out/quickstart")
+    study.table                         # results.csv, a row for each network, state and kernel
+    study.at("best", "full")            # its rows of one tag and kernel
+    study.curves()                      # loss and accuracy of every network against step
+    study.spectra("full", "best")       # a row of eigenvalues for each network, the largest first
+    study.snapshot(cell, "best")        # weights and biases of one network
+
+`tag` is a tag of the table (init, best, final, step=1000, ...) or a step, a whole number.  Frames of cells/
+are indexed by what tells networks apart, so that, say, study.spectra("full", "best").groupby("width").mean()
+is the spectrum of each width, averaged over seeds.  Needs pandas; all but the tables also needs h5py.
+"""
+
+import pathlib
+
+import pandas as pd
+
+IDENTITY = ["width", "depth", "n_train", "seed", "cell"]  # index of frames of cells/
+TEXTS = ["cell", "tag", "kernel", "solver", "flags"]  # never numbers, empty rather than missing
+
+
+def load(folder):
+    """The Study in a results folder of `ntklens run` (or of `ntklens merge`)."""
+    return Study(folder)
+
+
+class Study:
+    """A results folder.  Tables are read at once, what is in cells/ when it is asked for."""
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self.name = self.folder.resolve().name
+        self.table = _read_csv(self.folder / "results.csv")
+        self.timings = _read_csv(self.folder / "timings.csv", optional=True)
+        self.infinite = _read_csv(self.folder / "infinite.csv", optional=True)
+
+    def __repr__(self):
+        return f"<ntklens study {self.folder}: {len(self.cells)} networks, {len(self.table)} rows>"
+
+    @property
+    def kernels(self):
+        """Names of the kernels in the table: full, traced, class0, ..."""
+        return sorted(self.table["kernel"].unique())
+
+    @property
+    def cells(self):
+        """One row a network: its id and what it is."""
+        return self.table[IDENTITY].drop_duplicates().reset_index(drop=True)
+
+    def at(self, tag, kernel=None):
+        """Rows of the table of one tag, and of one kernel where it is named."""
+        rows = self.table[self.table["tag"] == tag]
+        return rows if kernel is None else rows[rows["kernel"] == kernel]
+
+    def curves(self):
+        """Losses and accuracies at every evaluated step: columns step, train_loss, test_loss, ..."""
+        return self._gather(lambda file, cell: {name: data[:] for name, data in file["curve"].items()})
+
+    def spectra(self, kernel="full", tag="best"):
+        """Eigenvalues: one row a network, columns 1 ... n, descending.  Networks without are left out."""
+
+        def row(file, cell):
+            path = f"spectra/{kernel}/{self.step(cell, tag)}"
+            return [file[path][:]] if path in file else None
+
+        frame = self._gather(row)
+        return frame.rename(columns=lambda k: k + 1)
+
+    def snapshot(self, cell, tag="best"):
+        """Parameters of a network, by name: weight0 [fan_out x fan_in], bias0, weight1, ..."""
+        return self._arrays(cell, f"snapshots/{self.step(cell, tag)}", "output.snapshots")
+
+    def kernel_matrices(self, cell, tag="best"):
+        """Kernels of a network, by name, n x n; kept where output.kernels is true."""
+        with self.open(cell) as file:
+            step = str(self.step(cell, tag))
+            found = {k: v[step][:] for k, v in file.get("kernels", {}).items() if step in v}
+        if not found:
+            raise KeyError(f"{cell}: no kernels of {tag}; output.kernels keeps them")
+        return found
+
+    def step(self, cell, tag):
+        """The step of a tag of a network; a step is its own."""
+        if not isinstance(tag, str):
+            return int(tag)
+        rows = self.table[(self.table["cell"] == cell) & (self.table["tag"] == tag)]
+        return int(rows["step"].iloc[0]) if len(rows) else -1
+
+    def open(self, cell):
+        """The h5py.File of a network, for all that has no method here: h5ls -r shows what there is."""
+        import h5py
+
+        return h5py.File(self.folder / "cells" / f"{cell}.h5", "r")
+
+    def _arrays(self, cell, path, key):
+        with self.open(cell) as file:
+            if path not in file:
+                raise KeyError(f"{cell}: no {path}; {key} decides what is kept")
+            return {name: data[:] for name, data in file[path].items()}
+
+    def _gather(self, read):
+        """One frame of what `read` finds in each network's file, indexed by IDENTITY."""
+        frames = []
+        for identity in self.cells.itertuples(index=False):
+            if not (self.folder / "cells" / f"{identity.cell}.h5").exists():
+                continue  # tables can be joined and passed on without their cells
+            with self.open(identity.cell) as file:
+                frame = pd.DataFrame(read(file, identity.cell))
+            index = [identity] * len(frame)
+            frame.index = pd.MultiIndex.from_tuples(index, names=IDENTITY) if index else frame.index
+            frames.append(frame)
+        frames = [frame for frame in frames if len(frame)]
+        return pd.concat(frames) if frames else pd.DataFrame()
+
+
+def _read_csv(path, optional=False):
+    if optional and not path.exists():
+        return None
+    table = pd.read_csv(path, dtype={name: str for name in TEXTS}, float_precision="round_trip")
+    texts = [name for name in TEXTS if name in table]
+    table[texts] = table[texts].fillna("")
+    return table

@@ -1,0 +1,1 @@
+"""Figures and report.html of results folders: what tools/ntklens-plot runs."""

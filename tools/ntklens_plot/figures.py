@@ -1,0 +1,347 @@
+"""The figures.  Each function draws one for one or two groups, side by side, or raises Absent."""
+
+import numpy as np
+import pandas as pd
+
+from . import groups as gr
+from . import style
+
+
+class Absent(Exception):
+    """Why a figure cannot be drawn from these tables."""
+
+
+def main_kernel(study):
+    """full where it was measured: it sees differences between outputs that traced averages away."""
+    return "full" if "full" in study.kernels else study.kernels[0]
+
+
+def kernels_of(groups):
+    """The kernels to show: full and traced, or the first two there are."""
+    names = sorted({kernel for group in groups for kernel in group.study.kernels})
+    known = [name for name in ("full", "traced") if name in names]
+    return known or names[:2]
+
+
+def need(groups, column):
+    if not any(column in g.rows and np.isfinite(g.rows[column]).any() for g in groups):
+        raise Absent(f"no column {column} with values in results.csv")
+
+
+# ---------------------------------------------------------------------------------------------
+# Against width or data
+# ---------------------------------------------------------------------------------------------
+
+
+def overview(groups, fits):
+    """Test loss and effective rank at best, with fits: one row each."""
+    figure, axes = style.panels(2, len(groups), sharey="row")
+    for column, group in enumerate(groups):
+        kernel = main_kernel(group.study)
+        points(axes[0, column], group, "test_loss", None, "best", style.BLACK)
+        fit_line(axes[0, column], group, fits, "test_loss@best", style.BLACK)
+        points(axes[1, column], group, "effective_rank", kernel, "best", style.BLUE)
+        fit_line(axes[1, column], group, fits, f"effective_rank[{kernel}]@best", style.BLUE)
+        label_scales(axes[:, column], group)
+    finish(axes[0], groups, loss_label("test loss at best", groups))
+    finish(axes[1], groups, f"effective rank at best ({main_kernel(groups[0].study)})")
+    return figure
+
+
+def loss(groups, fits):
+    """Test and train loss at best, and test loss at the end."""
+    figure, axes = style.panels(1, len(groups), sharey="row")
+    for axis, group in zip(axes[0], groups):
+        points(axis, group, "test_loss", None, "best", style.BLUE, "o", label="test, at best")
+        fit_line(axis, group, fits, "test_loss@best", style.BLUE)
+        points(axis, group, "test_loss", None, "final", style.VERMILION, "^", "--", "test, at the end")
+        points(axis, group, "train_loss", None, "best", style.BLACK, "s", ":", "train, at best")
+        label_scales([axis], group)
+    finish(axes[0], groups, loss_label("loss", groups))
+    return figure
+
+
+def scale(groups, fits):
+    """Trace and effective ranks at init, best and final."""
+    need(groups, "effective_rank")
+    kernels = kernels_of(groups)
+    quantities = [("trace", kernels[0])] + [("effective_rank", kernel) for kernel in kernels]
+    figure, axes = style.panels(len(quantities), len(groups), sharey="row")
+    for row, (name, kernel) in enumerate(quantities):
+        for axis, group in zip(axes[row], groups):
+            for tag, (colour, marker, line) in style.TAGS.items():
+                points(axis, group, name, kernel, tag, colour, marker, line, label=tag)
+            label_scales([axis], group)
+        label = f"effective rank ({kernel})" if name == "effective_rank" else "trace (mean eigenvalue)"
+        finish(axes[row], groups, label, legend=row == 0)
+    return figure
+
+
+def grid(families, fits):
+    """Test loss and effective rank at best, one curve for each value of what is held."""
+    if not any(len(family) > 1 for family in families):
+        raise Absent("each study has one width or one training-set size")
+    figure, axes = style.panels(2, len(families), sharey="row")
+    firsts = [family[0] for family in families]
+    for column, family in enumerate(families):
+        for k, (group, colour) in enumerate(zip(family, style.ordered(len(family)))):
+            look = (colour, style.MARKERS[k % len(style.MARKERS)], style.DASHES[k % 4])
+            kernel = main_kernel(group.study)
+            points(axes[0, column], group, "test_loss", None, "best", *look, label=group.title())
+            points(axes[1, column], group, "effective_rank", kernel, "best", *look)
+        label_scales(axes[:, column], family[0])
+        axes[0, column].set_title(f"{family[0].study.name}: by {family[0].direction}")
+    finish(axes[0], firsts, loss_label("test loss at best", firsts), titles=False)
+    finish(axes[1], firsts, f"effective rank at best ({main_kernel(firsts[0].study)})", titles=False)
+    return figure
+
+
+def kernel_distance(groups, fits):
+    """How far the kernel has turned from its start, at best and final, and where width stops it."""
+    need(groups, "kernel_distance")
+    kernels = kernels_of(groups)
+    figure, axes = style.panels(len(kernels), len(groups), sharey="row")
+    for row, kernel in enumerate(kernels):
+        for axis, group in zip(axes[row], groups):
+            for tag in ("best", "final"):
+                points(axis, group, "kernel_distance", kernel, tag, *style.TAGS[tag], label=tag)
+            mark_crossing(axis, fits.crossing(group))
+            label_scales([axis], group)
+        finish(axes[row], groups, f"kernel distance ({kernel})", legend=row == 0)
+    return figure
+
+
+def infinite_distance(groups, fits):
+    """How far kernels are from their infinite-width limit, before and after training."""
+    need(groups, "infinite_distance")
+    kernels = kernels_of(groups)
+    figure, axes = style.panels(len(kernels), len(groups), sharey="row")
+    for row, kernel in enumerate(kernels):
+        for axis, group in zip(axes[row], groups):
+            for tag in ("init", "best"):
+                points(axis, group, "infinite_distance", kernel, tag, *style.TAGS[tag], label=tag)
+            label_scales([axis], group)
+        finish(axes[row], groups, f"distance to infinite width\n({kernel}, relative)", legend=row == 0)
+    return figure
+
+
+def points(axis, group, column, kernel, tag, colour, marker="o", line="-", label=None):
+    """Means with standard deviations over seeds; flagged rows, which are in no mean, as crosses."""
+    if column not in group.rows:
+        return
+    means = group.means(column, kernel, tag)
+    means = means[means["mean"] > 0]
+    below = np.minimum(means["sd"], 0.999 * means["mean"])  # a bar that a logarithmic axis can show
+    axis.errorbar(
+        *(means.index, means["mean"]),
+        yerr=[below, means["sd"]],
+        **{"color": colour, "marker": marker, "linestyle": line, "label": label},
+    )
+    values = group.values(column, kernel, tag)
+    flagged = values[~values["clean"] & (values["y"] > 0)]
+    axis.plot(flagged["x"], flagged["y"], "x", color=colour, alpha=0.6, markersize=4)
+
+
+def fit_line(axis, group, fits, quantity, colour):
+    """The law of fits.csv, and in the legend its numbers; without it nothing."""
+    law = fits.law(group, quantity)
+    if law is None:
+        return
+    x = np.geomspace(min(group.scales), max(group.scales), 100)
+    y = gr.law_curve(law, x)
+    for drawn in axis.containers:  # a fit and a line through the points would be one too many
+        drawn[0].set_linestyle("none" if drawn[0].get_color() == colour else drawn[0].get_linestyle())
+    axis.plot(x, np.where(y > 0, y, np.nan), "-", color=colour, alpha=0.7, label=gr.law_text(law))
+
+
+def mark_crossing(axis, crossing):
+    """The threshold, and the width at which it is crossed with its interval."""
+    if crossing is None or not np.isfinite(crossing["c"]):
+        return
+    axis.axhline(crossing["c"], color=style.GREEN, linewidth=1, linestyle="-.")
+    if not np.isfinite(crossing["width"]):
+        return
+    label = f"below {crossing['c']:g} from width {crossing['width']:.3g}"
+    if np.isfinite(crossing["width_low"]) and np.isfinite(crossing["width_high"]):
+        label += f" [{crossing['width_low']:.3g}, {crossing['width_high']:.3g}]"
+        axis.axvspan(crossing["width_low"], crossing["width_high"], color=style.GREEN, alpha=0.15, lw=0)
+    axis.axvline(crossing["width"], color=style.GREEN, linewidth=1, label=label)
+
+
+def loss_label(text, groups):
+    """The losses have no unit, but a name."""
+    names = {str(name) for group in groups for name in group.rows["loss"].unique()}
+    return f"{text} ({', '.join(sorted(names))})" if len(names) <= 2 else text
+
+
+def label_scales(axes, group):
+    for axis in axes:
+        style.scale_axis(axis.xaxis, group.scales)
+        axis.set_xlabel(group.unit)
+
+
+def finish(axes, groups, ylabel, legend=True, titles=True):
+    """What the panels of one row share."""
+    drawn = [line.get_ydata() for axis in axes for line in axis.get_lines()]
+    values = np.concatenate([np.asarray(y, float) for y in drawn]) if drawn else np.ones(1)
+    for axis, group in zip(axes, groups):
+        axis.set_yscale("log")
+        style.log_scale(axis.yaxis, values)
+        if titles and axis.get_subplotspec().is_first_row():
+            axis.set_title(f"{group.study.name}\n{group.title()}")
+        if legend and axis.get_legend_handles_labels()[1]:
+            axis.legend()
+    axes[0].set_ylabel(ylabel)
+
+
+# ---------------------------------------------------------------------------------------------
+# Against step
+# ---------------------------------------------------------------------------------------------
+
+
+def evolution(groups, fits):
+    """Trace and effective ranks along training, one curve a width or size; best is a dot."""
+    need(groups, "effective_rank")
+    kernels = kernels_of(groups)
+    quantities = [("trace", kernels[0])] + [("effective_rank", kernel) for kernel in kernels]
+    figure, axes = style.panels(len(quantities), len(groups), sharey="row")
+    for row, (name, kernel) in enumerate(quantities):
+        for axis, group in zip(axes[row], groups):
+            curves(axis, group, name, kernel)
+        label = f"effective rank ({kernel})" if name == "effective_rank" else "trace (mean eigenvalue)"
+        finish(axes[row], groups, label, legend=False)
+    for axis, group in zip(axes[0], groups):
+        scale_legend(axis, group)
+    return figure
+
+
+def curves(axis, group, column, kernel):
+    scales = group.scales
+    best = group.means(column, kernel, "best")
+    for k, (x, colour) in enumerate(zip(scales, style.ordered(len(scales)))):
+        line = group.evolution(column, kernel, x)
+        look = {"color": colour, "linestyle": style.DASHES[k % 4], "label": style.short(x)}
+        axis.plot(line.index, line.where(line > 0), **look)
+        if x in best.index:
+            at = best.loc[x]
+            axis.errorbar(at["step"], at["mean"], at["sd"], fmt="o", color=colour, mec="white", lw=1)
+    label_steps(axis, group.rows["step"].max())
+
+
+def label_steps(axis, last):
+    """Logarithmic, but with room for step 0."""
+    axis.set_xscale("symlog", linthresh=1, linscale=0.4)
+    decades = range(int(np.log10(max(last, 1))) + 1)
+    axis.set_xticks([0] + [10**k for k in decades], ["0"] + [f"$10^{{{k}}}$" for k in decades])
+    axis.set_xlim(-0.1, max(last, 1) * 1.3)
+    axis.set_xlabel("training step")
+
+
+def scale_legend(axis, group):
+    """One entry a curve, above the panel's data rather than on it."""
+    title = "width" if group.direction == "width" else "images"
+    columns = 1 + (len(group.scales) - 1) // 5
+    axis.legend(title=title, title_fontsize=7.5, ncol=columns, columnspacing=1.0, handlelength=2.2)
+
+
+# ---------------------------------------------------------------------------------------------
+# Spectra
+# ---------------------------------------------------------------------------------------------
+
+SMALLEST_SHARE = 1e-9  # below: eigenvalues that say nothing about the rank
+
+
+def spectra(groups, fits):
+    """Share of each eigenvalue of the main kernel in their sum, at init and best."""
+    figure, axes = style.panels(2, len(groups), sharey="all")
+    drawn = 0
+    for row, tag in enumerate(("init", "best")):
+        for axis, group in zip(axes[row], groups):
+            drawn += spectrum_lines(axis, group, tag)
+            axis.set(xscale="log", yscale="log", xlabel="index of the eigenvalue (largest first)")
+            if row == 0:
+                axis.set_title(f"{group.study.name}\n{group.title()}")
+        kernel = main_kernel(groups[0].study)
+        axes[row, 0].set_ylabel(f"share of eigenvalue, {tag} ({kernel})")
+    if drawn == 0:
+        style.plt.close(figure)
+        raise Absent("no spectra in cells/: output.spectra keeps them")
+    for axis, group in zip(axes[0], groups):
+        scale_legend(axis, group)
+    return figure
+
+
+def spectrum_lines(axis, group, tag):
+    """Medians over seeds, which descend as spectra do; returns how many were drawn."""
+    try:
+        table = group.study.spectra(main_kernel(group.study), tag)
+    except ImportError as missing:
+        raise Absent(f"h5py is missing ({missing})") from None
+    if table.empty:
+        return 0
+    table = table[table.index.get_level_values("cell").isin(group.rows["cell"])]
+    shares = table.div(table.sum(axis=1), axis=0).groupby(level=group.scale).median()
+    for k, (x, colour) in enumerate(zip(shares.index, style.ordered(len(shares)))):
+        line = shares.loc[x]
+        look = {"color": colour, "linestyle": style.DASHES[k % 4], "label": style.short(x)}
+        axis.plot(line.index, line.where(line > SMALLEST_SHARE), **look)
+    return len(shares)
+
+
+# ---------------------------------------------------------------------------------------------
+# Robustness
+# ---------------------------------------------------------------------------------------------
+
+SIGNS = {  # colour of the cell, of its text, and a mark that grey printers show
+    "rises": (style.BLUE, "white", "↑"),
+    "falls": (style.ORANGE, "black", "↓"),
+    "open": ("#eeeeee", "black", "·"),
+}
+
+
+def robustness(fits):
+    """Sign of the slope for each definition of rank (rows) at each tag (columns), with its interval."""
+    table = fits.robustness
+    if table is None or table.empty:
+        raise Absent("no robustness.csv: `ntklens report` writes it")
+    table = table.fillna({"part": "", "note": ""})
+    sides = list(dict.fromkeys(zip(table["direction"], table["held"])))
+    rows = list(dict.fromkeys(zip(table["rank"], table["kernel"], table["part"])))
+    tags = list(dict.fromkeys(table["tag"]))
+    size = (1.05 * len(tags) + 0.4, 0.27 * len(rows) + 0.6)
+    figure, axes = style.panels(1, len(sides), panel=size, sharey="row")
+    for axis, (direction, held) in zip(axes[0], sides):
+        part = table[(table["direction"] == direction) & (table["held"] == held)]
+        robustness_cells(axis, part, rows, tags)
+        axis.set_title(f"along {direction}\n{held}")
+    axes[0, 0].set_yticks(range(len(rows)), [" ".join(filter(None, row)) for row in rows])
+    axes[0, 0].set_ylim(len(rows) - 0.5, -0.5)
+    return figure
+
+
+def robustness_cells(axis, table, rows, tags):
+    for _, cell in table.iterrows():
+        x = tags.index(cell["tag"])
+        y = rows.index((cell["rank"], cell["kernel"], cell["part"]))
+        back, front, mark = SIGNS[sign_of(cell)]
+        axis.barh(y, 0.96, 0.92, left=x - 0.48, color=back)
+        text = "no fit"
+        if np.isfinite(cell["slope"]):
+            half = (cell["high"] - cell["low"]) / 2
+            error = f" ±{half:.2f}" if np.isfinite(half) else ""
+            text = f"{mark} {cell['slope']:+.2f}{error}"
+        axis.text(x, y, text, ha="center", va="center", color=front, fontsize=6.5)
+    axis.set_xticks(range(len(tags)), tags, rotation=30, ha="right")
+    axis.set_xlim(-0.5, len(tags) - 0.5)
+    axis.grid(False)
+    axis.tick_params(length=0)
+    axis.spines[["left", "bottom"]].set_visible(False)
+
+
+def sign_of(cell):
+    """By the interval, not by the words of another program."""
+    if pd.notna(cell["low"]) and cell["low"] > 0:
+        return "rises"
+    if pd.notna(cell["high"]) and cell["high"] < 0:
+        return "falls"
+    return "open"

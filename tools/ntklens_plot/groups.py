@@ -1,0 +1,168 @@
+"""From tables to what a panel shows: networks that differ in one scale, means over their seeds, fits."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+
+# Columns that tell networks apart beside width, depth and n_train: the axes a study may have.
+KEYS = [
+    *["source", "label_noise", "kind", "activation", "parametrization", "base_width"],
+    *["weight_variance", "bias_variance", "loss", "optimizer", "learning_rate", "momentum"],
+    *["weight_decay", "schedule", "batch_size", "stop_after_best", "max_steps"],
+    "evaluations_per_decade",
+]
+SCALES = {"width": "width", "data": "n_train"}  # direction: its column
+UNITS = {"width": "width (units a hidden layer)", "data": "training images"}
+LEFT_OUT = ("censored", "diverged", "collapsed")  # rows of these flags belong in no mean
+
+
+@dataclasses.dataclass
+class Group:
+    """Networks of one study that differ in one scale, and in seed, only."""
+
+    study: object  # ntklens.Study
+    direction: str  # width | data
+    held: dict  # what all of them share and others in the study do not
+    rows: pd.DataFrame  # of the study's table
+
+    @property
+    def scale(self):
+        return SCALES[self.direction]
+
+    @property
+    def scales(self):
+        return sorted(self.rows[self.scale].unique())
+
+    @property
+    def unit(self):
+        return UNITS[self.direction]
+
+    def title(self):
+        """What is held, for people."""
+        names = {"n_train": "{} images", "width": "width {}", "depth": "depth {}"}
+        return ", ".join(names.get(k, k + " {}").format(_text(v)) for k, v in self.held.items())
+
+    def values(self, column, kernel, tag):
+        """Rows of a tag: columns x (the scale), y, clean (False: flagged, so in no mean), step."""
+        rows = self.rows[self.rows["tag"] == tag]
+        if kernel is not None:
+            rows = rows[rows["kernel"] == kernel]
+        elif len(rows):
+            rows = rows[rows["kernel"] == rows["kernel"].iloc[0]]  # training's columns: the same on all
+        clean = ~rows["flags"].str.contains("|".join(LEFT_OUT))
+        frame = pd.DataFrame(
+            {"x": rows[self.scale], "y": rows[column], "step": rows["step"], "clean": clean}
+        )
+        return frame[np.isfinite(frame["y"])]
+
+    def means(self, column, kernel, tag):
+        """Mean and standard deviation over seeds of clean rows: columns mean, sd, step; index the scale."""
+        values = self.values(column, kernel, tag)
+        by_scale = values[values["clean"]].groupby("x")
+        return pd.DataFrame(
+            {
+                "mean": by_scale["y"].mean(),
+                "sd": by_scale["y"].std().fillna(0.0),  # of one seed: no bar
+                "step": by_scale["step"].median(),
+            }
+        )
+
+    def evolution(self, column, kernel, scale):
+        """Mean over seeds against step, of one width or size: init, log steps, final."""
+        rows = self.rows[
+            (self.rows[self.scale] == scale)
+            & (self.rows["kernel"] == kernel)
+            & self.rows["tag"].isin(["init", "log", "final"])
+        ].drop_duplicates(["cell", "step"])
+        by_step = rows.groupby("step")[column]
+        return by_step.mean()[by_step.count() == by_step.count().max()]  # the same networks at each
+
+
+def find_groups(study):
+    """All groups of a study of two scales or more; where there is none, one of all its networks."""
+    groups = []
+    for direction, scale in SCALES.items():
+        other = "n_train" if scale == "width" else "width"
+        varying = [k for k in ["depth", *KEYS] if k in study.table and study.table[k].nunique() > 1]
+        by = [other, *varying]
+        for _, rows in study.table.groupby(by[0] if len(by) == 1 else by):
+            held = {name: rows[name].iloc[0] for name in by}
+            if rows[scale].nunique() > 1:
+                groups.append(Group(study, direction, held, rows))
+    if not groups:
+        first = study.table.iloc[0]
+        groups.append(Group(study, "width", {"n_train": first["n_train"]}, study.table))
+    return groups
+
+
+def headline(groups):
+    """The group that stands for several: most scales, and the middle one of those."""
+    most = max(len(group.scales) for group in groups)
+    best = [group for group in groups if len(group.scales) == most]
+    return best[len(best) // 2]
+
+
+class Fits:
+    """fits.csv, robustness.csv and transition.csv of `ntklens report`, or nothing where they are not."""
+
+    def __init__(self, folder):
+        self.fits = _optional(folder / "fits.csv")
+        self.robustness = _optional(folder / "robustness.csv")
+        self.transition = _optional(folder / "transition.csv")
+
+    def law(self, group, quantity):
+        """The row of fits.csv with numbers for a quantity of a group, or None."""
+        if self.fits is None:
+            return None
+        rows = self.fits[
+            (self.fits["direction"] == group.direction) & (self.fits["quantity"] == quantity)
+        ]
+        rows = [row for _, row in rows.iterrows() if _same(row["held"], group) and _has_law(row)]
+        return rows[0] if rows else None
+
+    def crossing(self, group):
+        """The row of transition.csv of a group, or None."""
+        if self.transition is None or group.direction != "width":
+            return None
+        rows = [row for _, row in self.transition.iterrows() if _same(row["held"], group)]
+        return rows[0] if rows else None
+
+
+def law_curve(law, x):
+    """offset + amplitude x^-exponent"""
+    offset = law["offset"] if law["model"] == "offset" else 0.0
+    return offset + law["amplitude"] * np.asarray(x, float) ** -law["exponent"]
+
+
+def law_text(law):
+    """The law in a legend, with the 95 % interval of its exponent: that of x, so minus `exponent`."""
+    low, high = -law["exponent_high"], -law["exponent_low"]
+    interval = f" [{low:+.2f}, {high:+.2f}]" if np.isfinite(low) and np.isfinite(high) else ""
+    floor = f"{law['offset']:.3g} + " if law["model"] == "offset" else ""
+    return f"{floor}a x^b, b = {-law['exponent']:+.2f}{interval}"
+
+
+def _has_law(row):
+    return bool(np.isfinite(row["exponent"]) and np.isfinite(row["amplitude"]))
+
+
+def _same(held, group):
+    """Is `n_train=1024;depth=2` what the group holds?"""
+    pairs = [part.split("=", 1) for part in str(held).split(";") if "=" in part]
+    return {k: _number(v) for k, v in pairs} == {k: _number(v) for k, v in group.held.items()}
+
+
+def _number(value):
+    try:
+        return float(value)
+    except ValueError:
+        return str(value)
+
+
+def _text(value):
+    return f"{value:g}" if isinstance(value, (float, np.floating)) else str(value)
+
+
+def _optional(path):
+    return pd.read_csv(path) if path.exists() else None

@@ -1,0 +1,85 @@
+"""From results folders to DIR/report: every figure that their tables allow, and report.html."""
+
+import ntklens
+
+from . import figures, groups, page, style
+
+CAPTIONS = {
+    "overview": "Test loss (above) and effective rank of the kernel (below) at the state of lowest test loss, "
+    "against width and against training images. Lines are the laws of fits.csv, b with its 95 % interval.",
+    "loss": "Loss at the state of lowest test loss and at the end of training.",
+    "evolution": "Trace (mean eigenvalue) and effective rank along training, means over seeds, one curve for each "
+    "width or number of images. Dots are at best, with standard deviations; step 0 is the initial network.",
+    "scale": "Trace (mean eigenvalue) and effective rank at init, at best and at the end.",
+    "grid": "Test loss and effective rank at best, one curve for each value of what the other panel varies.",
+    "spectra": "Eigenvalues over their sum, at init and at best: medians over seeds, down to shares of 1e-9.",
+    "kernel_distance": "1 - <Theta_t, Theta_0>/(|Theta_t| |Theta_0|): how far training turned the kernel; 0 is "
+    "lazy training. The vertical line is the width at which it falls below the threshold (dash-dotted), with "
+    "its 95 % interval.",
+    "infinite_distance": "|Theta - Theta_inf|/|Theta_inf|, Frobenius norms: distance to the kernel of infinite "
+    "width, before training and at best.",
+    "robustness": "Slopes of log rank against log scale for each definition of rank, kernel and state: blue rises, "
+    "orange falls, grey cannot be told at 95 %.",
+}
+BARS = " Bars are standard deviations over seeds; crosses are rows that were flagged and are in no mean."
+ORDER = ["overview", "loss", "evolution", "scale", "spectra"]
+ORDER += ["kernel_distance", "infinite_distance", "grid"]
+
+
+def write_report(folders, out):
+    """Draw everything into the folder `out`; returns what could not be shown, a line each."""
+    studies = [ntklens.load(folder) for folder in folders]
+    fits = groups.Fits(out)
+    families = [family for study in studies for family in _families(study)]
+    drawn, notes = [], []
+    if fits.fits is None:
+        notes.append(f"laws: no {out / 'fits.csv'}; `ntklens report` writes it")
+
+    def draw(name, function, *arguments):
+        try:
+            png = style.save(function(*arguments), out, name)
+        except figures.Absent as reason:
+            notes.append(f"{name}: {reason}")
+        else:
+            drawn.append((name, _caption(name), png))
+
+    for name in ORDER:
+        for number, pair in enumerate(_pairs(families), 1):
+            shown = pair if name == "grid" else [groups.headline(family) for family in pair]
+            label = name if number == 1 else f"{name}-{number}"
+            draw(label, getattr(figures, name), shown, fits)
+    draw("robustness", figures.robustness, fits)
+
+    summary = out / "summary.md"
+    text = summary.read_text(encoding="utf-8") if summary.exists() else _describe(studies)
+    page.write(out / "report.html", _title(studies), text, drawn, notes)
+    return notes
+
+
+def _families(study):
+    """Groups of a study by direction."""
+    found = groups.find_groups(study)
+    both = [[g for g in found if g.direction == direction] for direction in groups.SCALES]
+    return [family for family in both if family]
+
+
+def _pairs(families):
+    """Two panels fill a page: the rest goes into further figures."""
+    return [families[k : k + 2] for k in range(0, len(families), 2)]
+
+
+def _caption(label):
+    name = label.split("-")[0]
+    bars = BARS if name in ("overview", "loss", "scale", "grid", "kernel_distance") else ""
+    return CAPTIONS[name] + bars
+
+
+def _title(studies):
+    return "ntklens: " + ", ".join(study.name for study in studies)
+
+
+def _describe(studies):
+    """In place of summary.md."""
+    lines = ["No `summary.md`: `ntklens report` writes it, with the verdict and its intervals.", ""]
+    lines += [f"* {repr(study).strip('<>')}" for study in studies]
+    return "\n".join(lines)

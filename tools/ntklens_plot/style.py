@@ -1,0 +1,94 @@
+"""How figures look: colours that colour-blind readers and grey printers tell apart, and files that are the
+same, byte for byte, when they are drawn again."""
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+# Okabe & Ito, "Color Universal Design" (2008)
+BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
+BLUE, VERMILION, PURPLE, GREY = "#0072B2", "#D55E00", "#CC79A7", "#777777"
+
+TAGS = {  # colour, marker, line: an order of training that also survives in grey
+    "init": (GREY, "s", ":"),
+    "best": (BLUE, "o", "-"),
+    "final": (VERMILION, "^", "--"),
+}
+MARKERS = "os^Dv<>pPX*"
+DASHES = ["-", "--", "-.", ":"]
+
+PANEL = (3.6, 2.75)  # inches: two panels fill the text of a page
+
+plt.rcParams.update(
+    {
+        "font.size": 9,
+        "axes.titlesize": 9.5,
+        "axes.labelsize": 9,
+        "xtick.labelsize": 8,
+        "ytick.labelsize": 8,
+        "legend.fontsize": 7.5,
+        "legend.frameon": False,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "grid.color": "#dddddd",
+        "grid.linewidth": 0.5,
+        "axes.axisbelow": True,
+        "lines.linewidth": 1.4,
+        "lines.markersize": 4.5,
+        "errorbar.capsize": 2.5,
+        "savefig.dpi": 200,
+        "svg.hashsalt": "ntklens",
+        "svg.fonttype": "path",
+        "figure.constrained_layout.use": True,
+    }
+)
+
+
+def ordered(count):
+    """Colours of `count` ordered things, dark to light; the lightest are left out: unreadable on white."""
+    return plt.get_cmap("viridis")(np.linspace(0.0, 0.88, max(count, 1)))
+
+
+def panels(rows, columns, panel=PANEL, **options):
+    """A figure of rows x columns panels; axes as a two-dimensional array."""
+    size = (panel[0] * columns, panel[1] * rows)
+    return plt.subplots(rows, columns, figsize=size, squeeze=False, **options)
+
+
+def log_scale(axis, values):
+    """A logarithmic axis that names a few round numbers even where it spans less than a decade."""
+    values = np.asarray(values, float)
+    values = values[np.isfinite(values) & (values > 0)]
+    span = values.max() / values.min() if len(values) else 1.0
+    subs = (1, 1.5, 2, 3, 4, 5, 6, 8) if span < 4 else (1, 2, 3, 5) if span < 30 else (1,)
+    axis.set_major_locator(matplotlib.ticker.LogLocator(base=10, subs=subs))
+    if span < 30:
+        axis.set_major_formatter(matplotlib.ticker.FuncFormatter(lambda y, _: f"{y:g}"))
+    axis.set_minor_formatter(matplotlib.ticker.NullFormatter())
+
+
+def scale_axis(axis, scales):
+    """A logarithmic axis with a tick at (some of) the widths or sizes of the study."""
+    scales = sorted(set(scales))
+    axis.axes.set_xscale("log")
+    shown = scales[:: 1 + (len(scales) - 1) // 8]
+    axis.set_major_locator(matplotlib.ticker.FixedLocator(shown))
+    axis.set_major_formatter(matplotlib.ticker.FuncFormatter(lambda x, _: short(x)))
+    axis.set_minor_locator(matplotlib.ticker.NullLocator())
+
+
+def short(x):
+    """64, 16384, 131k: a scale in few letters."""
+    return f"{x / 1000:.3g}k" if x >= 100000 else f"{x:.6g}"
+
+
+def save(figure, folder, name):
+    """name.png and name.svg, without dates or versions; returns the bytes of the former."""
+    figure.savefig(folder / f"{name}.svg", metadata={"Date": None, "Creator": None})
+    figure.savefig(folder / f"{name}.png", metadata={"Software": None})
+    plt.close(figure)
+    return (folder / f"{name}.png").read_bytes()
