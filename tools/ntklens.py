@@ -33,7 +33,8 @@ class Study:
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
         self.name = self.folder.resolve().name
-        self.table = _read_csv(self.folder / "results.csv")
+        self.title = _title(self.folder)  # as its study file names it
+        self.table = _read_csv(self.folder / "results.csv", needed=["kernel", "flags"])
         self.timings = _read_csv(self.folder / "timings.csv", optional=True)
         self.infinite = _read_csv(self.folder / "infinite.csv", optional=True)
 
@@ -116,10 +117,20 @@ class Study:
         return pd.concat(frames) if frames else pd.DataFrame()
 
 
-def _read_csv(path, optional=False):
+def _title(folder):
+    """The value of `study:` in study.yaml, which ntklens writes in a line of its own."""
+    path = folder / "study.yaml"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    found = [line.split(":", 1)[1].strip().strip("\"'") for line in lines if line.startswith("study:")]
+    return found[0] if found else folder.name
+
+
+def _read_csv(path, optional=False, needed=()):
     if optional and not path.exists():
         return None
     table = pd.read_csv(path, dtype={name: str for name in TEXTS}, float_precision="round_trip")
+    for name in needed:  # a table that was joined or edited may lack them
+        table[name] = table.get(name, "")
     texts = [name for name in TEXTS if name in table]
     table[texts] = table[texts].fillna("")
     return table

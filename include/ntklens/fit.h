@@ -6,7 +6,7 @@
 
 #include "ntklens/base.h"
 
-enum { nl_fit_note_size = 256 };
+enum { nl_fit_note_size = 320 };
 
 /** A value with its interval; low and high are NaN where there is none, infinite where the data do
  *  not bound it on that side. */

@@ -266,7 +266,7 @@ typedef struct nl_report_options {
     int count; /* of the folders, at least one */
     const char *const
         *folders;     /* [count]: their results.csv and study.yaml are read, and no more */
-    const char *out;  /* folder for summary.md, fits.csv and transition.csv; created */
+    const char *out;  /* folder for summary.md, fits.csv, robustness.csv, transition.csv; created */
     double threshold; /* of the kernel distance, for the transition */
 } nl_report_options;
 

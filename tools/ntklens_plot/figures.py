@@ -105,7 +105,7 @@ def kernel_distance(groups, fits):
         for axis, group in zip(axes[row], groups):
             for tag in ("best", "final"):
                 points(axis, group, "kernel_distance", kernel, tag, *style.TAGS[tag], label=tag)
-            mark_crossing(axis, fits.crossing(group))
+            mark_crossing(axis, fits.crossing(group, kernel))
             label_scales([axis], group)
         finish(axes[row], groups, f"kernel distance ({kernel})", legend=row == 0)
     return figure
@@ -314,9 +314,13 @@ def robustness(fits):
         part = table[(table["direction"] == direction) & (table["held"] == held)]
         robustness_cells(axis, part, rows, tags)
         axis.set_title(f"along {direction}\n{held}")
-    axes[0, 0].set_yticks(range(len(rows)), [" ".join(filter(None, row)) for row in rows])
+    axes[0, 0].set_yticks(range(len(rows)), [robustness_label(*row) for row in rows])
     axes[0, 0].set_ylim(len(rows) - 0.5, -0.5)
     return figure
+
+
+def robustness_label(rank, kernel, part):
+    return f"{rank} [{kernel}]" + ("" if part == "whole" else f", {part} of the probe")
 
 
 def robustness_cells(axis, table, rows, tags):
@@ -325,7 +329,7 @@ def robustness_cells(axis, table, rows, tags):
         y = rows.index((cell["rank"], cell["kernel"], cell["part"]))
         back, front, mark = SIGNS[sign_of(cell)]
         axis.barh(y, 0.96, 0.92, left=x - 0.48, color=back)
-        text = "no fit"
+        text = "no fit" if cell["sign"] == "-" else cell["sign"]
         if np.isfinite(cell["slope"]):
             half = (cell["high"] - cell["low"]) / 2
             error = f" ±{half:.2f}" if np.isfinite(half) else ""

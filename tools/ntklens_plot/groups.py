@@ -121,11 +121,12 @@ class Fits:
         rows = [row for _, row in rows.iterrows() if _same(row["held"], group) and _has_law(row)]
         return rows[0] if rows else None
 
-    def crossing(self, group):
-        """The row of transition.csv of a group, or None."""
+    def crossing(self, group, kernel):
+        """The row of transition.csv of a group and kernel, or None."""
         if self.transition is None or group.direction != "width":
             return None
-        rows = [row for _, row in self.transition.iterrows() if _same(row["held"], group)]
+        rows = self.transition[self.transition["kernel"] == kernel]
+        rows = [row for _, row in rows.iterrows() if _same(row["held"], group)]
         return rows[0] if rows else None
 
 
@@ -148,9 +149,15 @@ def _has_law(row):
 
 
 def _same(held, group):
-    """Is `n_train=1024;depth=2` what the group holds?"""
-    pairs = [part.split("=", 1) for part in str(held).split(";") if "=" in part]
-    return {k: _number(v) for k, v in pairs} == {k: _number(v) for k, v in group.held.items()}
+    """Is `n_train=1024;depth=2` what the group holds?  A report on several studies names more than the
+    group of one of them does, so each pair is looked up in the group's rows."""
+    pairs = dict(part.split("=", 1) for part in str(held).split(";") if "=" in part)
+    if pairs.pop("study", group.study.title) != group.study.title or not set(group.held) <= set(pairs):
+        return False
+    return all(
+        key in group.rows and {_number(x) for x in group.rows[key]} == {_number(value)}
+        for key, value in pairs.items()
+    )
 
 
 def _number(value):
