@@ -63,7 +63,7 @@ class Group:
         return pd.DataFrame(
             {
                 "mean": by_scale["y"].mean(),
-                "sd": by_scale["y"].std().fillna(0.0),  # of one seed: no bar
+                "sd": by_scale["y"].std(),  # of one seed: NaN, no bar
                 "step": by_scale["step"].median(),
             }
         )
@@ -140,7 +140,7 @@ def law_text(law):
     low, high = -law["exponent_high"], -law["exponent_low"]
     interval = f" [{low:+.2f}, {high:+.2f}]" if np.isfinite(low) and np.isfinite(high) else ""
     floor = f"{law['offset']:.3g} + " if law["model"] == "offset" else ""
-    return f"{floor}a x^b, b = {-law['exponent']:+.2f}{interval}"
+    return rf"{floor}$a\,x^b$, $b$ = {-law['exponent']:+.2f}{interval}"
 
 
 def _has_law(row):
