@@ -19,6 +19,10 @@ prepare_mpi() {
         export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
         export OMPI_MCA_btl_vader_single_copy_mechanism=none
     fi
+    # Open MPI's PSM parts look 0.2 s for adapters of theirs, at every start.
+    if ! compgen -G '/dev/ipath*' >/dev/null && ! compgen -G '/dev/hfi1*' >/dev/null; then
+        export OMPI_MCA_mtl=${OMPI_MCA_mtl:-^psm,psm2,ofi}
+    fi
     export OMPI_MCA_rmaps_base_oversubscribe=1 PRTE_MCA_rmaps_default_mapping_policy=:oversubscribe
 }
 

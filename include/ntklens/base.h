@@ -12,6 +12,17 @@
 #define NL_PRINTF(format_at, first_at) __attribute__((format(printf, format_at, first_at)))
 #define NL_COUNT(array)                (sizeof(array) / sizeof((array)[0]))
 
+/** Compile a loop for each level of x86-64 vectors and choose at load time, so that a portable
+ *  build uses the CPU it meets.  Element by element and without contraction the bits are the same
+ *  at every level.  Not under ThreadSanitizer, which starts only after that choice. */
+#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) &&       \
+    __GNUC__ >= 12 && !defined(__SANITIZE_THREAD__)
+#define NL_VECTOR_CLONES                                                                           \
+    __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define NL_VECTOR_CLONES
+#endif
+
 /*---------------------------------------------------------------------------------------------
  * Status
  *-------------------------------------------------------------------------------------------*/

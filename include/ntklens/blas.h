@@ -19,4 +19,9 @@ void sgemm_(const char *op_a, const char *op_b, const int *m, const int *n, cons
             const float *alpha, const float *a, const int *lda, const float *b, const int *ldb,
             const float *beta, float *c, const int *ldc);
 
+/** y [m or n] = alpha op(A) x + beta y, A [m x n]; op by 'N' or 'T'. */
+void dgemv_(const char *op, const int *m, const int *n, const double *alpha, const double *a,
+            const int *lda, const double *x, const int *incx, const double *beta, double *y,
+            const int *incy);
+
 #endif

@@ -47,10 +47,15 @@ void nl_factors_destroy(nl_factors **factors);
 void nl_factors_compute(nl_factors *factors, const float *theta, const float *x, int samples,
                         const int *list);
 
+/** f(x) of the samples whose factors were computed last, with the same theta: outputs
+ *  [samples x outputs]. */
+void nl_factors_outputs(const nl_factors *factors, const float *theta, double *outputs);
+
 /**
- * Parts of the kernel's diagonal, summed over samples and outputs:
- *   weights[l] = sum s_l^2 |h^{l-1}|^2 |delta^l|^2,  biases[l] = sum t_l^2 |delta^l|^2,  both
- * [layers]; added to what the arrays hold, so that panels of samples can be summed.
+ * Parts of the kernel's diagonal, summed over samples, one for each layer and output a:
+ *   weights[l][a] = sum s_l^2 |h^{l-1}|^2 |delta^{l,a}|^2,  biases[l][a] = sum t_l^2
+ * |delta^{l,a}|^2, both [layers x outputs]; added to what the arrays hold, so that panels of
+ * samples can be summed.
  */
 void nl_factors_add_layer_traces(const nl_factors *factors, double *weights, double *biases);
 

@@ -1,96 +1,110 @@
-/** @file fit.h  Scaling laws: power laws with and without an offset, their intervals, the joint
- * law.  No MPI, no files: all Local. */
+/** @file fit.h  Power laws with honest intervals.  No MPI: all Local, and pure but for memory.
+ *
+ * Every interval is one of 95 %.  What cannot be said is NaN, and a note says in words why. */
 #ifndef NTKLENS_FIT_H
 #define NTKLENS_FIT_H
 
 #include "ntklens/base.h"
 
-/** One measurement: y at scale x > 0 of one seed. */
-typedef struct nl_point {
-    double x, y;
-    uint32_t seed;
-} nl_point;
+enum { nl_fit_note_size = 256 };
 
-/** 95 % interval; NaN where there is none. */
+/** A value with its interval; low and high are NaN where there is none, infinite where the data do
+ *  not bound it on that side. */
 typedef struct nl_interval {
-    double low, high;
+    double value, low, high;
 } nl_interval;
 
-/*---------------------------------------------------------------------------------------------
- * Slope in log-log coordinates
- *-------------------------------------------------------------------------------------------*/
+/** One measured value: `y` of `seed` at scale `x`.  Not finite or not positive: not used. */
+typedef struct nl_sample {
+    double x, y;
+    long seed;
+} nl_sample;
 
-/** d ln y / d ln x. */
-typedef struct nl_slope {
-    double value;         /* mean over seeds; NaN: none, the note says why */
-    nl_interval interval; /* t over per-seed slopes; NaN with one seed */
-    double amplitude;     /* y = amplitude x^value, geometric mean over seeds */
-    int points, seeds;    /* scales; seeds that have at least two of them */
-    char note[96];        /* in words what is missing; empty when all is there */
-} nl_slope;
+/** Quantile of Student's t for a two-sided interval of 95 %. */
+double nl_student_quantile(double degrees);
 
-/**
- * Least squares in ln x, ln y for each seed, then mean and t-interval over the seeds.  Points with
- * y <= 0 or not finite are left out.  A percentile bootstrap over 3 to 8 seeds would cover 63 to 90
- * % only.
- */
-nl_slope nl_slope_fit(int count, const nl_point *points);
+/** Mean of `count` values and its t-interval (none for one value). */
+nl_interval nl_student_mean(int count, const double *values);
 
-/** Slope of the difference ln y - ln z per seed and scale is the difference of the slopes: of two
- *  slopes from unrelated seeds, with Welch's interval. */
-nl_slope nl_slope_difference(const nl_slope *a, const nl_slope *b);
+/** Difference a - b of independent estimates, its interval from theirs, which need not be
+ *  symmetric: MOVER (Zou & Donner, Statistics in Medicine 27, 2008).  NaN where one has none. */
+nl_interval nl_interval_difference(nl_interval a, nl_interval b);
 
-/*---------------------------------------------------------------------------------------------
- * Law: y = amplitude x^-exponent, or y = offset + amplitude x^-exponent
- *-------------------------------------------------------------------------------------------*/
-
-typedef enum nl_law_model { NL_LAW_NONE, NL_LAW_POWER, NL_LAW_OFFSET } nl_law_model;
-
-/** "power", "offset", "none" */
-const char *nl_law_name(nl_law_model model);
-
-typedef struct nl_law {
-    nl_law_model model; /* NONE: nothing could be fitted, the note says why */
-    double exponent;    /* of y ~ x^-exponent */
-    nl_interval interval;
-    double amplitude, offset; /* offset 0: power */
-    int points, seeds;
-    char note[160];
+typedef enum nl_law {
+    NL_LAW_NONE,   /* nothing can be fitted: the note says why */
+    NL_LAW_POWER,  /* y = amplitude x^-exponent */
+    NL_LAW_OFFSET, /* y = offset + amplitude x^-exponent */
+    NL_LAW_JOINT,  /* y = offset + a W^-alpha + b N^-beta */
 } nl_law;
 
+/** "none", "power", "offset", "joint". */
+const char *nl_law_name(nl_law law);
+
+typedef struct nl_fit {
+    nl_law law;
+    nl_interval exponent;        /* of the chosen law */
+    nl_interval slope;           /* of log y against log x, mean over seeds: whatever the law */
+    double amplitude, offset;    /* of the chosen law */
+    double chi2_power;           /* of the seed means, NaN where seeds give no variance */
+    double chi2_offset;          /* NaN where it was not fitted */
+    int points, seeds;           /* that were used */
+    int unused;                  /* samples that are not finite or not positive */
+    bool constant;               /* y is the same at all x, seed by seed */
+    double turn;                 /* x of a peak or dip of the seed means between the ends that seeds
+                                    tell from both ends; NaN: none */
+    bool turn_is_peak;
+    char note[nl_fit_note_size]; /* in words what the numbers do not say; may be empty */
+} nl_fit;
+
 /**
- * The law that describes the points.
+ * Fit y against x.
  *
- * Power: nl_slope_fit().  Offset: weighted least squares on seed means, residuals relative to the
- * mean, their variance pooled over all scales and divided by the seeds; t-interval with scales x
- * (seeds - 1) degrees of freedom.  The one with the lower AIC = chi^2 + 2 k is taken; where the two
- * differ by less than 4, the interval is the union of both.
+ * The slope is that of log y against log x, one a seed, with a t-interval over seeds.  The power
+ * law with an offset is fitted to seed means with relative residuals; their variance is that among
+ * seeds, pooled over points, and its degrees of freedom are points x (seeds - 1).  For each
+ * exponent the law is linear in the rest, so the chi-square is profiled over the exponent, of
+ * either sign and through 0 (where it is a logarithm); the interval is where it exceeds its
+ * minimum by less than t^2.  AIC = chi-square + 2 x parameters chooses; where the two differ by
+ * less than 4, the interval is the union of both.
+ *
+ * @return NL_ERR_NOMEM, or NL_OK also where nothing can be fitted
  */
-nl_law nl_law_fit(int count, const nl_point *points);
+NL_MUST_CHECK nl_status nl_fit_power_law(int count, const nl_sample *samples, nl_fit *out);
 
-/** The joint law L(W, N) = offset + a W^-alpha + b N^-beta over a grid of both. */
-typedef struct nl_joint_law {
-    bool found;
-    double alpha, beta; /* exponents of width and data */
-    nl_interval alpha_interval, beta_interval;
-    double a, b, offset;
-    int points, seeds;
-    char note[160];
-} nl_joint_law;
+/** One value of a grid in width and data. */
+typedef struct nl_grid_sample {
+    double width, data, y;
+    long seed;
+} nl_grid_sample;
 
-/** @param[in] width, data, y, seed  [count] */
-nl_joint_law nl_joint_law_fit(int count, const double *width, const double *data, const double *y,
-                              const uint32_t *seed);
+/** y = offset + width_amplitude W^-alpha + data_amplitude N^-beta. */
+typedef struct nl_joint_fit {
+    nl_law law; /* NL_LAW_JOINT or NL_LAW_NONE */
+    nl_interval alpha, beta;
+    double width_amplitude, data_amplitude, offset;
+    double chi2;
+    int points, seeds, unused;
+    char note[nl_fit_note_size];
+} nl_joint_fit;
 
-/** Where ln y, linear between neighbouring scales, of seed means crosses ln level: geometric mean
- *  and t-interval over the seeds that cross inside the range; never extrapolated. */
+/** Fit the joint law to the seed means of a grid, with relative residuals and the pooled variance
+ *  among seeds as above; intervals from the linearised problem.  Needs three widths and three
+ *  sizes. */
+NL_MUST_CHECK nl_status nl_fit_joint_law(int count, const nl_grid_sample *samples,
+                                         nl_joint_fit *out);
+
+/** Where a quantity falls below a threshold. */
 typedef struct nl_crossing {
-    double x; /* NaN: none */
-    nl_interval interval;
-    int seeds; /* that cross */
-    char note[96];
+    nl_interval x;    /* geometric mean over seeds; NaN where there is none */
+    int crossed;      /* seeds that fall below it within the scales measured, and stay there */
+    int below, above; /* seeds that are below it, or above it, at every scale */
+    int seeds;
+    char note[nl_fit_note_size];
 } nl_crossing;
 
-nl_crossing nl_crossing_find(int count, const nl_point *points, double level);
+/** Scale at which y falls below `threshold`, interpolated in log x and log y, seed by seed, never
+ *  extrapolated: a number is given only where every seed crosses. */
+NL_MUST_CHECK nl_status nl_fit_crossing(int count, const nl_sample *samples, double threshold,
+                                        nl_crossing *out);
 
 #endif

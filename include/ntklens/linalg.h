@@ -112,15 +112,50 @@ void nl_dmat_destroy(nl_dmat **a);
 int nl_dmat_global_row(const nl_dmat *a, int local_row);
 int nl_dmat_global_col(const nl_dmat *a, int local_col);
 
+/** The part of a column that counts: local rows from here on lie on or below the diagonal.  Pure,
+ *  Local. */
+int nl_dmat_first_row(const nl_dmat *a, int global_col);
+
 /** Value of entry (i, j), i >= j, 0-based global indices.  Pure: the same answer on every rank. */
 typedef double nl_entry_fn(int i, int j, const void *context);
 
 /** Set every entry on or below the diagonal from its global index; zeros above.  Local. */
 void nl_dmat_fill(nl_dmat *a, nl_entry_fn *entry, const void *context);
 
+/** What becomes of entry (i, j), i >= j. */
+typedef double nl_map_fn(int i, int j, double value, const void *context);
+
+/** Replace every entry on or below the diagonal.  Local. */
+void nl_dmat_map(nl_dmat *a, nl_map_fn *map, const void *context);
+
 /** Trace and squared Frobenius norm of the symmetric matrix (lower half mirrored), accumulated in
  *  double.  Collective; same bits on every rank. */
 NL_MUST_CHECK nl_status nl_dmat_moments(const nl_dmat *a, double *trace, double *frobenius2);
+
+/** Diagonal [n] in double on every rank.  Collective; same bits on every rank. */
+NL_MUST_CHECK nl_status nl_dmat_diagonal(const nl_dmat *a, double *diagonal);
+
+/**
+ * Y = A X in double.  Collective; same bits on every rank.
+ *
+ * @param[in]  x  (global) [n x columns], column-major
+ * @param[out] y  (local)  [n x columns], column-major, on every rank
+ */
+NL_MUST_CHECK nl_status nl_dmat_multiply(const nl_dmat *a, int columns, const double *x, double *y);
+
+/** Sum over the ranks of a grid, in the order of ranks, on every rank.  Collective; same bits on
+ *  every rank, whatever the MPI library. */
+NL_MUST_CHECK nl_status nl_grid_sum(const nl_grid *grid, double *values, int count);
+
+/** Entries of this rank on or below the diagonal. */
+size_t nl_dmat_packed_count(const nl_dmat *a);
+
+/** Copy them, column by column, to `packed`, in the precision of the matrix.  Local. */
+void nl_dmat_pack(const nl_dmat *a, void *packed);
+
+/** The other way round.  On one rank the matrix may be the leading part of the one that was packed,
+ *  of order `packed_order`.  Local. */
+void nl_dmat_unpack(nl_dmat *a, int packed_order, const void *packed);
 
 /** Gather the whole matrix, both halves, in double on rank `root` of the grid: full [n x n]
  *  (elsewhere NULL).  For output.kernels and tests.  Collective. */
@@ -135,10 +170,13 @@ typedef struct nl_solver {
     const char *name;   /* as in the study file and the column `solver` */
     const char *second; /* solver to try where this one's spectrum fails verification */
     bool one_rank;      /* needs the whole matrix on one rank */
+    bool no_empty_line; /* needs a block of the matrix in each process row and column */
+    bool double_only;
     /** Bytes of work space a rank beyond the matrix itself. */
     double (*workspace)(int n, int nb, nl_precision precision, int rows, int cols);
     /** All eigenvalues, ascending [n], on every rank.  Destroys a.  Collective over the grid.
-     *  NL_ERR_LINALG with a warning where the library gave up: another solver may not. */
+     *  Only where nl_solver_able().  NL_ERR_LINALG with a warning where the library gave up:
+     * another solver may not. */
     nl_status (*eigenvalues)(nl_dmat *a, double *ascending);
 } nl_solver;
 
@@ -147,6 +185,10 @@ const nl_solver *nl_solver_find(const char *name);
 
 /** Solver i of this build, NULL behind the last. */
 const nl_solver *nl_solver_at(int i);
+
+/** Can it solve a matrix of order n in blocks of nb on such a grid?  Pure. */
+bool nl_solver_able(const nl_solver *solver, int n, int nb, nl_precision precision, int rows,
+                    int cols);
 
 /** A verified spectrum. */
 typedef struct nl_spectrum {
@@ -165,6 +207,17 @@ typedef struct nl_spectrum {
 bool nl_spectrum_plausible(int n, const double *lambda, double trace, double frobenius2,
                            double eps);
 
+/** y = A x for a symmetric operator of order n; the same bits on every rank.  Collective. */
+typedef nl_status nl_operator_fn(const double *x, double *y, void *context);
+
+/**
+ * The largest eigenvalue of a positive semidefinite operator, by Lanczos iteration: exact to about
+ * 1e-12 over its relative distance to the next.  NaN where that is not reached in 200 products.
+ * Every rank iterates on its own; collective where the operator is.
+ */
+NL_MUST_CHECK nl_status nl_largest_eigenvalue(int n, nl_operator_fn *apply, void *context,
+                                              double *lambda);
+
 /** Fill a freshly created or used matrix with its content.  Collective over its grid. */
 typedef nl_status nl_fill_fn(nl_dmat *a, void *context);
 
@@ -176,10 +229,27 @@ typedef nl_status nl_fill_fn(nl_dmat *a, void *context);
  * @param[in]  a       its content is destroyed
  * @param[in]  fill    gives the matrix its content
  * @param[out] out     on every rank; NULL on failure; free with nl_spectrum_destroy()
- * @return NL_ERR_NUMERIC where two solvers failed, or one that has no second; on every rank
+ * @return NL_ERR_NUMERIC where two solvers failed, or one that has no second; NL_ERR_ARG where the
+ *         solver is not able to work on such a grid; on every rank
  */
 NL_MUST_CHECK nl_status nl_spectrum_compute(nl_dmat *a, const nl_solver *solver, nl_fill_fn *fill,
                                             void *context, nl_spectrum **out);
 void nl_spectrum_destroy(nl_spectrum **spectrum);
+
+/** Bytes that nl_dmat_projections() needs on a rank beside the matrix. */
+double nl_projections_workspace(int n, int nb, nl_precision precision, int rows, int cols);
+
+/**
+ * Eigenvalues, and Y = U^T X with the eigenvectors as columns of U.  Verified: eigenvalues as those
+ * of nl_spectrum_compute(), and no column of X may change its length.  Collective.
+ *
+ * @param[in]  a       finite; its content is destroyed
+ * @param[in]  x       (global) [n x columns], column-major
+ * @param[out] lambda  (local)  [n] descending, on every rank
+ * @param[out] y       (local)  [n x columns], rows in the order of lambda, on every rank
+ * @return NL_ERR_NUMERIC where the library failed or its answer is none
+ */
+NL_MUST_CHECK nl_status nl_dmat_projections(nl_dmat *a, int columns, const double *x,
+                                            double *lambda, double *y);
 
 #endif

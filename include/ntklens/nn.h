@@ -125,4 +125,9 @@ void nl_loss_add(nl_loss loss, int rows, int outputs, const float *logits, const
 double nl_loss_gradient(nl_loss loss, int rows, int outputs, const float *logits, const int *labels,
                         float *gradient);
 
+/** The same gradient in double, from logits in double, and the softmax of the logits (whatever the
+ *  loss): probability, gradient [rows x outputs].  The logits may stand in probability. */
+void nl_loss_gradient_exact(nl_loss loss, int rows, int outputs, const double *logits,
+                            const int *labels, double *probability, double *gradient);
+
 #endif

@@ -1,9 +1,10 @@
-/** @file ntk.h  Neural Tangent Kernels: tiles, observables of a spectrum, infinite width. */
+/** @file ntk.h  Neural Tangent Kernels: tiles, observables, infinite width. */
 #ifndef NTKLENS_NTK_H
 #define NTKLENS_NTK_H
 
 #include "ntklens/factors.h"
 #include "ntklens/linalg.h"
+#include "ntklens/observables.h"
 
 /*---------------------------------------------------------------------------------------------
  * Kernels
@@ -39,7 +40,17 @@ typedef struct nl_kernel_input {
     const float *probe; /* [samples x inputs] */
     int samples;
     double panel_bytes; /* memory for factors; more local samples than fit are taken in panels */
+    const nl_factors *ready; /* factors of all samples, in their order, or of more; for matrices on
+                                one rank; NULL: they are computed */
 } nl_kernel_input;
+
+/** Do the factors of all samples fit into panel_bytes?  Then nl_kernel_fill() on one rank takes
+ * them in one panel, and it is the same, bit by bit, to compute them before.  Pure. */
+bool nl_kernel_one_panel(const nl_kernel_input *input, nl_precision precision);
+
+/** The factors of all samples.  Local. */
+NL_MUST_CHECK nl_status nl_kernel_factors(const nl_kernel_input *input, nl_precision precision,
+                                          nl_factors **out);
 
 /**
  * Fill the local part, on and below the diagonal, of a block-cyclic kernel:
@@ -52,39 +63,227 @@ typedef struct nl_kernel_input {
 NL_MUST_CHECK nl_status nl_kernel_fill(nl_dmat *a, nl_kernel_spec spec,
                                        const nl_kernel_input *input);
 
+/** A tile of a kernel: local rows row .. row + rows, local columns col .. col + cols, `values`
+ *  column-major without gaps, in the precision of the matrix it is laid out as.  Of the tiles over
+ * a column the upper ones come first; entries above the diagonal mean nothing. */
+typedef void nl_tile_fn(int row, int rows, int col, int cols, const void *values, void *context);
+
+/** Compute a kernel as nl_kernel_fill() does, bit by bit, but hand its tiles to `take` one after
+ * the other instead of storing them.  `layout` says which entries are this rank's.  Local. */
+NL_MUST_CHECK nl_status nl_kernel_walk(const nl_dmat *layout, nl_kernel_spec spec,
+                                       const nl_kernel_input *input, nl_tile_fn *take,
+                                       void *context);
+
+/** Centre a filled kernel on the samples: H Theta H, H = 1 - 1 1^T / N; full: each output on its
+ *  own.  Collective over the matrix's grid. */
+NL_MUST_CHECK nl_status nl_kernel_centre(nl_dmat *a, nl_kernel_spec spec, int outputs);
+
+/** Theta_ij / sqrt(Theta_ii Theta_jj).  Collective over the matrix's grid. */
+NL_MUST_CHECK nl_status nl_kernel_normalize(nl_dmat *a);
+
 /*---------------------------------------------------------------------------------------------
- * Observables
+ * Observables that need no eigenvalues
  *-------------------------------------------------------------------------------------------*/
 
-/** Of a spectrum lambda_1 >= ... >= lambda_n; p_i = lambda_i / sum lambda. */
-typedef struct nl_observables {
-    double trace;               /* (1/n) sum lambda */
-    double entropy;             /* S = -sum p ln p, nats */
-    double effective_rank;      /* exp(S); Roy & Vetterli, EUSIPCO 2007 */
-    double participation_ratio; /* (sum lambda)^2 / sum lambda^2 */
-    double lambda_max, lambda_min;
-    bool negative; /* an eigenvalue below -n eps lambda_max: more than rounding */
-} nl_observables;
+/** What a network does on the probe: what observables need beside the kernel itself. */
+typedef struct nl_probe_state {
+    int samples, outputs, layers;
+    const int *labels; /* [samples]; borrowed */
+    nl_loss loss;
+    double *gradient;     /* owned; [samples x outputs] of the probe's mean loss by the outputs */
+    double *probability;  /* owned; [samples x outputs] softmax of the outputs */
+    double *weight_trace; /* owned; [layers x outputs], nl_factors_add_layer_traces() */
+    double *bias_trace;   /* owned; the same of the biases */
+} nl_probe_state;
 
-/** Negative eigenvalues count as zero; beyond rounding they also set `negative`.  A spectrum with a
- *  NaN, or without a positive eigenvalue, has NaN where there is no answer.  Pure. */
-nl_observables nl_observe(int n, const double *descending, double eps);
+/**
+ * Look at a network on the probe.  The first rank computes, in double, and tells the others: the
+ * same bits on every rank.  Collective.
+ *
+ * @param[in] labels  [input->samples], borrowed
+ */
+NL_MUST_CHECK nl_status nl_probe_state_create(MPI_Comm comm, const nl_kernel_input *input,
+                                              nl_loss loss, const int *labels,
+                                              nl_probe_state **out);
+void nl_probe_state_destroy(nl_probe_state **state);
+
+/** Is every unit of a layer dead on the probe, or do the weights not move the outputs?  Local. */
+bool nl_probe_state_collapsed(const nl_probe_state *state);
+
+/**
+ * trace_first, trace_hidden, trace_output of a kernel of this network.  Local.
+ */
+void nl_observe_layers(const nl_probe_state *state, const nl_net *net, nl_kernel_spec spec,
+                       nl_observables *out);
+
+/**
+ * frobenius_norm, magnitude_entropy, label_alignment and the chi columns of a filled kernel.
+ * Collective over the matrix's grid; the same bits on every rank.
+ *
+ * @param[in] trace, frobenius2  nl_dmat_moments()
+ */
+NL_MUST_CHECK nl_status nl_observe_matrix(const nl_dmat *a, nl_kernel_spec spec,
+                                          const nl_probe_state *state, double trace,
+                                          double frobenius2, nl_observables *out);
+
+/**
+ * Largest eigenvalue of H^1/2 Theta H^1/2, H = blockdiag(diag p - p p^T) of the softmax p of each
+ * sample, for a filled full kernel: the curvature by which cross-entropy limits learning rates.
+ * Collective; the same bits on every rank.
+ */
+NL_MUST_CHECK nl_status nl_observe_curvature(const nl_dmat *a, const nl_probe_state *state,
+                                             double *largest);
+
+/** Largest stable learning rate of plain gradient descent on the probe, linearised: mse
+ *  N C / largest eigenvalue of the full kernel, cross-entropy 2 N / nl_observe_curvature(). */
+double nl_stability_rate(const nl_probe_state *state, double largest);
+
+/** Where eigenvectors point, one entry each, the largest eigenvalue's first. */
+typedef struct nl_directions {
+    double *target_power;   /* owned; [n] C(rho): share of the centred targets in the first rho */
+    double *gradient_power; /* owned; [n] |u_i^T g|^2, of all outputs that the kernel acts on */
+} nl_directions;
+
+/**
+ * target_power, target_power_tenth, used_rank of a filled kernel, and what they are made of.
+ * Collective over the matrix's grid.
+ *
+ * @param[in]  a    its content is destroyed
+ * @param[out] out  free both arrays with free(); NULL on failure
+ * @return NL_ERR_NUMERIC where the eigenvectors are not to be had
+ */
+NL_MUST_CHECK nl_status nl_observe_eigenvectors(nl_dmat *a, nl_kernel_spec spec,
+                                                const nl_probe_state *state,
+                                                nl_observables *observed, nl_directions *out);
+
+/** How two kernels A (stored) and B lie to each other: sums over all entries. */
+typedef struct nl_kernel_pair {
+    double aa, bb;      /* |A|_F^2, |B|_F^2 */
+    double difference2; /* |A - B|_F^2 */
+    double gain;        /* <A - B, A + B> = |A|^2 - |B|^2, free of cancellation */
+} nl_kernel_pair;
+
+/**
+ * Compare a filled kernel with that of another state, whose tiles are computed in scratch: no
+ * second matrix.  Collective over the matrix's grid; the same bits on every rank.
+ */
+NL_MUST_CHECK nl_status nl_kernel_compare(const nl_dmat *a, nl_kernel_spec spec,
+                                          const nl_kernel_input *other, nl_kernel_pair *out);
+
+/** Entries of a kernel as nl_dmat_pack() would have them.  Local. */
+NL_MUST_CHECK nl_status nl_kernel_pack(const nl_dmat *layout, nl_kernel_spec spec,
+                                       const nl_kernel_input *input, void *packed);
+
+/** Compare a filled kernel with a packed one: the same bits as nl_kernel_compare(). */
+NL_MUST_CHECK nl_status nl_kernel_compare_packed(const nl_dmat *a, const void *packed,
+                                                 nl_kernel_pair *out);
+
+/** Compare a filled kernel with one given entry by entry (i >= j).  As above. */
+NL_MUST_CHECK nl_status nl_kernel_compare_entries(const nl_dmat *a, nl_entry_fn *entry,
+                                                  const void *context, nl_kernel_pair *out);
+
+/** |A - B|_F / |B|_F. */
+double nl_kernel_pair_change(const nl_kernel_pair *pair);
+
+/** 1 - <A, B> / (|A| |B|), from the difference, so that small distances keep their digits. */
+double nl_kernel_pair_distance(const nl_kernel_pair *pair);
 
 /*---------------------------------------------------------------------------------------------
  * Infinite width
  *-------------------------------------------------------------------------------------------*/
 
+/** What is asked for.  z is the network's output f. */
+typedef enum nl_infinite_kind {
+    NL_INFINITE_NNGP, /* covariance of f(x) and f(x') over draws: the Gaussian process */
+    NL_INFINITE_NTK,  /* mean of Theta */
+} nl_infinite_kind;
+
+/** At which width. */
+typedef enum nl_infinite_scale {
+    NL_INFINITE_AT_WIDTH, /* what Theta of networks of the given width is, but for corrections that
+                             vanish as 1/width against it */
+    NL_INFINITE_LIMIT,    /* ntk: the same; standard, whose Theta grows with the width: Theta/width;
+                             mup: NL_ERR_ARG */
+} nl_infinite_scale;
+
+/** Opaque.  The closed-form kernel of an MLP on some samples, which it borrows. */
+typedef struct nl_infinite nl_infinite;
+
+/** Is there a closed form for this activation?  (relu, erf, gelu) */
+bool nl_infinite_is_known(nl_activation activation);
+
 /**
- * Closed-form NTK of an infinitely wide MLP in ntk parametrisation (Jacot et al. 2018; relu: Cho &
- * Saul 2009; erf: Williams 1997), any depth:
- *   K^1 = sw2 <x,x'>/d + sb2,  K^{l+1} = sw2 E[phi phi'] + sb2,  Theta^{l+1} = K^{l+1} + sw2
- * E[phidot phidot'] Theta^l.
+ * Kernels of wide networks as they are drawn, any depth (Neal 1996; Lee et al. 2018; Jacot et al.
+ * 2018; relu: Cho & Saul 2009; erf: Williams 1997; gelu: Tsuchida et al. 2021).  With q^0 =
+ * <x,x'>/d, q^l = E[phi(z_l) phi(z'_l)] and g^l = E[phi'(z_l) phi'(z'_l)], (z_l, z'_l) normal with
+ * covariance K^l, K^l = sw2 q^{l-1} + sb2;   Theta^1 = A^1,   Theta^{l+1} = A^{l+1} + sw2 g^l
+ * Theta^l. A^l is what layer l's own parameters add, s_l^2 <h^{l-1},h'^{l-1}> + t_l^2: ntk: A^l =
+ * K^l standard:  A^1 = <x,x'> + 1,  A^l = width q^{l-1} + 1;  the limit of Theta/width: 0 and
+ * q^{l-1} mup at a width likewise, from its multipliers and variances: at width = base_width as
+ * standard. One output; outputs are independent, so the full kernel is this one times the identity.
+ * Numbers are those of double; near duplicates, at an angle a, g has an error of 1e-16/a.
  *
- * @param[in]  spec   activation relu or erf, else NL_ERR_ARG
- * @param[in]  x      [samples x inputs]
- * @param[out] theta  [samples x samples]
+ * @param[in]  net            shapes, multipliers and variances; not its parameters
+ * @param[in]  rate_weighted  as in nl_kernel_spec
+ * @param[in]  x              [samples x inputs], borrowed
+ * @param[out] out            NL_ERR_ARG where no closed form is known
  */
-NL_MUST_CHECK nl_status nl_infinite_ntk(const nl_net_spec *spec, int samples, const float *x,
-                                        double *theta);
+NL_MUST_CHECK nl_status nl_infinite_create(const nl_net *net, nl_infinite_scale scale,
+                                           bool rate_weighted, int samples, const float *x,
+                                           nl_infinite **out);
+void nl_infinite_destroy(nl_infinite **infinite);
+
+/**
+ * Entries of samples rows x cols.  The diagonal is exact, (i, j) and (j, i) agree to rounding.
+ * Uses scratch of the object: one caller at a time.
+ *
+ * @param[in]  rows, cols  [m], [n] samples
+ * @param[out] out         [m x n], column-major, leading dimension ld >= m
+ */
+void nl_infinite_block(nl_infinite *infinite, nl_infinite_kind kind, int m, const int *rows, int n,
+                       const int *cols, double *out, int ld);
+
+/** Fill the local part, on and below the diagonal, of a block-cyclic matrix in double whose order
+ *  is the number of samples.  Local. */
+NL_MUST_CHECK nl_status nl_infinite_fill(nl_dmat *a, nl_infinite *infinite, nl_infinite_kind kind);
+
+/**
+ * |A - K|_F / |K|_F of a filled kernel A and the closed form K of its network; between different
+ * outputs K is zero.  Up to 4096 samples K is computed once and kept, beyond that tile by tile each
+ * time.  Collective over the matrix's grid; the same bits on every rank.
+ *
+ * @param[in] rows_per_sample  outputs: full; 1: traced, class
+ * @param[in] frobenius2       |A|_F^2, nl_dmat_moments()
+ */
+NL_MUST_CHECK nl_status nl_infinite_distance(const nl_dmat *a, int rows_per_sample,
+                                             double frobenius2, nl_infinite *infinite,
+                                             double *distance);
+
+/** Bytes of such an object once distances were asked of it. */
+double nl_infinite_bytes(int samples, int inputs);
+
+/*---------------------------------------------------------------------------------------------
+ * Kernel regression
+ *-------------------------------------------------------------------------------------------*/
+
+/** How well a kernel alone predicts; NaN where its matrix is not positive definite. */
+typedef struct nl_regression {
+    double test_loss;     /* mean over test samples and classes of (f - onehot)^2 */
+    double test_accuracy; /* share of argmax hits, the first of equal maxima */
+} nl_regression;
+
+/**
+ * Kernel ridge regression on centred one-hot targets, y = onehot - 1/C, one kernel for all outputs:
+ *   alpha = (K + ridge tr(K)/n I)^-1 y,   f = K_test,train alpha + 1/C
+ * (Lee et al. 2020, "Finite versus infinite neural networks": the ridge relative to the mean
+ * diagonal, so that it means the same at any scale of the kernel).  Cholesky; Local.
+ *
+ * @param[in,out] kernel  column-major [train + test rows x train columns], leading dimension ld;
+ *                        of the train rows only those on and below the diagonal; destroyed
+ * @param[in]     labels  [train + test]
+ */
+NL_MUST_CHECK nl_status nl_kernel_regression(int train, int test, double *kernel, int ld,
+                                             int outputs, const int *labels, double ridge,
+                                             nl_regression *out);
 
 #endif

@@ -45,6 +45,15 @@ NL_MUST_CHECK nl_status nl_team_create(MPI_Comm comm, nl_team **out);
  */
 NL_MUST_CHECK nl_status nl_team_split(const nl_team *parent, int color, nl_team **out);
 
+/**
+ * Part of a team, made by these ranks alone: the others go on with their work.  Collective over the
+ * ranks named.
+ *
+ * @param[in] ranks  (global) [count] ascending ranks of the parent, the caller's among them
+ */
+NL_MUST_CHECK nl_status nl_team_form(const nl_team *parent, int count, const int *ranks,
+                                     nl_team **out);
+
 /** Collective over the team; NULL-safe. */
 void nl_team_destroy(nl_team **team);
 
@@ -78,14 +87,47 @@ typedef struct nl_service_hooks {
 NL_MUST_CHECK nl_status nl_service_start(const nl_team *team, nl_service_hooks hooks,
                                          nl_service **out);
 
+/** What a rank is to do next. */
+typedef enum nl_task_kind {
+    NL_TASK_NONE, /* nothing is left, or all are asked to stop */
+    NL_TASK_ITEM, /* an item of the queue, alone */
+    NL_TASK_HELP, /* take over a part of what another rank is at, which sends it at once to the
+                     first of the ranks that get this task */
+    NL_TASK_TEAM, /* an item that a team shares: all its ranks get this task at the same time */
+} nl_task_kind;
+
+typedef struct nl_task {
+    nl_task_kind kind;
+    int item;         /* ITEM, TEAM: of the queue; HELP: the rank to be helped */
+    int count;        /* ranks that get this task together; 0: this one alone */
+    const int *ranks; /* [count] ascending; borrowed, valid until the next take */
+} nl_task;
+
 /**
  * Open a queue of work items 0 .. items - 1, handed out in this order, each once.  Collective.
  * A queue that was opened before must be exhausted or stopped.
+ *
+ * @param[in] team_size  (global) ranks that share an item which nl_service_ready() tells of
  */
-NL_MUST_CHECK nl_status nl_service_open_queue(nl_service *service, int items);
+NL_MUST_CHECK nl_status nl_service_open_queue(nl_service *service, int items, int team_size);
 
-/** Next item of the queue, -1 when none is left or all are asked to stop.  Local. */
-NL_MUST_CHECK nl_status nl_service_take(nl_service *service, int *item);
+/**
+ * What to do next.  Waits, asleep, while other ranks may still have something to give away or to
+ * share.  Local; when one rank gets NL_TASK_NONE every rank does.
+ */
+NL_MUST_CHECK nl_status nl_service_take(nl_service *service, nl_task *task);
+
+/** The rest of this item wants a team; one is formed as soon as enough ranks are free.  Local. */
+NL_MUST_CHECK nl_status nl_service_ready(nl_service *service, int item);
+
+/** Ranks without work, `wanted` together.  rank: the first of them, which now waits for what the
+ * caller sends it over nl_service_peers(); -1: not so many are free.  Cheap while the queue lasts.
+ * Local. */
+NL_MUST_CHECK nl_status nl_service_find_helpers(nl_service *service, int wanted, int *rank);
+
+/** For messages between main threads, with tags from nl_peer_tag on; borrowed. */
+MPI_Comm nl_service_peers(const nl_service *service);
+enum { nl_peer_tag = 100 };
 
 /** Bring bytes to the root's `deliver`; returns as soon as the bytes may be reused.  Local; not
  *  for hooks of the root, which would wait for themselves. */

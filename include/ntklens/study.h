@@ -48,6 +48,12 @@ typedef enum nl_key {
     NL_KEY_AT_STEPS,
     NL_KEY_AT_TRAIN_LOSS,
     NL_KEY_STEPS_PER_DECADE,
+    NL_KEY_AUXILIARY_SPECTRA,
+    NL_KEY_EIGENVECTORS,
+    NL_KEY_REGRESSION_TRAIN,
+    NL_KEY_REGRESSION_TEST,
+    NL_KEY_REGRESSION_RIDGE,
+    NL_KEY_INFINITE,
     NL_KEY_PRECISION,
     NL_KEY_SOLVER,
     NL_KEY_TEAM_SIZE,
@@ -255,6 +261,22 @@ NL_MUST_CHECK nl_status nl_study_status(const char *folder, bool json, FILE *str
  * one cell has two results
  */
 NL_MUST_CHECK nl_status nl_study_merge(const char *out, int count, const char *const folders[]);
+
+typedef struct nl_report_options {
+    int count;                  /* of the folders, at least one */
+    const char *const *folders; /* [count]: their results.csv and study.yaml are read, and no more */
+    const char *out;            /* folder for summary.md, fits.csv and transition.csv; created */
+    double threshold;           /* of the kernel distance, for the transition */
+} nl_report_options;
+
+/**
+ * Fit power laws to the tables of one or several results folders, say what may be concluded, and
+ * write both.
+ *
+ * @return NL_ERR_USAGE where a folder holds no results.csv; NL_ERR_DATA, with file:line, where a
+ * table is broken; NL_ERR_STUDY where a study.yaml is
+ */
+NL_MUST_CHECK nl_status nl_study_report(const nl_report_options *options, FILE *stream);
 
 /**
  * Check the machine the team runs on, and what of it to change: cores, memory, BLAS and its speed,

@@ -39,6 +39,19 @@ static void check_outcome(const char *before)
     }
 }
 
+/* By the path of the program where it can be told: the process keeps its name. */
+static void start_anew(char **argv)
+{
+    char path[4096];
+    const ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
+
+    if (length > 0) {
+        path[length] = '\0';
+        execv(path, argv);
+    }
+    execv("/proc/self/exe", argv); /* its file was replaced meanwhile */
+}
+
 void nl_blas_fix(int argc, char **argv)
 {
     const char *before = getenv(guard);
@@ -52,7 +65,7 @@ void nl_blas_fix(int argc, char **argv)
         setenv(guard, nl_blas_kernel(), 1) != 0 || setenv(wish, better, 1) != 0) {
         return;
     }
-    execv("/proc/self/exe", argv);
+    start_anew(argv);
     if (nl_launched_rank() == 0) {
         nl_warn("cannot start anew for faster BLAS kernels (%s); %s=%s in the environment does it",
                 strerror(errno), wish, better);

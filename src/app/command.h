@@ -27,6 +27,7 @@ extern const nl_command nl_command_run;
 extern const nl_command nl_command_keys;
 extern const nl_command nl_command_merge;
 extern const nl_command nl_command_plan;
+extern const nl_command nl_command_report;
 extern const nl_command nl_command_status;
 
 /** An option or operand as it was met. */

@@ -6,9 +6,9 @@
 
 #include <string.h>
 
-static const nl_command *const commands[] = {&nl_command_plan,   &nl_command_run,
-                                             &nl_command_status, &nl_command_merge,
-                                             &nl_command_keys,   &nl_command_doctor};
+static const nl_command *const commands[] = {
+    &nl_command_plan,   &nl_command_run,  &nl_command_status, &nl_command_merge,
+    &nl_command_report, &nl_command_keys, &nl_command_doctor};
 
 static void print_help(void)
 {

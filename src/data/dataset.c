@@ -84,16 +84,24 @@ static nl_status allocate_shared(const nl_team *team, size_t size, nl_dataset *d
     return NL_OK;
 }
 
-/* Fill the node's copy. */
-static nl_status read_all(const nl_dataset_info *info, const char *folder, const layout *at,
-                          uint8_t *bytes)
+/* Fill the node's copy: one rank reads files, all ranks draw glyphs. */
+static nl_status read_all(const nl_dataset_info *info, const char *folder, const nl_team *team,
+                          const layout *at, uint8_t *bytes)
 {
-    nl_status st =
-        nl_source_read(info, folder, false, bytes + at->train_pixels, bytes + at->train_labels);
+    const bool drawn = info->source == NL_GLYPHS;
+    nl_status st = NL_OK;
 
-    return st == NL_OK ? nl_source_read(info, folder, true, bytes + at->test_pixels,
-                                        bytes + at->test_labels)
-                       : st;
+    for (int test = 0; test < 2 && st == NL_OK; test++) {
+        uint8_t *pixels = bytes + (test ? at->test_pixels : at->train_pixels);
+        uint8_t *labels = bytes + (test ? at->test_labels : at->train_labels);
+
+        if (drawn) {
+            nl_glyphs_draw(info, test, team->node_rank, team->node_size, pixels, labels);
+        } else if (team->node_rank == 0) {
+            st = nl_source_read(info, folder, test, pixels, labels);
+        }
+    }
+    return st;
 }
 
 /* Every node must hold the same images, for it may read files of its own (node-local disks).
@@ -105,6 +113,9 @@ static nl_status compare_nodes(const nl_team *team, const nl_dataset *data, size
     } first, mine = {size, 0};
     nl_status st = NL_OK;
 
+    if (team->node_size == team->size) {
+        return NL_OK; /* there is one node */
+    }
     if (team->node_rank == 0) {
         mine.checksum = crc32_z(0, data->bytes, size);
     }
@@ -146,10 +157,10 @@ static nl_status load(nl_source source, const char *folder, const nl_team *team,
                               data->bytes + at.train_labels};
     data->test =
         (nl_images){info->test_count, data->bytes + at.test_pixels, data->bytes + at.test_labels};
-    st = settle(team, reader ? read_all(info, folder, &at, data->bytes) : NL_OK);
+    st = settle(team, read_all(info, folder, team, &at, data->bytes));
     if (data->window != MPI_WIN_NULL) {
         MPI_Win_fence(MPI_MODE_NOSUCCEED,
-                      data->window); /* what the reader wrote is what the others see */
+                      data->window); /* what one rank wrote is what the others see */
     }
     return st == NL_OK ? compare_nodes(team, data, at.size) : st;
 }

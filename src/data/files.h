@@ -81,6 +81,10 @@ NL_MUST_CHECK nl_status nl_cifar_read(const char *folder, bool test, int count, 
 NL_MUST_CHECK nl_status nl_source_read(const nl_dataset_info *info, const char *folder, bool test,
                                        uint8_t *pixels, uint8_t *labels);
 
+/** Every `shares`-th glyph of a set, from number `share` on; arrays are those of the whole set. */
+void nl_glyphs_draw(const nl_dataset_info *info, bool test, int share, int shares, uint8_t *pixels,
+                    uint8_t *labels);
+
 /** nl_scaling_compute() of these training images. */
 NL_MUST_CHECK nl_status nl_scaling_of_images(const nl_dataset_info *info, const nl_images *train,
                                              bool standardize, nl_scaling *out);

@@ -63,6 +63,16 @@ nl_status nl_dataset_probe(nl_source source, const char *folder, nl_dataset_info
     return NL_OK;
 }
 
+void nl_glyphs_draw(const nl_dataset_info *info, bool test, int share, int shares, uint8_t *pixels,
+                    uint8_t *labels)
+{
+    const int count = test ? info->test_count : info->train_count;
+
+    for (int k = share; k < count; k += shares) {
+        labels[k] = (uint8_t)nl_glyph_draw(test, k, pixels + (size_t)k * glyph_size);
+    }
+}
+
 nl_status nl_source_read(const nl_dataset_info *info, const char *folder, bool test,
                          uint8_t *pixels, uint8_t *labels)
 {
@@ -75,9 +85,7 @@ nl_status nl_source_read(const nl_dataset_info *info, const char *folder, bool t
     case NL_CIFAR10:
         return nl_cifar_read(folder, test, count, pixels, labels);
     default:
-        for (int k = 0; k < count; k++) {
-            labels[k] = (uint8_t)nl_glyph_draw(test, k, pixels + (size_t)k * glyph_size);
-        }
+        nl_glyphs_draw(info, test, 0, 1, pixels, labels);
         return NL_OK;
     }
 }

@@ -1,79 +1,97 @@
-/** @file crossing.c  The scale at which a quantity falls below a level. */
-#include "sample.h"
-
-#include <gsl/gsl_statistics_double.h>
+/** @file crossing.c  Where a quantity falls below a threshold, seed by seed. */
+#include "points.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-/* First fall from above the level to or below it between neighbouring scales of one seed, in ln x;
- * NaN: none. */
-static double cross_seed(int count, const nl_point *points, uint32_t seed, double level)
+typedef enum course { COURSE_NONE, COURSE_BELOW, COURSE_ABOVE, COURSE_CROSSED } course;
+
+/* log x of the last fall below the threshold; what rises above it again has not crossed yet. */
+static course follow(const nl_points *p, int seed, double threshold, double *log_x)
 {
-    const nl_point *last = NULL;
+    const double *y = &p->y[(ptrdiff_t)seed * p->count];
+    course found = COURSE_NONE;
+    int before = -1;
 
-    for (int k = 0; k < count; k++) {
-        const nl_point *p = &points[k];
-
-        if (p->seed != seed) {
+    for (int j = 0; j < p->count; j++) {
+        if (isnan(y[j])) {
             continue;
         }
-        if (last != NULL && last->y > level && p->y <= level) {
-            const double share = log(last->y / level) / log(last->y / p->y);
+        if (y[j] >= threshold) {
+            found = COURSE_ABOVE;
+        } else if (before < 0) {
+            found = COURSE_BELOW;
+        } else if (y[before] >= threshold) {
+            const double part = log(y[before] / threshold) / log(y[before] / y[j]);
 
-            return log(last->x) + share * log(p->x / last->x);
+            *log_x = log(p->x[before]) + part * (log(p->x[j]) - log(p->x[before]));
+            found = COURSE_CROSSED;
         }
-        last = p;
+        before = j;
     }
-    return NAN;
+    return found;
 }
 
-static bool seen_before(const nl_point *points, int k)
+/* An interval that leaves the scales measured says nothing about what lies beyond. */
+static void keep_within(double first, double last, nl_crossing *out)
 {
-    for (int j = 0; j < k; j++) {
-        if (points[j].seed == points[k].seed) {
-            return true;
-        }
+    if (out->x.low < first || out->x.high > last) {
+        out->x.low = fmax(out->x.low, first);
+        out->x.high = fmin(out->x.high, last);
+        nl_note(out->note, "interval cut at the scales measured");
     }
-    return false;
 }
 
-nl_crossing nl_crossing_find(int count, const nl_point *points, double level)
+static void tell(const nl_points *p, double threshold, nl_crossing *out)
 {
-    nl_crossing out = {.x = NAN, .interval = {NAN, NAN}};
-    int kept = 0;
-    int seeds = 0;
-    nl_point *sorted = nl_points_sorted(count, points, &kept);
-    double *at = nl_calloc((size_t)count + 1, sizeof *at);
+    const double first = p->count > 0 ? p->x[0] : NAN;
+    const double last = p->count > 0 ? p->x[p->count - 1] : NAN;
 
-    for (int k = 0; sorted != NULL && at != NULL && k < kept; k++) {
-        if (!seen_before(sorted, k)) {
-            at[out.seeds] = cross_seed(kept, sorted, sorted[k].seed, level);
-            seeds++;
-            out.seeds += !isnan(at[out.seeds]);
-        }
+    if (out->seeds == 0) {
+        nl_note(out->note, "no usable values");
+    } else if (out->below == out->seeds) {
+        nl_note(out->note, "below %g already at %g, the smallest", threshold, first);
+    } else if (out->above == out->seeds) {
+        nl_note(out->note, "still %g or more at %g, the largest", threshold, last);
+    } else if (out->crossed < out->seeds) {
+        nl_note(out->note, "falls below %g in %d of %d seeds only (%d above it at %g): no number",
+                threshold, out->crossed, out->seeds, out->above, last);
+    } else if (out->seeds == 1) {
+        nl_note(out->note, "one seed: no interval");
     }
-    if (out.seeds > 0) {
-        out.x = exp(gsl_stats_mean(at, 1, (size_t)out.seeds));
-    }
-    if (out.seeds < seeds || seeds == 0) {
-        snprintf(out.note, sizeof out.note, "%d of %d seeds cross within the scales at hand",
-                 out.seeds, seeds);
-        if (out.seeds == 0) {
-            free(sorted);
-            free(at);
-            return out;
-        }
-    }
-    if (out.seeds > 1 && out.seeds == seeds) { /* a part of the seeds is no fair sample */
-        const double half = nl_t_quantile(out.seeds - 1.0) *
-                            gsl_stats_sd(at, 1, (size_t)out.seeds) / sqrt(out.seeds);
+}
 
-        out.interval = (nl_interval){out.x * exp(-half), out.x * exp(half)};
-    } else if (seeds == 1) {
-        snprintf(out.note, sizeof out.note, "one seed: no interval");
+nl_status nl_fit_crossing(int count, const nl_sample *samples, double threshold, nl_crossing *out)
+{
+    nl_points p = {0};
+    double *log_x = NULL;
+    nl_status status = nl_points_create(count, samples, &p);
+
+    *out = (nl_crossing){.x = {NAN, NAN, NAN}};
+    if (status != NL_OK) {
+        return status;
     }
-    free(sorted);
-    free(at);
-    return out;
+    log_x = nl_calloc((size_t)p.seeds, sizeof *log_x);
+    if (log_x == NULL) {
+        nl_points_free(&p);
+        return NL_FAIL(NL_ERR_NOMEM, "out of memory for %d seeds", p.seeds);
+    }
+    for (int s = 0; s < p.seeds; s++) {
+        const course found = follow(&p, s, threshold, &log_x[out->crossed]);
+
+        out->crossed += found == COURSE_CROSSED ? 1 : 0;
+        out->below += found == COURSE_BELOW ? 1 : 0;
+        out->above += found == COURSE_ABOVE ? 1 : 0;
+        out->seeds += found != COURSE_NONE ? 1 : 0;
+    }
+    if (out->crossed == out->seeds && out->seeds > 0) {
+        const nl_interval mean = nl_student_mean(out->crossed, log_x);
+
+        out->x = (nl_interval){exp(mean.value), exp(mean.low), exp(mean.high)};
+        keep_within(p.x[0], p.x[p.count - 1], out);
+    }
+    tell(&p, threshold, out);
+    free(log_x);
+    nl_points_free(&p);
+    return NL_OK;
 }

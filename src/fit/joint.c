@@ -1,308 +1,323 @@
-/** @file joint.c  The joint law of width and data, L = offset + a W^-alpha + b N^-beta (the
- * additive form of Rosenfeld et al. 2020 and Hoffmann et al. 2022). */
-#include "sample.h"
+/** @file joint.c  Joint law in width and data: y = offset + a W^-alpha + b N^-beta. */
+#include "points.h"
 
 #include <gsl/gsl_errno.h>
 #include <gsl/gsl_linalg.h>
-#include <gsl/gsl_math.h>
 #include <gsl/gsl_multifit.h>
 #include <gsl/gsl_multimin.h>
-
 #include <math.h>
 #include <stdlib.h>
 
-enum { linear = 3, parameters = 5, least_cells = 7, most_iterations = 500 };
-static const double steepest = 4.0;
-static const double flattest = 0.02;
+enum { least_scales = 3, parameters = 5, linear_parameters = 3, most_iterations = 500 };
 
-/** One cell of the grid: mean over seeds. */
-typedef struct grid {
+/* Exponents that are looked at. */
+static const double limit = 4.0;
+
+/** A point of the grid. */
+typedef struct grid_point {
+    double log_width, log_data, sum, squares, mean, weight;
     int count;
-    double *width, *data; /* owned; [count] over their geometric means */
-    double middle_width, middle_data;
-    const nl_means *means; /* in the order of the cells */
-    gsl_matrix *basis;     /* owned; [count x 3] */
-    gsl_vector *y, *w, *c; /* owned */
-    gsl_matrix *cov;       /* owned */
-    gsl_multifit_linear_workspace *work;
+} grid_point;
+
+typedef struct grid {
+    int count, unused;
+    grid_point *point; /* owned */
+    double variance, degrees;
 } grid;
 
-static void release(grid *g)
+/** Arrays of one linear fit. */
+typedef struct problem {
+    const grid *g;
+    gsl_matrix *x;
+    gsl_vector *y, *w, *c;
+    gsl_matrix *covariance;
+    gsl_multifit_linear_workspace *work;
+    double chi2;
+} problem;
+
+/*---------------------------------------------------------------------------------------------
+ * The grid of means
+ *-------------------------------------------------------------------------------------------*/
+
+static grid_point *point_of(grid *g, double log_width, double log_data)
 {
-    free(g->width);
-    free(g->data);
-    gsl_matrix_free(g->basis);
-    gsl_matrix_free(g->cov);
-    gsl_vector_free(g->y);
-    gsl_vector_free(g->w);
-    gsl_vector_free(g->c);
-    if (g->work != NULL) {
-        gsl_multifit_linear_free(g->work);
+    for (int k = 0; k < g->count; k++) {
+        if (g->point[k].log_width == log_width && g->point[k].log_data == log_data) {
+            return &g->point[k];
+        }
     }
+    g->point[g->count] = (grid_point){.log_width = log_width, .log_data = log_data};
+    return &g->point[g->count++];
 }
 
-static bool allocate(grid *g)
+static bool is_usable(const nl_grid_sample *s)
 {
-    const size_t n = (size_t)g->count;
-
-    g->basis = gsl_matrix_alloc(n, linear);
-    g->cov = gsl_matrix_alloc(linear, linear);
-    g->y = gsl_vector_alloc(n);
-    g->w = gsl_vector_alloc(n);
-    g->c = gsl_vector_alloc(linear);
-    g->work = gsl_multifit_linear_alloc(n, linear);
-    return g->basis != NULL && g->cov != NULL && g->y != NULL && g->w != NULL && g->c != NULL &&
-           g->work != NULL;
+    return isfinite(s->y) && s->y > 0.0 && s->width > 0.0 && s->data > 0.0;
 }
 
-static double geometric_mean(int count, const double *values)
+static void collect(int count, const nl_grid_sample *samples, grid *g)
 {
-    double sum = 0.0;
+    double squares = 0.0;
 
     for (int k = 0; k < count; k++) {
-        sum += log(values[k]) / count;
+        if (is_usable(&samples[k])) {
+            grid_point *p = point_of(g, log(samples[k].width), log(samples[k].data));
+
+            p->sum += samples[k].y;
+            p->count++;
+        } else {
+            g->unused++;
+        }
     }
-    return exp(sum);
-}
+    for (int k = 0; k < count; k++) {
+        if (is_usable(&samples[k])) {
+            const grid_point *p = point_of(g, log(samples[k].width), log(samples[k].data));
 
-/* chi^2 of the best offset, a and b for these exponents. */
-static double chi2_at(grid *g, double alpha, double beta)
-{
-    double chi2 = HUGE_VAL;
-
-    if (!(fabs(alpha) >= flattest && fabs(alpha) <= steepest && fabs(beta) >= flattest &&
-          fabs(beta) <= steepest)) {
-        return HUGE_VAL;
+            squares += pow(samples[k].y * p->count / p->sum - 1.0, 2.0);
+        }
     }
     for (int k = 0; k < g->count; k++) {
-        gsl_matrix_set(g->basis, (size_t)k, 0, 1.0);
-        gsl_matrix_set(g->basis, (size_t)k, 1, pow(g->width[k], -alpha));
-        gsl_matrix_set(g->basis, (size_t)k, 2, pow(g->data[k], -beta));
+        g->degrees += g->point[k].count - 1;
     }
-    if (gsl_multifit_wlinear(g->basis, g->w, g->y, g->c, g->cov, &chi2, g->work) != GSL_SUCCESS) {
-        return HUGE_VAL;
+    g->variance = g->degrees > 0.0 ? fmax(squares / g->degrees, 1e-18) : 1.0;
+    for (int k = 0; k < g->count; k++) {
+        grid_point *p = &g->point[k];
+
+        p->mean = p->sum / p->count;
+        p->weight = p->count / (p->mean * p->mean * g->variance);
     }
-    return chi2;
 }
 
-static double objective(const gsl_vector *at, void *context)
+/* Different values among one coordinate of the points. */
+static int scales(const grid *g, bool width)
 {
-    return chi2_at(context, gsl_vector_get(at, 0), gsl_vector_get(at, 1));
+    int found = 0;
+
+    for (int k = 0; k < g->count; k++) {
+        bool seen = false;
+
+        for (int j = 0; j < k; j++) {
+            seen = seen || (width ? g->point[j].log_width == g->point[k].log_width
+                                  : g->point[j].log_data == g->point[k].log_data);
+        }
+        found += seen ? 0 : 1;
+    }
+    return found;
 }
 
-/* Nelder and Mead from one start. */
-static double descend(grid *g, double *alpha, double *beta)
+static int seeds_of(int count, const nl_grid_sample *samples)
 {
-    gsl_multimin_function f = {.n = 2, .f = objective, .params = g};
-    gsl_vector *at = gsl_vector_alloc(2);
-    gsl_vector *step = gsl_vector_alloc(2);
+    int found = 0;
+
+    for (int k = 0; k < count; k++) {
+        bool seen = !is_usable(&samples[k]);
+
+        for (int j = 0; j < k && !seen; j++) {
+            seen = is_usable(&samples[j]) && samples[j].seed == samples[k].seed;
+        }
+        found += seen ? 0 : 1;
+    }
+    return found;
+}
+
+/*---------------------------------------------------------------------------------------------
+ * The fit: simplex over the two exponents, linear least squares for the rest
+ *-------------------------------------------------------------------------------------------*/
+
+static void problem_free(problem *p)
+{
+    gsl_matrix_free(p->x);
+    gsl_vector_free(p->y);
+    gsl_vector_free(p->w);
+    gsl_vector_free(p->c);
+    gsl_matrix_free(p->covariance);
+    gsl_multifit_linear_free(p->work);
+    *p = (problem){0};
+}
+
+static bool problem_create(const grid *g, int columns, problem *out)
+{
+    const size_t n = (size_t)g->count;
+    const size_t m = (size_t)columns;
+
+    *out = (problem){.g = g,
+                     .x = gsl_matrix_calloc(n, m),
+                     .y = gsl_vector_calloc(n),
+                     .w = gsl_vector_calloc(n),
+                     .c = gsl_vector_calloc(m),
+                     .covariance = gsl_matrix_calloc(m, m),
+                     .work = gsl_multifit_linear_alloc(n, m)};
+    if (out->x == NULL || out->y == NULL || out->w == NULL || out->c == NULL ||
+        out->covariance == NULL || out->work == NULL) {
+        problem_free(out);
+        return false;
+    }
+    for (size_t k = 0; k < n; k++) {
+        gsl_vector_set(out->y, k, g->point[k].mean);
+        gsl_vector_set(out->w, k, g->point[k].weight);
+    }
+    return true;
+}
+
+static bool solve(problem *p)
+{
+    return gsl_multifit_wlinear(p->x, p->w, p->y, p->c, p->covariance, &p->chi2, p->work) ==
+               GSL_SUCCESS &&
+           isfinite(p->chi2);
+}
+
+/* Chi-square at given exponents; scales are taken relative to the first point of the grid. */
+static double chi2_at(const gsl_vector *exponents, void *context)
+{
+    problem *p = context;
+    const double alpha = gsl_vector_get(exponents, 0);
+    const double beta = gsl_vector_get(exponents, 1);
+    const grid_point *point = p->g->point;
+
+    if (!(fabs(alpha) <= limit && fabs(beta) <= limit)) {
+        return 1e300;
+    }
+    for (size_t k = 0; k < p->x->size1; k++) {
+        gsl_matrix_set(p->x, k, 0, 1.0);
+        gsl_matrix_set(p->x, k, 1, exp(-alpha * (point[k].log_width - point[0].log_width)));
+        gsl_matrix_set(p->x, k, 2, exp(-beta * (point[k].log_data - point[0].log_data)));
+    }
+    return solve(p) ? p->chi2 : 1e300;
+}
+
+/* From several starts: exponents of either sign have valleys of their own. */
+static bool minimise(problem *p, double best[2])
+{
+    static const double starts[][2] = {{0.5, 0.5},  {1.0, 0.3},  {0.3, 1.0},
+                                       {-0.5, 0.5}, {0.5, -0.5}, {-0.5, -0.5}};
     gsl_multimin_fminimizer *m =
         gsl_multimin_fminimizer_alloc(gsl_multimin_fminimizer_nmsimplex2, 2);
-    double least = HUGE_VAL;
+    gsl_vector *at = gsl_vector_alloc(2);
+    gsl_vector *step = gsl_vector_alloc(2);
+    gsl_multimin_function f = {.f = chi2_at, .n = 2, .params = p};
+    double least = INFINITY;
 
-    if (at != NULL && step != NULL && m != NULL) {
-        gsl_vector_set(at, 0, *alpha);
-        gsl_vector_set(at, 1, *beta);
-        gsl_vector_set_all(step, 0.1);
+    for (size_t s = 0; m != NULL && at != NULL && step != NULL && s < NL_COUNT(starts); s++) {
+        gsl_vector_set(at, 0, starts[s][0]);
+        gsl_vector_set(at, 1, starts[s][1]);
+        gsl_vector_set_all(step, 0.2);
         gsl_multimin_fminimizer_set(m, &f, at, step);
-        for (int k = 0; k < most_iterations && gsl_multimin_fminimizer_iterate(m) == GSL_SUCCESS;
-             k++) {
-            if (gsl_multimin_test_size(gsl_multimin_fminimizer_size(m), 1e-7) == GSL_SUCCESS) {
+        for (int k = 0; k < most_iterations; k++) {
+            if (gsl_multimin_fminimizer_iterate(m) != GSL_SUCCESS ||
+                gsl_multimin_fminimizer_size(m) < 1e-8) {
                 break;
             }
         }
-        *alpha = gsl_vector_get(m->x, 0);
-        *beta = gsl_vector_get(m->x, 1);
-        least = m->fval;
+        if (m->fval < least) {
+            least = m->fval;
+            best[0] = gsl_vector_get(m->x, 0);
+            best[1] = gsl_vector_get(m->x, 1);
+        }
     }
     if (m != NULL) {
         gsl_multimin_fminimizer_free(m);
     }
     gsl_vector_free(at);
     gsl_vector_free(step);
-    return least;
+    return least < 1e299;
 }
 
-static double search(grid *g, nl_joint_law *law)
+/* Intervals of the exponents from the Jacobian of all five parameters. */
+static bool linearise(const grid *g, const nl_joint_fit *fit, double t, double error[2])
 {
-    static const double starts[] = {-0.5, 0.2, 0.5, 1.0, 2.0};
-    double least = HUGE_VAL;
+    problem p = {0};
+    bool sound = problem_create(g, parameters, &p);
 
-    for (size_t i = 0; i < NL_COUNT(starts); i++) {
-        for (size_t j = 0; j < NL_COUNT(starts); j++) {
-            double alpha = starts[i];
-            double beta = starts[j];
-            const double chi2 = descend(g, &alpha, &beta);
+    for (size_t k = 0; sound && k < p.x->size1; k++) {
+        const grid_point *point = &g->point[k];
+        const double w = fit->width_amplitude * exp(-fit->alpha.value * point->log_width);
+        const double n = fit->data_amplitude * exp(-fit->beta.value * point->log_data);
 
-            if (chi2 < least) {
-                least = chi2;
-                law->alpha = alpha;
-                law->beta = beta;
-            }
-        }
+        gsl_matrix_set(p.x, k, 0, 1.0);
+        gsl_matrix_set(p.x, k, 1, w);
+        gsl_matrix_set(p.x, k, 2, n);
+        gsl_matrix_set(p.x, k, 3, -w * point->log_width);
+        gsl_matrix_set(p.x, k, 4, -n * point->log_data);
     }
-    return least;
+    sound = sound && solve(&p);
+    for (size_t e = 0; sound && e < 2; e++) {
+        error[e] = t * sqrt(gsl_matrix_get(p.covariance, 3 + e, 3 + e));
+        sound = isfinite(error[e]);
+    }
+    problem_free(&p);
+    return sound;
 }
 
-/* Intervals of both exponents, all five parameters free (Gauss-Newton). */
-static bool set_intervals(grid *g, nl_joint_law *law)
+static nl_status fit_grid(const grid *g, nl_joint_fit *out)
 {
-    const double a = gsl_vector_get(g->c, 1);
-    const double b = gsl_vector_get(g->c, 2);
-    gsl_matrix *normal = gsl_matrix_calloc(parameters, parameters);
-    const double t = nl_t_quantile(g->means->freedom);
-    double half[2] = {NAN, NAN};
+    problem p = {0};
+    double best[2] = {0};
+    double error[2] = {NAN, NAN};
+    gsl_vector_view at = gsl_vector_view_array(best, 2);
 
-    for (int k = 0; normal != NULL && k < g->count; k++) {
-        const double u = pow(g->width[k], -law->alpha);
-        const double v = pow(g->data[k], -law->beta);
-        const double row[parameters] = {1.0, u, v, -a * u * log(g->width[k]),
-                                        -b * v * log(g->data[k])};
-
-        for (size_t i = 0; i < parameters; i++) {
-            for (size_t j = 0; j < parameters; j++) {
-                *gsl_matrix_ptr(normal, i, j) += gsl_vector_get(g->w, (size_t)k) * row[i] * row[j];
-            }
-        }
+    if (!problem_create(g, linear_parameters, &p)) {
+        return NL_FAIL(NL_ERR_NOMEM, "out of memory for a joint fit of %d points", g->count);
     }
-    if (normal != NULL && gsl_linalg_cholesky_decomp1(normal) == GSL_SUCCESS &&
-        gsl_linalg_cholesky_invert(normal) == GSL_SUCCESS) {
-        half[0] = t * sqrt(gsl_matrix_get(normal, 3, 3));
-        half[1] = t * sqrt(gsl_matrix_get(normal, 4, 4));
+    if (!minimise(&p, best) || !(chi2_at(&at.vector, &p) < 1e299)) {
+        nl_note(out->note, "the joint fit found no minimum");
+        problem_free(&p);
+        return NL_OK;
     }
-    gsl_matrix_free(normal);
-    law->alpha_interval = (nl_interval){law->alpha - half[0], law->alpha + half[0]};
-    law->beta_interval = (nl_interval){law->beta - half[1], law->beta + half[1]};
-    return isfinite(half[0]) && isfinite(half[1]);
-}
-
-static void fit_grid(grid *g, nl_joint_law *law)
-{
-    for (int k = 0; k < g->count; k++) {
-        gsl_vector_set(g->y, (size_t)k, g->means->mean[k]);
-        gsl_vector_set(g->w, (size_t)k,
-                       1.0 / gsl_pow_2(g->means->mean[k] * nl_means_sigma(g->means, k)));
-    }
-    if (!isfinite(search(g, law)) || !isfinite(chi2_at(g, law->alpha, law->beta)) ||
-        !set_intervals(g, law)) {
-        snprintf(law->note, sizeof law->note, "the five parameters cannot be told apart");
-        return;
-    }
-    law->found = true;
-    law->offset = gsl_vector_get(g->c, 0);
-    law->a = gsl_vector_get(g->c, 1) * pow(g->middle_width, law->alpha);
-    law->b = gsl_vector_get(g->c, 2) * pow(g->middle_data, law->beta);
-    if ((law->alpha_interval.low <= 0.0 && law->alpha_interval.high >= 0.0) ||
-        (law->beta_interval.low <= 0.0 && law->beta_interval.high >= 0.0)) {
-        snprintf(law->note, sizeof law->note,
-                 "an exponent's interval holds zero: floor and power cannot be told apart");
-    }
-}
-
-/* Number the cells of the grid; points get the number, from 1, as their x. */
-static int number_cells(int count, const double *width, const double *data, const double *y,
-                        const uint32_t *seed, nl_point *points, double *cell_width,
-                        double *cell_data)
-{
-    int cells = 0;
-
-    for (int k = 0; k < count; k++) {
-        int at = 0;
-
-        while (at < cells && (cell_width[at] != width[k] || cell_data[at] != data[k])) {
-            at++;
-        }
-        if (at == cells) {
-            cell_width[at] = width[k];
-            cell_data[at] = data[k];
-            cells++;
-        }
-        points[k] = (nl_point){.x = at + 1.0, .y = y[k], .seed = seed[k]};
-    }
-    return cells;
-}
-
-static int distinct(int count, const double *values)
-{
-    int found = 0;
-
-    for (int k = 0; k < count; k++) {
-        bool seen = false;
-
-        for (int j = 0; j < k && !seen; j++) {
-            seen = values[j] == values[k];
-        }
-        found += !seen;
-    }
-    return found;
-}
-
-static void scale(int count, double middle, double *values)
-{
-    for (int k = 0; k < count; k++) {
-        values[k] /= middle;
-    }
-}
-
-/* Cells without a usable point have no mean: keep width and data of the others. */
-static void keep_measured(grid *g, const nl_means *means)
-{
-    for (int k = 0; k < means->count; k++) {
-        g->width[k] = g->width[(int)means->x[k] - 1];
-        g->data[k] = g->data[(int)means->x[k] - 1];
-    }
-    g->count = means->count;
-    g->means = means;
-}
-
-static void fit_means(grid *g, nl_joint_law *law)
-{
-    law->points = g->count;
-    law->seeds = g->means->seeds_at_most;
-    if (!(g->means->relative > 0.0)) {
-        snprintf(law->note, sizeof law->note,
-                 "one seed, or all alike: nothing to weigh a fit with");
-    } else if (g->count < least_cells || distinct(g->count, g->width) < 3 ||
-               distinct(g->count, g->data) < 3) {
-        snprintf(law->note, sizeof law->note,
-                 "%d sizes: a joint law needs three widths, three sizes and %d cells at least",
-                 g->count, least_cells);
-    } else if (allocate(g)) {
-        g->middle_width = geometric_mean(g->count, g->width);
-        g->middle_data = geometric_mean(g->count, g->data);
-        scale(g->count, g->middle_width, g->width);
-        scale(g->count, g->middle_data, g->data);
-        fit_grid(g, law);
-    }
-}
-
-nl_joint_law nl_joint_law_fit(int count, const double *width, const double *data, const double *y,
-                              const uint32_t *seed)
-{
-    const nl_interval none = {NAN, NAN};
-    nl_joint_law law = {.alpha = NAN, .beta = NAN, .alpha_interval = none, .beta_interval = none};
-    const size_t room = (size_t)count + 1;
-    grid g = {.width = nl_calloc(room, sizeof *g.width), .data = nl_calloc(room, sizeof *g.data)};
-    nl_point *points = nl_calloc(room, sizeof *points);
-    nl_point *sorted = NULL;
-    nl_means means = {0};
-    int kept = 0;
-    gsl_error_handler_t *handler = gsl_set_error_handler_off(); /* its default aborts */
-
-    if (g.width != NULL && g.data != NULL && points != NULL) {
-        number_cells(count, width, data, y, seed, points, g.width, g.data);
-        sorted = nl_points_sorted(count, points, &kept);
-    }
-    if (sorted == NULL || !nl_means_create(kept, sorted, &means)) {
-        snprintf(law.note, sizeof law.note, "out of memory");
+    out->law = NL_LAW_JOINT;
+    out->alpha.value = best[0];
+    out->beta.value = best[1];
+    out->chi2 = p.chi2;
+    out->offset = gsl_vector_get(p.c, 0);
+    out->width_amplitude = gsl_vector_get(p.c, 1) * exp(best[0] * g->point[0].log_width);
+    out->data_amplitude = gsl_vector_get(p.c, 2) * exp(best[1] * g->point[0].log_data);
+    problem_free(&p);
+    if (!(g->degrees > 0.0)) {
+        nl_note(out->note, "one seed: no interval");
+    } else if (!linearise(g, out, nl_student_quantile(g->degrees), error) || error[0] > limit ||
+               error[1] > limit) {
+        nl_note(out->note, "the exponents are not identified by this grid");
+        out->law = NL_LAW_NONE;
+        out->alpha.value = NAN;
+        out->beta.value = NAN;
+        out->offset = out->width_amplitude = out->data_amplitude = NAN;
     } else {
-        keep_measured(&g, &means);
-        fit_means(&g, &law);
+        out->alpha.low = best[0] - error[0];
+        out->alpha.high = best[0] + error[0];
+        out->beta.low = best[1] - error[1];
+        out->beta.high = best[1] + error[1];
     }
-    release(&g);
-    nl_means_free(&means);
-    free(points);
-    free(sorted);
+    return NL_OK;
+}
+
+nl_status nl_fit_joint_law(int count, const nl_grid_sample *samples, nl_joint_fit *out)
+{
+    grid g = {.point = nl_calloc((size_t)count, sizeof *g.point)};
+    gsl_error_handler_t *handler = NULL;
+    nl_status status = NL_OK;
+
+    *out = (nl_joint_fit){.alpha = {NAN, NAN, NAN},
+                          .beta = {NAN, NAN, NAN},
+                          .width_amplitude = NAN,
+                          .data_amplitude = NAN,
+                          .offset = NAN,
+                          .chi2 = NAN};
+    if (g.point == NULL) {
+        return NL_FAIL(NL_ERR_NOMEM, "out of memory for a joint fit of %d samples", count);
+    }
+    handler = gsl_set_error_handler_off(); /* a singular fit is a value here, not an abort */
+    collect(count, samples, &g);
+    out->points = g.count;
+    out->unused = g.unused;
+    out->seeds = seeds_of(count, samples);
+    if (scales(&g, true) < least_scales || scales(&g, false) < least_scales ||
+        g.count <= parameters) {
+        nl_note(out->note,
+                "a joint law needs three widths and three sizes, and more than %d points",
+                parameters);
+    } else {
+        status = fit_grid(&g, out);
+    }
     gsl_set_error_handler(handler);
-    return law;
+    free(g.point);
+    return status;
 }

@@ -123,8 +123,7 @@ void nl_dmat_destroy(nl_dmat **a)
     }
 }
 
-/* Part of a column that counts: local rows from here on lie on or below the diagonal. */
-static int first_row(const nl_dmat *a, int global_col)
+int nl_dmat_first_row(const nl_dmat *a, int global_col)
 {
     return local_extent(global_col, a->nb, a->grid->row, a->grid->rows);
 }
@@ -142,7 +141,7 @@ void nl_dmat_fill(nl_dmat *a, nl_entry_fn *entry, const void *context)
     for (int c = 0; c < a->local_cols; c++) {
         int j = nl_dmat_global_col(a, c);
 
-        for (int r = first_row(a, j); r < a->local_rows; r++) {
+        for (int r = nl_dmat_first_row(a, j); r < a->local_rows; r++) {
             double value = entry(nl_dmat_global_row(a, r), j, context);
 
             if (a->precision == NL_DOUBLE) {
@@ -159,6 +158,63 @@ static double element(const void *values, int k, nl_precision precision)
     return precision == NL_DOUBLE ? ((const double *)values)[k] : ((const float *)values)[k];
 }
 
+size_t nl_dmat_packed_count(const nl_dmat *a)
+{
+    size_t count = 0;
+
+    for (int c = 0; c < a->local_cols; c++) {
+        count += (size_t)(a->local_rows - nl_dmat_first_row(a, nl_dmat_global_col(a, c)));
+    }
+    return count;
+}
+
+void nl_dmat_pack(const nl_dmat *a, void *packed)
+{
+    const size_t size = nl_precision_bytes(a->precision);
+    char *to = packed;
+
+    for (int c = 0; c < a->local_cols; c++) {
+        const int first = nl_dmat_first_row(a, nl_dmat_global_col(a, c));
+        const size_t bytes = (size_t)(a->local_rows - first) * size;
+
+        memcpy(to, (const char *)column(a, c) + (size_t)first * size, bytes);
+        to += bytes;
+    }
+}
+
+void nl_dmat_unpack(nl_dmat *a, int packed_order, const void *packed)
+{
+    const size_t size = nl_precision_bytes(a->precision);
+    const char *from = packed;
+
+    for (int c = 0; c < a->local_cols; c++) {
+        const int first = nl_dmat_first_row(a, nl_dmat_global_col(a, c));
+        const size_t rows = (size_t)(a->local_rows - first);
+
+        memcpy((char *)column(a, c) + (size_t)first * size, from, rows * size);
+        from += (rows + (size_t)(packed_order - a->n)) * size;
+    }
+}
+
+void nl_dmat_map(nl_dmat *a, nl_map_fn *map, const void *context)
+{
+    for (int c = 0; c < a->local_cols; c++) {
+        void *values = column(a, c);
+        int j = nl_dmat_global_col(a, c);
+
+        for (int r = nl_dmat_first_row(a, j); r < a->local_rows; r++) {
+            double value =
+                map(nl_dmat_global_row(a, r), j, element(values, r, a->precision), context);
+
+            if (a->precision == NL_DOUBLE) {
+                ((double *)values)[r] = value;
+            } else {
+                ((float *)values)[r] = (float)value;
+            }
+        }
+    }
+}
+
 /* Column by column, then over the columns: the error of a sum of positive terms is then below
  * (local_rows + local_cols) / 2 eps of it, a fiftieth of what nl_spectrum_plausible() allows. */
 static void local_moments(const nl_dmat *a, double moments[2])
@@ -168,7 +224,7 @@ static void local_moments(const nl_dmat *a, double moments[2])
     for (int c = 0; c < a->local_cols; c++) {
         const void *values = column(a, c);
         int j = nl_dmat_global_col(a, c);
-        int r = first_row(a, j);
+        int r = nl_dmat_first_row(a, j);
         double squares = 0.0;
 
         if (r < a->local_rows && nl_dmat_global_row(a, r) == j) {

@@ -8,11 +8,39 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifdef NTKLENS_ELPA_SINGLE /* as Debian builds it, ELPA knows no floats */
+enum { elpa_double_only = false };
+#else
+enum { elpa_double_only = true };
+#endif
+
 static const nl_solver solvers[] = {
-    {"lapack", "lapack-1stage", true, nl_lapack_workspace, nl_lapack_eigenvalues},
-    {"scalapack", "scalapack-x", false, nl_scalapack_workspace, nl_scalapack_eigenvalues},
-    {"lapack-1stage", "lapack", true, nl_lapack_1stage_workspace, nl_lapack_1stage_eigenvalues},
-    {"scalapack-x", "scalapack", false, nl_scalapack_x_workspace, nl_scalapack_x_eigenvalues},
+    {.name = "lapack",
+     .second = "lapack-x",
+     .one_rank = true,
+     .workspace = nl_lapack_workspace,
+     .eigenvalues = nl_lapack_eigenvalues},
+    {.name = "scalapack",
+     .second = "scalapack-x",
+     .workspace = nl_scalapack_workspace,
+     .eigenvalues = nl_scalapack_eigenvalues},
+#ifdef NTKLENS_ELPA
+    {.name = "elpa",
+     .second = "scalapack",
+     .no_empty_line = true,
+     .double_only = elpa_double_only,
+     .workspace = nl_elpa_workspace,
+     .eigenvalues = nl_elpa_eigenvalues},
+#endif
+    {.name = "lapack-x",
+     .second = "lapack",
+     .one_rank = true,
+     .workspace = nl_lapack_x_workspace,
+     .eigenvalues = nl_lapack_x_eigenvalues},
+    {.name = "scalapack-x",
+     .second = "scalapack",
+     .workspace = nl_scalapack_x_workspace,
+     .eigenvalues = nl_scalapack_x_eigenvalues},
 };
 
 const nl_solver *nl_solver_at(int i)
@@ -28,6 +56,16 @@ const nl_solver *nl_solver_find(const char *name)
         }
     }
     return NULL;
+}
+
+bool nl_solver_able(const nl_solver *solver, int n, int nb, nl_precision precision, int rows,
+                    int cols)
+{
+    const int blocks = (n - 1) / nb + 1;
+
+    return (!solver->one_rank || rows * cols == 1) &&
+           (!solver->double_only || precision == NL_DOUBLE) &&
+           (!solver->no_empty_line || (blocks >= rows && blocks >= cols));
 }
 
 /*---------------------------------------------------------------------------------------------
@@ -107,6 +145,25 @@ bool nl_spectrum_plausible(int n, const double *lambda, double trace, double fro
            fabs(squares - frobenius2) <= tolerance * frobenius2;
 }
 
+/* The same verdict on every rank of the grid; told by one. */
+static nl_status check_ability(const nl_dmat *a, const nl_solver *solver)
+{
+    const nl_grid *grid = a->grid;
+
+    if (nl_solver_able(solver, a->n, a->nb, a->precision, grid->rows, grid->cols)) {
+        return NL_OK;
+    }
+    return !nl_grid_root(grid)
+               ? NL_ERR_ARG
+               : NL_FAIL(NL_ERR_ARG,
+                         "%s of order %d in blocks of %d on %d x %d ranks: expected %s%s",
+                         solver->name, a->n, a->nb, grid->rows, grid->cols,
+                         solver->double_only ? "double precision and " : "",
+                         solver->one_rank        ? "one rank"
+                         : solver->no_empty_line ? "a block for each process row and column"
+                                                 : "another solver");
+}
+
 static nl_status spectrum_create(const nl_dmat *a, nl_spectrum **out)
 {
     nl_spectrum *s = calloc(1, sizeof *s);
@@ -136,7 +193,7 @@ void nl_spectrum_destroy(nl_spectrum **spectrum)
     }
 }
 
-static void reverse(int n, double *values)
+void nl_reverse(int n, double *values)
 {
     for (int low = 0, high = n - 1; low < high; low++, high--) {
         double kept = values[low];
@@ -196,7 +253,7 @@ static nl_status try_solver(nl_dmat *a, nl_fill_fn *fill, void *context, nl_spec
         return status == NL_ERR_LINALG ? NL_OK : status; /* it gave up, and told why */
     }
     MPI_Bcast(s->lambda, s->n, MPI_DOUBLE, 0, comm); /* the same bits on every rank */
-    reverse(s->n, s->lambda);
+    nl_reverse(s->n, s->lambda);
     *trusted = nl_spectrum_plausible(s->n, s->lambda, s->trace, s->frobenius2,
                                      nl_precision_eps(a->precision));
     if (!*trusted) {
@@ -211,9 +268,12 @@ nl_status nl_spectrum_compute(nl_dmat *a, const nl_solver *solver, nl_fill_fn *f
     const nl_solver *second = nl_solver_find(solver->second);
     bool trusted = false;
     nl_spectrum *s = NULL;
-    nl_status status = spectrum_create(a, &s);
+    nl_status status = check_ability(a, solver);
 
     *out = NULL;
+    if (status == NL_OK) {
+        status = spectrum_create(a, &s);
+    }
     if (status != NL_OK) {
         return status;
     }

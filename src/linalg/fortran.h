@@ -9,18 +9,51 @@
 #include <mpi.h>
 #include <stddef.h>
 
-/* LAPACK: all eigenvalues of a symmetric matrix */
+/* LAPACK: a symmetric matrix to a band, to a tridiagonal matrix, to eigenvalues */
+typedef void nl_sytrd_sy2sb(const char *uplo, const int *n, const int *kd, void *a, const int *lda,
+                            void *ab, const int *ldab, void *tau, void *work, const int *lwork,
+                            int *info, size_t uplo_length);
+nl_sytrd_sy2sb dsytrd_sy2sb_, ssytrd_sy2sb_;
+
+typedef void nl_sytrd(const char *uplo, const int *n, void *a, const int *lda, void *d, void *e,
+                      void *tau, void *work, const int *lwork, int *info, size_t uplo_length);
+nl_sytrd dsytrd_, ssytrd_;
+
+typedef void nl_sterf(const int *n, void *d, void *e, int *info);
+nl_sterf dsterf_, ssterf_;
+
+/* LAPACK: all eigenvalues, by bisection where abstol > 0 */
+typedef void nl_syevx(const char *jobz, const char *range, const char *uplo, const int *n, void *a,
+                      const int *lda, const void *vl, const void *vu, const int *il, const int *iu,
+                      const void *abstol, int *m, void *w, void *z, const int *ldz, void *work,
+                      const int *lwork, int *iwork, int *ifail, int *info, size_t jobz_length,
+                      size_t range_length, size_t uplo_length);
+nl_syevx dsyevx_, ssyevx_;
+
+/* LAPACK: eigenvalues and eigenvectors */
 typedef void nl_syevd(const char *jobz, const char *uplo, const int *n, void *a, const int *lda,
                       void *w, void *work, const int *lwork, int *iwork, const int *liwork,
                       int *info, size_t jobz_length, size_t uplo_length);
-nl_syevd dsyevd_, ssyevd_, dsyevd_2stage_, ssyevd_2stage_;
+nl_syevd dsyevd_, ssyevd_;
 
-/* ScaLAPACK: the same of a distributed one; by QR iteration, and by bisection */
+/* LAPACK: eigenvalues and eigenvectors of a tridiagonal matrix */
+void dsteqr_(const char *compz, const int *n, double *d, double *e, double *z, const int *ldz,
+             double *work, int *info, size_t compz_length);
+
+/* ScaLAPACK: all eigenvalues of a distributed symmetric matrix; by QR iteration, and by bisection
+ */
 typedef void nl_psyev(const char *jobz, const char *uplo, const int *n, void *a, const int *ia,
                       const int *ja, const int *desca, void *w, void *z, const int *iz,
                       const int *jz, const int *descz, void *work, const int *lwork, int *info,
                       size_t jobz_length, size_t uplo_length);
 nl_psyev pdsyev_, pssyev_;
+
+/* ScaLAPACK: eigenvalues and eigenvectors, by divide and conquer */
+typedef void nl_psyevd(const char *jobz, const char *uplo, const int *n, void *a, const int *ia,
+                       const int *ja, const int *desca, void *w, void *z, const int *iz,
+                       const int *jz, const int *descz, void *work, const int *lwork, int *iwork,
+                       const int *liwork, int *info, size_t jobz_length, size_t uplo_length);
+nl_psyevd pdsyevd_, pssyevd_;
 
 typedef void nl_psyevx(const char *jobz, const char *range, const char *uplo, const int *n, void *a,
                        const int *ia, const int *ja, const int *desca, const void *vl,
@@ -30,6 +63,12 @@ typedef void nl_psyevx(const char *jobz, const char *range, const char *uplo, co
                        const int *liwork, int *ifail, int *iclustr, void *gap, int *info,
                        size_t jobz_length, size_t range_length, size_t uplo_length);
 nl_psyevx pdsyevx_, pssyevx_;
+
+/* PBLAS: C = beta C + alpha A^T */
+typedef void nl_ptran(const int *m, const int *n, const void *alpha, const void *a, const int *ia,
+                      const int *ja, const int *desca, const void *beta, void *c, const int *ic,
+                      const int *jc, const int *descc);
+nl_ptran pdtran_, pstran_;
 
 /* ScaLAPACK: local extent of a distributed dimension, descriptor, tuning parameters */
 int numroc_(const int *n, const int *nb, const int *process, const int *source,

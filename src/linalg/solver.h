@@ -7,15 +7,39 @@
 /* What prototypes of linalg.h call `workspace` and `eigenvalues`. */
 double nl_lapack_workspace(int n, int nb, nl_precision precision, int rows, int cols);
 nl_status nl_lapack_eigenvalues(nl_dmat *a, double *ascending);
-double nl_lapack_1stage_workspace(int n, int nb, nl_precision precision, int rows, int cols);
-nl_status nl_lapack_1stage_eigenvalues(nl_dmat *a, double *ascending);
+double nl_lapack_x_workspace(int n, int nb, nl_precision precision, int rows, int cols);
+nl_status nl_lapack_x_eigenvalues(nl_dmat *a, double *ascending);
 double nl_scalapack_workspace(int n, int nb, nl_precision precision, int rows, int cols);
 nl_status nl_scalapack_eigenvalues(nl_dmat *a, double *ascending);
 double nl_scalapack_x_workspace(int n, int nb, nl_precision precision, int rows, int cols);
 nl_status nl_scalapack_x_eigenvalues(nl_dmat *a, double *ascending);
+#ifdef NTKLENS_ELPA
+double nl_elpa_workspace(int n, int nb, nl_precision precision, int rows, int cols);
+nl_status nl_elpa_eigenvalues(nl_dmat *a, double *ascending);
+#endif
+
+/** Vectors of 64 bytes in a column of a band. */
+enum { nl_narrow_parts = 4, nl_wide_parts = 6 };
+
+/** Off-diagonals of the bands that nl_band_to_tridiagonal() takes: 32 or 48, in single 64 or 96. */
+int nl_band_width(bool wide, nl_precision precision);
+
+/**
+ * A tridiagonal matrix with the eigenvalues of a symmetric band matrix.  Local.
+ *
+ * @param[in] b        nl_band_width()
+ * @param     band     [2 b x (n + 2 b)], column-major: element (i, j) of the lower half in row
+ *                     i - j of column j, zero elsewhere, in the last 2 b columns too; destroyed
+ * @param[out] diagonal, off_diagonal  [n]; the last off-diagonal element is none
+ */
+void nl_band_to_tridiagonal(int n, int b, nl_precision precision, void *band, void *diagonal,
+                            void *off_diagonal);
 
 /** Is this the rank that speaks for its grid?  What all ranks find alike is told once. */
 bool nl_grid_root(const nl_grid *grid);
+
+/** The other way round. */
+void nl_reverse(int n, double *values);
 
 /** Work space of a solver: `length` elements for the library, and room for n eigenvalues behind. */
 typedef struct nl_work {

@@ -1,95 +1,191 @@
-/** @file solver_lapack.c  Eigenvalues on one rank: LAPACK. */
+/** @file solver_lapack.c  Eigenvalues on one rank: LAPACK.
+ *
+ * By way of a band matrix, so that most work is matrix-matrix products (Haidar, Ltaief, Dongarra
+ * 2011); a few hundred rows are quicker without it.  From the band on tridiagonal.c does what
+ * dsyevd_2stage leaves to LAPACK.  ARCHITECTURE.md has the times that the numbers here rest on. */
 #include "fortran.h"
 #include "solver.h"
 
 #include "ntklens/par.h"
 
+#include <float.h>
 #include <math.h>
+#include <stdlib.h>
 
-/** A routine in one precision. */
-typedef struct syevd_routine {
-    const char *name;
-    nl_syevd *call;
-} syevd_routine;
+/** The routines of one precision. */
+typedef struct lapack_routines {
+    const char *name;   /* as errors call the stages */
+    const char *name_x; /* and bisection */
+    nl_sytrd_sy2sb *full_to_band;
+    nl_sytrd *full_to_tridiagonal;
+    nl_sterf *tridiagonal_to_eigenvalues;
+    nl_syevx *bisection;
+} lapack_routines;
 
-/* By way of a band matrix: most work in matrix-matrix products (Haidar, Ltaief, Dongarra 2011). */
-static const syevd_routine two_stage[] = {
-    [NL_DOUBLE] = {"dsyevd_2stage", dsyevd_2stage_},
-    [NL_SINGLE] = {"ssyevd_2stage", ssyevd_2stage_},
+static const lapack_routines routines[] = {
+    [NL_DOUBLE] = {"dsytrd", "dsyevx", dsytrd_sy2sb_, dsytrd_, dsterf_, dsyevx_},
+    [NL_SINGLE] = {"ssytrd", "ssyevx", ssytrd_sy2sb_, ssytrd_, ssterf_, ssyevx_},
+};
+enum {
+    one_stage = 500, /* up to this order there is no band */
+    wide_band = 3000 /* from this order it is the wide one */
 };
 
-/* Straight to a tridiagonal matrix. */
-static const syevd_routine one_stage[] = {
-    [NL_DOUBLE] = {"dsyevd", dsyevd_},
-    [NL_SINGLE] = {"ssyevd", ssyevd_},
-};
-
-/* Elements of work space that the routine asks for.  Local. */
-static double work_length(const syevd_routine *routine, int n, nl_precision precision)
+/* Elements that a work space query wrote. */
+static double answer(const void *number, nl_precision precision)
 {
+    return precision == NL_DOUBLE
+               ? *(const double *)number
+               : ceil((double)nextafterf(*(const float *)number, INFINITY)); /* rounded, maybe */
+}
+
+/*---------------------------------------------------------------------------------------------
+ * Two stages, or one
+ *-------------------------------------------------------------------------------------------*/
+
+/** Elements of the work space, part by part. */
+typedef struct layout {
+    int band; /* off-diagonals; 0: one stage */
+    double off_diagonal, tau, band_matrix, work;
+} layout;
+
+static layout lay_out(int n, nl_precision precision)
+{
+    const lapack_routines *call = &routines[precision];
     const int ask = -1;
-    double in_double = 0.0;
-    float in_single = 0.0F;
-    int integers = 0;
+    double number[2] = {0};
     int info = 0;
+    layout l = {.off_diagonal = n, .tau = n};
 
-    if (precision == NL_DOUBLE) {
-        routine->call("N", "L", &n, NULL, &n, NULL, &in_double, &ask, &integers, &ask, &info, 1, 1);
-        return in_double;
+    if (n <= one_stage) {
+        call->full_to_tridiagonal("L", &n, NULL, &n, NULL, NULL, NULL, number, &ask, &info, 1);
+    } else {
+        l.band = nl_band_width(n >= wide_band, precision);
+        l.band_matrix = 2.0 * l.band * (n + 2.0 * l.band);
+        call->full_to_band("L", &n, &l.band, NULL, &n, NULL, &(int){2 * l.band}, NULL, number, &ask,
+                           &info, 1);
     }
-    routine->call("N", "L", &n, NULL, &n, NULL, &in_single, &ask, &integers, &ask, &info, 1, 1);
-    return ceil(
-        (double)nextafterf(in_single, INFINITY)); /* it may have been rounded down to a float */
+    l.work = answer(number, precision);
+    return l;
 }
 
-static double workspace(const syevd_routine *routine, int n, nl_precision precision)
+static double layout_length(const layout *l)
 {
-    return (work_length(routine, n, precision) + n) * (double)nl_precision_bytes(precision);
-}
-
-static nl_status eigenvalues(const syevd_routine *routine, nl_dmat *a, double *ascending)
-{
-    const int one_integer = 1; /* all it needs without eigenvectors */
-    int integers = 0;
-    int info = 0;
-    nl_work work = {0};
-    nl_status status = NL_OK;
-
-    if (a->grid->rows * a->grid->cols != 1) {
-        return !nl_grid_root(a->grid)
-                   ? NL_ERR_ARG
-                   : NL_FAIL(NL_ERR_ARG, "%s on %d x %d ranks: expected one rank", routine->name,
-                             a->grid->rows, a->grid->cols);
-    }
-    status = nl_work_create(a, routine->name, work_length(routine, a->n, a->precision), &work);
-    if (status != NL_OK) {
-        return status;
-    }
-    routine->call("N", "L", &a->n, a->local, &a->ld, work.eigenvalues, work.elements, &work.length,
-                  &integers, &one_integer, &info, 1, 1);
-    status = nl_work_finish(a, routine->name, info, &work, ascending);
-    nl_work_free(&work);
-    return status;
+    return l->off_diagonal + l->tau + l->band_matrix + l->work;
 }
 
 double nl_lapack_workspace(int n, int nb, nl_precision precision, int rows, int cols)
 {
+    const layout l = lay_out(n, precision);
+
     (void)nb, (void)rows, (void)cols;
-    return workspace(&two_stage[precision], n, precision);
+    return (layout_length(&l) + n) * (double)nl_precision_bytes(precision);
+}
+
+/* Diagonal and off-diagonal of a tridiagonal matrix with the eigenvalues of a. */
+static void reduce(nl_dmat *a, const layout *l, void *elements, void *diagonal, int *info)
+{
+    const lapack_routines *call = &routines[a->precision];
+    const size_t bytes = nl_precision_bytes(a->precision);
+    const int ld = 2 * l->band;
+    const int work_length = (int)l->work;
+    char *off_diagonal = elements;
+    char *tau = off_diagonal + (size_t)l->off_diagonal * bytes;
+    char *band = tau + (size_t)l->tau * bytes;
+    char *work = band + (size_t)l->band_matrix * bytes;
+
+    if (l->band == 0) {
+        call->full_to_tridiagonal("L", &a->n, a->local, &a->ld, diagonal, off_diagonal, tau, work,
+                                  &work_length, info, 1);
+        return;
+    }
+    call->full_to_band("L", &a->n, &l->band, a->local, &a->ld, band, &ld, tau, work, &work_length,
+                       info, 1);
+    nl_band_to_tridiagonal(a->n, l->band, a->precision, band, diagonal, off_diagonal);
 }
 
 nl_status nl_lapack_eigenvalues(nl_dmat *a, double *ascending)
 {
-    return eigenvalues(&two_stage[a->precision], a, ascending);
+    const lapack_routines *call = &routines[a->precision];
+    const layout l = lay_out(a->n, a->precision);
+    int info = 0;
+    nl_work work = {0};
+    nl_status status = nl_work_create(a, call->name, layout_length(&l), &work);
+
+    if (status != NL_OK) {
+        return status;
+    }
+    reduce(a, &l, work.elements, work.eigenvalues, &info);
+    if (info == 0) {
+        call->tridiagonal_to_eigenvalues(&a->n, work.eigenvalues, work.elements, &info);
+    }
+    status = nl_work_finish(a, call->name, info, &work, ascending);
+    nl_work_free(&work);
+    return status;
 }
 
-double nl_lapack_1stage_workspace(int n, int nb, nl_precision precision, int rows, int cols)
+/*---------------------------------------------------------------------------------------------
+ * Bisection: slow, and in nothing like the above
+ *-------------------------------------------------------------------------------------------*/
+
+/* Everything but the eigenvalues themselves is by bisection where the tolerance is positive. */
+static void call_bisection(nl_dmat *a, void *work, const int *work_length, void *eigenvalues,
+                           int *integers, int *info)
+{
+    const bool wide = a->precision == NL_DOUBLE;
+    const double tolerance = 2.0 * DBL_MIN; /* to the last bit, as the manual asks */
+    const float tolerance_single = 2.0F * FLT_MIN;
+    const double unused = 0.0; /* bounds of other ranges */
+    const int one = 1;
+    int found = 0;
+
+    routines[a->precision].bisection(
+        "N", "A", "L", &a->n, a->local, &a->ld, &unused, &unused, &one, &one,
+        wide ? (const void *)&tolerance : (const void *)&tolerance_single, &found, eigenvalues,
+        NULL, &one, work, work_length, integers, NULL, info, 1, 1, 1);
+    if (work != NULL && *info == 0 && found != a->n) {
+        *info = a->n + 1; /* some eigenvalues are missing */
+    }
+}
+
+static double bisection_length(int n, nl_precision precision)
+{
+    const int ask = -1;
+    const int one = 1;
+    const double unused = 0.0;
+    double number[2] = {0};
+    int found = 0;
+    int info = 0;
+
+    routines[precision].bisection("N", "A", "L", &n, NULL, &n, &unused, &unused, &one, &one,
+                                  &unused, &found, NULL, NULL, &one, number, &ask, NULL, NULL,
+                                  &info, 1, 1, 1);
+    return answer(number, precision);
+}
+
+double nl_lapack_x_workspace(int n, int nb, nl_precision precision, int rows, int cols)
 {
     (void)nb, (void)rows, (void)cols;
-    return workspace(&one_stage[precision], n, precision);
+    return (bisection_length(n, precision) + n) * (double)nl_precision_bytes(precision) +
+           5.0 * n * (double)sizeof(int);
 }
 
-nl_status nl_lapack_1stage_eigenvalues(nl_dmat *a, double *ascending)
+nl_status nl_lapack_x_eigenvalues(nl_dmat *a, double *ascending)
 {
-    return eigenvalues(&one_stage[a->precision], a, ascending);
+    const char *name = routines[a->precision].name_x;
+    int *integers = nl_calloc((size_t)a->n, 5 * sizeof *integers);
+    int info = 0;
+    nl_work work = {0};
+    nl_status status = integers != NULL ? NL_OK : NL_FAIL(NL_ERR_NOMEM, "%s: no memory", name);
+
+    if (status == NL_OK) {
+        status = nl_work_create(a, name, bisection_length(a->n, a->precision), &work);
+    }
+    if (status == NL_OK) {
+        call_bisection(a, work.elements, &work.length, work.eigenvalues, integers, &info);
+        status = nl_work_finish(a, name, info, &work, ascending);
+    }
+    nl_work_free(&work);
+    free(integers);
+    return status;
 }

@@ -7,17 +7,6 @@
 
 #include "ntklens/nn.h"
 
-/** Compile a loop for each level of x86-64 vectors and choose at load time, so that a portable
- *  build uses the CPU it meets.  Element by element and without contraction the bits are the same
- *  at every level.  Not under ThreadSanitizer, which starts only after that choice. */
-#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) &&       \
-    __GNUC__ >= 12 && !defined(__SANITIZE_THREAD__)
-#define NL_VECTOR_CLONES                                                                           \
-    __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define NL_VECTOR_CLONES
-#endif
-
 /** True for relu and tanh; the other activations store phi'(z) on the way forward. */
 bool nl_slope_follows_from_value(nl_activation activation);
 

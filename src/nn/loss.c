@@ -118,3 +118,53 @@ double nl_loss_gradient(nl_loss loss, int rows, int outputs, const float *logits
     }
     return sum / rows;
 }
+
+/* Shifted by the largest logit; may work in place. */
+static void softmax(int outputs, const double *logits, double *probability)
+{
+    double most = logits[0];
+    double sum = 0.0;
+
+    for (int a = 1; a < outputs; a++) {
+        most = logits[a] > most ? logits[a] : most;
+    }
+    for (int a = 0; a < outputs; a++) {
+        probability[a] = exp(logits[a] - most);
+        sum += probability[a];
+    }
+    for (int a = 0; a < outputs; a++) {
+        probability[a] /= sum;
+    }
+}
+
+/* (p - onehot) / rows, without cancellation where the fit is good */
+static void exact_cross_entropy(int rows, int outputs, const double *probability, int label,
+                                double *gradient)
+{
+    double others = 0.0;
+
+    for (int a = 0; a < outputs; a++) {
+        others += a != label ? probability[a] : 0.0;
+        gradient[a] = probability[a] / rows;
+    }
+    gradient[label] = -others / rows;
+}
+
+void nl_loss_gradient_exact(nl_loss loss, int rows, int outputs, const double *logits,
+                            const int *labels, double *probability, double *gradient)
+{
+    const double scale = 2.0 / ((double)rows * outputs);
+
+    for (int i = 0; i < rows; i++) {
+        const size_t at = (size_t)i * (size_t)outputs;
+
+        for (int a = 0; a < outputs; a++) {
+            gradient[at + (size_t)a] =
+                scale * (logits[at + (size_t)a] - (a == labels[i] ? 1.0 : 0.0));
+        }
+        softmax(outputs, logits + at, probability + at);
+        if (loss != NL_MSE) {
+            exact_cross_entropy(rows, outputs, probability + at, labels[i], gradient + at);
+        }
+    }
+}

@@ -160,6 +160,15 @@ void nl_factors_compute(nl_factors *factors, const float *theta, const float *x,
     }
 }
 
+void nl_factors_outputs(const nl_factors *f, const float *theta, double *outputs)
+{
+    if (f->precision == NL_DOUBLE) {
+        outputs_double(f, theta, outputs);
+    } else {
+        outputs_single(f, theta, outputs);
+    }
+}
+
 void nl_factors_add_layer_traces(const nl_factors *f, double *weights, double *biases)
 {
     double (*square)(const void *, size_t, size_t) =
@@ -170,14 +179,18 @@ void nl_factors_add_layer_traces(const nl_factors *f, double *weights, double *b
         const nl_layer *layer = &f->net->layer[l];
 
         for (size_t i = 0; i < (size_t)f->samples; i++) {
-            double h = square(f->activation[l], i, (size_t)layer->fan_in);
-            double d = (double)outputs; /* delta^L is the identity */
+            const double h = square(f->activation[l], i, (size_t)layer->fan_in);
 
-            if (f->delta[l] != NULL) {
-                d = square(f->delta[l], i, outputs * (size_t)layer->fan_out);
+            for (size_t a = 0; a < outputs; a++) {
+                const size_t at = (size_t)l * outputs + a;
+                double d = 1.0; /* delta^L is the identity */
+
+                if (f->delta[l] != NULL) {
+                    d = square(f->delta[l], i * outputs + a, (size_t)layer->fan_out);
+                }
+                weights[at] += layer->s * layer->s * h * d;
+                biases[at] += layer->t * layer->t * d;
             }
-            weights[l] += layer->s * layer->s * h * d;
-            biases[l] += layer->t * layer->t * d;
         }
     }
 }

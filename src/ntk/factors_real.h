@@ -131,6 +131,27 @@ static void NAME(compute)(nl_factors *f, const float *theta, const float *x, con
     }
 }
 
+/* z_L, one sample at a time: the output layer is small. */
+static void NAME(outputs)(const nl_factors *f, const float *theta, double *z)
+{
+    const nl_layer *layer = &f->net->layer[f->net->layers - 1];
+    const size_t width = (size_t)layer->fan_in;
+    const size_t outputs = (size_t)layer->fan_out;
+    const real *h = f->activation[f->net->layers - 1];
+
+    for (size_t i = 0; i < (size_t)f->samples; i++) {
+        for (size_t a = 0; a < outputs; a++) {
+            const float *w = theta + layer->weights + a * width;
+            double sum = 0.0;
+
+            for (size_t k = 0; k < width; k++) {
+                sum += (double)w[k] * (double)h[i * width + k];
+            }
+            z[i * outputs + a] = layer->s * sum + layer->t * (double)theta[layer->biases + a];
+        }
+    }
+}
+
 static double NAME(square)(const void *vector, size_t row, size_t size)
 {
     const real *v = (const real *)vector + row * size;

@@ -4,9 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Rows of a tile: large enough for GEMM to run at speed, small enough for the tile, its two Grams
- * and their operands to stay in a core's cache. */
-enum { tile_rows = 240 };
+/* Rows of a tile: large enough for GEMM to run at speed, small enough for the tile and its Gram to
+ * stay in cache.  Tiles that straddle the diagonal are split down to `smallest_rows`, so that
+ * little above it is computed. */
+enum { tile_rows = 480, smallest_rows = 60 };
 
 /** How a kernel looks at the back-signals [samples x outputs x width] of a layer. */
 typedef struct delta_view {
@@ -22,8 +23,7 @@ typedef struct tile_job {
     const nl_factors *rows, *cols; /* borrowed */
     delta_view view;
     bool rate_weighted;
-    void *gram_h, *gram_delta; /* owned by the fill */
-    int ld;                    /* of the local matrix */
+    void *gram_h, *gram_delta, *factor; /* owned by the walk */
 } tile_job;
 
 #define real       double
@@ -45,6 +45,11 @@ typedef struct tile_job {
 static int smaller(int a, int b)
 {
     return a < b ? a : b;
+}
+
+static int larger(int a, int b)
+{
+    return a > b ? a : b;
 }
 
 static delta_view view_of(nl_kernel_spec spec, int outputs)
@@ -98,15 +103,20 @@ int nl_kernel_block(nl_kernel_spec spec, int outputs, int wanted)
     return (wanted + unit - 1) / unit * unit;
 }
 
-/** The fill of one local matrix. */
+/** The walk over the tiles of one local matrix. */
 typedef struct fill_job {
-    nl_dmat *a;
+    const nl_dmat *a; /* layout and precision */
     const nl_kernel_input *input;
     int *row_samples, *col_samples; /* owned; probe samples of the local rows and columns */
     int local_rows, local_cols;     /* in samples */
     int panel;                      /* samples whose factors are held at once */
-    nl_factors *rows, *cols;        /* owned */
+    int row_start, col_start;       /* of the panels at work, in local samples */
+    nl_factors *rows, *cols;        /* owned; rows: NULL where cols serve both */
     tile_job tile;
+    void *local;   /* where tiles go; NULL: they go to `take`, one by one */
+    void *scratch; /* owned; one tile, where `local` is NULL */
+    nl_tile_fn *take;
+    void *context;
 } fill_job;
 
 static bool list_samples(fill_job *job)
@@ -129,61 +139,138 @@ static bool list_samples(fill_job *job)
     return true;
 }
 
-static nl_status prepare(fill_job *job)
+bool nl_kernel_one_panel(const nl_kernel_input *input, nl_precision precision)
+{
+    return input->panel_bytes >=
+           2.0 * nl_factors_bytes(input->net, precision) * (double)input->samples;
+}
+
+nl_status nl_kernel_factors(const nl_kernel_input *input, nl_precision precision, nl_factors **out)
+{
+    int *list = nl_calloc((size_t)input->samples, sizeof *list);
+    nl_status status = list == NULL ? NL_FAIL(NL_ERR_NOMEM, "out of memory for a list of samples")
+                                    : nl_factors_create(input->net, precision, input->samples, out);
+
+    for (int k = 0; status == NL_OK && k < input->samples; k++) {
+        list[k] = k;
+    }
+    if (status == NL_OK) {
+        nl_factors_compute(*out, input->theta, input->probe, input->samples, list);
+    }
+    free(list);
+    return status;
+}
+
+/* Local rows and columns are the same samples: one set of factors serves both. */
+static bool is_square(const fill_job *job)
+{
+    return job->local_rows == job->local_cols &&
+           memcmp(job->row_samples, job->col_samples, (size_t)job->local_rows * sizeof(int)) == 0;
+}
+
+/* Panels of as many samples as the memory given holds factors of; rows need their own, but where
+ * all samples fit and are those of the columns. */
+static nl_status create_panels(fill_job *job)
 {
     const nl_net *net = job->input->net;
     const nl_precision precision = job->a->precision;
-    const size_t size = nl_precision_bytes(precision);
-    const double sample_bytes =
-        2.0 * nl_factors_bytes(net, precision); /* a row and a column panel */
-    const size_t unit = (size_t)job->tile.view.rows_per_sample;
-    const size_t side = unit > tile_rows ? unit : tile_rows; /* a tile has at least one sample */
-    const int most = job->local_rows > job->local_cols ? job->local_rows : job->local_cols;
+    const double sample_bytes = nl_factors_bytes(net, precision);
+    const int most = larger(job->local_rows, job->local_cols);
+    const double fitting = job->input->panel_bytes / sample_bytes;
     nl_status status = NL_OK;
 
     job->panel = most;
-    if (job->input->panel_bytes < sample_bytes * (double)most) {
-        job->panel = (int)(job->input->panel_bytes / sample_bytes);
+    if (is_square(job) && fitting >= most) {
+        return nl_factors_create(net, precision, most, &job->cols);
     }
-    job->panel = job->panel < 1 ? 1 : job->panel;
-    job->tile.gram_h = nl_calloc(side * side, size);
-    job->tile.gram_delta = nl_calloc(side * side, size);
-    job->tile.ld = job->a->ld;
-    if (job->tile.gram_h == NULL || job->tile.gram_delta == NULL) {
-        return NL_FAIL(NL_ERR_NOMEM, "out of memory for a kernel tile");
+    if (fitting < 2.0 * most) {
+        job->panel = larger((int)(fitting / 2.0), 1);
     }
-    status = nl_factors_create(net, precision, smaller(job->panel, job->local_rows), &job->rows);
+    status = nl_factors_create(net, precision, smaller(job->panel, job->local_cols), &job->cols);
     if (status == NL_OK) {
         status =
-            nl_factors_create(net, precision, smaller(job->panel, job->local_cols), &job->cols);
+            nl_factors_create(net, precision, smaller(job->panel, job->local_rows), &job->rows);
     }
     return status;
 }
 
-/* All tiles of one pair of panels: local row samples from i0, local column samples from j0.  Tiles
- * wholly above the diagonal are left out. */
-static void add_panels(fill_job *job, int i0, int j0)
+static nl_status prepare(fill_job *job)
 {
-    tile_job *tile = &job->tile;
-    const int unit = tile->view.rows_per_sample;
-    const int step = tile_rows / unit > 0 ? tile_rows / unit : 1;
+    const size_t size = nl_precision_bytes(job->a->precision);
+    const int unit = job->tile.view.rows_per_sample;
+    /* a tile has at least one sample */
+    const int most = larger(job->local_rows, job->local_cols) * unit;
+    const size_t side = (size_t)smaller(larger(unit, tile_rows), most);
 
-    for (int j = 0; j < tile->cols->samples; j += step) {
-        const int n = smaller(step, tile->cols->samples - j);
+    job->tile.gram_h = nl_calloc(side * side / (size_t)(unit * unit), size);
+    job->tile.gram_delta = nl_calloc(side * side, size);
+    job->tile.factor = nl_calloc(side, size);
+    job->scratch = nl_calloc(job->local == NULL ? side * side : 0, size);
+    if (job->tile.gram_h == NULL || job->tile.gram_delta == NULL || job->tile.factor == NULL ||
+        job->scratch == NULL) {
+        return NL_FAIL(NL_ERR_NOMEM, "out of memory for a kernel tile");
+    }
+    return job->input->ready != NULL ? NL_OK : create_panels(job);
+}
 
-        for (int i = 0; i < tile->rows->samples; i += step) {
-            const int m = smaller(step, tile->rows->samples - i);
-            const size_t at =
-                (size_t)((j0 + j) * unit) * (size_t)tile->ld + (size_t)((i0 + i) * unit);
+/* The tile of row samples i .. i + m and column samples j .. j + n of the panels: into the matrix,
+ * or into scratch and to whoever takes it. */
+static void make_tile(fill_job *job, int i, int m, int j, int n)
+{
+    const size_t size = nl_precision_bytes(job->a->precision);
+    const int unit = job->tile.view.rows_per_sample;
+    const int row = (job->row_start + i) * unit;
+    const int col = (job->col_start + j) * unit;
+    void *theta = job->scratch;
+    int ld = m * unit;
 
-            if (job->row_samples[i0 + i + m - 1] < job->col_samples[j0 + j]) {
-                continue;
-            }
-            if (job->a->precision == NL_DOUBLE) {
-                add_tile_double(tile, i, m, j, n, (double *)job->a->local + at);
-            } else {
-                add_tile_single(tile, i, m, j, n, (float *)job->a->local + at);
-            }
+    if (job->local != NULL) {
+        ld = job->a->ld;
+        theta = (char *)job->local + ((size_t)col * (size_t)ld + (size_t)row) * size;
+    }
+    if (job->a->precision == NL_DOUBLE) {
+        make_tile_double(&job->tile, i, m, j, n, theta, ld);
+    } else {
+        make_tile_single(&job->tile, i, m, j, n, theta, ld);
+    }
+    if (job->local == NULL) {
+        job->take(row, m * unit, col, n * unit, theta, job->context);
+    }
+}
+
+/* The part on and below the diagonal of a tile.  A tile that straddles it is cut in four, as long
+ * as there is enough to be saved; upper parts come first. */
+static void make_lower_tile(fill_job *job, int i, int m, int j, int n)
+{
+    const int *rows = job->row_samples + job->row_start + i;
+    const int *cols = job->col_samples + job->col_start + j;
+    const int unit = job->tile.view.rows_per_sample;
+    const int upper = m / 2;
+    const int left = n / 2;
+
+    if (rows[m - 1] < cols[0]) {
+        return;
+    }
+    if (rows[0] >= cols[n - 1] || smaller(upper, left) * unit < smallest_rows) {
+        make_tile(job, i, m, j, n);
+        return;
+    }
+    make_lower_tile(job, i, upper, j, left);
+    make_lower_tile(job, i + upper, m - upper, j, left);
+    make_lower_tile(job, i, upper, j + left, n - left);
+    make_lower_tile(job, i + upper, m - upper, j + left, n - left);
+}
+
+/* All tiles of a pair of panels, those over a column from top to bottom. */
+static void make_tiles(fill_job *job)
+{
+    const int step = larger(tile_rows / job->tile.view.rows_per_sample, 1);
+    const int rows = job->tile.rows->samples;
+    const int cols = job->tile.cols->samples;
+
+    for (int j = 0; j < cols; j += step) {
+        for (int i = 0; i < rows; i += step) {
+            make_lower_tile(job, i, smaller(step, rows - i), j, smaller(step, cols - j));
         }
     }
 }
@@ -199,6 +286,14 @@ static void fill_panels(fill_job *job)
 {
     const nl_kernel_input *input = job->input;
 
+    if (input->ready != NULL) {
+        nl_factors all = *input->ready;
+
+        all.samples = job->local_cols;
+        job->tile.rows = job->tile.cols = &all;
+        make_tiles(job);
+        return;
+    }
     for (int j0 = 0; j0 < job->local_cols; j0 += job->panel) {
         const int n = smaller(job->panel, job->local_cols - j0);
 
@@ -215,45 +310,62 @@ static void fill_panels(fill_job *job)
                 nl_factors_compute(job->rows, input->theta, input->probe, m, job->row_samples + i0);
                 job->tile.rows = job->rows;
             }
-            add_panels(job, i0, j0);
+            job->row_start = i0;
+            job->col_start = j0;
+            make_tiles(job);
         }
     }
 }
 
-nl_status nl_kernel_fill(nl_dmat *a, nl_kernel_spec spec, const nl_kernel_input *input)
+/* Walk over all tiles on and below the diagonal. */
+static nl_status walk(fill_job *job, nl_kernel_spec spec)
 {
-    const int outputs = input->net->spec.outputs;
-    fill_job job = {.a = a,
-                    .input = input,
-                    .tile = {.view = view_of(spec, outputs), .rate_weighted = spec.rate_weighted}};
-    const size_t size = nl_precision_bytes(a->precision);
+    const int outputs = job->input->net->spec.outputs;
     nl_status status = NL_OK;
 
-    if (a->n != nl_kernel_order(spec, input->samples, outputs) ||
-        a->nb % job.tile.view.rows_per_sample != 0) {
+    job->tile.view = view_of(spec, outputs);
+    job->tile.rate_weighted = spec.rate_weighted;
+    if (job->a->n != nl_kernel_order(spec, job->input->samples, outputs) ||
+        job->a->nb % job->tile.view.rows_per_sample != 0) {
         return NL_FAIL(NL_ERR_ARG,
                        "kernel of %d samples: matrix of order %d in blocks of %d does not fit",
-                       input->samples, a->n, a->nb);
+                       job->input->samples, job->a->n, job->a->nb);
     }
-    memset(a->local, 0, (size_t)a->ld * (size_t)a->local_cols * size);
-    if (!list_samples(&job)) {
+    if (!list_samples(job)) {
         status = NL_FAIL(NL_ERR_NOMEM, "out of memory for the list of local samples");
         goto done;
     }
-    if (job.local_rows == 0 || job.local_cols == 0) {
+    if (job->local_rows == 0 || job->local_cols == 0) {
         goto done; /* this rank holds no block */
     }
-    status = prepare(&job);
+    status = prepare(job);
     if (status == NL_OK) {
-        fill_panels(&job);
+        fill_panels(job);
     }
 
 done:
-    nl_factors_destroy(&job.rows);
-    nl_factors_destroy(&job.cols);
-    free(job.tile.gram_h);
-    free(job.tile.gram_delta);
-    free(job.row_samples);
-    free(job.col_samples);
+    nl_factors_destroy(&job->rows);
+    nl_factors_destroy(&job->cols);
+    free(job->tile.gram_h);
+    free(job->tile.gram_delta);
+    free(job->tile.factor);
+    free(job->scratch);
+    free(job->row_samples);
+    free(job->col_samples);
     return status;
+}
+
+nl_status nl_kernel_fill(nl_dmat *a, nl_kernel_spec spec, const nl_kernel_input *input)
+{
+    fill_job job = {.a = a, .input = input, .local = a->local};
+
+    return walk(&job, spec);
+}
+
+nl_status nl_kernel_walk(const nl_dmat *layout, nl_kernel_spec spec, const nl_kernel_input *input,
+                         nl_tile_fn *take, void *context)
+{
+    fill_job job = {.a = layout, .input = input, .take = take, .context = context};
+
+    return walk(&job, spec);
 }

@@ -1,16 +1,31 @@
 /** @file observables.c  What a spectrum says. */
-#include "ntklens/ntk.h"
+#include "ntklens/observables.h"
 
-#include <math.h>
+enum { fewest_fitted = 5 };
 
-nl_observables nl_observe(int n, const double *descending, double eps)
+nl_observables nl_observables_unknown(void)
 {
-    nl_observables o = {.lambda_max = descending[0], .lambda_min = descending[n - 1]};
+    nl_observables o = {.trace = NAN,
+                        .entropy = NAN,
+                        .effective_rank = NAN,
+                        .participation_ratio = NAN,
+                        .lambda_max = NAN,
+                        .lambda_min = NAN};
+
+#define UNKNOWN(name, meaning) o.name = NAN;
+    NL_OBSERVED(UNKNOWN)
+#undef UNKNOWN
+    return o;
+}
+
+/* From the small end: the many small eigenvalues are not lost against the large ones. */
+static void observe_sums(int n, const double *descending, int leading, nl_observables *o)
+{
     double sum = 0.0;
     double positive = 0.0;
     double squares = 0.0;
+    double first = 0.0;
 
-    /* From the small end: the many small eigenvalues are not lost against the large ones. */
     for (int i = n - 1; i >= 0; i--) {
         const double lambda = descending[i];
 
@@ -18,22 +33,95 @@ nl_observables nl_observe(int n, const double *descending, double eps)
         if (!(lambda <= 0.0)) { /* a NaN goes on to the sums */
             positive += lambda;
             squares += lambda * lambda;
+            first += i < leading ? lambda : 0.0;
         }
     }
-    o.trace = sum / n;
-    o.negative = o.lambda_min < -(double)n * eps * o.lambda_max;
+    o->trace = sum / n;
+    o->entropy = o->effective_rank = o->participation_ratio = NAN;
+    o->trace_ratio = o->trace_ratio_1 = o->stable_rank = o->entropy_density = NAN;
     if (!(positive > 0.0)) {
-        o.entropy = o.effective_rank = o.participation_ratio = NAN;
-        return o;
+        return;
     }
+    o->entropy = 0.0;
     for (int i = n - 1; i >= 0; i--) {
         const double p = descending[i] / positive;
 
         if (p > 0.0) {
-            o.entropy -= p * log(p);
+            o->entropy -= p * log(p);
         }
     }
-    o.effective_rank = exp(o.entropy);
-    o.participation_ratio = positive * positive / squares;
+    o->effective_rank = exp(o->entropy);
+    o->participation_ratio = positive * positive / squares;
+    o->trace_ratio = first / positive;
+    o->trace_ratio_1 = descending[0] / positive;
+    o->stable_rank = positive / descending[0];
+    o->entropy_density = n > 1 ? o->entropy / log(n) : NAN;
+}
+
+/* Slope of ln lambda_i against ln i.  The first eigenvalues are outliers that the classes make, the
+ * last ones bend down because the probe is finite. */
+static void fit_exponent(int n, const double *descending, double floor, nl_observables *o)
+{
+    const int from = n / 50 > 2 ? n / 50 : 2;
+    int to = n / 4;
+    double x_mean = 0.0;
+    double y_mean = 0.0;
+    double xx = 0.0;
+    double xy = 0.0;
+
+    while (to >= from && !(descending[to - 1] > floor)) {
+        to--;
+    }
+    if (to - from + 1 < fewest_fitted) {
+        return;
+    }
+    for (int i = from; i <= to; i++) {
+        x_mean += log(i) / (to - from + 1);
+        y_mean += log(descending[i - 1]) / (to - from + 1);
+    }
+    for (int i = from; i <= to; i++) {
+        xx += (log(i) - x_mean) * (log(i) - x_mean);
+        xy += (log(i) - x_mean) * (log(descending[i - 1]) - y_mean);
+    }
+    o->spectral_exponent = -xy / xx - 1.0;
+    o->spectral_exponent_from = from;
+    o->spectral_exponent_to = to;
+}
+
+/* Eigenvalues that stand out of the rounding of the largest. */
+static void observe_tail(int n, const double *descending, double floor, nl_observables *o)
+{
+    int rank = 0;
+
+    while (rank < n && descending[rank] > floor) {
+        rank++;
+    }
+    o->numerical_rank = rank;
+    o->condition_number = rank > 0 ? descending[0] / descending[rank - 1] : NAN;
+}
+
+void nl_observe_spectrum(int n, const double *descending, int leading, double eps,
+                         nl_observables *out)
+{
+    const double floor = (double)n * eps * descending[0];
+
+    out->lambda_max = descending[0];
+    out->lambda_min = descending[n - 1];
+    out->lambda_max_over_n = descending[0] / n;
+    out->negative = out->lambda_min < -floor;
+    out->spectral_exponent = out->spectral_exponent_from = out->spectral_exponent_to = NAN;
+    out->numerical_rank = out->condition_number = NAN;
+    observe_sums(n, descending, leading, out);
+    if (descending[0] > 0.0) {
+        observe_tail(n, descending, floor, out);
+        fit_exponent(n, descending, floor, out);
+    }
+}
+
+nl_observables nl_observe(int n, const double *descending, double eps)
+{
+    nl_observables o = nl_observables_unknown();
+
+    nl_observe_spectrum(n, descending, 1, eps, &o);
     return o;
 }

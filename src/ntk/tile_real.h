@@ -3,21 +3,61 @@
  * kernel.c, which defines real, GEMM, NAME(name) before.
  */
 
-/* theta[mC x nC] += (u gram_h[m x n] + v), expanded C-fold in both directions, o gram_delta[mC x
- * nC]; all column-major; C = rows a sample has.  One pass, in cache. */
-static void NAME(add_expanded)(int m, int n, int C, real u, real v, const real *gram_h,
-                               const real *gram_delta, real *theta, int ld)
+NL_VECTOR_CLONES
+static void NAME(set_product)(int n, const real *restrict a, const real *restrict b,
+                              real *restrict out)
 {
-    for (int j = 0; j < n * C; j++) {
-        const real *gh = gram_h + (size_t)(j / C) * (size_t)m;
-        const real *gd = gram_delta + (size_t)j * (size_t)(m * C);
-        real *column = theta + (size_t)j * (size_t)ld;
+    for (int i = 0; i < n; i++) {
+        out[i] = a[i] * b[i];
+    }
+}
 
+NL_VECTOR_CLONES
+static void NAME(add_product)(int n, const real *restrict a, const real *restrict b,
+                              real *restrict out)
+{
+    for (int i = 0; i < n; i++) {
+        out[i] += a[i] * b[i];
+    }
+}
+
+/* out [m C] = u gram_h [m] + v, each value C times. */
+NL_VECTOR_CLONES
+static void NAME(expand)(int m, int C, real u, real v, const real *restrict gram_h,
+                         real *restrict out)
+{
+    if (C == 1) {
         for (int i = 0; i < m; i++) {
-            const real factor = u * gh[i] + v;
+            out[i] = u * gram_h[i] + v;
+        }
+        return;
+    }
+    for (int i = 0; i < m; i++) {
+        const real factor = u * gram_h[i] + v;
 
-            for (int a = 0; a < C; a++) {
-                column[i * C + a] += factor * gd[i * C + a];
+        for (int a = 0; a < C; a++) {
+            out[i * C + a] = factor;
+        }
+    }
+}
+
+/* theta [mC x nC] = or += (u gram_h [m x n] + v), expanded C-fold in both directions, o gram_delta
+ * [mC x nC]; all column-major; C = rows a sample has; factor [mC] is scratch.  The factors of a
+ * sample's columns are made once and serve all C. */
+static void NAME(multiply_expanded)(int m, int n, int C, bool first, real u, real v,
+                                    const real *gram_h, const real *gram_delta, real *factor,
+                                    real *theta, int ld)
+{
+    for (int j = 0; j < n; j++) {
+        NAME(expand)(m, C, u, v, gram_h + (size_t)j * (size_t)m, factor);
+        for (int b = j * C; b < (j + 1) * C; b++) {
+            const real *gd = gram_delta + (size_t)b * (size_t)(m * C);
+            real *column = theta + (size_t)b * (size_t)ld;
+
+            if (first) {
+                NAME(set_product)(m * C, factor, gd, column);
+            } else {
+                NAME(add_product)(m * C, factor, gd, column);
             }
         }
     }
@@ -38,9 +78,9 @@ static void NAME(add_output_layer)(int m, int n, int C, real u, real v, const re
     }
 }
 
-/* Add all layers' parts to the tile of row samples i0 .. i0 + m and column samples j0 .. j0 + n (of
- * the panels' factors); theta points at the tile's first entry. */
-static void NAME(add_tile)(const tile_job *job, int i0, int m, int j0, int n, real *theta)
+/* The tile of row samples i0 .. i0 + m and column samples j0 .. j0 + n (of the panels' factors),
+ * all layers while it is in cache; theta points at its first entry, whatever it held. */
+static void NAME(make_tile)(const tile_job *job, int i0, int m, int j0, int n, real *theta, int ld)
 {
     const nl_net *net = job->rows->net;
     const delta_view *view = &job->view;
@@ -67,7 +107,7 @@ static void NAME(add_tile)(const tile_job *job, int i0, int m, int j0, int n, re
         GEMM("T", "N", &m, &n, &layer->fan_in, &one, hi, &layer->fan_in, hj, &layer->fan_in, &zero,
              gram_h, &m);
         if (output) {
-            NAME(add_output_layer)(m, n, view->rows_per_sample, u, v, gram_h, theta, job->ld);
+            NAME(add_output_layer)(m, n, view->rows_per_sample, u, v, gram_h, theta, ld);
         } else {
             const size_t stride = (size_t)view->outputs * (size_t)layer->fan_out;
             const size_t offset = (size_t)view->output * (size_t)layer->fan_out;
@@ -77,8 +117,8 @@ static void NAME(add_tile)(const tile_job *job, int i0, int m, int j0, int n, re
             const int lead = (int)(stride / (size_t)view->rows_per_sample);
 
             GEMM("T", "N", &mC, &nC, &k, &one, di, &lead, dj, &lead, &zero, gram_delta, &mC);
-            NAME(add_expanded)
-            (m, n, view->rows_per_sample, u, v, gram_h, gram_delta, theta, job->ld);
+            NAME(multiply_expanded)
+            (m, n, view->rows_per_sample, l == 0, u, v, gram_h, gram_delta, job->factor, theta, ld);
         }
     }
 }

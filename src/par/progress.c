@@ -1,7 +1,10 @@
 /** @file progress.c  How far the work is, for people. */
 #include "ntklens/par.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const double live_interval = 0.5;
@@ -16,13 +19,57 @@ struct nl_progress {
     bool shown;
 };
 
+static bool is_launcher(pid_t process)
+{
+    static const char *const launchers[] = {"mpirun\n", "mpiexec\n", "orterun\n", "prterun\n"};
+    char path[64];
+    char name[32] = "";
+    FILE *file = NULL;
+
+    snprintf(path, sizeof path, "/proc/%ld/comm", (long)process);
+    file = fopen(path, "re");
+    if (file != NULL) {
+        if (fgets(name, sizeof name, file) == NULL) {
+            name[0] = '\0';
+        }
+        fclose(file);
+    }
+    for (size_t k = 0; k < NL_COUNT(launchers); k++) {
+        if (strcmp(name, launchers[k]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Does what we write to stderr reach a terminal?  A launcher on this machine hands us a pipe and
+ * writes what comes through it to its own stderr: then that one decides. */
+static bool reaches_terminal(void)
+{
+    struct stat entry;
+    char path[64];
+    int file = -1;
+    bool terminal = isatty(STDERR_FILENO) != 0;
+
+    if (!terminal && fstat(STDERR_FILENO, &entry) == 0 && S_ISFIFO(entry.st_mode) &&
+        is_launcher(getppid())) {
+        snprintf(path, sizeof path, "/proc/%ld/fd/2", (long)getppid());
+        file = open(path, O_WRONLY | O_NOCTTY | O_CLOEXEC);
+        if (file >= 0) {
+            terminal = isatty(file) != 0;
+            close(file);
+        }
+    }
+    return terminal;
+}
+
 nl_status nl_progress_create(nl_progress **out)
 {
     *out = calloc(1, sizeof **out);
     if (*out == NULL) {
         return NL_FAIL(NL_ERR_NOMEM, "out of memory for the progress line");
     }
-    (*out)->live = isatty(STDERR_FILENO) != 0;
+    (*out)->live = reaches_terminal();
     (*out)->start = nl_now();
     return NL_OK;
 }

@@ -5,7 +5,7 @@
  * is for a main thread, so that neither ever probes what the other waits for.  The thread polls and
  * sleeps: a blocking receive in MPI spins and would take a core from training.
  */
-#include "ntklens/par.h"
+#include "desk.h"
 
 #include <limits.h>
 #include <pthread.h>
@@ -20,7 +20,11 @@ enum { root = 0 };
 
 /** Kinds of message, as MPI tags on `calls`. */
 enum {
-    tag_take = 1, /* rank -> root: give me an item; answered on `replies` */
+    tag_take = 1, /* rank -> root: give me work; answered on `replies`, sooner or later */
+    tag_ask,      /* rank -> root: who is free to help me? (an int: how many ranks together);
+                     answered on `replies` at once */
+    tag_ready,    /* rank -> root: this item wants a team (an int: item) */
+    tag_spare,    /* root -> rank: the queue is exhausted, it makes sense to ask */
     tag_tell,     /* rank -> root: bytes for the deliver hook */
     tag_wish,     /* rank -> root: I wish all to stop (an int: reason) */
     tag_stop,     /* root -> rank: all stop (an int: reason) */
@@ -32,8 +36,11 @@ struct nl_service {
     int rank, size;
     nl_service_hooks hooks;
     pthread_t thread;
-    pthread_mutex_t lock; /* of the queue; used on the root only */
-    int items, next;      /* queue */
+    int *answer;          /* owned; [answer_length] what the root last gave this rank to do */
+    pthread_mutex_t lock; /* of the desk; used on the root only */
+    nl_desk desk;         /* used on the root only */
+    int *message, *free;  /* owned; [answer_length], [size] of the root's thread alone */
+    atomic_bool spare;    /* the queue is exhausted */
     atomic_int wish;      /* of this rank */
     atomic_int stopping;  /* of all ranks */
     atomic_bool leaving;  /* the main thread has told all it had; not used on the root */
@@ -57,16 +64,79 @@ static int receive_int(const nl_service *service, const MPI_Status *message)
     return value;
 }
 
-static int next_item(nl_service *service)
+/* An answer to tag_take: kind, item, number of ranks that share it, these ranks. */
+enum { at_kind, at_item, at_count, at_ranks };
+
+static int answer_length(const nl_service *service)
 {
-    int item = -1;
+    return at_ranks + service->size;
+}
+
+/* Root: one task for some ranks. */
+static void assign(nl_service *service, const nl_task *task, int count, const int *ranks)
+{
+    const bool together = task->kind == NL_TASK_TEAM || task->kind == NL_TASK_HELP;
+    const int members = together && count > 1 ? count : 0;
+
+    service->message[at_kind] = (int)task->kind;
+    service->message[at_item] = task->item;
+    service->message[at_count] = members;
+    for (int k = 0; k < members; k++) {
+        service->message[at_ranks + k] = ranks[k];
+    }
+    for (int k = 0; k < count; k++) {
+        MPI_Send(service->message, at_ranks + members, MPI_INT, ranks[k], tag_take,
+                 service->replies);
+    }
+}
+
+/* Root: give out what can be given. */
+static void hand_out(nl_service *service)
+{
+    const bool stopping = atomic_load(&service->stopping) != 0;
+    nl_task task;
+    int count = 0;
 
     pthread_mutex_lock(&service->lock);
-    if (service->next < service->items && atomic_load(&service->stopping) == 0) {
-        item = service->next++;
+    while ((count = nl_desk_assign(&service->desk, stopping, &task, service->free)) > 0) {
+        assign(service, &task, count, service->free);
+    }
+    if (service->desk.waiting_count > 0 && !atomic_exchange(&service->spare, true)) {
+        for (int rank = 0; rank < service->size; rank++) {
+            if (rank != root) {
+                send_int(0, rank, tag_spare, service->calls);
+            }
+        }
     }
     pthread_mutex_unlock(&service->lock);
-    return item;
+}
+
+static void take_in(nl_service *service, const MPI_Status *status)
+{
+    const int value = receive_int(service, status);
+
+    pthread_mutex_lock(&service->lock);
+    if (status->MPI_TAG == tag_take) {
+        nl_desk_arrive(&service->desk, status->MPI_SOURCE);
+    } else {
+        nl_desk_ready(&service->desk, value);
+    }
+    pthread_mutex_unlock(&service->lock);
+    hand_out(service);
+}
+
+/* Root: send free ranks to the one that asks; it is told the first of them. */
+static void find_helpers(nl_service *service, const MPI_Status *status)
+{
+    const nl_task task = {.kind = NL_TASK_HELP, .item = status->MPI_SOURCE};
+    const int wanted = receive_int(service, status);
+    int count = 0;
+
+    pthread_mutex_lock(&service->lock);
+    count = nl_desk_helpers(&service->desk, wanted, service->free);
+    pthread_mutex_unlock(&service->lock);
+    assign(service, &task, count, service->free);
+    send_int(count > 0 ? service->free[0] : -1, status->MPI_SOURCE, tag_ask, service->replies);
 }
 
 static void deliver(nl_service *service, MPI_Message *message, const MPI_Status *status)
@@ -98,6 +168,7 @@ static void spread_stop(nl_service *service, int reason)
                 send_int(reason, rank, tag_stop, service->calls);
             }
         }
+        hand_out(service); /* those that wait have nothing to wait for */
     }
 }
 
@@ -127,8 +198,15 @@ static bool serve_one(nl_service *service)
     }
     switch (status.MPI_TAG) {
     case tag_take:
+    case tag_ready:
+        take_in(service, &status);
+        break;
+    case tag_ask:
+        find_helpers(service, &status);
+        break;
+    case tag_spare:
         (void)receive_int(service, &status);
-        send_int(next_item(service), status.MPI_SOURCE, tag_take, service->replies);
+        atomic_store(&service->spare, true);
         break;
     case tag_tell:
         MPI_Mprobe(status.MPI_SOURCE, tag_tell, service->calls, &message, &status);
@@ -204,6 +282,45 @@ static void *serve(void *argument)
     return NULL;
 }
 
+static void release(nl_service *service)
+{
+    nl_desk_free(&service->desk);
+    free(service->answer);
+    free(service->message);
+    free(service->free);
+    free(service);
+}
+
+/* Everything but communicators and thread.  Local. */
+static nl_status allocate(const nl_team *team, nl_service_hooks hooks, nl_service **out)
+{
+    nl_service *service = calloc(1, sizeof *service);
+    nl_status status = NL_OK;
+
+    *out = NULL;
+    if (service == NULL) {
+        return NL_FAIL(NL_ERR_NOMEM, "out of memory for the service thread");
+    }
+    service->rank = team->rank;
+    service->size = team->size;
+    service->hooks = hooks;
+    service->answer = nl_calloc((size_t)answer_length(service), sizeof *service->answer);
+    service->message = nl_calloc((size_t)answer_length(service), sizeof *service->message);
+    service->free = nl_calloc((size_t)service->size, sizeof *service->free);
+    if (service->answer == NULL || service->message == NULL || service->free == NULL) {
+        status = NL_FAIL(NL_ERR_NOMEM, "out of memory for the service thread");
+    }
+    if (status == NL_OK) {
+        status = nl_desk_create(service->size, &service->desk);
+    }
+    if (status != NL_OK) {
+        release(service);
+        return status;
+    }
+    *out = service;
+    return NL_OK;
+}
+
 nl_status nl_service_start(const nl_team *team, nl_service_hooks hooks, nl_service **out)
 {
     nl_service *service = NULL;
@@ -218,18 +335,16 @@ nl_status nl_service_start(const nl_team *team, nl_service_hooks hooks, nl_servi
                                            "MPI_THREAD_MULTIPLE, which ntklens needs")
                      : NL_ERR_MPI;
     }
-    service = calloc(1, sizeof *service);
-    if (service == NULL) {
-        status = NL_FAIL(NL_ERR_NOMEM, "out of memory for the service thread");
+    if (status == NL_OK) {
+        status = allocate(team, hooks, &service);
     }
     status = nl_agree(team->comm, status);
     if (status != NL_OK) {
-        free(service);
+        if (service != NULL) {
+            release(service);
+        }
         return status;
     }
-    service->rank = team->rank;
-    service->size = team->size;
-    service->hooks = hooks;
     MPI_Comm_dup(team->comm, &service->calls);
     MPI_Comm_dup(team->comm, &service->replies);
     pthread_mutex_init(&service->lock, NULL);
@@ -242,31 +357,69 @@ nl_status nl_service_start(const nl_team *team, nl_service_hooks hooks, nl_servi
     return NL_OK;
 }
 
-nl_status nl_service_open_queue(nl_service *service, int items)
+nl_status nl_service_open_queue(nl_service *service, int items, int team_size)
 {
+    nl_status status = NL_OK;
+
     pthread_mutex_lock(&service->lock);
-    service->items = items;
-    service->next = 0;
+    status = nl_desk_open(&service->desk, items, team_size);
     pthread_mutex_unlock(&service->lock);
+    atomic_store(&service->spare, false);
     /* No rank may ask before the root's queue stands. */
-    return nl_agree(service->replies, NL_OK);
+    return nl_agree(service->replies, status);
 }
 
-nl_status nl_service_take(nl_service *service, int *item)
+/* Wait, asleep between polls, for the root's answer.  A blocking receive would spin. */
+static nl_status await_answer(nl_service *service, int tag, int question, int *answer, int length)
 {
     MPI_Request reply = MPI_REQUEST_NULL;
     int done = 0;
 
-    *item = -1;
-    if (MPI_Irecv(item, 1, MPI_INT, root, tag_take, service->replies, &reply) != MPI_SUCCESS) {
+    if (MPI_Irecv(answer, length, MPI_INT, root, tag, service->replies, &reply) != MPI_SUCCESS) {
         return NL_FAIL(NL_ERR_MPI, "MPI_Irecv failed while asking for work");
     }
-    send_int(0, root, tag_take, service->calls);
+    send_int(question, root, tag, service->calls);
     for (MPI_Test(&reply, &done, MPI_STATUS_IGNORE); !done;
          MPI_Test(&reply, &done, MPI_STATUS_IGNORE)) {
         nl_sleep(reply_poll_seconds);
     }
     return NL_OK;
+}
+
+nl_status nl_service_take(nl_service *service, nl_task *task)
+{
+    nl_status status = await_answer(service, tag_take, 0, service->answer, answer_length(service));
+
+    *task = (nl_task){.kind = NL_TASK_NONE, .item = -1};
+    if (status == NL_OK) {
+        *task = (nl_task){.kind = (nl_task_kind)service->answer[at_kind],
+                          .item = service->answer[at_item],
+                          .count = service->answer[at_count],
+                          .ranks = service->answer + at_ranks};
+    }
+    return status;
+}
+
+nl_status nl_service_ready(nl_service *service, int item)
+{
+    if (MPI_Send(&item, 1, MPI_INT, root, tag_ready, service->calls) != MPI_SUCCESS) {
+        return NL_FAIL(NL_ERR_MPI, "MPI_Send of an item that wants a team failed");
+    }
+    return NL_OK;
+}
+
+nl_status nl_service_find_helpers(nl_service *service, int wanted, int *rank)
+{
+    *rank = -1;
+    if (wanted >= service->size || !atomic_load_explicit(&service->spare, memory_order_relaxed)) {
+        return NL_OK;
+    }
+    return await_answer(service, tag_ask, wanted, rank, 1);
+}
+
+MPI_Comm nl_service_peers(const nl_service *service)
+{
+    return service->replies;
 }
 
 nl_status nl_service_tell(nl_service *service, const void *bytes, size_t length)
@@ -309,6 +462,6 @@ void nl_service_end(nl_service **service_)
     MPI_Comm_free(&service->calls);
     MPI_Comm_free(&service->replies);
     pthread_mutex_destroy(&service->lock);
-    free(service);
+    release(service);
     *service_ = NULL;
 }

@@ -59,6 +59,28 @@ nl_status nl_team_split(const nl_team *parent, int color, nl_team **out)
     return status;
 }
 
+nl_status nl_team_form(const nl_team *parent, int count, const int *ranks, nl_team **out)
+{
+    MPI_Group all = MPI_GROUP_NULL;
+    MPI_Group few = MPI_GROUP_NULL;
+    MPI_Comm part = MPI_COMM_NULL;
+    nl_status status = NL_OK;
+
+    *out = NULL;
+    MPI_Comm_group(parent->comm, &all);
+    MPI_Group_incl(all, count, ranks, &few);
+    if (MPI_Comm_create_group(parent->comm, few, 0, &part) != MPI_SUCCESS) {
+        status = NL_FAIL(NL_ERR_MPI, "MPI_Comm_create_group of %d ranks failed", count);
+    }
+    MPI_Group_free(&few);
+    MPI_Group_free(&all);
+    if (status == NL_OK) {
+        status = nl_team_create(part, out);
+        MPI_Comm_free(&part);
+    }
+    return status;
+}
+
 void nl_team_destroy(nl_team **team)
 {
     if (*team != NULL) {

@@ -34,6 +34,15 @@ static uint64_t hash_line(uint64_t hash, const nl_key_info *info, const nl_scala
     return hash_text(hash, "\n");
 }
 
+/* Which solver works changes nothing but rounding; whether one does, whole columns. */
+static bool is_part(const nl_study *study, nl_key key, nl_affects affects)
+{
+    if (key == NL_KEY_SOLVER) {
+        return affects == NL_AFFECTS_MEASUREMENT && nl_study_is(study, key, "none");
+    }
+    return nl_key_describe(key)->affects == affects;
+}
+
 uint64_t nl_cell_hash(const nl_study *study, const nl_cell *cell, nl_affects affects)
 {
     uint64_t hash = 0xcbf29ce484222325u;
@@ -42,9 +51,12 @@ uint64_t nl_cell_hash(const nl_study *study, const nl_cell *cell, nl_affects aff
         const nl_key_info *info = nl_key_describe((nl_key)key);
         const nl_values *values = &study->value[key];
 
-        if (info->affects == affects && info->shape == NL_SHAPE_LIST) {
+        if (!is_part(study, (nl_key)key, affects)) {
+            continue;
+        }
+        if (info->shape == NL_SHAPE_LIST) {
             hash = hash_line(hash, info, values->item, values->count);
-        } else if (info->affects == affects) {
+        } else {
             hash = hash_line(hash, info, &cell->value[key], 1);
         }
     }

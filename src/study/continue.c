@@ -260,7 +260,7 @@ static nl_status load_one(nl_run *run, int index, const char *path)
                                 NL_READ_MEASUREMENTS, &result, NULL);
     }
     if (status == NL_OK && nl_result_complete(result, run->plan)) {
-        status = nl_result_rows(result, run->plan, index, &rows, &count);
+        status = nl_result_rows(result, run->plan, run->cells, index, &rows, &count);
         if (status == NL_OK) {
             status = nl_ledger_add(run->ledger, index, rows, count);
         }

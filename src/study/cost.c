@@ -1,6 +1,7 @@
 /** @file cost.c  Expected work of a cell, in floating-point operations. */
 #include "cost.h"
 
+#include "regression.h"
 #include "train.h"
 
 #include <stdlib.h>
@@ -59,6 +60,20 @@ double nl_solve_flops(int n)
     return 4.0 / 3.0 * (double)n * n * n; /* to tridiagonal form */
 }
 
+/* The kernel, its Cholesky factor, and two products with the targets. */
+double nl_regression_flops(const nl_cell *cell, const nl_dataset_info *info,
+                           const nl_measure_plan *plan)
+{
+    const nl_kernel_spec traced = {.kind = NL_KERNEL_TRACED};
+    const int train = nl_regression_train(plan, cell->n_train);
+    const int samples = train + plan->regression_test;
+
+    return train == 0
+               ? 0.0
+               : nl_gram_flops(cell, info, traced, samples) + (double)train * train * train / 3.0 +
+                     2.0 * info->classes * (double)train * samples;
+}
+
 nl_cost nl_cell_cost(const nl_study *study, const nl_cell *cell, const nl_dataset_info *info,
                      const nl_measure_plan *plan)
 {
@@ -79,6 +94,7 @@ nl_cost nl_cell_cost(const nl_study *study, const nl_cell *cell, const nl_datase
         gram += nl_gram_flops(cell, info, plan->kernel[k], plan->samples);
         solve += nl_solve_flops(nl_kernel_order(plan->kernel[k], plan->samples, info->classes));
     }
+    gram += nl_regression_flops(cell, info, plan);
     if (nl_study_is(study, NL_KEY_SOLVER, "none")) {
         solve = 0.0;
     }

@@ -39,6 +39,10 @@ double nl_gram_flops(const nl_cell *cell, const nl_dataset_info *info, nl_kernel
                      int samples);
 double nl_solve_flops(int n);
 
+/** Operations of the kernel regression of one state; 0: none is asked for. */
+double nl_regression_flops(const nl_cell *cell, const nl_dataset_info *info,
+                           const nl_measure_plan *plan);
+
 /** A number that grows with the time a cell takes; operations, weighted by what they usually cost.
  */
 double nl_cost_total(const nl_cost *cost);

@@ -252,6 +252,7 @@ static nl_status replan(const nl_run *run, const nl_net *net, const snapshots *f
         result->diverged = old->diverged;
         result->mixed = old->mixed;
         result->parameters = old->parameters;
+        result->weights = old->weights;
         status = add_states(run, net, from, result, &lacking);
     }
     if (status != NL_OK || lacking) {

@@ -1,5 +1,6 @@
 /** @file footprint.c  Memory and disk that a cell needs. */
 #include "plan.h"
+#include "regression.h"
 #include "train.h"
 
 #include <math.h>
@@ -39,6 +40,29 @@ static double training_bytes(const nl_plan *plan, const nl_cell *cell, const nl_
     return (double)sizeof(float) * numbers + training_scratch;
 }
 
+/* Closed forms that the states of a cell are compared with. */
+static double infinite_bytes(const nl_plan *plan, const nl_net *net)
+{
+    const bool weighted = nl_study_is(plan->study, NL_KEY_PARAMETRIZATION, "mup");
+
+    return nl_infinite_is_known(net->spec.activation)
+               ? (weighted ? 2.0 : 1.0) *
+                     nl_infinite_bytes(plan->measure->samples, net->spec.inputs)
+               : 0.0;
+}
+
+/* Kernel of a regression: one matrix, no eigensolve. */
+static double regression_bytes(const nl_plan *plan, const nl_cell *cell, const nl_net *net)
+{
+    const int train = nl_regression_train(plan->measure, cell->n_train);
+    const int samples = train + plan->measure->regression_test;
+    const nl_solve_plan solve = {.n = samples, .block = samples, .team = 1};
+
+    return train == 0 ? 0.0
+                      : nl_measure_memory(&solve, samples, NL_DOUBLE, net) +
+                            (double)sizeof(float) * samples * net->spec.inputs;
+}
+
 /* Matrices that output.kernels keeps until the cell is written. */
 static double kept_kernels(const nl_plan *plan, const nl_cost *cost)
 {
@@ -73,6 +97,7 @@ nl_status nl_cell_footprint(const nl_plan *plan, const nl_cell *cell, const nl_c
     double theta = 0.0;
     double going_on = 0.0; /* what a longer training would start from */
     double held = 0.0;     /* snapshots while the cell is in work */
+    double lent = 0.0;     /* parameters of states whose kernels other ranks measure */
     double shared = 0.0;
     double rest = 0.0;
 
@@ -89,7 +114,10 @@ nl_status nl_cell_footprint(const nl_plan *plan, const nl_cell *cell, const nl_c
                 nl_study_number(plan->study, NL_KEY_TEST_SIZE));
     out->file = rest + (none ? 0.0 : going_on) + theta * (all ? cost->states : none ? 0.0 : 1.0);
     out->checkpoint = rest + going_on + held;
-    out->training = training_bytes(plan, cell, net) + held + arrays;
+    lent = theta * fmin(plan->ranks - 1, nl_most_errands);
+    out->training =
+        training_bytes(plan, cell, net) + fmax(held, lent) + arrays + infinite_bytes(plan, net);
+    out->kernel = regression_bytes(plan, cell, net);
     /* The image is built, copied, and read back to be verified: two are held at once. */
     out->image = 2.0 * (plan->team_size > 1 ? out->checkpoint : out->file);
     for (int k = 0; k < plan->measure->kernels; k++) {

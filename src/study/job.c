@@ -38,7 +38,12 @@ nl_status nl_job_open(nl_run *run, int index, nl_job *job)
 
 void nl_job_close(nl_job *job)
 {
+    nl_job_forget_errands(job);
     nl_training_destroy(&job->training);
+    free(job->initial);
+    nl_regression_set_free(&job->regression);
+    nl_infinite_destroy(&job->infinite[0]);
+    nl_infinite_destroy(&job->infinite[1]);
     nl_cell_data_destroy(&job->data);
     nl_net_destroy(&job->net);
 }
@@ -117,6 +122,7 @@ void nl_job_set_reserve(const nl_job *job)
     for (int k = 0; k < job->run->plan->kernels; k++) {
         longest = fmax(longest, job->run->solve_seconds[k]);
     }
+    longest = fmax(longest, job->run->regression_seconds);
     atomic_store(&job->run->reserve, (long)(1e3 * (longest + 2.0 * job->last_write)));
 }
 
@@ -189,7 +195,7 @@ nl_status nl_job_finish(nl_job *job, nl_result *result, const nl_continuation *c
     drop_unwanted_snapshots(run, result);
     status = nl_job_write(job, result, extendable ? continuation : NULL, false);
     if (status == NL_OK) {
-        status = nl_result_rows(result, run->plan, job->index, &rows, &count);
+        status = nl_result_rows(result, run->plan, run->cells, job->index, &rows, &count);
     }
     if (status == NL_OK) {
         status = nl_tell_rows(run->service, job->index, rows, count);
@@ -206,14 +212,94 @@ nl_status nl_job_finish(nl_job *job, nl_result *result, const nl_continuation *c
  * Measuring
  *-------------------------------------------------------------------------------------------*/
 
+const float *nl_job_initial(nl_job *job)
+{
+    if (job->initial == NULL) {
+        job->initial = nl_calloc(job->net->size, sizeof *job->initial);
+        if (job->initial == NULL) {
+            (void)NL_FAIL(NL_ERR_NOMEM, "out of memory for %zu initial parameters", job->net->size);
+            return NULL;
+        }
+        nl_net_initialize(job->net, job->cell->seed, job->initial);
+    }
+    return job->initial;
+}
+
+nl_status nl_job_previous(nl_job *job, const nl_result *result, const nl_state *state, long *step,
+                          const float **theta)
+{
+    const nl_state *from = NULL;
+    nl_status status = nl_result_velocity_step(result, job->run->plan, state->step, step);
+
+    *theta = NULL;
+    if (status != NL_OK || *step < 0) {
+        return status;
+    }
+    from = nl_result_find(result, *step);
+    if (*step == 0) {
+        *theta = nl_job_initial(job);
+        return *theta != NULL ? NL_OK : NL_ERR_NOMEM;
+    }
+    *theta = from != NULL && from->theta != NULL ? from->theta
+             : job->training != NULL             ? nl_training_previous_theta(job->training, *step)
+                                                 : NULL;
+    if (*theta == NULL) {
+        return NL_FAIL(NL_ERR_INTERNAL, "%s: parameters of step %ld are not kept for step %ld",
+                       job->cell->id, *step, state->step);
+    }
+    return NL_OK;
+}
+
+/* One kernel for all states of the cell. */
+static nl_status open_infinite(nl_job *job, bool rate_weighted)
+{
+    const nl_measure_plan *plan = job->run->plan;
+    bool wanted = false;
+
+    for (int k = 0; k < plan->kernels; k++) {
+        wanted = wanted || plan->kernel[k].rate_weighted == rate_weighted;
+    }
+    if (!wanted || job->infinite[rate_weighted] != NULL ||
+        !nl_infinite_is_known(job->net->spec.activation)) {
+        return NL_OK;
+    }
+    return nl_infinite_create(job->net, NL_INFINITE_AT_WIDTH, rate_weighted, plan->samples,
+                              job->data->probe_inputs, &job->infinite[rate_weighted]);
+}
+
+nl_status nl_job_begin(nl_job *job, nl_measurer *measurer, const float *theta, long step,
+                       const float *previous, long previous_step, bool *collapsed)
+{
+    nl_subject subject = {.cell = job->index,
+                          .net = job->net,
+                          .theta = theta,
+                          .step = step,
+                          .initial = job->initial,
+                          .previous = previous,
+                          .previous_step = previous_step,
+                          .probe = job->data->probe_inputs,
+                          .labels = job->data->probe.labels,
+                          .loss = nl_cell_train_spec(job->cell).loss};
+    nl_status status = open_infinite(job, false);
+
+    if (status == NL_OK) {
+        status = open_infinite(job, true);
+    }
+    status = nl_agree(measurer->grid->comm, status);
+    if (status != NL_OK) {
+        return status;
+    }
+    subject.infinite[0] = job->infinite[0];
+    subject.infinite[1] = job->infinite[1];
+    return nl_measure_begin(measurer, &subject, collapsed);
+}
+
 /* A kernel without a verified spectrum is left undone: the study goes on and ends with that status.
  */
-nl_status nl_job_measure(nl_job *job, nl_measurer *measurer, int kernel, const float *theta,
-                         nl_measurement *out)
+nl_status nl_job_measure(nl_job *job, nl_measurer *measurer, int kernel, nl_measurement *out)
 {
     const double start = nl_now();
-    nl_status status = nl_measure_kernel(measurer, &job->run->solve[kernel], kernel, job->net,
-                                         theta, job->data->probe_inputs, out);
+    nl_status status = nl_measure_kernel(measurer, &job->run->solve[kernel], kernel, out);
 
     job->run->solve_seconds[kernel] = nl_now() - start;
     nl_job_set_reserve(job);
@@ -221,6 +307,28 @@ nl_status nl_job_measure(nl_job *job, nl_measurer *measurer, int kernel, const f
         job->unverified = true;
         return NL_OK;
     }
+    return status;
+}
+
+nl_status nl_job_regress(nl_job *job, const float *theta, nl_state *state)
+{
+    nl_run *run = job->run;
+    const double start = nl_now();
+    nl_status status = NL_OK;
+
+    if (run->plan->regression_train == 0) {
+        return NL_OK;
+    }
+    if (job->regression.x == NULL) {
+        status = nl_regression_set_create(run->plan, run->splits, job->data, &job->regression);
+    }
+    if (status == NL_OK) {
+        status = nl_regress_network(run->alone->grid, run->plan, &job->regression, job->net, theta,
+                                    &state->regression);
+    }
+    run->regression_seconds = nl_now() - start;
+    run->alone->gram_seconds += run->regression_seconds; /* nearly all of it */
+    nl_job_set_reserve(job);
     return status;
 }
 
@@ -239,9 +347,13 @@ nl_status nl_job_tell_measuring(const nl_job *job, nl_measurer *measurer)
         status = nl_job_tell_seconds(job, "solve", measurer->solve_seconds);
     }
     if (status == NL_OK) {
+        status = nl_job_tell_seconds(job, "observe", measurer->observe_seconds);
+    }
+    if (status == NL_OK) {
         status = nl_job_tell_seconds(job, "write", job->write_seconds);
     }
     measurer->gram_seconds = 0.0;
     measurer->solve_seconds = 0.0;
+    measurer->observe_seconds = 0.0;
     return status;
 }

@@ -129,10 +129,36 @@ static const nl_key_info table[NL_KEY_COUNT] = {
                                  .fallback = "4",
                                  .help = "Log-spaced kernel measurements, besides init, best and "
                                          "final; 0: these three only."},
+    [NL_KEY_AUXILIARY_SPECTRA] =
+        {"measure.auxiliary_spectra", NULL, CHOICE("traced|all|none"), SCALAR, MEASURES,
+         .fallback = "traced",
+         .help =
+             "Kernels of which the centred and the cosine-normalised one, and those of half and "
+             "a quarter of the probe, are solved too."},
+    [NL_KEY_EIGENVECTORS] = {"measure.eigenvectors", NULL, BOOL, SCALAR, MEASURES,
+                             .fallback = "false",
+                             .help = "Solve for eigenvectors as well: columns target_power, "
+                                     "target_power_tenth and used_rank."},
+    [NL_KEY_REGRESSION_TRAIN] = {"measure.regression.train_images", NULL, INT(0, 20000), SCALAR,
+                                 MEASURES, .fallback = "0",
+                                 .help = "Kernel regression, in every measured state, on the first "
+                                         "so many images of the training subset; 0: none."},
+    [NL_KEY_REGRESSION_TEST] = {"measure.regression.test_images", NULL, INT(1, 20000), SCALAR,
+                                MEASURES, .fallback = "500",
+                                .help = "First images of the test set that it predicts; memory and "
+                                        "time grow as (train_images + test_images)^2."},
+    [NL_KEY_REGRESSION_RIDGE] = {"measure.regression.ridge", NULL, REAL(0, 1e6), SCALAR, MEASURES,
+                                 .fallback = "1e-6",
+                                 .help =
+                                     "Times the kernel's mean diagonal, added to its diagonal."},
+    [NL_KEY_INFINITE] = {"measure.infinite", NULL, BOOL, SCALAR, EXECUTES, .fallback = "false",
+                         .help = "Write infinite.csv: NNGP and NTK of the infinitely wide networks "
+                                 "of the grid on the probe (relu, erf, gelu)."},
     [NL_KEY_PRECISION] = {"measure.precision", NULL, CHOICE("double|single"), SCALAR, MEASURES,
                           .fallback = "double", .help = "Of kernel and eigensolve."},
     [NL_KEY_SOLVER] = {"measure.solver", NULL, CHOICE("auto|lapack|scalapack|elpa|none"), SCALAR,
-                       EXECUTES, .fallback = "auto", .help = "Eigensolver; none: no spectra."},
+                       EXECUTES, .fallback = "auto",
+                       .help = "Eigensolver; none: no spectra (measured anew where that changes)."},
     [NL_KEY_TEAM_SIZE] = {"measure.team_size", NULL, INT(1, 1e6), SCALAR, EXECUTES,
                           .fallback = "auto", .choices = "auto|all",
                           .help = "Ranks that share one kernel."},

@@ -31,6 +31,7 @@ struct nl_ledger {
     nl_text timing_lines; /* those of earlier runs too */
     double *fraction;     /* owned; [count] of each cell's work */
     int finished;
+    double idle; /* seconds, of all ranks */
     char detail[96];
     bool changed;
     double next_write;
@@ -40,7 +41,8 @@ struct nl_ledger {
 
 static const char timing_header[] = "cell,phase,rank,seconds,peak_bytes\n";
 
-/* A whole line of timings.csv, as "w8-d2-n64-s0-0123456789ab,train,0,1.500000,1048576". */
+/* A whole line of timings.csv, as "w8-d2-n64-s0-0123456789ab,train,0,1.500000,1048576"; the cell is
+ * "-" where the line is about a rank. */
 static bool is_timing(const char *line)
 {
     char cell[128];
@@ -171,7 +173,7 @@ void nl_ledger_deliver(nl_ledger *ledger, int source, const void *bytes, size_t 
     const char *id = NULL;
 
     memcpy(&head, bytes, sizeof head);
-    id = ledger->cells[head.cell].id;
+    id = head.cell == nl_no_cell ? "-" : ledger->cells[head.cell].id;
     switch (head.kind) {
     case told_rows: {
         /* Behind the header the rows are not aligned: copy them out. */
@@ -193,6 +195,7 @@ void nl_ledger_deliver(nl_ledger *ledger, int source, const void *bytes, size_t 
     case told_timing:
         nl_text_append(&ledger->timing_lines, "%s,%s,%d,%.6f,%.0f\n", id, head.phase, head.rank,
                        head.seconds, head.bytes);
+        ledger->idle += head.cell == nl_no_cell ? head.seconds : 0.0;
         ledger->changed = true;
         break;
     case told_event:
@@ -263,6 +266,11 @@ int nl_ledger_finished(const nl_ledger *ledger)
 int nl_ledger_rows(const nl_ledger *ledger)
 {
     return ledger->row_count;
+}
+
+double nl_ledger_idle(const nl_ledger *ledger)
+{
+    return ledger->idle;
 }
 
 nl_status nl_tell_rows(nl_service *service, int cell, const nl_row *rows, int count)

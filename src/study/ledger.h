@@ -40,13 +40,20 @@ nl_status nl_ledger_status(const nl_ledger *ledger);
 int nl_ledger_finished(const nl_ledger *ledger);
 int nl_ledger_rows(const nl_ledger *ledger);
 
+/** Seconds that ranks told to have waited in this run, all added up. */
+double nl_ledger_idle(const nl_ledger *ledger);
+
 /*---------------------------------------------------------------------------------------------
  * Any rank: tell the root
  *-------------------------------------------------------------------------------------------*/
 
 NL_MUST_CHECK nl_status nl_tell_rows(nl_service *service, int cell, const nl_row *rows, int count);
 
-/** Seconds and peak memory (of the process so far, bytes) of one phase of one cell. */
+/** Instead of a cell, where a timing is the rank's. */
+enum { nl_no_cell = -1 };
+
+/** Seconds and peak memory (of the process so far, bytes) of one phase of one cell; of phase "idle"
+ *  of a rank. */
 NL_MUST_CHECK nl_status nl_tell_timing(nl_service *service, int cell, int rank, const char *phase,
                                        double seconds);
 

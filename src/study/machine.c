@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 static const double slow_gflops = 4.0; /* no tuned BLAS on a CPU of today is slower in double */
@@ -33,7 +34,8 @@ static void read_cpu_name(char *name, size_t size)
 /* Cores' worth of time that a container allows; infinite where it does not limit. */
 static double cpu_quota(void)
 {
-    FILE *file = fopen("/sys/fs/cgroup/cpu.max", "re");
+    char path[nl_cgroup_path_size];
+    FILE *file = nl_cgroup_path("", "cpu.max", path) ? fopen(path, "re") : NULL;
     double quota = INFINITY;
     double used = 0.0;
     double period = 0.0;
@@ -43,8 +45,12 @@ static double cpu_quota(void)
             quota = used / period;
         }
         fclose(file);
+    } else if (nl_cgroup_path("cpu", "cpu.cfs_quota_us", path) &&
+               (used = nl_number_in(path)) > 0.0 &&
+               nl_cgroup_path("cpu", "cpu.cfs_period_us", path)) {
+        quota = used / nl_number_in(path);
     }
-    return quota;
+    return quota > 0.0 ? quota : INFINITY;
 }
 
 /* Cores that any rank of the node may run on.  Collective over the node. */
@@ -66,6 +72,8 @@ nl_status nl_machine_look(const nl_team *team, nl_machine *out)
 {
     *out = (nl_machine){.cpu = nl_cpu_here(),
                         .cores = count_cores(team),
+                        .cores_of_node =
+                            (int)fmin((double)sysconf(_SC_NPROCESSORS_ONLN), ceil(cpu_quota())),
                         .ranks = team->node_size,
                         .ranks_in_all = team->size,
                         .memory_share = nl_memory_share(team->node_size),
@@ -78,9 +86,17 @@ nl_status nl_machine_look(const nl_team *team, nl_machine *out)
     return nl_agree(team->comm, NL_OK);
 }
 
+/* Did the start of the program, or the user, name these kernels in vain? */
+static bool was_tried(const nl_machine *machine)
+{
+    const char *wanted = getenv("OPENBLAS_CORETYPE");
+
+    return wanted != NULL && strcasecmp(wanted, machine->better_kernel) == 0;
+}
+
 void nl_machine_rank_findings(const nl_machine *machine, nl_text *lines)
 {
-    if (machine->ranks > 1 && machine->cores == 1) {
+    if (machine->ranks > 1 && machine->cores == 1 && machine->cores_of_node > 1) {
         nl_text_append(lines,
                        "all %d ranks of the node may use only one and the same core: bind them to "
                        "cores of their own (mpirun --bind-to core; srun --cpus-per-task=1)\n",
@@ -94,7 +110,7 @@ void nl_machine_rank_findings(const nl_machine *machine, nl_text *lines)
 void nl_machine_findings(const nl_machine *machine, nl_text *lines)
 {
     nl_machine_rank_findings(machine, lines);
-    if (machine->better_kernel != NULL && nl_blas_has_choice()) {
+    if (machine->better_kernel != NULL && nl_blas_has_choice() && !was_tried(machine)) {
         nl_text_append(lines,
                        "the BLAS uses %s kernels on a CPU with %s: set OPENBLAS_CORETYPE=%s, or "
                        "leave it unset and do not give --no-blas-fix\n",

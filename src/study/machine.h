@@ -10,6 +10,7 @@ typedef struct nl_machine {
     char cpu_name[128];
     nl_cpu cpu;
     int cores;            /* that the ranks of the node may run on, together */
+    int cores_of_node;    /* that there are */
     int ranks;            /* of the node */
     int ranks_in_all;     /* of the job */
     double memory_share;  /* bytes a rank */

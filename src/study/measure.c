@@ -1,7 +1,7 @@
 /** @file measure.c  Kernels, spectra and observables of one state. */
-#include "measure.h"
+#include "observe.h"
 
-#include <float.h>
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +9,6 @@
 enum {
     private_block = 64, /* of a matrix on one rank: only its storage */
     shared_block = 32,  /* of a distributed one; see ARCHITECTURE.md */
-    collapse_panel = 64 /* samples whose factors are held at once */
 };
 static const double panel_bytes = 64.0 * 1024 * 1024; /* of gradient factors, at least */
 
@@ -57,44 +56,120 @@ double nl_measure_memory(const nl_solve_plan *plan, int samples, nl_precision pr
            2.0 * nl_factors_fixed_bytes(net, precision);
 }
 
-/* The smallest team that fits, or `ranks`. */
-static int smallest_team(nl_solve_plan trial, nl_precision precision, int ranks, double memory)
+/* What 32-bit libraries can count. */
+static bool countable(const nl_solve_plan *plan)
 {
-    for (trial.team = 1; trial.team < ranks; trial.team++) {
-        trial.solver = nl_solver_find(trial.team == 1 ? "lapack" : "scalapack");
-        if (nl_solve_memory(&trial, precision) <= memory) {
-            break;
-        }
-    }
-    return trial.team;
+    int rows = 1;
+    int cols = 1;
+
+    nl_grid_shape(plan->team, &rows, &cols);
+    return local_bytes(plan, NL_SINGLE, rows, cols) <= (double)sizeof(float) * INT_MAX;
 }
 
-static nl_status choose_solver(const nl_study *study, bool quiet, nl_solve_plan *plan)
+static bool fits(const nl_solve_plan *plan, nl_precision precision, double memory)
+{
+    return countable(plan) && nl_solve_memory(plan, precision) <= memory;
+}
+
+/* Also where kernels of other orders make the team larger: a grid's longer side has at most
+ * sqrt(3 ranks) ranks. */
+static bool able(const nl_solver *solver, const nl_solve_plan *plan, nl_precision precision,
+                 int ranks)
+{
+    const int longest = (int)ceil(sqrt(3.0 * ranks));
+
+    return solver != NULL && nl_solver_able(solver, plan->n, plan->block, precision, 1, longest);
+}
+
+/* Ranks of the smallest team, from `least` on, on which this solver fits; 0: none. */
+static int smallest_team(nl_solve_plan trial, const char *solver, nl_precision precision, int least,
+                         int ranks, double memory)
+{
+    trial.solver = nl_solver_find(solver);
+    if (least > 1 && !able(trial.solver, &trial, precision, ranks)) {
+        return 0;
+    }
+    for (trial.team = least; trial.team <= ranks; trial.team++) {
+        if (fits(&trial, precision, memory)) {
+            return trial.team;
+        }
+    }
+    return 0;
+}
+
+/* Alone where that fits, else with ELPA, which is quicker a rank, else with ScaLAPACK, which needs
+ * least memory: see ARCHITECTURE.md.  A solver that the study names decides alone. */
+static int choose_team_size(const char *solver, const nl_solve_plan *plan, nl_precision precision,
+                            int ranks, double memory)
+{
+    int team = 0;
+
+    if (strcmp(solver, "auto") != 0) {
+        team = smallest_team(*plan, solver, precision, 1, ranks, memory);
+        return team > 0 ? team : ranks;
+    }
+    team = smallest_team(*plan, "lapack", precision, 1, 1, memory);
+    if (team == 0) {
+        team = smallest_team(*plan, "elpa", precision, 2, ranks, memory);
+    }
+    if (team == 0) {
+        team = smallest_team(*plan, "scalapack", precision, 2, ranks, memory);
+    }
+    return team > 0 ? team : ranks;
+}
+
+static const char *auto_solver(const nl_solve_plan *plan, nl_precision precision, int ranks,
+                               double memory)
+{
+    nl_solve_plan trial = *plan;
+
+    if (plan->team == 1) {
+        return "lapack";
+    }
+    trial.solver = nl_solver_find("elpa");
+    return able(trial.solver, plan, precision, ranks) && fits(&trial, precision, memory)
+               ? "elpa"
+               : "scalapack";
+}
+
+/* What keeps the solver from this plan, NULL where nothing does. */
+static const char *obstacle(const nl_solver *solver, int team, nl_precision precision)
+{
+    if (solver == NULL) {
+        return "is not in this build; use auto, lapack or scalapack";
+    }
+    if (solver->one_rank && team > 1) {
+        return "works on one rank only, but a team shares a kernel; use scalapack, team_size 1 or "
+               "more memory_per_rank";
+    }
+    if (solver->double_only && precision != NL_DOUBLE) {
+        return "knows only double precision in this build; use auto, scalapack or "
+               "measure.precision double";
+    }
+    return NULL;
+}
+
+static nl_status choose_solver(const nl_study *study, nl_precision precision, int ranks,
+                               double memory, bool quiet, nl_solve_plan *plan)
 {
     const char *name = nl_study_word(study, NL_KEY_SOLVER);
+    const char *why = NULL;
 
     if (strcmp(name, "none") == 0) {
         plan->solver = NULL;
         return NL_OK;
     }
     if (strcmp(name, "auto") == 0) {
-        name = plan->team == 1 ? "lapack" : "scalapack";
+        name = auto_solver(plan, precision, ranks, memory);
     }
     plan->solver = nl_solver_find(name);
-    if (quiet && (plan->solver == NULL || (plan->solver->one_rank && plan->team > 1))) {
-        return NL_ERR_STUDY;
+    why = obstacle(plan->solver, plan->team, precision);
+    if (why != NULL) {
+        return quiet ? NL_ERR_STUDY
+                     : NL_FAIL(NL_ERR_STUDY, "%s: measure.solver: %s %s", study->file, name, why);
     }
-    if (plan->solver == NULL) {
-        return NL_FAIL(NL_ERR_STUDY,
-                       "%s: measure.solver: %s is not in this build; use auto, lapack or scalapack",
-                       study->file, name);
-    }
-    if (plan->solver->one_rank && plan->team > 1) {
-        return NL_FAIL(
-            NL_ERR_STUDY,
-            "%s: measure.solver: %s works on one rank only, but %d share a kernel; use scalapack, "
-            "team_size 1 or more memory_per_rank",
-            study->file, name, plan->team);
+    if (plan->team > 1 && !able(plan->solver, plan, precision, ranks)) {
+        plan->solver = nl_solver_find("scalapack"); /* fewer blocks than ELPA needs */
     }
     return NL_OK;
 }
@@ -114,19 +189,20 @@ static nl_status choose_team(const nl_study *study, const nl_measure_plan *measu
     } else if (strcmp(team, "all") == 0) {
         out->team = ranks;
     } else {
-        out->team = smallest_team(*out, measure->precision, ranks, memory);
+        out->team = choose_team_size(nl_study_word(study, NL_KEY_SOLVER), out, measure->precision,
+                                     ranks, memory);
     }
     if (out->team == 1) {
         out->block = nl_kernel_block(spec, outputs, private_block);
     }
-    return choose_solver(study, quiet, out);
+    return choose_solver(study, measure->precision, ranks, memory, quiet, out);
 }
 
 bool nl_solve_plan_fits(const nl_study *study, const nl_measure_plan *measure, int kernel,
                         int outputs, int ranks, double memory, nl_solve_plan *out)
 {
     return choose_team(study, measure, kernel, outputs, ranks, memory, true, out) == NL_OK &&
-           nl_solve_memory(out, measure->precision) <= memory;
+           fits(out, measure->precision, memory);
 }
 
 nl_status nl_solve_plan_make(const nl_study *study, const nl_measure_plan *measure, int kernel,
@@ -136,18 +212,29 @@ nl_status nl_solve_plan_make(const nl_study *study, const nl_measure_plan *measu
     char have[32];
     nl_status status = choose_team(study, measure, kernel, outputs, ranks, memory, false, out);
 
-    if (status == NL_OK && nl_solve_memory(out, measure->precision) > memory) {
+    if (status == NL_OK && !fits(out, measure->precision, memory)) {
         nl_solve_plan wider = *out;
+        char advice[80] = "no number of ranks would do: raise it";
 
-        while (wider.team < 1 << 20 && nl_solve_memory(&wider, measure->precision) > memory) {
+        while (wider.team < 1 << 20 && !fits(&wider, measure->precision, memory)) {
             wider.team *= 2;
+        }
+        if (fits(&wider, measure->precision, memory)) {
+            snprintf(advice, sizeof advice, "about %d ranks would do, or a smaller data.probe_size",
+                     wider.team);
+        }
+        if (!countable(out)) {
+            return NL_FAIL(NL_ERR_STUDY,
+                           "%s: a kernel of order %d has more than 2^31 - 1 elements on each of %d "
+                           "ranks; %s",
+                           study->file, out->n, out->team, advice);
         }
         return NL_FAIL(
             NL_ERR_STUDY,
             "%s: a kernel of order %d needs %s on each of %d ranks, measure.memory_per_rank is %s; "
-            "about %d ranks would do, or a smaller data.probe_size",
+            "%s",
             study->file, out->n, nl_format_bytes(nl_solve_memory(out, measure->precision), need),
-            out->team, nl_format_bytes(memory, have), wider.team);
+            out->team, nl_format_bytes(memory, have), advice);
     }
     return status;
 }
@@ -178,12 +265,16 @@ nl_status nl_measurer_create(MPI_Comm comm, const nl_study *study, const nl_meas
         return status;
     }
     m->plan = plan;
+    m->kept_cell = -1;
     m->keep_spectra = nl_study_number(study, NL_KEY_SPECTRA) > 0;
     m->keep_kernels = nl_study_number(study, NL_KEY_OUTPUT_KERNELS) > 0;
     MPI_Comm_split(comm, rank < rows * cols ? 0 : MPI_UNDEFINED, rank, &part);
     if (part != MPI_COMM_NULL) {
         status = nl_grid_create(part, rows, cols, &m->grid);
         MPI_Comm_free(&part);
+    }
+    if (status == NL_OK && rows * cols == 1) {
+        status = nl_kept_create(plan, &m->kept);
     }
     status = nl_agree(comm, status);
     if (status != NL_OK || m->grid == NULL) {
@@ -197,82 +288,129 @@ nl_status nl_measurer_create(MPI_Comm comm, const nl_study *study, const nl_meas
 void nl_measurer_destroy(nl_measurer **measurer)
 {
     if (*measurer != NULL) {
+        nl_measure_end(*measurer);
+        nl_kept_destroy(&(*measurer)->kept);
         nl_grid_destroy(&(*measurer)->grid);
         free(*measurer);
         *measurer = NULL;
     }
 }
 
+/* One set of factors serves all kernels of the subject where this rank measures alone and has room
+ * for them. */
+static nl_status take_input(nl_measurer *m)
+{
+    const double start = nl_now();
+    nl_status status = NL_OK;
+
+    m->input = (nl_kernel_input){.net = m->subject.net,
+                                 .theta = m->subject.theta,
+                                 .probe = m->subject.probe,
+                                 .samples = m->plan->samples,
+                                 .panel_bytes = panel_bytes};
+    if (m->grid->rows * m->grid->cols == 1 && nl_kernel_one_panel(&m->input, m->plan->precision)) {
+        status = nl_kernel_factors(&m->input, m->plan->precision, &m->factors);
+        m->input.ready = m->factors;
+    }
+    m->gram_seconds += nl_now() - start;
+    return nl_agree(m->grid->comm, status);
+}
+
+nl_status nl_measure_begin(nl_measurer *m, const nl_subject *subject, bool *collapsed)
+{
+    double start = 0.0;
+    nl_status status = NL_OK;
+
+    nl_measure_end(m);
+    m->subject = *subject;
+    if (subject->cell != m->kept_cell) { /* steps mean other states from now on */
+        nl_kept_forget(m->kept);
+        m->kept_cell = subject->cell;
+    }
+    status = take_input(m);
+    start = nl_now();
+    if (status == NL_OK) {
+        status = nl_probe_state_create(m->grid->comm, &m->input, subject->loss, subject->labels,
+                                       &m->probe);
+    }
+    if (status == NL_OK && collapsed != NULL) {
+        *collapsed = nl_probe_state_collapsed(m->probe);
+    }
+    m->observe_seconds += nl_now() - start;
+    return status;
+}
+
+void nl_measure_end(nl_measurer *m)
+{
+    nl_probe_state_destroy(&m->probe);
+    nl_factors_destroy(&m->factors);
+    m->subject = (nl_subject){0};
+    m->input = (nl_kernel_input){0};
+}
+
 /** What the fill of a matrix needs. */
 typedef struct fill_context {
-    nl_measurer *measurer;
-    nl_kernel_spec spec;
-    nl_kernel_input input;
-    double *full;  /* [n x n] on the first rank: the kernel to be kept; NULL: not wanted */
-    bool gathered; /* a second fill need not gather again */
+    nl_view view;
+    double curvature; /* of cross-entropy; NaN: not computed */
+    double *full;     /* [n x n] on the first rank: the kernel to be kept; NULL: not wanted */
+    bool seen;        /* a second fill need not look again */
 } fill_context;
+
+/* A matrix is looked at before the solve, which destroys it. */
+static nl_status look_at(const nl_dmat *a, fill_context *f)
+{
+    nl_measurer *m = f->view.measurer;
+    const double start = nl_now();
+    nl_status status = nl_observe_before(&f->view, a, &f->curvature);
+
+    m->observe_seconds += nl_now() - start;
+    if (status == NL_OK && m->keep_kernels) {
+        status = nl_dmat_gather(a, 0, f->full);
+    }
+    f->seen = status == NL_OK;
+    return status;
+}
 
 static nl_status fill(nl_dmat *a, void *context)
 {
     fill_context *f = context;
+    nl_measurer *m = f->view.measurer;
     const double start = nl_now();
-    nl_status status = nl_agree(a->grid->comm, nl_kernel_fill(a, f->spec, &f->input));
+    nl_status status = nl_agree(a->grid->comm, nl_kernel_fill(a, f->view.spec, &m->input));
 
-    f->measurer->gram_seconds += nl_now() - start;
-    if (status == NL_OK && f->measurer->keep_kernels && !f->gathered) {
-        status = nl_dmat_gather(a, 0, f->full);
-        f->gathered = status == NL_OK;
-    }
-    return status;
+    m->gram_seconds += nl_now() - start;
+    return status == NL_OK && !f->seen ? look_at(a, f) : status;
 }
 
 void nl_measurement_clear(nl_measurement *measurement, int n)
 {
-    free(measurement->lambda);
-    free(measurement->kernel);
-    *measurement = (nl_measurement){.n = n,
-                                    .observed = {.trace = NAN,
-                                                 .entropy = NAN,
-                                                 .effective_rank = NAN,
-                                                 .participation_ratio = NAN,
-                                                 .lambda_max = NAN,
-                                                 .lambda_min = NAN}};
+    nl_measurement_free(measurement);
+    *measurement = (nl_measurement){.n = n, .observed = nl_observables_unknown()};
     snprintf(measurement->solver, sizeof measurement->solver, "none");
-}
-
-/* Without eigenvalues: what the moments of the matrix tell. */
-static nl_status measure_moments(nl_dmat *a, fill_context *f, nl_measurement *out)
-{
-    double trace = 0.0;
-    double frobenius2 = 0.0;
-    nl_status status = fill(a, f);
-
-    if (status == NL_OK) {
-        status = nl_dmat_moments(a, &trace, &frobenius2);
-    }
-    if (status == NL_OK) {
-        out->observed.trace = trace / a->n;
-        out->observed.participation_ratio = trace * trace / frobenius2;
-    }
-    return status;
 }
 
 static nl_status measure_spectrum(nl_dmat *a, const nl_solver *solver, fill_context *f,
                                   nl_measurement *out)
 {
+    nl_measurer *m = f->view.measurer;
     const double start = nl_now();
-    const double gram_before = f->measurer->gram_seconds;
+    const double before = m->gram_seconds + m->observe_seconds;
     nl_spectrum *spectrum = NULL;
     nl_status status = nl_spectrum_compute(a, solver, fill, f, &spectrum);
 
-    f->measurer->solve_seconds += nl_now() - start - (f->measurer->gram_seconds - gram_before);
+    m->solve_seconds += nl_now() - start - (m->gram_seconds + m->observe_seconds - before);
     if (status != NL_OK) {
         return status;
     }
-    out->observed = nl_observe(spectrum->n, spectrum->lambda, nl_precision_eps(a->precision));
+    nl_observe_spectrum(spectrum->n, spectrum->lambda, m->plan->classes,
+                        nl_precision_eps(a->precision), &out->observed);
+    if (f->view.spec.kind == NL_KERNEL_FULL) {
+        out->observed.stability_rate = nl_stability_rate(
+            m->probe, m->subject.loss == NL_MSE ? spectrum->lambda[0] : f->curvature);
+    }
     out->resolved = spectrum->resolved;
     snprintf(out->solver, sizeof out->solver, "%s", spectrum->solver->name);
-    if (f->measurer->keep_spectra) {
+    if (m->keep_spectra) {
         out->lambda = spectrum->lambda;
         spectrum->lambda = NULL;
     }
@@ -280,20 +418,26 @@ static nl_status measure_spectrum(nl_dmat *a, const nl_solver *solver, fill_cont
     return NL_OK;
 }
 
+/* What is beside the kernel and its spectrum. */
+static nl_status measure_related(nl_dmat **a, const nl_solve_plan *solve, const nl_view *view)
+{
+    const double start = nl_now();
+    nl_status status = nl_observe_related(view, solve, a);
+
+    view->measurer->observe_seconds += nl_now() - start;
+    return status;
+}
+
 nl_status nl_measure_kernel(nl_measurer *m, const nl_solve_plan *solve, int kernel,
-                            const nl_net *net, const float *theta, const float *probe,
                             nl_measurement *out)
 {
     const bool first = m->grid->row == 0 && m->grid->col == 0;
-    fill_context f = {.measurer = m, .spec = m->plan->kernel[kernel]};
+    fill_context f = {
+        .view = {.measurer = m, .kernel = kernel, .spec = m->plan->kernel[kernel], .out = out},
+        .curvature = NAN};
     nl_dmat *a = NULL;
     nl_status status = NL_OK;
 
-    f.input = (nl_kernel_input){.net = net,
-                                .theta = theta,
-                                .probe = probe,
-                                .samples = m->plan->samples,
-                                .panel_bytes = panel_bytes};
     nl_measurement_clear(out, solve->n);
     status = nl_dmat_create(m->grid, solve->n, solve->block, m->plan->precision, &a);
     if (status != NL_OK) {
@@ -309,8 +453,10 @@ nl_status nl_measure_kernel(nl_measurer *m, const nl_solve_plan *solve, int kern
     }
     status = nl_agree(m->grid->comm, status);
     if (status == NL_OK) {
-        status = solve->solver == NULL ? measure_moments(a, &f, out)
-                                       : measure_spectrum(a, solve->solver, &f, out);
+        status = solve->solver == NULL ? fill(a, &f) : measure_spectrum(a, solve->solver, &f, out);
+    }
+    if (status == NL_OK && solve->solver != NULL) {
+        status = measure_related(&a, solve, &f.view);
     }
     nl_dmat_destroy(&a);
     if (status != NL_OK) {
@@ -320,44 +466,4 @@ nl_status nl_measure_kernel(nl_measurer *m, const nl_solve_plan *solve, int kern
     out->kernel = f.full;
     out->done = true;
     return NL_OK;
-}
-
-nl_status nl_state_collapsed(const nl_net *net, const float *theta, const float *probe, int samples,
-                             bool *collapsed)
-{
-    const int panel = samples < collapse_panel ? samples : collapse_panel;
-    double *traces = nl_calloc(2 * (size_t)net->layers, sizeof *traces);
-    int *list = nl_calloc((size_t)panel, sizeof *list);
-    nl_factors *factors = NULL;
-    double weights = 0.0;
-    double biases = 0.0;
-    nl_status status = NL_OK;
-
-    *collapsed = false;
-    if (traces == NULL || list == NULL) {
-        status = NL_FAIL(NL_ERR_NOMEM, "out of memory for layer traces");
-        goto done;
-    }
-    status = nl_factors_create(net, NL_SINGLE, panel, &factors);
-    for (int first = 0; status == NL_OK && first < samples; first += panel) {
-        const int count = samples - first < panel ? samples - first : panel;
-
-        for (int k = 0; k < count; k++) {
-            list[k] = first + k;
-        }
-        nl_factors_compute(factors, theta, probe, count, list);
-        nl_factors_add_layer_traces(factors, traces, traces + net->layers);
-    }
-    for (int l = 0; l < net->layers; l++) {
-        weights += traces[l];
-        biases += traces[net->layers + l];
-        *collapsed = *collapsed || traces[l] == 0.0; /* nothing comes in, or nothing goes on */
-    }
-    *collapsed = *collapsed || weights <= FLT_EPSILON * (weights + biases);
-
-done:
-    nl_factors_destroy(&factors);
-    free(traces);
-    free(list);
-    return status;
 }

@@ -3,7 +3,7 @@
 #ifndef NTKLENS_STUDY_MEASURE_H
 #define NTKLENS_STUDY_MEASURE_H
 
-#include "result.h"
+#include "kept.h"
 
 #include "ntklens/par.h"
 
@@ -13,6 +13,10 @@ typedef struct nl_solve_plan {
     int team;                /* ranks that share the kernel; 1: private */
     const nl_solver *solver; /* NULL: `none` */
 } nl_solve_plan;
+
+/** Kernels of one cell that other ranks measure at a time, at most: each may hold a copy of the
+ * parameters. */
+enum { nl_most_errands = 8 };
 
 /** Bytes a rank of a team needs for a kernel: its part of the matrix, the solver's work space,
  * factors. */
@@ -38,6 +42,14 @@ bool nl_solve_plan_fits(const nl_study *study, const nl_measure_plan *plan, int 
 double nl_measure_memory(const nl_solve_plan *plan, int samples, nl_precision precision,
                          const nl_net *net);
 
+/** Path of a file of this process's cgroup: of version 2 for controller "", else of version 1.
+ *  False: it is in none. */
+enum { nl_cgroup_path_size = 1280 };
+bool nl_cgroup_path(const char *controller, const char *file, char out[nl_cgroup_path_size]);
+
+/** First number in a small text file; negative where there is none ("max"). */
+double nl_number_in(const char *path);
+
 /** What cgroup, SLURM and the machine leave each of the ranks of a node, bytes.  Local. */
 double nl_memory_share(int ranks_of_node);
 
@@ -45,12 +57,35 @@ double nl_memory_share(int ranks_of_node);
  * it. Local; the job takes the least of all ranks. */
 double nl_memory_budget(const nl_study *study, int ranks_of_node);
 
-/** Where and how kernels are measured.  Borrows all but the grid. */
+/** A state to be measured, and those it is compared with.  All borrowed. */
+typedef struct nl_subject {
+    int cell; /* whose step: index in the grid */
+    const nl_net *net;
+    const float *theta; /* [net->size] */
+    long step;
+    const float *initial;  /* parameters at step 0; NULL: no change is told */
+    const float *previous; /* parameters at previous_step; NULL: no velocity is told */
+    long previous_step;
+    const float *probe; /* [plan->samples x inputs] */
+    const int *labels;  /* [plan->samples] */
+    nl_loss loss;
+    nl_infinite *infinite[2]; /* closed form of its kernel, and of the rate-weighted one; NULL:
+                                 there is none, no distance is told */
+} nl_subject;
+
+/** Where and how kernels are measured.  Borrows all but the grid and the probe's state. */
 typedef struct nl_measurer {
     nl_grid *grid; /* owned */
     const nl_measure_plan *plan;
     bool keep_spectra, keep_kernels;
+    nl_subject subject;
+    int kept_cell;                      /* whose kernels are kept; -1: none yet */
+    nl_kernel_input input;              /* of the subject */
+    nl_factors *factors;                /* owned; of the subject's probe, where one rank has room */
+    nl_probe_state *probe;              /* owned; of the subject; NULL: there is none */
+    nl_kept *kept;                      /* owned; NULL on grids of several ranks */
     double gram_seconds, solve_seconds; /* spent so far */
+    double observe_seconds;             /* on what is neither the kernel nor its spectrum */
 } nl_measurer;
 
 /** Collective over comm, of which the first ranks of a near-square grid take part.
@@ -60,22 +95,26 @@ NL_MUST_CHECK nl_status nl_measurer_create(MPI_Comm comm, const nl_study *study,
 void nl_measurer_destroy(nl_measurer **measurer);
 
 /**
- * Measure one kernel.  Collective over the measurer's grid.
+ * Take a state to be measured, until nl_measure_end().  Collective over the measurer's grid.
  *
- * @param[in]  theta  (global) parameters on every rank
- * @param[in]  probe  (global) [samples x inputs]
- * @param[out] out    (local)  observables on every rank; the kernel itself on the grid's first
+ * @param[in]  subject    (global) the same on every rank
+ * @param[out] collapsed  every unit of a layer is dead on the probe, or the weights do not move the
+ *                        outputs; may be NULL
+ */
+NL_MUST_CHECK nl_status nl_measure_begin(nl_measurer *measurer, const nl_subject *subject,
+                                         bool *collapsed);
+void nl_measure_end(nl_measurer *measurer);
+
+/**
+ * Measure one kernel of the subject.  Collective over the measurer's grid.
+ *
+ * @param[out] out  (local) observables on every rank; the kernel itself on the grid's first
  * @return NL_ERR_NUMERIC: no solver gave a spectrum that passes verification; out is then not done
  */
 NL_MUST_CHECK nl_status nl_measure_kernel(nl_measurer *measurer, const nl_solve_plan *solve,
-                                          int kernel, const nl_net *net, const float *theta,
-                                          const float *probe, nl_measurement *out);
+                                          int kernel, nl_measurement *out);
 
 /** No spectrum to be had: NaN observables. */
 void nl_measurement_clear(nl_measurement *measurement, int n);
-
-/** Is every unit of a layer dead on the probe, or do the weights not move the outputs?  Local. */
-NL_MUST_CHECK nl_status nl_state_collapsed(const nl_net *net, const float *theta,
-                                           const float *probe, int samples, bool *collapsed);
 
 #endif

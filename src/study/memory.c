@@ -7,8 +7,7 @@
 
 static const double usable = 0.8; /* the rest is for MPI, libraries and the system's caches */
 
-/* First number in a small text file, negative where there is none ("max"). */
-static double number_in(const char *path)
+double nl_number_in(const char *path)
 {
     FILE *file = fopen(path, "re");
     double number = -1.0;
@@ -22,27 +21,54 @@ static double number_in(const char *path)
     return number;
 }
 
+/* Is `controller` one of the names, joined by commas, up to the second colon of a line? */
+static bool has_controller(const char *line, const char *controller)
+{
+    const char *names = strchr(line, ':');
+    const char *end = names != NULL ? strchr(names + 1, ':') : NULL;
+    const size_t length = strlen(controller);
+
+    for (const char *name = names; name != NULL && end != NULL && name < end;
+         name = strpbrk(name + 1, ",:")) {
+        if (strncmp(name + 1, controller, length) == 0 && strchr(",:", name[1 + length]) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool nl_cgroup_path(const char *controller, const char *file, char out[nl_cgroup_path_size])
+{
+    FILE *list = fopen("/proc/self/cgroup", "re");
+    char line[1024];
+    bool found = false;
+
+    while (list != NULL && !found && fgets(line, sizeof line, list) != NULL) {
+        const char *group = NULL;
+
+        line[strcspn(line, "\n")] = '\0';
+        found =
+            controller[0] == '\0' ? strncmp(line, "0::", 3) == 0 : has_controller(line, controller);
+        if (found) {
+            group = strchr(strchr(line, ':') + 1, ':') + 1;
+            snprintf(out, nl_cgroup_path_size, "/sys/fs/cgroup%s%s%s/%s",
+                     controller[0] != '\0' ? "/" : "", controller, group, file);
+        }
+    }
+    if (list != NULL) {
+        fclose(list);
+    }
+    return found;
+}
+
 /* Limit of this process's cgroup (version 2, then 1), negative where there is none. */
 static double cgroup_limit(void)
 {
-    FILE *file = fopen("/proc/self/cgroup", "re");
-    char line[1024];
-    char path[1200];
-    double limit = -1.0;
+    char path[nl_cgroup_path_size];
+    double limit = nl_cgroup_path("", "memory.max", path) ? nl_number_in(path) : -1.0;
 
-    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
-        line[strcspn(line, "\n")] = '\0';
-        if (strncmp(line, "0::", 3) == 0) {
-            snprintf(path, sizeof path, "/sys/fs/cgroup%s/memory.max", line + 3);
-            limit = number_in(path);
-        } else if (strstr(line, ":memory:") != NULL) {
-            snprintf(path, sizeof path, "/sys/fs/cgroup/memory%s/memory.limit_in_bytes",
-                     strstr(line, ":memory:") + strlen(":memory:"));
-            limit = number_in(path);
-        }
-    }
-    if (file != NULL) {
-        fclose(file);
+    if (limit < 0.0 && nl_cgroup_path("memory", "memory.limit_in_bytes", path)) {
+        limit = nl_number_in(path);
     }
     return limit;
 }

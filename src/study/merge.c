@@ -223,7 +223,7 @@ static nl_status read_rows(const merge *m, int index, const char *path, nl_row *
                                 NL_READ_MEASUREMENTS, &result, NULL);
     }
     if (status == NL_OK && nl_result_complete(result, m->plan)) {
-        status = nl_result_rows(result, m->plan, index, rows, count);
+        status = nl_result_rows(result, m->plan, m->cells, index, rows, count);
     } else if (status != NL_ERR_NOMEM) {
         nl_warn("%s: is left out: %s", path,
                 status == NL_OK          ? "a spectrum is missing"

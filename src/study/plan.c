@@ -1,5 +1,6 @@
 /** @file plan.c  What a run would need: memory, time, files. */
 #include "plan.h"
+#include "regression.h"
 #include "splits.h"
 #include "train.h"
 
@@ -111,6 +112,9 @@ static nl_status choose_ranks(nl_plan *plan, const nl_plan_options *options)
                                         plan->budget, &plan->solve[k]);
         }
     }
+    if (status == NL_OK) {
+        status = nl_regression_check(plan->study, plan->measure, &plan->info, plan->budget);
+    }
     return status == NL_OK ? measure_memory(plan) : status;
 }
 
@@ -159,6 +163,21 @@ static void time_kernels(nl_plan *plan, const nl_cell *cell, const nl_cost *cost
     }
 }
 
+/* Done by the rank that trains. */
+static void time_regression(nl_plan *plan, const nl_cell *cell, const nl_cost *cost,
+                            cell_time *time)
+{
+    const nl_rate *fill = &plan->rates.gram[NL_KERNEL_TRACED];
+    const double flops = nl_regression_flops(cell, &plan->info, plan->measure);
+    const double seconds =
+        flops > 0.0
+            ? nl_rate_seconds(fill->count > 0 ? fill : &plan->rates.effort[NL_EFFORT_GRAM], flops)
+            : 0.0;
+
+    time->rank += cost->states * seconds;
+    plan->seconds[NL_EFFORT_GRAM] += cost->states * seconds;
+}
+
 static nl_status time_cell(nl_plan *plan, const nl_cell *cell, cell_time *time)
 {
     const nl_cost cost = nl_cell_cost(plan->study, cell, &plan->info, plan->measure);
@@ -178,6 +197,7 @@ static nl_status time_cell(nl_plan *plan, const nl_cell *cell, cell_time *time)
         time->rank += seconds;
     }
     time_kernels(plan, cell, &cost, time);
+    time_regression(plan, cell, &cost, time);
     if (plan->team_size > 1) {
         other += 2.0 * (write_seconds + need.checkpoint / write_rate); /* written, and read again */
     }

@@ -189,6 +189,12 @@ static nl_status try_kernel(trial *t, const nl_cell *cell, const nl_net *net, co
     const bool shared = solver != NULL && !solver->one_rank;
     nl_rate *solves = shared ? &t->rates->shared_solve : &t->rates->effort[NL_EFFORT_SOLVE];
     nl_solve_plan solve = {.team = 1};
+    const nl_subject subject = {.net = net,
+                                .theta = theta,
+                                .step = 1,
+                                .probe = t->x,
+                                .labels = t->labels,
+                                .loss = nl_cell_train_spec(cell).loss};
     nl_measurement out = {0};
     nl_measurer *measurer = NULL;
     double start = 0.0;
@@ -199,12 +205,13 @@ static nl_status try_kernel(trial *t, const nl_cell *cell, const nl_net *net, co
         return status;
     }
     measurer->keep_kernels = false;
+    status = nl_measure_begin(measurer, &subject, NULL);
     solve.n = nl_kernel_order(plan->kernel[kernel], plan->samples, t->info->classes);
     solve.block = nl_kernel_block(plan->kernel[kernel], t->info->classes, shared ? 32 : 64);
     /* Memory that was used once is had without page faults: the second fill is the usual one. */
     for (int pass = 0; status == NL_OK && pass < 2; pass++) {
         start = worked();
-        status = nl_measure_kernel(measurer, &solve, kernel, net, theta, t->x, &out);
+        status = nl_measure_kernel(measurer, &solve, kernel, &out);
         gram = worked() - start;
     }
     nl_rate_add(&t->rates->gram[plan->kernel[kernel].kind],
@@ -212,7 +219,7 @@ static nl_status try_kernel(trial *t, const nl_cell *cell, const nl_net *net, co
     if (status == NL_OK && solver != NULL) {
         solve.solver = solver;
         start = worked();
-        status = nl_measure_kernel(measurer, &solve, kernel, net, theta, t->x, &out);
+        status = nl_measure_kernel(measurer, &solve, kernel, &out);
         nl_rate_add(solves, nl_solve_flops(solve.n), worked() - start - gram);
     }
     nl_measurement_clear(&out, 0);

@@ -1,6 +1,7 @@
 /** @file result.c  Curve, states and measure plan of a cell. */
 #include "result.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -60,6 +61,14 @@ nl_status nl_measure_plan_create(const nl_study *study, int outputs, nl_measure_
     plan->per_decade = (int)nl_study_number(study, NL_KEY_STEPS_PER_DECADE);
     plan->validated = nl_study_number(study, NL_KEY_VALIDATION_SIZE) > 0;
     plan->samples = (int)nl_study_number(study, NL_KEY_PROBE_SIZE);
+    plan->classes = outputs;
+    plan->auxiliary_full = nl_study_is(study, NL_KEY_AUXILIARY_SPECTRA, "all");
+    plan->auxiliary_traced = !nl_study_is(study, NL_KEY_AUXILIARY_SPECTRA, "none");
+    plan->eigenvectors = nl_study_number(study, NL_KEY_EIGENVECTORS) > 0;
+    plan->regression_train = (int)nl_study_number(study, NL_KEY_REGRESSION_TRAIN);
+    plan->regression_test = (int)fmin(nl_study_number(study, NL_KEY_REGRESSION_TEST),
+                                      nl_study_number(study, NL_KEY_TEST_SIZE));
+    plan->ridge = nl_study_number(study, NL_KEY_REGRESSION_RIDGE);
     plan->precision = nl_study_is(study, NL_KEY_PRECISION, "single") ? NL_SINGLE : NL_DOUBLE;
     *out = plan;
     return NL_OK;
@@ -96,14 +105,24 @@ void nl_continuation_free(nl_continuation *continuation)
     free(continuation->theta);
     free(continuation->optimizer);
     free(continuation->best_theta);
+    free(continuation->previous_theta);
     *continuation = (nl_continuation){.best_step = -1};
+}
+
+void nl_measurement_free(nl_measurement *measurement)
+{
+    free(measurement->lambda);
+    free(measurement->kernel);
+    free(measurement->directions.target_power);
+    free(measurement->directions.gradient_power);
+    measurement->lambda = measurement->kernel = NULL;
+    measurement->directions = (nl_directions){0};
 }
 
 static void free_state(nl_state *state, int kernels)
 {
     for (int k = 0; state->kernels != NULL && k < kernels; k++) {
-        free(state->kernels[k].lambda);
-        free(state->kernels[k].kernel);
+        nl_measurement_free(&state->kernels[k]);
     }
     free(state->kernels);
     free(state->theta);
@@ -181,7 +200,10 @@ nl_state *nl_result_state(nl_result *result, const nl_measure_plan *plan, long s
         at++;
     }
     memmove(state + at + 1, state + at, (size_t)(result->states - at) * sizeof *state);
-    state[at] = (nl_state){.step = step, .finite = true, .kernels = kernels};
+    state[at] = (nl_state){.step = step,
+                           .finite = true,
+                           .regression = {.test_loss = NAN, .test_accuracy = NAN},
+                           .kernels = kernels};
     result->states++;
     return &state[at];
 }
@@ -232,6 +254,28 @@ void nl_result_keep_states(nl_result *result, const nl_measure_plan *plan, long 
     }
     result->states = kept;
     free(log_steps);
+}
+
+nl_status nl_result_velocity_step(const nl_result *result, const nl_measure_plan *plan, long step,
+                                  long *previous)
+{
+    long *log_steps = NULL;
+    int log_count = 0;
+    nl_status status = NL_OK;
+
+    *previous = -1;
+    if (step > 0 && plan->per_decade > 0) {
+        status = nl_log_steps(plan->per_decade, step, &log_steps, &log_count);
+    }
+    if (status == NL_OK && step > 0 &&
+        (step == result->final_step || is_planned(result, plan, log_steps, log_count, step))) {
+        *previous = 0;
+        for (int k = 0; k < log_count; k++) {
+            *previous = log_steps[k] < step ? log_steps[k] : *previous;
+        }
+    }
+    free(log_steps);
+    return status;
 }
 
 bool nl_result_complete(const nl_result *result, const nl_measure_plan *plan)

@@ -12,16 +12,19 @@ typedef struct nl_losses {
     double train_accuracy, test_accuracy, validation_accuracy;
 } nl_losses;
 
-/** One kernel of one state. */
+/** One kernel of one state.  nl_measurement_free() frees its arrays. */
 typedef struct nl_measurement {
     bool done;
     int n;
     nl_observables observed;
     char solver[16];
-    bool resolved;  /* the second solver was used */
-    double *lambda; /* owned; [n] descending, NULL where not kept */
-    double *kernel; /* owned; [n x n], NULL where not kept */
+    bool resolved;            /* the second solver was used */
+    double *lambda;           /* owned; [n] descending, NULL where not kept */
+    double *kernel;           /* owned; [n x n], NULL where not kept */
+    nl_directions directions; /* owned; NULL where not kept */
 } nl_measurement;
+
+void nl_measurement_free(nl_measurement *measurement);
 
 /** A state in which kernels are measured. */
 typedef struct nl_state {
@@ -29,6 +32,7 @@ typedef struct nl_state {
     nl_losses losses;
     bool finite;             /* false: diverged, nothing is measured */
     bool collapsed;          /* every unit of a layer dead, or no weight moves the outputs */
+    nl_regression regression; /* with the traced kernel; NaN: not asked for */
     float *theta;            /* owned; [net->size], NULL where not kept */
     nl_measurement *kernels; /* owned; [plan->kernels] */
 } nl_state;
@@ -49,6 +53,7 @@ typedef struct nl_result {
     bool diverged;
     bool mixed;         /* computed by several BLAS kernels: interrupted and continued elsewhere */
     int64_t parameters; /* trained ones */
+    int64_t weights;    /* entries of the weight matrices */
 } nl_result;
 
 /** Which states are measured, with which kernels; the same for all cells of a study. */
@@ -61,7 +66,13 @@ typedef struct nl_measure_plan {
     double *at_loss; /* owned; as given */
     bool validated;  /* `best` is chosen on the validation loss */
     int samples;     /* probe */
+    int classes;
+    int regression_train, regression_test; /* images of kernel regressions at most; 0: none */
+    double ridge;
     nl_precision precision;
+    bool auxiliary_full;   /* spectra of related kernels: of full and class kernels */
+    bool auxiliary_traced; /* of traced ones */
+    bool eigenvectors;
 } nl_measure_plan;
 
 NL_MUST_CHECK nl_status nl_measure_plan_create(const nl_study *study, int outputs,
@@ -79,7 +90,9 @@ typedef struct nl_continuation {
     size_t optimizer_size;
     long best_step; /* best state of the evaluation grid; -1: none */
     double best_loss;
-    float *best_theta; /* [net->size]; NULL where best_step is -1 */
+    float *best_theta;     /* [net->size]; NULL where best_step is -1 */
+    long previous_step;    /* last step of the log grid, from which a kernel's velocity is taken */
+    float *previous_theta; /* [net->size]; NULL: there is none yet */
 } nl_continuation;
 
 void nl_continuation_free(nl_continuation *continuation);
@@ -101,6 +114,15 @@ nl_state *nl_result_find(const nl_result *result, long step);
  *  the initial one, those of the log and step tags, and those that first reach a train-loss tag. */
 void nl_result_keep_states(nl_result *result, const nl_measure_plan *plan, long max_steps);
 
+/**
+ * From which step a state's kernel velocity is taken: the last of 0 and the log-spaced steps before
+ * it; -1 where it has none, at 0 and where the state is on no schedule and was only found to be
+ * best.  A function of the curve and the plan, however the training came about.
+ */
+NL_MUST_CHECK nl_status nl_result_velocity_step(const nl_result *result,
+                                                const nl_measure_plan *plan, long step,
+                                                long *previous);
+
 /** First evaluated step with a train loss at or below; -1: none yet. */
 long nl_curve_first_below(const nl_curve *curve, double train_loss);
 
@@ -115,17 +137,22 @@ bool nl_result_complete(const nl_result *result, const nl_measure_plan *plan);
 typedef struct nl_row {
     int cell; /* index in the grid */
     char tag[40];
-    int64_t parameters, step, n;
+    int64_t parameters, step, n, samples_seen;
+    double training_flops;
     nl_losses losses;
+    nl_regression regression;
     char kernel[32];
     nl_observables observed;
     char solver[16];
     char flags[64]; /* words joined by '+' */
 } nl_row;
 
-/** All rows of a finished cell.  rows: free(). */
+/** All rows of a finished cell, cells[cell].  rows: free(). */
 NL_MUST_CHECK nl_status nl_result_rows(const nl_result *result, const nl_measure_plan *plan,
-                                       int cell, nl_row **rows, int *count);
+                                       const nl_cell *cells, int cell, nl_row **rows, int *count);
+
+/** A number of a table, behind a comma: 17 digits, a NaN without its sign. */
+void nl_table_append(nl_text *out, double value);
 
 /** results.csv: rows sorted by cell, step, tag, kernel (in place), as text. */
 void nl_rows_write(const nl_cell *cells, nl_row *rows, int count, nl_text *out);

@@ -5,6 +5,7 @@
  * /curve/<column>      evaluated states
  * /states/<column>     measured states; /measurements/<kernel>/<column>: one entry a state
  * /spectra, /kernels   <kernel>/<step>, where the study asks for them
+ * /target_power        <kernel>/<step>, C(rho); /gradient_power: |u_i^T g|^2; with eigenvectors
  * /snapshots/<step>    weight<k>, bias<k>
  * /training            what the training goes on from
  * /probe, /indices     what the network was shown
@@ -16,7 +17,7 @@
 
 #include <stddef.h>
 
-enum { nl_file_format = 1, nl_file_text_width = 16 };
+enum { nl_file_format = 2, nl_file_text_width = 16 };
 
 /** The first failure of a series of calls; later ones are skipped. */
 #define THEN(status, call)                                                                         \
@@ -32,8 +33,14 @@ typedef struct nl_member {
     size_t offset;
 } nl_member;
 
-enum { nl_loss_member_count = 6, nl_observed_member_count = 6 };
+#define NL_COUNT_ONE(name, meaning) +1
+enum {
+    nl_loss_member_count = 6,
+    nl_regression_member_count = 2,
+    nl_observed_member_count = 6 NL_OBSERVED(NL_COUNT_ONE)
+};
 extern const nl_member nl_loss_members[nl_loss_member_count];
+extern const nl_member nl_regression_members[nl_regression_member_count];
 extern const nl_member nl_observed_members[nl_observed_member_count];
 
 /** Columns of one kernel's measurements over the states.  Owned arrays of one entry a state. */

@@ -91,6 +91,9 @@ static nl_status get_states(nl_h5 *file, const nl_measure_plan *plan, nl_result 
     if (status == NL_OK && count > 0) {
         status = get_members(file, "/states", nl_loss_members, nl_loss_member_count,
                              &result->state[0].losses, sizeof *result->state, count, column);
+        THEN(status, get_members(file, "/states", nl_regression_members, nl_regression_member_count,
+                                 &result->state[0].regression, sizeof *result->state, count,
+                                 column));
     }
     free(whole);
     free(column);
@@ -157,32 +160,40 @@ static nl_status get_snapshot(nl_h5 *file, const nl_net *net, nl_state *state)
     return status;
 }
 
-/* Spectra and matrices of one state, where the file holds them. */
+/* An array of one kernel and state; *out stays NULL where the file holds none. */
+static nl_status get_array(nl_h5 *file, const char *folder, const char *kernel, long step,
+                           size_t count, double **out)
+{
+    char path[96];
+
+    snprintf(path, sizeof path, "/%s/%s/%ld", folder, kernel, step);
+    if (!nl_h5_exists(file, path)) {
+        return NL_OK;
+    }
+    *out = nl_calloc(count, sizeof **out);
+    if (*out == NULL) {
+        return NL_FAIL(NL_ERR_NOMEM, "out of memory for %s", path);
+    }
+    return nl_h5_get(file, path, NL_H5_DOUBLE, count, *out);
+}
+
+/* Spectra, matrices and directions of one state. */
 static nl_status get_arrays(nl_h5 *file, const nl_measure_plan *plan, nl_state *state)
 {
     nl_status status = NL_OK;
     char name[32];
-    char path[96];
 
     for (int k = 0; status == NL_OK && k < plan->kernels; k++) {
         nl_measurement *m = &state->kernels[k];
         const size_t n = (size_t)m->n;
 
         nl_kernel_name(plan->kernel[k], name);
-        snprintf(path, sizeof path, "/spectra/%s/%ld", name, state->step);
-        if (nl_h5_exists(file, path)) {
-            m->lambda = nl_calloc(n, sizeof *m->lambda);
-            status = m->lambda == NULL
-                         ? NL_FAIL(NL_ERR_NOMEM, "out of memory for a spectrum of order %d", m->n)
-                         : nl_h5_get(file, path, NL_H5_DOUBLE, n, m->lambda);
-        }
-        snprintf(path, sizeof path, "/kernels/%s/%ld", name, state->step);
-        if (status == NL_OK && nl_h5_exists(file, path)) {
-            m->kernel = nl_calloc(n * n, sizeof *m->kernel);
-            status = m->kernel == NULL
-                         ? NL_FAIL(NL_ERR_NOMEM, "out of memory for a kernel of order %d", m->n)
-                         : nl_h5_get(file, path, NL_H5_DOUBLE, n * n, m->kernel);
-        }
+        THEN(status, get_array(file, "spectra", name, state->step, n, &m->lambda));
+        THEN(status, get_array(file, "kernels", name, state->step, n * n, &m->kernel));
+        THEN(status,
+             get_array(file, "target_power", name, state->step, n, &m->directions.target_power));
+        THEN(status, get_array(file, "gradient_power", name, state->step, n,
+                               &m->directions.gradient_power));
     }
     return status;
 }
@@ -200,11 +211,27 @@ static nl_status get_floats(nl_h5 *file, const char *path, size_t count, float *
     return nl_h5_get(file, path, NL_H5_FLOAT, count, *out);
 }
 
+/* Parameters that were written on their own or, to save space, as a state's snapshot. */
+static nl_status get_theta(nl_h5 *file, const char *path, const nl_net *net,
+                           const nl_result *result, long step, float **out)
+{
+    const nl_state *state = nl_result_find(result, step);
+    nl_status status = get_floats(file, path, net->size, out);
+
+    if (status == NL_OK && *out == NULL && state != NULL && state->theta != NULL) {
+        *out = nl_calloc(net->size, sizeof **out);
+        if (*out == NULL) {
+            return NL_FAIL(NL_ERR_NOMEM, "out of memory for %zu parameters", net->size);
+        }
+        memcpy(*out, state->theta, net->size * sizeof *state->theta);
+    }
+    return status;
+}
+
 static nl_status get_continuation(nl_h5 *file, const nl_net *net, const nl_result *result,
                                   nl_continuation *c)
 {
-    int64_t steps[2] = {0};
-    const nl_state *best = NULL;
+    int64_t steps[3] = {0};
     nl_status status = get_floats(file, "/training/theta", net->size, &c->theta);
 
     if (status != NL_OK || c->theta == NULL) {
@@ -212,22 +239,18 @@ static nl_status get_continuation(nl_h5 *file, const nl_net *net, const nl_resul
     }
     THEN(status, nl_h5_get_int(file, "/training", "step", &steps[0]));
     THEN(status, nl_h5_get_int(file, "/training", "best_step", &steps[1]));
+    THEN(status, nl_h5_get_int(file, "/training", "previous_step", &steps[2]));
     THEN(status, nl_h5_get_double(file, "/training", "best_loss", &c->best_loss));
-    THEN(status, get_floats(file, "/training/best", net->size, &c->best_theta));
     if (status == NL_OK && nl_h5_exists(file, "/training/optimizer")) {
         status = nl_h5_shape(file, "/training/optimizer", 1, &c->optimizer_size);
         THEN(status, get_floats(file, "/training/optimizer", c->optimizer_size, &c->optimizer));
     }
     c->step = (long)steps[0];
     c->best_step = (long)steps[1];
-    best = nl_result_find(result, c->best_step);
-    if (status == NL_OK && c->best_theta == NULL && best != NULL && best->theta != NULL) {
-        c->best_theta = nl_calloc(net->size, sizeof *c->best_theta);
-        if (c->best_theta == NULL) {
-            return NL_FAIL(NL_ERR_NOMEM, "out of memory for %zu parameters", net->size);
-        }
-        memcpy(c->best_theta, best->theta, net->size * sizeof *best->theta);
-    }
+    c->previous_step = (long)steps[2];
+    THEN(status, get_theta(file, "/training/best", net, result, c->best_step, &c->best_theta));
+    THEN(status,
+         get_theta(file, "/training/previous", net, result, c->previous_step, &c->previous_theta));
     if (status == NL_OK && c->best_step >= 0 && c->best_theta == NULL) {
         status = NL_FAIL(NL_ERR_DAMAGED, "the best state of step %ld is missing", c->best_step);
     }
@@ -273,6 +296,7 @@ static nl_status get_attributes(nl_h5 *file, nl_result *result)
     char *kernel = NULL;
     nl_status status = nl_h5_get_int(file, "/", "parameters", &result->parameters);
 
+    THEN(status, nl_h5_get_int(file, "/", "weights", &result->weights));
     THEN(status, nl_h5_get_int(file, "/", "best_step", &best));
     THEN(status, nl_h5_get_int(file, "/", "final_step", &final));
     THEN(status, nl_h5_get_int(file, "/", "diverged", &diverged));

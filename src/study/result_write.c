@@ -15,6 +15,11 @@ const nl_member nl_loss_members[nl_loss_member_count] = {
     {"validation_accuracy", offsetof(nl_losses, validation_accuracy)},
 };
 
+const nl_member nl_regression_members[nl_regression_member_count] = {
+    {"regression_test_loss", offsetof(nl_regression, test_loss)},
+    {"regression_test_accuracy", offsetof(nl_regression, test_accuracy)},
+};
+
 const nl_member nl_observed_members[nl_observed_member_count] = {
     {"trace", offsetof(nl_observables, trace)},
     {"entropy", offsetof(nl_observables, entropy)},
@@ -22,6 +27,9 @@ const nl_member nl_observed_members[nl_observed_member_count] = {
     {"participation_ratio", offsetof(nl_observables, participation_ratio)},
     {"lambda_max", offsetof(nl_observables, lambda_max)},
     {"lambda_min", offsetof(nl_observables, lambda_min)},
+#define MEMBER(name, meaning) {#name, offsetof(nl_observables, name)},
+    NL_OBSERVED(MEMBER)
+#undef MEMBER
 };
 
 nl_status nl_kernel_columns_create(nl_kernel_columns *columns, int states)
@@ -88,6 +96,7 @@ static nl_status put_attributes(nl_h5 *file, const nl_result *result, const nl_c
     THEN(status, nl_h5_put_text(file, "/", "blas_kernel", nl_blas_kernel()));
     THEN(status, nl_h5_put_int(file, "/", "mixed_blas_kernels", result->mixed));
     THEN(status, nl_h5_put_int(file, "/", "parameters", result->parameters));
+    THEN(status, nl_h5_put_int(file, "/", "weights", result->weights));
     THEN(status, nl_h5_put_int(file, "/", "best_step", result->best_step));
     THEN(status, nl_h5_put_int(file, "/", "final_step", result->final_step));
     THEN(status, nl_h5_put_int(file, "/", "diverged", result->diverged));
@@ -132,13 +141,14 @@ static nl_status put_member(nl_h5 *file, const char *folder, const nl_member *m,
     return nl_h5_put(file, path, NL_H5_DOUBLE, 1, dims, column);
 }
 
-static nl_status put_losses(nl_h5 *file, const char *folder, const void *losses, size_t stride,
-                            int count, double *column)
+static nl_status put_members(nl_h5 *file, const char *folder, const nl_member *members,
+                             size_t member_count, const void *objects, size_t stride, int count,
+                             double *column)
 {
     nl_status status = NL_OK;
 
-    for (size_t m = 0; m < nl_loss_member_count; m++) {
-        THEN(status, put_member(file, folder, &nl_loss_members[m], losses, stride, count, column));
+    for (size_t m = 0; m < member_count; m++) {
+        THEN(status, put_member(file, folder, &members[m], objects, stride, count, column));
     }
     return status;
 }
@@ -156,8 +166,8 @@ static nl_status put_curve(nl_h5 *file, const nl_curve *curve)
         steps[k] = curve->step[k];
     }
     THEN(status, nl_h5_put(file, "/curve/step", NL_H5_INT64, 1, dims, steps));
-    THEN(status,
-         put_losses(file, "/curve", curve->losses, sizeof *curve->losses, curve->count, column));
+    THEN(status, put_members(file, "/curve", nl_loss_members, nl_loss_member_count, curve->losses,
+                             sizeof *curve->losses, curve->count, column));
     free(column);
     free(steps);
     return status;
@@ -188,10 +198,9 @@ static nl_status put_measurements(nl_h5 *file, const nl_result *result, nl_kerne
     THEN(status, nl_h5_put(file, path, NL_H5_INT64, 1, dims, columns.bits));
     snprintf(path, sizeof path, "%s/solver", folder);
     THEN(status, nl_h5_put_texts(file, path, dims[0], nl_file_text_width, columns.solver[0]));
-    for (size_t m = 0; m < nl_observed_member_count; m++) {
-        THEN(status, put_member(file, folder, &nl_observed_members[m], columns.observed,
-                                sizeof *columns.observed, result->states, columns.column));
-    }
+    THEN(status, put_members(file, folder, nl_observed_members, nl_observed_member_count,
+                             columns.observed, sizeof *columns.observed, result->states,
+                             columns.column));
     nl_kernel_columns_free(&columns);
     return status;
 }
@@ -213,9 +222,12 @@ static nl_status put_states(nl_h5 *file, const nl_result *result)
         whole[s] = result->state[s].finite | result->state[s].collapsed << 1;
     }
     THEN(status, nl_h5_put(file, "/states/bits", NL_H5_INT64, 1, dims, whole));
-    THEN(status,
-         put_losses(file, "/states", (const char *)result->state + offsetof(nl_state, losses),
-                    sizeof *result->state, result->states, column));
+    THEN(status, put_members(file, "/states", nl_loss_members, nl_loss_member_count,
+                             (const char *)result->state + offsetof(nl_state, losses),
+                             sizeof *result->state, result->states, column));
+    THEN(status, put_members(file, "/states", nl_regression_members, nl_regression_member_count,
+                             (const char *)result->state + offsetof(nl_state, regression),
+                             sizeof *result->state, result->states, column));
     free(column);
     free(whole);
     return status;
@@ -257,16 +269,24 @@ static nl_status put_arrays(nl_h5 *file, const nl_state *state, const nl_measure
             snprintf(path, sizeof path, "/kernels/%s/%ld", name, state->step);
             THEN(status, nl_h5_put(file, path, NL_H5_DOUBLE, 2, shape, m->kernel));
         }
+        if (m->directions.target_power != NULL) {
+            snprintf(path, sizeof path, "/target_power/%s/%ld", name, state->step);
+            THEN(status, nl_h5_put(file, path, NL_H5_DOUBLE, 1, shape, m->directions.target_power));
+            snprintf(path, sizeof path, "/gradient_power/%s/%ld", name, state->step);
+            THEN(status,
+                 nl_h5_put(file, path, NL_H5_DOUBLE, 1, shape, m->directions.gradient_power));
+        }
     }
     return status;
 }
 
-/* A finished cell keeps it too, so that a longer max_steps need not train anew; the best state is
- * not written twice. */
+/* A finished cell keeps it too, so that a longer max_steps need not train anew; states whose
+ * snapshots are written are not written twice. */
 static nl_status put_continuation(nl_h5 *file, const nl_net *net, const nl_continuation *c,
                                   const nl_result *result, bool unfinished)
 {
     const nl_state *best = nl_result_find(result, c->best_step);
+    const nl_state *previous = nl_result_find(result, c->previous_step);
     const bool stored = !unfinished && best != NULL && best->theta != NULL;
     nl_status status = nl_h5_put(file, "/training/theta", NL_H5_FLOAT, 1, &net->size, c->theta);
 
@@ -277,8 +297,14 @@ static nl_status put_continuation(nl_h5 *file, const nl_net *net, const nl_conti
     if (c->best_theta != NULL && !stored) {
         THEN(status, nl_h5_put(file, "/training/best", NL_H5_FLOAT, 1, &net->size, c->best_theta));
     }
+    if (c->previous_theta != NULL && (previous == NULL || previous->theta == NULL)) {
+        THEN(status,
+             nl_h5_put(file, "/training/previous", NL_H5_FLOAT, 1, &net->size, c->previous_theta));
+    }
     THEN(status, nl_h5_put_int(file, "/training", "step", c->step));
     THEN(status, nl_h5_put_int(file, "/training", "best_step", c->best_step));
+    THEN(status, nl_h5_put_int(file, "/training", "previous_step",
+                               c->previous_theta != NULL ? c->previous_step : -1));
     THEN(status, nl_h5_put_double(file, "/training", "best_loss", c->best_loss));
     return status;
 }

@@ -1,5 +1,6 @@
 /** @file rows.c  From a cell's result to rows of results.csv: tags, flags, columns. */
-#include "result.h"
+#include "infinite.h"
+#include "train.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -13,6 +14,7 @@
 typedef struct row_list {
     const nl_result *result;
     const nl_measure_plan *plan;
+    const nl_cell *cells;
     int cell;
     nl_row *rows; /* owned */
     int count, capacity;
@@ -43,6 +45,15 @@ static void set_flags(const row_list *list, const nl_state *state, const nl_meas
     add_flag(row, result->mixed, "mixed");
 }
 
+/* Images of the first `step` batches: the last one of an epoch is smaller. */
+static int64_t samples_seen(const nl_cell *cell, long step)
+{
+    const long batch = nl_cell_batch(cell);
+    const long per_epoch = (cell->n_train + batch - 1) / batch;
+
+    return (int64_t)(step / per_epoch) * cell->n_train + step % per_epoch * batch;
+}
+
 static void add_row(row_list *list, const char *tag, const nl_state *state, int kernel)
 {
     const nl_measurement *measured = &state->kernels[kernel];
@@ -65,8 +76,11 @@ static void add_row(row_list *list, const char *tag, const nl_state *state, int 
     snprintf(row->tag, sizeof row->tag, "%s", tag);
     row->parameters = list->result->parameters;
     row->step = state->step;
+    row->samples_seen = samples_seen(&list->cells[list->cell], state->step);
+    row->training_flops = 6.0 * (double)list->result->weights * (double)row->samples_seen;
     row->n = measured->n;
     row->losses = state->losses;
+    row->regression = state->regression;
     nl_kernel_name(list->plan->kernel[kernel], row->kernel);
     row->observed = measured->observed;
     snprintf(row->solver, sizeof row->solver, "%s", measured->solver);
@@ -116,10 +130,10 @@ static void add_matched_tags(row_list *list)
     }
 }
 
-nl_status nl_result_rows(const nl_result *result, const nl_measure_plan *plan, int cell,
-                         nl_row **rows, int *count)
+nl_status nl_result_rows(const nl_result *result, const nl_measure_plan *plan, const nl_cell *cells,
+                         int cell, nl_row **rows, int *count)
 {
-    row_list list = {.result = result, .plan = plan, .cell = cell};
+    row_list list = {.result = result, .plan = plan, .cells = cells, .cell = cell};
 
     *rows = NULL;
     *count = 0;
@@ -188,6 +202,18 @@ static const column late_columns[] = {
      "loss over the validation set, on which best is chosen where there is one; else nan"},
     {"validation_accuracy", COLUMN_REAL, ROW(losses.validation_accuracy),
      "share of argmax hits on the validation set; else nan"},
+    {"samples_seen", COLUMN_INT, ROW(samples_seen), "training images shown, repeats counted"},
+    {"training_flops", COLUMN_REAL, ROW(training_flops),
+     "6 x weights x samples_seen: 2 operations a weight forward, 4 backward (Kaplan et al. 2020)"},
+#define OBSERVED(name, meaning) {#name, COLUMN_REAL, ROW(observed.name), meaning},
+    NL_OBSERVED(OBSERVED)
+#undef OBSERVED
+        {"regression_test_loss", COLUMN_REAL, ROW(regression.test_loss),
+         "mse of kernel ridge regression with the state's traced kernel (measure.regression), on "
+         "the "
+         "test images; else nan"},
+    {"regression_test_accuracy", COLUMN_REAL, ROW(regression.test_accuracy),
+     "share of argmax hits of that regression; else nan"},
 };
 
 /* Key columns: those that no column of the cell shows already. */
@@ -201,6 +227,15 @@ static const char *key_column(nl_key key)
         return NULL;
     default:
         return nl_key_describe(key)->column;
+    }
+}
+
+void nl_table_append(nl_text *out, double value)
+{
+    if (isnan(value)) {
+        nl_text_append(out, ",nan"); /* whatever its sign bit */
+    } else {
+        nl_text_append(out, ",%.17g", value);
     }
 }
 
@@ -221,11 +256,7 @@ static void write_value(nl_text *out, const column *c, const nl_row *row)
     case COLUMN_REAL:
     default:
         memcpy(&real, at, sizeof real);
-        if (isnan(real)) {
-            nl_text_append(out, ",nan"); /* whatever its sign bit */
-        } else {
-            nl_text_append(out, ",%.17g", real);
-        }
+        nl_table_append(out, real);
         break;
     }
 }
@@ -321,4 +352,5 @@ void nl_columns_print(FILE *stream)
     for (size_t k = 0; k < NL_COUNT(late_columns); k++) {
         print_column(stream, late_columns[k].name, late_columns[k].help);
     }
+    nl_infinite_columns_print(stream);
 }

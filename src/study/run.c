@@ -2,8 +2,10 @@
  * folder. */
 #include "run.h"
 #include "cost.h"
+#include "infinite.h"
 #include "machine.h"
 #include "provenance.h"
+#include "regression.h"
 
 #include "ntklens/io.h"
 
@@ -107,13 +109,12 @@ static nl_status check_data(nl_run *run, char **folder)
     return nl_agree(run->team->comm, status);
 }
 
-static nl_status plan_solves(nl_run *run, int outputs)
+static nl_status plan_solves(nl_run *run, const nl_dataset_info *info)
 {
     double mine = nl_memory_budget(run->study, run->team->node_size);
-    double memory = mine;
     nl_status status = NL_OK;
 
-    MPI_Allreduce(&mine, &memory, 1, MPI_DOUBLE, MPI_MIN, run->team->comm);
+    MPI_Allreduce(&mine, &run->memory, 1, MPI_DOUBLE, MPI_MIN, run->team->comm);
     run->solve = nl_calloc((size_t)run->plan->kernels, sizeof *run->solve);
     run->solve_seconds = nl_calloc((size_t)run->plan->kernels, sizeof *run->solve_seconds);
     if (run->solve == NULL || run->solve_seconds == NULL) {
@@ -126,9 +127,12 @@ static nl_status plan_solves(nl_run *run, int outputs)
          turn++) { /* the root first: a complaint is told once */
         for (int k = 0; status == NL_OK && k < run->plan->kernels; k++) {
             if ((turn == 0) == (run->team->rank == 0)) {
-                status = nl_solve_plan_make(run->study, run->plan, k, outputs, run->team->size,
-                                            memory, &run->solve[k]);
+                status = nl_solve_plan_make(run->study, run->plan, k, info->classes,
+                                            run->team->size, run->memory, &run->solve[k]);
             }
+        }
+        if (status == NL_OK && (turn == 0) == (run->team->rank == 0)) {
+            status = nl_regression_check(run->study, run->plan, info, run->memory);
         }
         status = nl_agree(run->team->comm, status);
     }
@@ -138,31 +142,34 @@ static nl_status plan_solves(nl_run *run, int outputs)
     return status;
 }
 
-/* Ranks on different CPUs may compute with different kernels: results then depend on who computes.
- */
-static void compare_blas(nl_run *run)
+/* Ranks on different CPUs may compute with different kernels: results then depend on who computes,
+ * and each cell is left to one rank.  *same: they do not.  Collective. */
+static nl_status compare_blas(nl_run *run, bool *same)
 {
     enum { width = 64 };
     char mine[width] = "";
     char *all = run->team->rank == 0 ? nl_calloc((size_t)run->team->size, width) : NULL;
+    nl_status status =
+        nl_agree(run->team->comm, run->team->rank == 0 && all == NULL ? NL_ERR_NOMEM : NL_OK);
 
+    *same = true;
     snprintf(mine, sizeof mine, "%s", nl_blas_kernel());
-    if (nl_agree(run->team->comm, run->team->rank == 0 && all == NULL ? NL_ERR_NOMEM : NL_OK) ==
-        NL_OK) {
+    if (status == NL_OK) {
         MPI_Gather(mine, width, MPI_CHAR, all, width, MPI_CHAR, 0, run->team->comm);
     }
-    for (int k = 1; all != NULL && k < run->team->size; k++) {
+    for (int k = 1; all != NULL && k < run->team->size && *same; k++) {
         if (strcmp(all + (size_t)k * width, mine) != 0) {
+            *same = false;
             nl_warn("rank %d uses BLAS kernels %s, rank 0 %s: the last bits of results depend on "
                     "which rank "
                     "computes a cell; OPENBLAS_CORETYPE sets one for all",
                     k, all + (size_t)k * width, mine);
             nl_log_event(run->log, "blas_mix", "rank=%d blas_kernel=%s root=%s", k,
                          all + (size_t)k * width, mine);
-            break;
         }
     }
     free(all);
+    return status == NL_OK ? nl_team_broadcast(run->team, same, sizeof *same, 0) : status;
 }
 
 /* Into the log; too few cores for the ranks are told to people too. */
@@ -248,12 +255,17 @@ static nl_status prepare(nl_run *run)
 {
     char *data_folder = NULL;
     const nl_dataset_info *info = NULL;
+    const double start = nl_now();
+    bool same_blas = true;
     nl_status status = check_data(run, &data_folder);
 
     if (status != NL_OK) {
         goto done;
     }
     status = nl_splits_create(run->study, data_folder, run->team, &run->splits);
+    if (run->team->node_rank != 0 && data_folder != NULL) {
+        run->idle_seconds = nl_now() - start; /* one rank of a node reads the files */
+    }
     if (status != NL_OK) {
         goto done;
     }
@@ -261,7 +273,7 @@ static nl_status prepare(nl_run *run)
     status =
         nl_agree(run->team->comm, nl_measure_plan_create(run->study, info->classes, &run->plan));
     if (status == NL_OK) {
-        status = plan_solves(run, info->classes);
+        status = plan_solves(run, info);
     }
     if (status == NL_OK) {
         status = plan_work(run, info);
@@ -274,7 +286,11 @@ static nl_status prepare(nl_run *run)
         status = tell_machine(run);
     }
     if (status == NL_OK) {
-        compare_blas(run);
+        status = compare_blas(run, &same_blas);
+        run->helping = same_blas && nl_study_number(run->study, NL_KEY_OUTPUT_KERNELS) == 0 &&
+                       !run->plan->eigenvectors; /* large replies */
+    }
+    if (status == NL_OK) {
         status = nl_team_broadcast(run->team, run->phase, (size_t)run->count, 0);
     }
     if (status == NL_OK) {
@@ -288,7 +304,7 @@ done:
 }
 
 /*---------------------------------------------------------------------------------------------
- * Phases
+ * Work
  *-------------------------------------------------------------------------------------------*/
 
 typedef struct queued {
@@ -307,8 +323,8 @@ static int compare_queued(const void *a, const void *b)
     return x->cell - y->cell;
 }
 
-/* Cells of a phase, the longest first.  queue: free(). */
-static nl_status make_queue(const nl_run *run, uint8_t phase, queued **queue, int *count)
+/* Cells that are left, the longest first.  queue: free(). */
+static nl_status make_queue(const nl_run *run, queued **queue, int *count)
 {
     *count = 0;
     *queue = nl_calloc((size_t)run->count, sizeof **queue);
@@ -316,7 +332,7 @@ static nl_status make_queue(const nl_run *run, uint8_t phase, queued **queue, in
         return NL_FAIL(NL_ERR_NOMEM, "out of memory for a queue of %d cells", run->count);
     }
     for (int k = 0; k < run->count; k++) {
-        if (run->phase[k] == phase) {
+        if (run->phase[k] != NL_CELL_FINISHED) {
             (*queue)[(*count)++] = (queued){.cell = k, .cost = run->cost[k]};
         }
     }
@@ -333,109 +349,122 @@ static void note_failure(nl_run *run, nl_status status, nl_status *worst)
     }
 }
 
-/* After a phase: where does every cell stand? */
+/* Behind the work: where does every cell stand? */
 static nl_status exchange_phases(nl_run *run, nl_status status)
 {
+    const double start = nl_now();
     nl_status waited = nl_team_wait(run->team);
 
+    run->idle_seconds += nl_now() - start;
     status = nl_agree(run->team->comm, status > waited ? status : waited);
     MPI_Allreduce(MPI_IN_PLACE, run->phase, run->count, MPI_UINT8_T, MPI_MAX, run->team->comm);
     return status;
 }
 
-static nl_status train_phase(nl_run *run)
+static nl_status train_cell(nl_run *run, const nl_task *task, int cell)
 {
-    queued *queue = NULL;
-    int count = 0;
-    int item = -1;
-    nl_status worst = nl_agree(run->team->comm, make_queue(run, NL_CELL_LEFT, &queue, &count));
+    nl_status status = nl_cell_train(run, cell);
 
-    if (worst == NL_OK) {
-        worst = nl_service_open_queue(run->service, count);
-    }
-    while (worst == NL_OK || worst == NL_ERR_NUMERIC) {
-        nl_status status = nl_service_take(run->service, &item);
+    if (run->phase[cell] == NL_CELL_TRAINED && (status == NL_OK || status == NL_ERR_NUMERIC)) {
+        nl_status told = nl_service_ready(run->service, task->item);
 
-        if (status == NL_OK && item < 0) {
-            break;
-        }
-        if (status == NL_OK) {
-            status = nl_cell_train(run, queue[item].cell);
-        }
-        note_failure(run, status, &worst);
+        status = told > status ? told : status;
     }
-    free(queue);
-    return exchange_phases(run, worst);
+    return status;
 }
 
-static nl_status measure_queue(nl_run *run, const nl_team *part, nl_measurer *measurer,
-                               const queued *queue)
+/* Shared kernels of a trained cell, by the ranks of the task. */
+static nl_status measure_in_team(nl_run *run, const nl_task *task, int cell)
+{
+    nl_team *part = NULL;
+    nl_measurer *measurer = NULL;
+    nl_status status = nl_team_form(run->team, task->count, task->ranks, &part);
+
+    if (status != NL_OK) {
+        return status;
+    }
+    status = nl_measurer_create(part->comm, run->study, run->plan, &measurer);
+    if (status == NL_OK) {
+        status = nl_cell_measure_shared(run, part, measurer, cell);
+    }
+    nl_measurer_destroy(&measurer);
+    nl_team_destroy(&part);
+    return status;
+}
+
+static nl_status do_task(nl_run *run, const nl_task *task, const queued *queue)
+{
+    switch (task->kind) {
+    case NL_TASK_ITEM:
+        return train_cell(run, task, queue[task->item].cell);
+    case NL_TASK_TEAM:
+        return measure_in_team(run, task, queue[task->item].cell);
+    case NL_TASK_HELP:
+        return nl_cell_help(run, task);
+    case NL_TASK_NONE:
+    default:
+        return NL_OK;
+    }
+}
+
+/* Train, help, join teams, until nothing is left for anyone.  A failure ends it for all. */
+static nl_status do_tasks(nl_run *run, const queued *queue)
 {
     nl_status worst = NL_OK;
+    nl_task task = {.kind = NL_TASK_ITEM};
 
-    while (worst == NL_OK || worst == NL_ERR_NUMERIC) {
-        int item = -1;
-        nl_status taken = part->rank == 0 ? nl_service_take(run->service, &item) : NL_OK;
-        nl_status status = nl_team_broadcast(part, &item, sizeof item, 0);
+    while (task.kind != NL_TASK_NONE && (worst == NL_OK || worst == NL_ERR_NUMERIC)) {
+        const double start = nl_now();
+        nl_status status = nl_service_take(run->service, &task);
 
-        status = taken > status ? taken : status;
-        if (status == NL_OK && item < 0) {
-            break;
-        }
+        run->idle_seconds += nl_now() - start;
         if (status == NL_OK) {
-            status = nl_cell_measure_shared(run, part, measurer, queue[item].cell);
+            status = do_task(run, &task, queue);
         }
         note_failure(run, status, &worst);
     }
     return worst;
 }
 
-/* Kernels that a team shares: the ranks form as many teams as there are, each takes cells. */
-static nl_status shared_phase(nl_run *run)
+static bool all_finished(const nl_run *run)
 {
-    const int teams = run->team->size / run->team_size;
-    const int color = run->team->rank / run->team_size;
-    queued *queue = NULL;
-    nl_team *part = NULL;
-    nl_measurer *measurer = NULL;
-    int count = 0;
-    nl_status status = nl_agree(run->team->comm, make_queue(run, NL_CELL_TRAINED, &queue, &count));
-
-    if (status == NL_OK) {
-        status = nl_service_open_queue(run->service, count);
-    }
-    if (status == NL_OK) {
-        status = nl_team_split(run->team, color < teams ? color : -1, &part);
-    }
-    if (status == NL_OK && part != NULL) {
-        status = nl_measurer_create(part->comm, run->study, run->plan, &measurer);
-        if (status == NL_OK) {
-            status = measure_queue(run, part, measurer, queue);
+    for (int k = 0; k < run->count; k++) {
+        if (run->phase[k] != NL_CELL_FINISHED) {
+            return false;
         }
-        nl_measurer_destroy(&measurer);
-        nl_team_destroy(&part);
     }
-    free(queue);
-    return exchange_phases(run, status);
+    return true;
 }
 
 static nl_status work(nl_run *run)
 {
     const nl_service_hooks hooks = {.context = run, .tick = tick, .deliver = deliver};
+    queued *queue = NULL;
+    int count = 0;
+    nl_status told = NL_OK;
     nl_status status = nl_service_start(run->team, hooks, &run->service);
-    nl_status shared = NL_OK;
+    nl_status limits = NL_OK;
 
     if (status != NL_OK) {
         return status;
     }
-    status = train_phase(run);
-    if (run->team_size > 1 && (status == NL_OK || status == NL_ERR_NUMERIC) &&
-        !nl_run_stopping(run)) {
-        shared = shared_phase(run);
-        status = shared > status ? shared : status;
+    status = nl_agree(run->team->comm, make_queue(run, &queue, &count));
+    if (status == NL_OK) {
+        status = nl_service_open_queue(run->service, count, run->team_size);
     }
+    if (status == NL_OK) {
+        status = exchange_phases(run, do_tasks(run, queue));
+    }
+    if ((status == NL_OK || status == NL_ERR_NUMERIC) && !nl_run_stopping(run)) {
+        limits = nl_infinite_write(run);
+        status = limits > status ? limits : status;
+    }
+    if (count > 0) {
+        told = nl_tell_timing(run->service, nl_no_cell, run->team->rank, "idle", run->idle_seconds);
+    }
+    free(queue);
     nl_service_end(&run->service);
-    return status;
+    return told > status ? told : status;
 }
 
 /*---------------------------------------------------------------------------------------------
@@ -447,6 +476,9 @@ static nl_status close_results(nl_run *run, nl_status status, double start)
     nl_status written = nl_ledger_flush(run->ledger);
     const int finished = nl_ledger_finished(run->ledger);
     const nl_status failed = nl_ledger_status(run->ledger);
+    const double took = nl_now() - start;
+    const double idle =
+        took > 0.0 ? 100.0 * nl_ledger_idle(run->ledger) / (took * run->team->size) : 0.0;
     char seconds[32];
 
     status = written > status ? written : status;
@@ -455,25 +487,15 @@ static nl_status close_results(nl_run *run, nl_status status, double start)
         nl_log_event(run->log, "stop_file", "file=%s",
                      run->options->stop_file); /* for job scripts */
     }
-    nl_log_event(run->log, "end", "status=\"%s\" finished=%d of=%d rows=%d seconds=%.1f",
-                 nl_status_text(status), finished, run->count, nl_ledger_rows(run->ledger),
-                 nl_now() - start);
+    nl_log_event(
+        run->log, "end", "status=\"%s\" finished=%d of=%d rows=%d seconds=%.3f idle_percent=%.2f",
+        nl_status_text(status), finished, run->count, nl_ledger_rows(run->ledger), took, idle);
     nl_ledger_destroy(&run->ledger); /* ends the live line */
     if (!run->options->quiet) {
-        fprintf(stderr, "%s: %d of %d cells finished in %s\n", run->options->folder, finished,
-                run->count, nl_format_seconds(nl_now() - start, seconds));
+        fprintf(stderr, "%s: %d of %d cells finished in %s; idle %.1f %% of rank time\n",
+                run->options->folder, finished, run->count, nl_format_seconds(took, seconds), idle);
     }
     return status;
-}
-
-static bool all_finished(const nl_run *run)
-{
-    for (int k = 0; k < run->count; k++) {
-        if (run->phase[k] != NL_CELL_FINISHED) {
-            return false;
-        }
-    }
-    return true;
 }
 
 static void release(nl_run *run)

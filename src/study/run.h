@@ -23,16 +23,20 @@ typedef struct nl_run {
     nl_solve_plan *solve; /* [plan->kernels] */
     int team_size;        /* ranks that share the kernels that are shared; 1: none is */
     nl_measurer *alone;   /* private kernels */
+    double memory;        /* budget of a rank, the least of all, bytes */
     nl_service *service;
-    nl_log *log;             /* root only */
-    nl_ledger *ledger;       /* root only */
-    nl_lock *lock;           /* root only */
-    double *solve_seconds;   /* [plan->kernels] that the last solve took on this rank */
-    double checkpoint_every; /* seconds */
-    double next_told;        /* service thread: when to tell progress again */
-    atomic_int now_cell;     /* cell in work, -1: none */
-    atomic_long now_step;    /* its step */
-    atomic_long reserve;     /* milliseconds that this rank needs to leave in good order */
+    nl_log *log;               /* root only */
+    nl_ledger *ledger;         /* root only */
+    nl_lock *lock;             /* root only */
+    double *solve_seconds;     /* [plan->kernels] that the last solve took on this rank */
+    double regression_seconds; /* the same of the last kernel regression */
+    double checkpoint_every;   /* seconds */
+    double idle_seconds;       /* that this rank waited: for images, for work, for other ranks */
+    bool helping;              /* ranks without work measure kernels of cells that others train */
+    double next_told;          /* service thread: when to tell progress again */
+    atomic_int now_cell;       /* cell in work, -1: none */
+    atomic_long now_step;      /* its step */
+    atomic_long reserve;       /* milliseconds that this rank needs to leave in good order */
 } nl_run;
 
 /** Where a cell stands; values are compared, the highest of all ranks counts. */
@@ -55,6 +59,10 @@ void nl_remove_checkpoints(const nl_run *run, const nl_cell *cell);
 
 /** Train a cell, measure its private kernels, and leave it finished or trained.  Local. */
 NL_MUST_CHECK nl_status nl_cell_train(nl_run *run, int index);
+
+/** Measure a kernel for the rank that has its cell, which sends it now.  Collective over the ranks
+ * of the task, where there are several. */
+NL_MUST_CHECK nl_status nl_cell_help(nl_run *run, const nl_task *task);
 
 /** Measure the shared kernels of a trained cell and finish it.  Collective over the team. */
 NL_MUST_CHECK nl_status nl_cell_measure_shared(nl_run *run, const nl_team *team,

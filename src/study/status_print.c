@@ -119,7 +119,8 @@ void nl_standing_print(const nl_standing *s, FILE *stream)
         fprintf(stream, "  checkpoint    %s ago\n", nl_format_seconds(s->checkpoint_age, text));
     }
     if (isnan(s->rest_seconds)) {
-        fprintf(stream, "  rest          unknown: nothing is finished yet; see ntklens plan\n");
+        fprintf(stream,
+                "  rest          unknown: no times of finished cells yet; see ntklens plan\n");
     } else if (s->rest_seconds > 0.0) {
         fprintf(stream, "  rest          about %s on %d rank%s\n",
                 nl_format_seconds(s->rest_seconds, text), s->ranks, s->ranks > 1 ? "s" : "");

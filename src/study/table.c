@@ -1,4 +1,4 @@
-/** @file table.c  Reading comma-separated values. */
+/** @file table.c  Comma-separated values, as people and programs leave them. */
 #include "table.h"
 
 #include "ntklens/io.h"
@@ -7,126 +7,198 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One field from *at on, NUL-terminated in place; *at goes to what follows it: behind the comma, or
- * to the end of the line.  *last: no comma followed. */
-static char *take_field(char **at, bool *last)
+/** Where the reading is. */
+typedef struct reader {
+    nl_table *table;
+    char *at;
+    int line;
+    char **field; /* owned: the fields of the row that is read */
+    int fields, capacity;
+} reader;
+
+static nl_status add_field(reader *r, char *text)
 {
-    char *from = *at;
-    char *to = from;
-    char *field = from;
+    if (r->fields == r->capacity) {
+        const int capacity = r->capacity > 0 ? 2 * r->capacity : 64;
+        char **field = realloc(r->field, (size_t)capacity * sizeof *field);
 
-    if (*from == '"') {
-        from++;
-        while (*from != '\0' && (*from != '"' || from[1] == '"')) {
-            from += *from == '"';
-            *to++ = *from++;
+        if (field == NULL) {
+            return NL_FAIL(NL_ERR_NOMEM, "%s: out of memory", r->table->file);
         }
-        from += *from == '"';
+        r->field = field;
+        r->capacity = capacity;
     }
-    while (*from != ',' && *from != '\n' && *from != '\0') {
-        *to++ = *from++;
-    }
-    *last = *from != ',';
-    *at = from + (*from != '\0');
-    if (to > field && to[-1] == '\r') {
-        to--;
-    }
-    *to = '\0';
-    return field;
-}
-
-/* Fields of a line into the table's next row; returns how many there are. */
-static int take_line(char **at, int most, const char **fields)
-{
-    bool last = false;
-    int count = 0;
-
-    while (!last) {
-        const char *field = take_field(at, &last);
-
-        if (count < most) {
-            fields[count] = field;
-        }
-        count++;
-    }
-    return count;
-}
-
-static int count_of(const char *text, char what)
-{
-    int count = 0;
-
-    for (; *text != '\0'; text++) {
-        count += *text == what;
-    }
-    return count;
-}
-
-static nl_status parse(nl_table *table, char *at)
-{
-    const int lines = count_of(at, '\n') + 1;
-    const int most = count_of(at, ',') + 1; /* columns, surely */
-
-    table->name = nl_calloc((size_t)most, sizeof *table->name);
-    if (table->name == NULL) {
-        return NL_FAIL(NL_ERR_NOMEM, "%s: out of memory", table->path);
-    }
-    table->columns = take_line(&at, most, table->name);
-    table->cell = nl_calloc((size_t)lines * (size_t)table->columns, sizeof *table->cell);
-    if (table->cell == NULL) {
-        return NL_FAIL(NL_ERR_NOMEM, "%s: out of memory", table->path);
-    }
-    for (int line = 2; *at != '\0'; line++) {
-        const char **row = table->cell + (size_t)table->rows * (size_t)table->columns;
-        const int fields = take_line(&at, table->columns, row);
-
-        if (fields == 1 && row[0][0] == '\0') {
-            continue;
-        }
-        if (fields != table->columns) {
-            return NL_FAIL(NL_ERR_DATA, "%s:%d: %d fields, expected %d as in the header",
-                           table->path, line, fields, table->columns);
-        }
-        table->rows++;
-    }
+    r->field[r->fields++] = text;
     return NL_OK;
 }
 
-nl_status nl_table_read(const char *path, nl_table *out)
+/* Take a field out of its quotes, in place; `at` ends behind the closing one. */
+static nl_status unquote(reader *r, char **text)
 {
-    static const char mark[] = "\xEF\xBB\xBF";
-    unsigned char *bytes = NULL;
-    size_t length = 0;
-    char *at = NULL;
-    nl_status status = NL_OK;
+    const int line = r->line;
+    char *to = ++r->at;
 
-    *out = (nl_table){0};
-    if (nl_file_read(path, NL_PLAIN, &bytes, &length) != NL_OK) {
-        return NL_ERR_DATA;
+    *text = to;
+    for (;;) {
+        if (*r->at == '\0') {
+            return NL_FAIL(NL_ERR_DATA, "%s:%d: a quote that does not end", r->table->file, line);
+        }
+        if (r->at[0] == '"' && r->at[1] != '"') {
+            break;
+        }
+        r->at += *r->at == '"' ? 1 : 0;
+        r->line += *r->at == '\n' ? 1 : 0;
+        *to++ = *r->at++;
     }
-    out->path = strdup(path);
-    out->bytes = nl_calloc(length + 1, 1);
-    if (out->path == NULL || out->bytes == NULL) {
-        free(bytes);
-        nl_table_free(out);
-        return NL_FAIL(NL_ERR_NOMEM, "%s: out of memory", path);
+    r->at++;
+    /* `to` is at the closing quote at the latest, so the separator stays. */
+    *to = '\0';
+    return NL_OK;
+}
+
+/* One field and its separator; *end: it was the last of its line. */
+static nl_status read_field(reader *r, bool *end)
+{
+    char *text = r->at;
+    nl_status status = NL_OK;
+    char separator = '\0';
+
+    if (*r->at == '"') {
+        status = unquote(r, &text);
+    } else {
+        r->at += strcspn(r->at, ",\r\n");
     }
-    memcpy(out->bytes, bytes, length); /* what follows a NUL, of a damaged file, is not seen */
-    free(bytes);
-    at = out->bytes + (strncmp(out->bytes, mark, 3) == 0 ? 3 : 0);
-    status = parse(out, at);
     if (status != NL_OK) {
-        nl_table_free(out);
+        return status;
+    }
+    separator = *r->at;
+    if (separator != ',' && separator != '\r' && separator != '\n' && separator != '\0') {
+        return NL_FAIL(NL_ERR_DATA, "%s:%d: text behind a closing quote, expected a comma",
+                       r->table->file, r->line);
+    }
+    *end = separator != ',';
+    if (separator != '\0') {
+        *r->at++ = '\0';
+    }
+    if (separator == '\r' && *r->at == '\n') {
+        r->at++;
+    }
+    r->line += separator == '\n' || separator == '\r' ? 1 : 0;
+    return add_field(r, text);
+}
+
+static nl_status read_line(reader *r)
+{
+    nl_status status = NL_OK;
+    bool end = false;
+
+    r->fields = 0;
+    while (status == NL_OK && !end) {
+        status = read_field(r, &end);
     }
     return status;
 }
 
+static bool is_empty(const reader *r)
+{
+    return r->fields == 1 && r->field[0][0] == '\0';
+}
+
+static nl_status take_names(reader *r)
+{
+    nl_table *t = r->table;
+
+    t->name = nl_calloc((size_t)r->fields, sizeof *t->name);
+    if (t->name == NULL) {
+        return NL_FAIL(NL_ERR_NOMEM, "%s: out of memory", t->file);
+    }
+    for (int c = 0; c < r->fields; c++) {
+        char *name = r->field[c];
+
+        name += strspn(name, " \t");
+        for (size_t n = strlen(name); n > 0 && (name[n - 1] == ' ' || name[n - 1] == '\t'); n--) {
+            name[n - 1] = '\0';
+        }
+        if (name[0] != '\0' && nl_table_column(t, name) >= 0) {
+            return NL_FAIL(NL_ERR_DATA, "%s:1: column %s stands twice, expected once", t->file,
+                           name);
+        }
+        t->name[t->columns++] = name;
+    }
+    return NL_OK;
+}
+
+static nl_status take_row(reader *r, int line, int *capacity)
+{
+    nl_table *t = r->table;
+    const size_t width = (size_t)t->columns;
+
+    if (r->fields != t->columns) {
+        return NL_FAIL(NL_ERR_DATA, "%s:%d: %d values, expected %d as in the first line", t->file,
+                       line, r->fields, t->columns);
+    }
+    if (t->rows == *capacity) {
+        const int more = *capacity > 0 ? 2 * *capacity : 256;
+        char **text = realloc(t->text, (size_t)more * width * sizeof *text);
+        int *lines = text != NULL ? realloc(t->line, (size_t)more * sizeof *lines) : NULL;
+
+        t->text = text != NULL ? text : t->text;
+        t->line = lines != NULL ? lines : t->line;
+        if (lines == NULL) {
+            return NL_FAIL(NL_ERR_NOMEM, "%s: out of memory after %d rows", t->file, t->rows);
+        }
+        *capacity = more;
+    }
+    memcpy(t->text + (size_t)t->rows * width, r->field, width * sizeof *r->field);
+    t->line[t->rows++] = line;
+    return NL_OK;
+}
+
+nl_status nl_table_read(const char *file, nl_table *out)
+{
+    static const char mark[] = "\xef\xbb\xbf";
+    nl_table table = {.file = file};
+    reader r = {.table = &table, .line = 1};
+    unsigned char *bytes = NULL;
+    size_t length = 0;
+    int capacity = 0;
+    nl_status status = nl_file_read(file, NL_PLAIN, &bytes, &length);
+
+    *out = (nl_table){0};
+    if (status != NL_OK) {
+        return status;
+    }
+    table.bytes = (char *)bytes;
+    r.at = table.bytes + (strncmp(table.bytes, mark, 3) == 0 ? 3 : 0);
+    if (strlen(table.bytes) != length) {
+        status = NL_FAIL(NL_ERR_DATA, "%s: a zero byte, expected text", file);
+    }
+    while (status == NL_OK && *r.at != '\0') {
+        const int line = r.line;
+
+        status = read_line(&r);
+        if (status == NL_OK && !is_empty(&r)) {
+            status = table.name == NULL ? take_names(&r) : take_row(&r, line, &capacity);
+        }
+    }
+    if (status == NL_OK && table.name == NULL) {
+        status = NL_FAIL(NL_ERR_DATA, "%s:1: empty, expected a line of column names", file);
+    }
+    free(r.field);
+    if (status != NL_OK) {
+        nl_table_free(&table);
+        return status;
+    }
+    *out = table;
+    return NL_OK;
+}
+
 void nl_table_free(nl_table *table)
 {
-    free(table->path);
     free(table->bytes);
     free(table->name);
-    free(table->cell);
+    free(table->text);
+    free(table->line);
     *table = (nl_table){0};
 }
 
@@ -140,40 +212,26 @@ int nl_table_column(const nl_table *table, const char *name)
     return -1;
 }
 
-nl_status nl_table_need(const nl_table *table, const char *name, int *column)
-{
-    *column = nl_table_column(table, name);
-    return *column >= 0
-               ? NL_OK
-               : NL_FAIL(NL_ERR_DATA, "%s:1: no column %s: expected a table of ntklens run",
-                         table->path, name);
-}
-
 const char *nl_table_text(const nl_table *table, int row, int column)
 {
-    return column < 0 ? "" : table->cell[(size_t)row * (size_t)table->columns + (size_t)column];
+    return column < 0 ? "" : table->text[(size_t)row * (size_t)table->columns + (size_t)column];
 }
 
-double nl_table_number(const nl_table *table, int row, int column)
+nl_status nl_table_number(const nl_table *table, int row, int column, double *out)
 {
     const char *text = nl_table_text(table, row, column);
     char *end = NULL;
-    const double value = strtod(text, &end);
 
-    return end == text || *end != '\0' ? NAN : value;
-}
-
-bool nl_table_same(const char *a, const char *b)
-{
-    char *end_a = NULL;
-    char *end_b = NULL;
-    double x = 0.0;
-    double y = 0.0;
-
-    if (strcmp(a, b) == 0) {
-        return true;
+    *out = NAN;
+    text += strspn(text, " \t");
+    if (text[0] == '\0') {
+        return NL_OK;
     }
-    x = strtod(a, &end_a);
-    y = strtod(b, &end_b);
-    return end_a != a && end_b != b && *end_a == '\0' && *end_b == '\0' && x == y;
+    *out = strtod(text, &end);
+    end += strspn(end, " \t");
+    if (*end != '\0') {
+        return NL_FAIL(NL_ERR_DATA, "%s:%d: %s is \"%.40s\", expected a number", table->file,
+                       table->line[row], table->name[column], text);
+    }
+    return NL_OK;
 }

@@ -1,41 +1,37 @@
-/** @file table.h  results.csv as it is read back: by names of columns, whoever wrote or joined it.
- */
+/** @file table.h  A table of texts with named columns, as people and programs leave them. */
 #ifndef NTKLENS_STUDY_TABLE_H
 #define NTKLENS_STUDY_TABLE_H
 
 #include "ntklens/base.h"
 
-/** A table of texts. */
+/** Owns everything but the name of its file. */
 typedef struct nl_table {
-    char *path;  /* owned; for messages */
-    char *bytes; /* owned; the file, its fields NUL-terminated */
+    const char *file; /* borrowed: for messages */
+    char *bytes;      /* owned: what all texts lie in */
     int columns, rows;
-    const char **name; /* owned; [columns], into bytes */
-    const char **cell; /* owned; [rows x columns], into bytes */
+    char **name; /* owned, [columns] */
+    char **text; /* owned, [rows x columns] */
+    int *line;   /* owned, [rows]: where a row stands in the file, from 1 */
 } nl_table;
 
 /**
- * Read comma-separated values with a header: LF or CRLF, fields in quotes or not, a byte-order mark
- * or none; lines without a field are passed over.
+ * Read comma-separated values: a line of names, then rows; lines end with LF or CRLF; quotes and a
+ * byte order mark as spreadsheets write them; empty lines are passed over.
  *
- * @return NL_ERR_DATA, told with file and line, where it is no such table
+ * @return NL_ERR_DATA, with file:line, where a row has too many or too few values or a name stands
+ * twice
  */
-NL_MUST_CHECK nl_status nl_table_read(const char *path, nl_table *out);
+NL_MUST_CHECK nl_status nl_table_read(const char *file, nl_table *out);
 void nl_table_free(nl_table *table);
 
-/** Column of that name, -1: there is none. */
+/** Index of a column, -1 where there is none. */
 int nl_table_column(const nl_table *table, const char *name);
 
-/** The same, a missing one being told: NL_ERR_DATA. */
-NL_MUST_CHECK nl_status nl_table_need(const nl_table *table, const char *name, int *column);
-
-/** Field as it stands; "" where column is -1. */
+/** A text; "" where column is -1. */
 const char *nl_table_text(const nl_table *table, int row, int column);
 
-/** Field as a number; NaN where it is none. */
-double nl_table_number(const nl_table *table, int row, int column);
-
-/** Are two fields the same, as texts or as numbers (0.1 and 0.10)? */
-bool nl_table_same(const char *a, const char *b);
+/** A number; NaN where the column is -1 or the text is empty.  NL_ERR_DATA, with file:line, where
+ *  it is not a number. */
+NL_MUST_CHECK nl_status nl_table_number(const nl_table *table, int row, int column, double *out);
 
 #endif

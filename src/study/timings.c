@@ -58,7 +58,7 @@ static bool add_line(timing_list *list, const char *line)
     int kind = 0;
 
     if (sscanf(line, "%63[^,],%23[^,],%*d,%lf", id, phase, &seconds) != 3 ||
-        !(seconds >= 0.0 && isfinite(seconds))) {
+        !(seconds >= 0.0 && isfinite(seconds)) || strcmp(id, "-") == 0) { /* a rank's: idle */
         return true;
     }
     entry = entry_of(list, id);

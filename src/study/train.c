@@ -12,6 +12,7 @@ typedef struct look {
     long step;
     bool evaluated; /* on the evaluation grid: part of the curve, may be best */
     bool measured;  /* kernels are measured */
+    bool logged;    /* on the log grid of measurements: velocities are taken from here */
 } look;
 
 struct nl_training {
@@ -36,7 +37,9 @@ struct nl_training {
     float *x;          /* owned; [rows of the gather x inputs] */
     float *best_theta; /* owned; best state of the evaluation grid */
     double best_loss;
-    long best_step; /* -1: none */
+    long best_step;        /* -1: none */
+    float *previous_theta; /* owned; state of the log grid that was last left */
+    long previous_step;    /* -1: none */
     long step;
     bool diverged; /* a batch loss was not finite */
     bool final_is_best;
@@ -107,6 +110,7 @@ static int unite_looks(look *looks, int count)
         if (kept > 0 && looks[kept - 1].step == looks[k].step) {
             looks[kept - 1].evaluated |= looks[k].evaluated;
             looks[kept - 1].measured |= looks[k].measured;
+            looks[kept - 1].logged |= looks[k].logged;
         } else {
             looks[kept++] = looks[k];
         }
@@ -142,7 +146,7 @@ static nl_status plan_looks(nl_training *t)
         t->looks[count++] = (look){.step = evaluated[k], .evaluated = true};
     }
     for (int k = 0; k < measurements; k++) {
-        t->looks[count++] = (look){.step = measured[k], .measured = true};
+        t->looks[count++] = (look){.step = measured[k], .measured = true, .logged = true};
     }
     for (int k = 0; k < t->plan->at_steps; k++) {
         if (t->plan->at_step[k] <= t->max_steps) {
@@ -170,11 +174,23 @@ static nl_status allocate(nl_training *t)
     t->labels = nl_calloc(rows, sizeof *t->labels);
     t->x = nl_calloc(rows * (size_t)t->net->spec.inputs, sizeof *t->x);
     t->best_theta = nl_calloc(t->net->size, sizeof *t->best_theta);
-    if (!t->order || !t->index || !t->labels || !t->x || !t->best_theta) {
+    t->previous_theta =
+        nl_calloc(t->plan->per_decade > 0 ? t->net->size : 0, sizeof *t->previous_theta);
+    if (!t->order || !t->index || !t->labels || !t->x || !t->best_theta || !t->previous_theta) {
         return NL_FAIL(NL_ERR_NOMEM, "%s: out of memory for a training of %zu parameters, batch %d",
                        t->cell->id, t->net->size, t->batch);
     }
     return nl_result_create(&t->result);
+}
+
+static int64_t count_weights(const nl_net *net)
+{
+    int64_t weights = 0;
+
+    for (int l = 0; l < net->layers; l++) {
+        weights += (int64_t)net->layer[l].fan_in * net->layer[l].fan_out;
+    }
+    return weights;
 }
 
 nl_status nl_training_create(const nl_cell *cell, const nl_net *net, const nl_splits *splits,
@@ -200,6 +216,7 @@ nl_status nl_training_create(const nl_cell *cell, const nl_net *net, const nl_sp
                        .batch = nl_cell_batch(cell),
                        .epoch = -1,
                        .best_step = -1,
+                       .previous_step = -1,
                        .best_loss = INFINITY};
     t->steps_per_epoch = (cell->n_train + t->batch - 1) / t->batch;
     status = allocate(t);
@@ -216,6 +233,7 @@ nl_status nl_training_create(const nl_cell *cell, const nl_net *net, const nl_sp
     }
     nl_net_initialize(net, cell->seed, nl_model_parameters(t->model));
     t->result->parameters = (int64_t)net->trained;
+    t->result->weights = count_weights(net);
     *out = t;
     return NL_OK;
 }
@@ -235,6 +253,7 @@ void nl_training_destroy(nl_training **training)
     free(t->labels);
     free(t->x);
     free(t->best_theta);
+    free(t->previous_theta);
     free(t);
     *training = NULL;
 }
@@ -432,12 +451,33 @@ static nl_status give_best(nl_training *t, nl_event *event, nl_state **state)
     return NL_OK;
 }
 
+/* The look at the present step, NULL where there is none. */
+static const look *look_here(const nl_training *t)
+{
+    const look *last = t->next_look > 0 ? &t->looks[t->next_look - 1] : NULL;
+
+    return last != NULL && last->step == t->step ? last : NULL;
+}
+
+/* A state of the log grid is left: velocities of those to come are taken from it. */
+static void keep_previous(nl_training *t)
+{
+    const look *here = look_here(t);
+
+    if (here != NULL && here->logged && t->previous_step != t->step) {
+        memcpy(t->previous_theta, nl_model_parameters(t->model),
+               t->net->size * sizeof *t->previous_theta);
+        t->previous_step = t->step;
+    }
+}
+
 nl_status nl_training_run(nl_training *t, nl_pause_fn *pause, const void *context, nl_event *event,
                           nl_state **state)
 {
     nl_status status = NL_OK;
 
     *state = NULL;
+    keep_previous(t);
     while (t->result->final_step < 0) {
         const look *at = NULL;
 
@@ -471,7 +511,9 @@ nl_continuation nl_training_continuation(nl_training *t)
                          .theta = nl_model_parameters(t->model),
                          .best_step = t->best_step,
                          .best_loss = t->best_loss,
-                         .best_theta = t->best_step >= 0 ? t->best_theta : NULL};
+                         .best_theta = t->best_step >= 0 ? t->best_theta : NULL,
+                         .previous_step = t->previous_step,
+                         .previous_theta = t->previous_step >= 0 ? t->previous_theta : NULL};
 
     c.optimizer = nl_model_optimizer_state(t->model, &c.optimizer_size);
     return c;
@@ -500,13 +542,42 @@ static void reopen(nl_training *t, nl_result *result)
     nl_result_keep_states(result, t->plan, t->max_steps);
 }
 
+/* The state that velocities of the present step are taken from must be at hand. */
+static bool restore_previous(nl_training *t, const nl_result *result, const nl_continuation *from)
+{
+    const nl_state *state = NULL;
+    const float *theta = NULL;
+    long wanted = -1;
+
+    for (int k = 0; k < t->look_count && t->looks[k].step < from->step; k++) {
+        wanted = t->looks[k].logged ? t->looks[k].step : wanted;
+    }
+    if (wanted < 0) {
+        return true;
+    }
+    state = nl_result_find(result, wanted);
+    if (from->previous_theta != NULL &&
+        (from->previous_step == wanted || from->previous_step == from->step)) {
+        wanted = from->previous_step;
+        theta = from->previous_theta;
+    } else if (state != NULL) {
+        theta = state->theta;
+    }
+    if (theta == NULL) {
+        return false;
+    }
+    memcpy(t->previous_theta, theta, t->net->size * sizeof *theta);
+    t->previous_step = wanted;
+    return true;
+}
+
 nl_status nl_training_restore(nl_training *t, nl_result **result, const nl_continuation *from)
 {
     size_t optimizer_size = 0;
     float *optimizer = nl_model_optimizer_state(t->model, &optimizer_size);
 
     if (from->theta == NULL || from->optimizer_size != optimizer_size ||
-        from->step > t->max_steps || (*result)->diverged) {
+        from->step > t->max_steps || (*result)->diverged || !restore_previous(t, *result, from)) {
         return NL_FAIL(NL_ERR_DAMAGED, "%s: its checkpoint does not fit the cell", t->cell->id);
     }
     memcpy(nl_model_parameters(t->model), from->theta, t->net->size * sizeof *from->theta);
@@ -552,6 +623,11 @@ const float *nl_training_theta_at(const nl_training *t, long step)
         return nl_model_parameters(t->model);
     }
     return step == t->best_step ? t->best_theta : NULL;
+}
+
+const float *nl_training_previous_theta(const nl_training *t, long step)
+{
+    return step == t->previous_step ? t->previous_theta : NULL;
 }
 
 const float *nl_training_start(nl_training *t)

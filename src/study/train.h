@@ -71,6 +71,9 @@ const float *nl_training_best_theta(const nl_training *training);
 /** Parameters at a step: of the present state or of the best one; NULL: they are not kept. */
 const float *nl_training_theta_at(const nl_training *training, long step);
 
+/** Parameters of the state of the log grid that was last left, if that is its step; else NULL. */
+const float *nl_training_previous_theta(const nl_training *training, long step);
+
 /** Parameters of a training that has not begun: the initial draw. */
 const float *nl_training_start(nl_training *training);
 

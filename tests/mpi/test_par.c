@@ -95,15 +95,16 @@ static void every_item_goes_out_once_and_every_message_arrives(void **state)
     nl_status status = nl_service_start(
         team, (nl_service_hooks){.context = &book, .tick = count_tick, .deliver = note_item},
         &service);
-    int item = -1;
+    nl_task task;
     bool complete = true;
 
     expect_all(team->comm, status == NL_OK);
     for (int round = 0; round < 2; round++) {
-        expect_all(team->comm, nl_service_open_queue(service, items) == NL_OK);
-        while (nl_service_take(service, &item) == NL_OK && item >= 0) {
-            complete = complete && nl_service_tell(service, &item, sizeof item) == NL_OK;
+        expect_all(team->comm, nl_service_open_queue(service, items, 1) == NL_OK);
+        while (nl_service_take(service, &task) == NL_OK && task.kind == NL_TASK_ITEM) {
+            complete = complete && nl_service_tell(service, &task.item, sizeof task.item) == NL_OK;
         }
+        complete = complete && task.kind == NL_TASK_NONE;
         expect_all(team->comm, complete && nl_service_stopping(service) == 0);
     }
     nl_service_end(&service);
@@ -122,14 +123,14 @@ static void one_ranks_wish_to_stop_reaches_all_within_a_second(void **state)
         team, (nl_service_hooks){.context = &book, .tick = count_tick, .deliver = note_item},
         &service);
     double start = nl_now();
-    int item = 0;
+    nl_task task;
 
     expect_all(team->comm, status == NL_OK);
-    expect_all(team->comm, nl_service_open_queue(service, items) == NL_OK);
+    expect_all(team->comm, nl_service_open_queue(service, items, 1) == NL_OK);
     while (nl_service_stopping(service) == 0 && nl_now() - start < 20.0) {
     }
     expect_all(team->comm, nl_service_stopping(service) == 7);
-    expect_all(team->comm, nl_service_take(service, &item) == NL_OK && item == -1);
+    expect_all(team->comm, nl_service_take(service, &task) == NL_OK && task.kind == NL_TASK_NONE);
     nl_service_end(&service);
 }
 

@@ -1,4 +1,5 @@
 /** @file test_spectrum.c  Eigenvalues: right on every grid, checked, the same bits each time. */
+#include "../../src/linalg/solver.h"
 #include "linalg_fixture.h"
 
 /*---------------------------------------------------------------------------------------------
@@ -116,12 +117,13 @@ static bool known_spectra_are_found(const nl_grid *grid, const void *context)
     const nl_solver *solver = context;
     bool good = true;
 
-    if (solver->one_rank && grid->rows * grid->cols > 1) {
-        return true;
-    }
     for (size_t k = 0; k < NL_COUNT(shapes); k++) {
         nl_dmat *a = NULL;
 
+        if (!nl_solver_able(solver, shapes[k].n, shapes[k].nb, shapes[k].precision, grid->rows,
+                            grid->cols)) {
+            continue;
+        }
         if (nl_dmat_create(grid, shapes[k].n, shapes[k].nb, shapes[k].precision, &a) != NL_OK) {
             return false;
         }
@@ -138,6 +140,79 @@ static void every_solver_finds_known_spectra_on_every_grid(void **state)
     (void)state;
     for (int k = 0; nl_solver_at(k) != NULL; k++) {
         expect_on_every_grid(known_spectra_are_found, nl_solver_at(k));
+    }
+}
+
+/* Where one stage becomes two, the band wide, the last block partial.  Closed forms on one rank. */
+static void one_rank_finds_known_spectra_of_larger_matrices(void **state)
+{
+    const int orders[] = {499, 500, 501, 545, 700};
+    nl_grid *alone = NULL;
+    bool good = true;
+
+    (void)state;
+    expect_all(MPI_COMM_WORLD, nl_grid_create(MPI_COMM_SELF, 1, 1, &alone) == NL_OK);
+    for (size_t k = 0; k < 2 * NL_COUNT(orders); k++) {
+        nl_dmat *a = NULL;
+
+        good = good && nl_dmat_create(alone, orders[k / 2], 64, k % 2 == 0 ? NL_DOUBLE : NL_SINGLE,
+                                      &a) == NL_OK;
+        for (size_t m = 0; good && m < NL_COUNT(all_known); m++) {
+            good = spectrum_is(a, nl_solver_find("lapack"), &all_known[m]);
+        }
+        nl_dmat_destroy(&a);
+    }
+    nl_grid_destroy(&alone);
+    expect_all(MPI_COMM_WORLD, good);
+}
+
+/* Trace and squared norm stay; also where the band is wider than the matrix. */
+static bool band_becomes_tridiagonal(int n, bool wide, nl_precision precision)
+{
+    const int b = nl_band_width(wide, precision);
+    const size_t ld = 2 * (size_t)b;
+    const size_t bytes = nl_precision_bytes(precision);
+    char *band = calloc(ld * ((size_t)n + ld), bytes);
+    char *d = calloc(2 * (size_t)n, bytes);
+    double moments[2] = {0};
+    double found[2] = {0};
+
+    for (int j = 0; j < n; j++) {
+        for (int i = j; i < n && i <= j + b; i++) {
+            const double value = cos(0.7 * i * j) + (i == j ? 3.0 : 0.0);
+            const size_t at = (size_t)(i - j) + (size_t)j * ld;
+
+            if (precision == NL_DOUBLE) {
+                ((double *)band)[at] = value;
+            } else {
+                ((float *)band)[at] = (float)value;
+            }
+            moments[0] += i == j ? value : 0.0;
+            moments[1] += (i == j ? 1.0 : 2.0) * value * value;
+        }
+    }
+    nl_band_to_tridiagonal(n, b, precision, band, d, d + (size_t)n * bytes);
+    for (int k = 0; k < n; k++) {
+        const double on = precision == NL_DOUBLE ? ((double *)d)[k] : ((float *)d)[k];
+        const double off = precision == NL_DOUBLE ? ((double *)d)[n + k] : ((float *)d)[n + k];
+
+        found[0] += on;
+        found[1] += on * on + (k < n - 1 ? 2.0 * off * off : 0.0);
+    }
+    free(band);
+    free(d);
+    return fabs(found[0] - moments[0]) <= 20 * n * nl_precision_eps(precision) * moments[0] &&
+           fabs(found[1] - moments[1]) <= 20 * n * nl_precision_eps(precision) * moments[1];
+}
+
+static void bands_of_any_order_become_tridiagonal(void **state)
+{
+    (void)state;
+    for (int n = 1; n < 230; n += n < 8 ? 1 : 13) {
+        for (int k = 0; k < 4; k++) {
+            assert_true(
+                band_becomes_tridiagonal(n, k / 2 == 0, k % 2 == 0 ? NL_DOUBLE : NL_SINGLE));
+        }
     }
 }
 
@@ -161,15 +236,24 @@ static void solve_kernel(const nl_grid *grid, const char *solver, int n, double 
 
 enum { kernel_order = 150 };
 
-static bool agrees_with_one_rank(const nl_grid *grid, const void *context)
+static bool able(const nl_solver *solver, const nl_grid *grid)
+{
+    return nl_solver_able(solver, kernel_order, 20, NL_DOUBLE, grid->rows, grid->cols);
+}
+
+static bool agree_with_one_rank(const nl_grid *grid, const void *context)
 {
     const double *expected = context;
     double found[kernel_order];
     bool good = true;
 
-    solve_kernel(grid, "scalapack", kernel_order, found);
-    for (int k = 0; k < kernel_order; k++) {
-        good = good && fabs(found[k] - expected[k]) <= 1e-13 * expected[0];
+    for (int s = 0; nl_solver_at(s) != NULL; s++) {
+        if (able(nl_solver_at(s), grid)) {
+            solve_kernel(grid, nl_solver_at(s)->name, kernel_order, found);
+            for (int k = 0; k < kernel_order; k++) {
+                good = good && fabs(found[k] - expected[k]) <= 1e-13 * expected[0];
+            }
+        }
     }
     return good;
 }
@@ -183,25 +267,32 @@ static void spectra_agree_across_grids_and_solvers(void **state)
     expect_all(MPI_COMM_WORLD, nl_grid_create(MPI_COMM_SELF, 1, 1, &alone) == NL_OK);
     solve_kernel(alone, "lapack", kernel_order, expected);
     nl_grid_destroy(&alone);
-    expect_on_every_grid(agrees_with_one_rank, expected);
+    expect_on_every_grid(agree_with_one_rank, expected);
+}
+
+static bool reruns_repeat(const nl_grid *grid, const void *context)
+{
+    const nl_solver *solver = context;
+    double first[kernel_order];
+    double again[kernel_order];
+    bool good = true;
+
+    for (int run = 0; good && able(solver, grid) && run < 3; run++) {
+        solve_kernel(grid, solver->name, kernel_order, again);
+        if (run == 0) {
+            memcpy(first, again, sizeof first);
+        }
+        good = isfinite(first[0]) && memcmp(first, again, sizeof first) == 0;
+    }
+    return good;
 }
 
 static void reruns_on_the_same_grid_repeat_bit_for_bit(void **state)
 {
-    const char *const solvers[] = {"scalapack", "scalapack-x"};
-    double first[kernel_order];
-    double again[kernel_order];
-    nl_grid *grid = whole_grid();
-
     (void)state;
-    for (int run = 0; run < 8; run++) {
-        solve_kernel(grid, solvers[run / 4], kernel_order, again);
-        if (run % 4 == 0) {
-            memcpy(first, again, sizeof first);
-        }
-        expect_all(grid->comm, isfinite(first[0]) && memcmp(first, again, sizeof first) == 0);
+    for (int k = 0; nl_solver_at(k) != NULL; k++) {
+        expect_on_every_grid(reruns_repeat, nl_solver_at(k));
     }
-    nl_grid_destroy(&grid);
 }
 
 /*---------------------------------------------------------------------------------------------
@@ -285,7 +376,8 @@ typedef struct outcome {
     int fills;
 } outcome;
 
-static outcome compute(const nl_solver *solver, nl_entry_fn *entry, nl_status fill_status)
+static outcome compute_in_blocks(const nl_solver *solver, nl_entry_fn *entry, nl_status fill_status,
+                                 int nb)
 {
     content c = {.entry = entry, .status = fill_status};
     outcome result = {.status = NL_ERR_INTERNAL};
@@ -293,7 +385,7 @@ static outcome compute(const nl_solver *solver, nl_entry_fn *entry, nl_status fi
     nl_dmat *a = NULL;
     nl_spectrum *s = NULL;
 
-    result.status = nl_dmat_create(grid, 50, 10, NL_DOUBLE, &a);
+    result.status = nl_dmat_create(grid, 50, nb, NL_DOUBLE, &a);
     if (result.status == NL_OK) {
         result.status = nl_spectrum_compute(a, solver, fill_lower_half, &c, &s);
         result.fills = c.fills;
@@ -313,6 +405,11 @@ static outcome compute(const nl_solver *solver, nl_entry_fn *entry, nl_status fi
     nl_dmat_destroy(&a);
     nl_grid_destroy(&grid);
     return result;
+}
+
+static outcome compute(const nl_solver *solver, nl_entry_fn *entry, nl_status fill_status)
+{
+    return compute_in_blocks(solver, entry, fill_status, 10);
 }
 
 static void a_wrong_eigenvalue_is_caught_and_resolved_by_the_second_solver(void **state)
@@ -381,6 +478,28 @@ static void a_solver_for_one_rank_refuses_a_larger_grid(void **state)
     expect_all(MPI_COMM_WORLD, o.status == (ranks == 1 ? NL_OK : NL_ERR_ARG));
 }
 
+/* It would end the process. */
+static void a_solver_that_needs_a_block_everywhere_refuses_a_grid_with_an_empty_row(void **state)
+{
+    nl_solver needy = *nl_solver_find("scalapack");
+    int ranks = 0;
+    outcome o;
+
+    (void)state;
+    MPI_Comm_size(MPI_COMM_WORLD, &ranks);
+    needy.no_empty_line = true;
+    o = compute(&needy, walk_entry, NL_OK); /* five blocks */
+    expect_all(MPI_COMM_WORLD, o.status == NL_OK);
+    assert_true(nl_solver_able(&needy, 50, 10, NL_DOUBLE, 5, 5));
+    assert_false(nl_solver_able(&needy, 50, 10, NL_DOUBLE, 1, 6));
+    assert_false(nl_solver_able(&needy, 50, 10, NL_DOUBLE, 6, 1));
+    needy.double_only = true;
+    assert_true(nl_solver_able(&needy, 50, 10, NL_DOUBLE, 5, 5));
+    assert_false(nl_solver_able(&needy, 50, 10, NL_SINGLE, 5, 5));
+    o = compute_in_blocks(&needy, walk_entry, NL_OK, 50);
+    expect_all(MPI_COMM_WORLD, o.status == (ranks == 1 ? NL_OK : NL_ERR_ARG));
+}
+
 static double nan_entry(int i, int j, const void *order)
 {
     return i == *(const int *)order - 1 && j == 0 ? NAN : 1.0;
@@ -397,6 +516,9 @@ static bool all_is_nan(const nl_grid *grid, const void *context)
     const nl_solver *solver = context;
     bool good = true;
 
+    if (!nl_solver_able(solver, 30, 10, NL_DOUBLE, grid->rows, grid->cols)) {
+        return true;
+    }
     for (size_t m = 0; m < NL_COUNT(entries); m++) {
         content c = {.entry = entries[m]};
         nl_dmat *a = NULL;
@@ -417,14 +539,17 @@ static bool all_is_nan(const nl_grid *grid, const void *context)
 static void the_spectrum_of_a_matrix_that_is_not_finite_is_nan(void **state)
 {
     (void)state;
-    expect_on_every_grid(all_is_nan, nl_solver_find("scalapack"));
-    expect_on_every_grid(all_is_nan, nl_solver_find("lapack"));
+    for (int k = 0; nl_solver_at(k) != NULL; k++) {
+        expect_on_every_grid(all_is_nan, nl_solver_at(k));
+    }
 }
 
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_solver_finds_known_spectra_on_every_grid),
+        cmocka_unit_test(one_rank_finds_known_spectra_of_larger_matrices),
+        cmocka_unit_test(bands_of_any_order_become_tridiagonal),
         cmocka_unit_test(spectra_agree_across_grids_and_solvers),
         cmocka_unit_test(reruns_on_the_same_grid_repeat_bit_for_bit),
         cmocka_unit_test(a_wrong_eigenvalue_is_caught_and_resolved_by_the_second_solver),
@@ -432,6 +557,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(other_errors_are_handed_on_and_not_tried_again),
         cmocka_unit_test(every_rank_gets_the_same_bits),
         cmocka_unit_test(a_solver_for_one_rank_refuses_a_larger_grid),
+        cmocka_unit_test(a_solver_that_needs_a_block_everywhere_refuses_a_grid_with_an_empty_row),
         cmocka_unit_test(the_spectrum_of_a_matrix_that_is_not_finite_is_nan),
     };
     int failed = 0;

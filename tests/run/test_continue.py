@@ -24,12 +24,13 @@ STUDY = """\
     measure:
       kernels: {kernels}
       steps_per_decade: 2
+      solver: {solver}
     output:
       snapshots: {snapshots}
     """
 
 SMALL = {"sizes": [50], "probe": 10, "widths": [8, 12], "rate": 0.05, "steps": 30, "seeds": [0],
-         "kernels": "[traced]", "snapshots": "best"}  # fmt: skip
+         "kernels": "[traced]", "snapshots": "best", "solver": "auto"}  # fmt: skip
 
 
 def run(out, *options, ranks=None, expect=0, **changes):
@@ -86,6 +87,11 @@ def other_measurements_need_no_training():
     out = goes_on(change, 2, kept=False, snapshots="measured")
     trained = [line for line in (out / "timings.csv").read_text().splitlines() if ",train," in line]
     lib.check_equal(len(trained), 2, "cells that were trained in both runs together")
+
+
+@lib.case
+def spectra_after_a_run_without_a_solver():
+    goes_on({"solver": "lapack"}, 2, kept=False, solver="none")
 
 
 @lib.case

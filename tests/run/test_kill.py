@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """A study killed at random moments, again and again, ends with the table of one left in peace.
 
-    test_kill.py [kills | quick]    on 2 ranks with LAPACK, and on 3 ranks that share every kernel
+    test_kill.py [kills | quick]    on 2 ranks with LAPACK, on 3 ranks that share every kernel, on 3
+                                    ranks of which two measure kernels of the cell of the third, and on
+                                    4 ranks that share the kernels of one cell in two teams
 
 Moments are drawn in time (training, measuring) and in changes of files (writing, renaming).
 NTKLENS_TEST_SEED repeats a sequence.
@@ -105,6 +107,22 @@ lib.add(
     "ScaLAPACK",
     life.study_text(sizes="200", solver=life.SHARED),
     3,
+    KILLS,
+)
+lib.add(
+    "one cell, two ranks that help",
+    kill_again_and_again,
+    "help",
+    life.study_text(sizes="200", widths="16").replace("probe_size: 20", "probe_size: 90").replace("[0, 1]", "[0]"),
+    3,
+    KILLS,
+)
+lib.add(
+    "one cell, two teams",
+    kill_again_and_again,
+    "teams",
+    life.study_text(sizes="200", widths="16", solver="solver: scalapack, team_size: 2").replace("[0, 1]", "[0]"),
+    4,
     KILLS,
 )
 lib.main(quick=["LAPACK, 2 ranks"])

@@ -118,7 +118,7 @@ static void names_and_hashes_are_stable(void **state)
     (void)state;
     assert_string_equal(g.cells[0].id, "w64-d2-n512-s3-d3a1b0c97ec4");
     assert_true(nl_cell_hash(g.study, &g.cells[0], NL_AFFECTS_TRAINING) == 0xd3a1b0c97ec408d2u);
-    assert_true(nl_cell_hash(g.study, &g.cells[0], NL_AFFECTS_MEASUREMENT) == 0x97a7a4c7d67f0b73u);
+    assert_true(nl_cell_hash(g.study, &g.cells[0], NL_AFFECTS_MEASUREMENT) == 0x5db3569a08f0e73u);
     close_grid(&g);
 }
 
@@ -130,13 +130,17 @@ static void a_hash_follows_the_keys_of_its_kind_only(void **state)
         "training.optimizer=adam", "training.max_steps=19999", "seeds=1",
         "data.validation_size=10"};
     static const char *const measurement[] = {
-        "data.probe_size=151",      "data.probe_from=train",   "measure.kernels=[traced]",
-        "measure.at.steps=[10]",    "measure.at.train_loss=1", "measure.steps_per_decade=0",
-        "measure.precision=single", "output.snapshots=none",   "output.spectra=false"};
+        "data.probe_size=151",         "data.probe_from=train",
+        "measure.kernels=[traced]",    "measure.at.steps=[10]",
+        "measure.at.train_loss=1",     "measure.steps_per_decade=0",
+        "measure.precision=single",    "output.snapshots=none",
+        "output.spectra=false",        "measure.regression.train_images=9",
+        "measure.regression.ridge=0.1"};
     static const char *const neither[] = {"study=x",
                                           "data.path=/x",
                                           "measure.solver=lapack",
                                           "measure.team_size=3",
+                                          "measure.infinite=true",
                                           "measure.memory_per_rank=1G",
                                           "checkpoint.every=1"};
     uint64_t trains = hash_with(NULL, NL_AFFECTS_TRAINING);

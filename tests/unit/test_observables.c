@@ -1,5 +1,4 @@
-/** @file test_observables.c  Observables of spectra known in closed form; infinite width against
- * its limits. */
+/** @file test_observables.c  Observables of spectra known in closed form. */
 #include "ntklens/ntk.h"
 
 #include <float.h>
@@ -75,37 +74,6 @@ static void what_cannot_be_said_is_nan(void **state)
     assert_false(nl_observe(2, nans, DBL_EPSILON).negative);
 }
 
-/* On the diagonal, relu with sw2 = 2: K stays |x|^2 2/d and every layer adds as much. */
-static void infinite_relu_diagonal_grows_by_layers(void **state)
-{
-    const float x[4] = {1.0f, -2.0f, 0.5f, 3.0f};
-    const double k = 2.0 * (1.0 + 4.0 + 0.25 + 9.0) / 4.0;
-    double theta = 0.0;
-
-    (void)state;
-    for (int depth = 1; depth <= 4; depth++) {
-        const nl_net_spec spec = {.inputs = 4,
-                                  .outputs = 1,
-                                  .depth = depth,
-                                  .activation = NL_RELU,
-                                  .parametrization = NL_NTK,
-                                  .weight_variance = 2.0};
-
-        assert_int_equal(nl_infinite_ntk(&spec, 1, x, &theta), NL_OK);
-        expect_close(theta, (depth + 1) * k);
-    }
-}
-
-static void infinite_width_refuses_what_has_no_closed_form(void **state)
-{
-    const nl_net_spec spec = {.inputs = 1, .outputs = 1, .depth = 1, .activation = NL_GELU};
-    const float x = 1.0f;
-    double theta = 0.0;
-
-    (void)state;
-    assert_int_equal(nl_infinite_ntk(&spec, 1, &x, &theta), NL_ERR_ARG);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -113,8 +81,6 @@ int main(void)
         cmocka_unit_test(a_geometric_spectrum_has_its_entropy),
         cmocka_unit_test(small_negatives_count_as_zero_and_large_ones_are_flagged),
         cmocka_unit_test(what_cannot_be_said_is_nan),
-        cmocka_unit_test(infinite_relu_diagonal_grows_by_layers),
-        cmocka_unit_test(infinite_width_refuses_what_has_no_closed_form),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,192 @@
+/** @file product.c  Products with a block-cyclic symmetric matrix, and sums over its grid. */
+#include "solver.h"
+
+#include "ntklens/par.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* The sum goes over the ranks one after the other: MPI_Allreduce promises neither an order nor the
+ * same bits everywhere. */
+static void sum_on_first(const nl_grid *grid, double *values, double *part, int count)
+{
+    if (!nl_grid_root(grid)) {
+        MPI_Send(values, count, MPI_DOUBLE, 0, 0, grid->comm);
+        return;
+    }
+    for (int rank = 1; rank < grid->rows * grid->cols; rank++) {
+        MPI_Recv(part, count, MPI_DOUBLE, rank, 0, grid->comm, MPI_STATUS_IGNORE);
+        for (int k = 0; k < count; k++) {
+            values[k] += part[k];
+        }
+    }
+}
+
+nl_status nl_grid_sum(const nl_grid *grid, double *values, int count)
+{
+    double *part = nl_calloc(nl_grid_root(grid) ? (size_t)count : 0, sizeof *part);
+    nl_status status = nl_agree(
+        grid->comm, part != NULL ? NL_OK : NL_FAIL(NL_ERR_NOMEM, "no memory for %d sums", count));
+
+    if (status == NL_OK) {
+        sum_on_first(grid, values, part, count);
+        MPI_Bcast(values, count, MPI_DOUBLE, 0, grid->comm);
+    }
+    free(part);
+    return status;
+}
+
+static double element(const nl_dmat *a, int row, int col)
+{
+    const size_t at = (size_t)col * (size_t)a->ld + (size_t)row;
+
+    return a->precision == NL_DOUBLE ? ((const double *)a->local)[at]
+                                     : ((const float *)a->local)[at];
+}
+
+nl_status nl_dmat_diagonal(const nl_dmat *a, double *diagonal)
+{
+    memset(diagonal, 0, (size_t)a->n * sizeof *diagonal);
+    for (int c = 0; c < a->local_cols; c++) {
+        const int j = nl_dmat_global_col(a, c);
+        const int r = nl_dmat_first_row(a, j);
+
+        if (r < a->local_rows && nl_dmat_global_row(a, r) == j) {
+            diagonal[j] = element(a, r, c);
+        }
+    }
+    return nl_grid_sum(a->grid, diagonal, a->n);
+}
+
+/** Scratch of a product. */
+typedef struct product {
+    const nl_dmat *a;
+    int columns;
+    const double *x; /* [n x columns] */
+    double *y;       /* [n x columns] */
+    double *x_rows;  /* owned; [local_rows x columns] of x */
+    double *y_rows;  /* owned; the same of y */
+    double *panel;   /* owned; [local_rows x nb] in double where the matrix is single */
+} product;
+
+static void gather_rows(product *p)
+{
+    for (int k = 0; k < p->columns; k++) {
+        for (int r = 0; r < p->a->local_rows; r++) {
+            p->x_rows[(size_t)k * (size_t)p->a->ld + (size_t)r] =
+                p->x[(size_t)k * (size_t)p->a->n + (size_t)nl_dmat_global_row(p->a, r)];
+        }
+    }
+}
+
+static void scatter_rows(const product *p)
+{
+    for (int k = 0; k < p->columns; k++) {
+        for (int r = 0; r < p->a->local_rows; r++) {
+            p->y[(size_t)k * (size_t)p->a->n + (size_t)nl_dmat_global_row(p->a, r)] +=
+                p->y_rows[(size_t)k * (size_t)p->a->ld + (size_t)r];
+        }
+    }
+}
+
+/* The block on the diagonal, of which only the lower half counts. */
+static void multiply_diagonal(const product *p, int r0, int c0, int width, int j0)
+{
+    for (int k = 0; k < p->columns; k++) {
+        const double *x = p->x + (size_t)k * (size_t)p->a->n + j0;
+        double *y = p->y + (size_t)k * (size_t)p->a->n + j0;
+
+        for (int c = 0; c < width; c++) {
+            y[c] += element(p->a, r0 + c, c0 + c) * x[c];
+            for (int r = c + 1; r < width; r++) {
+                const double value = element(p->a, r0 + r, c0 + c);
+
+                y[r] += value * x[c];
+                y[c] += value * x[r];
+            }
+        }
+    }
+}
+
+/* Entries of local rows from r0 on, `width` columns, in double. */
+static const double *panel_of(const product *p, int r0, int c0, int width)
+{
+    const size_t ld = (size_t)p->a->ld;
+
+    if (p->a->precision == NL_DOUBLE) {
+        return (const double *)p->a->local + (size_t)c0 * ld + (size_t)r0;
+    }
+    for (int c = 0; c < width; c++) {
+        for (int r = r0; r < p->a->local_rows; r++) {
+            p->panel[(size_t)c * ld + (size_t)r] = element(p->a, r, c0 + c);
+        }
+    }
+    return p->panel + r0;
+}
+
+/* What lies below the diagonal block, and its mirror image above. */
+static void multiply_panel(const product *p, int r0, int c0, int width, int j0)
+{
+    const nl_dmat *a = p->a;
+    const double *panel = panel_of(p, r0, c0, width);
+    const int rows = a->local_rows - r0;
+    const double one = 1.0;
+    const int step = 1;
+
+    if (p->columns == 1) { /* which dgemm is slow at */
+        dgemv_("N", &rows, &width, &one, panel, &a->ld, p->x + j0, &step, &one, p->y_rows + r0,
+               &step);
+        dgemv_("T", &rows, &width, &one, panel, &a->ld, p->x_rows + r0, &step, &one, p->y + j0,
+               &step);
+        return;
+    }
+    dgemm_("N", "N", &rows, &p->columns, &width, &one, panel, &a->ld, p->x + j0, &a->n, &one,
+           p->y_rows + r0, &a->ld);
+    dgemm_("T", "N", &width, &p->columns, &rows, &one, panel, &a->ld, p->x_rows + r0, &a->ld, &one,
+           p->y + j0, &a->n);
+}
+
+static void multiply_local(product *p)
+{
+    const nl_dmat *a = p->a;
+
+    gather_rows(p);
+    for (int c0 = 0; c0 < a->local_cols; c0 += a->nb) {
+        const int width = a->local_cols - c0 < a->nb ? a->local_cols - c0 : a->nb;
+        const int j0 = nl_dmat_global_col(a, c0);
+        int r0 = nl_dmat_first_row(a, j0);
+
+        if (r0 < a->local_rows && nl_dmat_global_row(a, r0) == j0) {
+            multiply_diagonal(p, r0, c0, width, j0);
+            r0 += width;
+        }
+        if (r0 < a->local_rows) {
+            multiply_panel(p, r0, c0, width, j0);
+        }
+    }
+    scatter_rows(p);
+}
+
+nl_status nl_dmat_multiply(const nl_dmat *a, int columns, const double *x, double *y)
+{
+    const size_t rows = (size_t)a->ld;
+    product p = {.a = a, .columns = columns, .x = x, .y = y};
+    nl_status status = NL_OK;
+
+    memset(y, 0, (size_t)a->n * (size_t)columns * sizeof *y);
+    p.x_rows = nl_calloc(rows * (size_t)columns, sizeof *p.x_rows);
+    p.y_rows = nl_calloc(rows * (size_t)columns, sizeof *p.y_rows);
+    p.panel = nl_calloc(a->precision == NL_DOUBLE ? 0 : rows * (size_t)a->nb, sizeof *p.panel);
+    if (p.x_rows == NULL || p.y_rows == NULL || p.panel == NULL) {
+        status = NL_FAIL(NL_ERR_NOMEM, "no memory for a product with a matrix of order %d", a->n);
+    }
+    status = nl_agree(a->grid->comm, status);
+    if (status == NL_OK) {
+        multiply_local(&p);
+        status = nl_grid_sum(a->grid, y, a->n * columns);
+    }
+    free(p.x_rows);
+    free(p.y_rows);
+    free(p.panel);
+    return status;
+}

@@ -1,0 +1,243 @@
+/** @file compare.c  How far two kernels lie from each other. */
+#include "ntklens/ntk.h"
+#include "ntklens/par.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/** A comparison in work.  Sums go down each column, whatever the tiles, then over the columns. */
+typedef struct comparison {
+    const nl_dmat *a;
+    nl_kernel_pair *column; /* owned; [local_cols] */
+} comparison;
+
+static void add(nl_kernel_pair *sums, double x, double y, double times)
+{
+    const double difference = x - y;
+
+    sums->aa += times * x * x;
+    sums->bb += times * y * y;
+    sums->difference2 += times * difference * difference;
+    sums->gain += times * difference * (x + y);
+}
+
+static double element(const void *values, size_t at, nl_precision precision)
+{
+    return precision == NL_DOUBLE ? ((const double *)values)[at] : ((const float *)values)[at];
+}
+
+/* A run of entries down a column.  Those off the diagonal stand in the matrix twice. */
+static void add_run(nl_kernel_pair *to, nl_precision precision, int count, const void *x,
+                    const void *y, bool from_diagonal)
+{
+    nl_kernel_pair sums = *to;
+
+    for (int k = 0; k < count; k++) {
+        add(&sums, element(x, (size_t)k, precision), element(y, (size_t)k, precision),
+            k == 0 && from_diagonal ? 1.0 : 2.0);
+    }
+    *to = sums;
+}
+
+static const void *stored(const nl_dmat *a, int row, int col)
+{
+    const size_t at = (size_t)col * (size_t)a->ld + (size_t)row;
+
+    return (const char *)a->local + at * nl_precision_bytes(a->precision);
+}
+
+static void take_tile(int row, int rows, int col, int cols, const void *values, void *context)
+{
+    const comparison *all = context;
+    const nl_dmat *a = all->a;
+    const size_t size = nl_precision_bytes(a->precision);
+
+    for (int c = 0; c < cols; c++) {
+        const int j = nl_dmat_global_col(a, col + c);
+        const int first = nl_dmat_first_row(a, j);
+        const int from = first > row ? first : row;
+        const size_t here = (size_t)c * (size_t)rows + (size_t)(from - row);
+
+        if (from < row + rows) {
+            add_run(&all->column[col + c], a->precision, row + rows - from,
+                    stored(a, from, col + c), (const char *)values + here * size,
+                    from == first && nl_dmat_global_row(a, from) == j);
+        }
+    }
+}
+
+/** Where the columns of packed entries begin. */
+typedef struct packing {
+    const nl_dmat *layout;
+    size_t *start; /* owned; [local_cols] */
+    char *packed;
+} packing;
+
+static nl_status list_columns(const nl_dmat *layout, void *packed, packing *p)
+{
+    size_t at = 0;
+
+    *p = (packing){.layout = layout, .packed = packed};
+    p->start = nl_calloc((size_t)layout->local_cols, sizeof *p->start);
+    if (p->start == NULL) {
+        return NL_FAIL(NL_ERR_NOMEM, "out of memory for %d columns", layout->local_cols);
+    }
+    for (int c = 0; c < layout->local_cols; c++) {
+        p->start[c] = at;
+        at +=
+            (size_t)(layout->local_rows - nl_dmat_first_row(layout, nl_dmat_global_col(layout, c)));
+    }
+    return NL_OK;
+}
+
+static void pack_tile(int row, int rows, int col, int cols, const void *values, void *context)
+{
+    const packing *p = context;
+    const size_t size = nl_precision_bytes(p->layout->precision);
+
+    for (int c = 0; c < cols; c++) {
+        const int first = nl_dmat_first_row(p->layout, nl_dmat_global_col(p->layout, col + c));
+        const int from = first > row ? first : row;
+        const size_t here = (size_t)c * (size_t)rows + (size_t)(from - row);
+
+        if (from < row + rows) {
+            memcpy(p->packed + (p->start[col + c] + (size_t)(from - first)) * size,
+                   (const char *)values + here * size, (size_t)(row + rows - from) * size);
+        }
+    }
+}
+
+nl_status nl_kernel_pack(const nl_dmat *layout, nl_kernel_spec spec, const nl_kernel_input *input,
+                         void *packed)
+{
+    packing p = {0};
+    nl_status status = list_columns(layout, packed, &p);
+
+    if (status == NL_OK) {
+        status = nl_kernel_walk(layout, spec, input, pack_tile, &p);
+    }
+    free(p.start);
+    return status;
+}
+
+static void take_packed(const comparison *all, const void *packed)
+{
+    const nl_dmat *a = all->a;
+    const char *next = packed;
+
+    for (int c = 0; c < a->local_cols; c++) {
+        const int j = nl_dmat_global_col(a, c);
+        const int first = nl_dmat_first_row(a, j);
+        const int count = a->local_rows - first;
+
+        if (count > 0) {
+            add_run(&all->column[c], a->precision, count, stored(a, first, c), next,
+                    nl_dmat_global_row(a, first) == j);
+            next += (size_t)count * nl_precision_bytes(a->precision);
+        }
+    }
+}
+
+static void take_entries(const comparison *all, nl_entry_fn *entry, const void *context)
+{
+    const nl_dmat *a = all->a;
+
+    for (int c = 0; c < a->local_cols; c++) {
+        const int j = nl_dmat_global_col(a, c);
+
+        for (int r = nl_dmat_first_row(a, j); r < a->local_rows; r++) {
+            const int i = nl_dmat_global_row(a, r);
+
+            add(&all->column[c], element(stored(a, r, c), 0, a->precision), entry(i, j, context),
+                i == j ? 1.0 : 2.0);
+        }
+    }
+}
+
+static nl_status begin(const nl_dmat *a, comparison *all)
+{
+    *all = (comparison){.a = a};
+    all->column = nl_calloc((size_t)a->local_cols, sizeof *all->column);
+    return nl_agree(
+        a->grid->comm,
+        all->column != NULL
+            ? NL_OK
+            : NL_FAIL(NL_ERR_NOMEM, "out of memory for sums over %d columns", a->local_cols));
+}
+
+static nl_status end(comparison *all, nl_kernel_pair *out)
+{
+    double sums[4] = {0};
+    nl_status status = NL_OK;
+
+    for (int c = 0; c < all->a->local_cols; c++) {
+        sums[0] += all->column[c].aa;
+        sums[1] += all->column[c].bb;
+        sums[2] += all->column[c].difference2;
+        sums[3] += all->column[c].gain;
+    }
+    status = nl_grid_sum(all->a->grid, sums, 4);
+    *out = (nl_kernel_pair){sums[0], sums[1], sums[2], sums[3]};
+    free(all->column);
+    return status;
+}
+
+nl_status nl_kernel_compare(const nl_dmat *a, nl_kernel_spec spec, const nl_kernel_input *other,
+                            nl_kernel_pair *out)
+{
+    comparison all = {0};
+    nl_status status = begin(a, &all);
+
+    *out = (nl_kernel_pair){NAN, NAN, NAN, NAN};
+    if (status == NL_OK) {
+        status = nl_agree(a->grid->comm, nl_kernel_walk(a, spec, other, take_tile, &all));
+    }
+    if (status != NL_OK) {
+        free(all.column);
+        return status;
+    }
+    return end(&all, out);
+}
+
+nl_status nl_kernel_compare_packed(const nl_dmat *a, const void *packed, nl_kernel_pair *out)
+{
+    comparison all = {0};
+    nl_status status = begin(a, &all);
+
+    *out = (nl_kernel_pair){NAN, NAN, NAN, NAN};
+    if (status != NL_OK) {
+        free(all.column);
+        return status;
+    }
+    take_packed(&all, packed);
+    return end(&all, out);
+}
+
+nl_status nl_kernel_compare_entries(const nl_dmat *a, nl_entry_fn *entry, const void *context,
+                                    nl_kernel_pair *out)
+{
+    comparison all = {0};
+    nl_status status = begin(a, &all);
+
+    *out = (nl_kernel_pair){NAN, NAN, NAN, NAN};
+    if (status != NL_OK) {
+        free(all.column);
+        return status;
+    }
+    take_entries(&all, entry, context);
+    return end(&all, out);
+}
+
+double nl_kernel_pair_change(const nl_kernel_pair *pair)
+{
+    return sqrt(pair->difference2 / pair->bb);
+}
+
+double nl_kernel_pair_distance(const nl_kernel_pair *pair)
+{
+    const double a = sqrt(pair->aa);
+    const double b = sqrt(pair->bb);
+    const double longer = pair->gain / (a + b); /* |A| - |B| */
+
+    return (pair->difference2 - longer * longer) / (2.0 * a * b);
+}

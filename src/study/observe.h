@@ -1,0 +1,34 @@
+/** @file observe.h  Observables beside those of a kernel's own spectrum. */
+#ifndef NTKLENS_STUDY_OBSERVE_H
+#define NTKLENS_STUDY_OBSERVE_H
+
+#include "measure.h"
+
+/** A kernel in work.  All borrowed. */
+typedef struct nl_view {
+    nl_measurer *measurer;
+    int kernel; /* index in the plan */
+    nl_kernel_spec spec;
+    nl_measurement *out;
+} nl_view;
+
+/**
+ * What a filled kernel says before the solve destroys it: moments, layers, labels, gradient of the
+ * loss, and how far it is from the kernels of the initial and the previous state.  Collective over
+ * the measurer's grid.
+ *
+ * @param[out] curvature  full kernels and cross-entropy: nl_observe_curvature(); else NaN
+ */
+NL_MUST_CHECK nl_status nl_observe_before(const nl_view *view, const nl_dmat *a, double *curvature);
+
+/**
+ * What needs another solve: eigenvectors (measure.eigenvectors) and spectra of related kernels, as
+ * measure.auxiliary_spectra asks: centred, cosine-normalised, on half and on a quarter of the
+ * probe. The kernel's own spectrum is in view->out already.  Collective over the measurer's grid.
+ *
+ * @param[in,out] a  scratch: a matrix of the kernel's shape; may be destroyed and NULL afterwards
+ */
+NL_MUST_CHECK nl_status nl_observe_related(const nl_view *view, const nl_solve_plan *solve,
+                                           nl_dmat **a);
+
+#endif

@@ -1,0 +1,258 @@
+/** @file report.c  ntklens report: tables of one or several folders to fits and words. */
+#include "report.h"
+#include "keys.h"
+
+#include "ntklens/io.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/** A results folder. */
+typedef struct source {
+    const char *folder; /* borrowed */
+    char *table_file;   /* owned */
+    nl_table table;
+    nl_study *study;  /* owned; NULL where there is no study.yaml */
+    const char *name; /* of the study, or the folder */
+} source;
+
+static nl_status read_study(source *s)
+{
+    char *path = nl_path_join(s->folder, "study.yaml");
+    unsigned char *bytes = NULL;
+    size_t length = 0;
+    nl_status status = NL_OK;
+
+    s->name = s->folder;
+    if (path == NULL) {
+        return NL_FAIL(NL_ERR_NOMEM, "%s: out of memory for a path", s->folder);
+    }
+    if (!nl_path_exists(path)) {
+        nl_warn("%s: no study.yaml; the report names only what the table holds", s->folder);
+        free(path);
+        return NL_OK;
+    }
+    status = nl_file_read(path, NL_PLAIN, &bytes, &length);
+    if (status == NL_OK) {
+        status = nl_study_parse(path, (const char *)bytes, length, 0, NULL, false, &s->study);
+    }
+    if (status == NL_OK) {
+        s->name = nl_study_word(s->study, NL_KEY_STUDY);
+    }
+    free(bytes);
+    free(path);
+    return status;
+}
+
+static nl_status read_source(source *s)
+{
+    nl_status status = NL_OK;
+
+    s->table_file = nl_path_join(s->folder, "results.csv");
+    if (s->table_file == NULL) {
+        return NL_FAIL(NL_ERR_NOMEM, "%s: out of memory for a path", s->folder);
+    }
+    if (!nl_path_exists(s->table_file)) {
+        return NL_FAIL(NL_ERR_USAGE,
+                       "report: %s holds no results.csv, expected a results folder of ntklens run",
+                       s->folder);
+    }
+    status = nl_table_read(s->table_file, &s->table);
+    if (status == NL_OK && s->table.rows == 0) {
+        status = NL_FAIL(NL_ERR_DATA, "%s: no rows, expected one at least", s->table_file);
+    }
+    return status == NL_OK ? read_study(s) : status;
+}
+
+static void free_source(source *s)
+{
+    nl_table_free(&s->table);
+    nl_study_destroy(&s->study);
+    free(s->table_file);
+}
+
+/*---------------------------------------------------------------------------------------------
+ * Are the studies alike in what the tables do not show?
+ *-------------------------------------------------------------------------------------------*/
+
+static const nl_key hidden_keys[] = {
+    NL_KEY_DATA_SEED,  NL_KEY_SUBSET,          NL_KEY_TEST_SIZE,   NL_KEY_PROBE_SIZE,
+    NL_KEY_PROBE_FROM, NL_KEY_VALIDATION_SIZE, NL_KEY_STANDARDIZE, NL_KEY_PRECISION,
+};
+
+/* Lists the keys that differ from the first study's. */
+static void list_differences(int count, const source *sources, nl_text *out)
+{
+    char text[2][32];
+
+    for (size_t k = 0; k < NL_COUNT(hidden_keys); k++) {
+        const nl_key_info *info = nl_key_describe(hidden_keys[k]);
+
+        for (int s = 1; s < count; s++) {
+            const char *a = NULL;
+            const char *b = NULL;
+
+            if (sources[0].study == NULL || sources[s].study == NULL) {
+                continue;
+            }
+            a = nl_scalar_text(info, &sources[0].study->value[hidden_keys[k]].item[0], text[0]);
+            b = nl_scalar_text(info, &sources[s].study->value[hidden_keys[k]].item[0], text[1]);
+            if (strcmp(a, b) != 0) {
+                nl_text_append(out, "%s%s (%s and %s)", out->length > 0 ? ", " : "", info->path, a,
+                               b);
+            }
+        }
+    }
+}
+
+/* Studies that are told apart need names of their own. */
+static void name_apart(int count, source *sources)
+{
+    for (int s = 0; s < count; s++) {
+        for (int k = 0; k < count; k++) {
+            if (k != s && strcmp(sources[k].name, sources[s].name) == 0) {
+                sources[s].name = sources[s].folder;
+            }
+        }
+    }
+}
+
+/*---------------------------------------------------------------------------------------------
+ * Text
+ *-------------------------------------------------------------------------------------------*/
+
+static void put_title(int count, const source *sources, nl_text *out)
+{
+    nl_text_append(out, "# Report on ");
+    for (int s = 0; s < count; s++) {
+        nl_text_append(out, "%s%s", s > 0 ? " and " : "", sources[s].name);
+    }
+    nl_text_append(out, "\n\n");
+}
+
+/* Networks whose best state is not to be trusted, and what else a reader must know. */
+static void put_left_out(const nl_report_data *data, const char *differences, nl_text *out)
+{
+    const int best = nl_report_tag(data, "best");
+    int count[3] = {0};
+
+    for (int c = 0; c < data->cells; c++) {
+        for (int k = 0; k < data->kernels; k++) {
+            const int r = nl_report_find(data, c, best, k);
+
+            if (r >= 0) {
+                count[0] += data->row[r].censored ? 1 : 0;
+                count[1] += data->row[r].diverged ? 1 : 0;
+                count[2] += data->row[r].collapsed ? 1 : 0;
+                break;
+            }
+        }
+    }
+    nl_text_append(out,
+                   "%d networks. Left out at best: %d censored (the lowest test loss is the last "
+                   "evaluation: trained too short), %d diverged, %d collapsed.\n\n",
+                   data->cells, count[0], count[1], count[2]);
+    if (differences[0] != '\0') {
+        nl_text_append(out,
+                       "The studies differ in %s, so they are told apart and not compared.\n\n",
+                       differences);
+    }
+    if (data->doubles > 0) {
+        nl_text_append(out, "%d rows repeat a state with other values; the first ones count.\n\n",
+                       data->doubles);
+    }
+}
+
+static nl_status write_file(const char *folder, const char *name, const nl_text *text)
+{
+    char *path = nl_path_join(folder, name);
+    nl_status status = NL_OK;
+
+    if (text->failed || path == NULL) {
+        status = NL_FAIL(NL_ERR_NOMEM, "%s: out of memory for %s", folder, name);
+    } else {
+        status = nl_file_write_atomic(path, text->data, text->length, NL_PLAIN);
+    }
+    free(path);
+    return status;
+}
+
+static nl_status write_report(const nl_report_options *options, const source *sources,
+                              const nl_report_data *data, const nl_report_fits *fits,
+                              const char *differences, FILE *stream)
+{
+    nl_text summary = {0};
+    nl_text fits_csv = {0};
+    nl_text transition_csv = {0};
+    nl_status status = nl_folder_create(options->out);
+
+    put_title(options->count, sources, &summary);
+    put_left_out(data, differences, &summary);
+    nl_report_verdict(data, fits, &summary);
+    nl_report_tables(data, fits, &summary);
+    if (!summary.failed) {
+        fputs(summary.data, stream);
+    }
+    nl_report_ranks(data, fits, &summary);
+    nl_report_fits_csv(data, fits, &fits_csv);
+    nl_report_transition_csv(data, fits, &transition_csv);
+    if (status == NL_OK) {
+        status = write_file(options->out, "summary.md", &summary);
+    }
+    if (status == NL_OK) {
+        status = write_file(options->out, "fits.csv", &fits_csv);
+    }
+    if (status == NL_OK) {
+        status = write_file(options->out, "transition.csv", &transition_csv);
+    }
+    nl_text_free(&summary);
+    nl_text_free(&fits_csv);
+    nl_text_free(&transition_csv);
+    return status;
+}
+
+nl_status nl_study_report(const nl_report_options *options, FILE *stream)
+{
+    const int count = options->count;
+    source *sources = nl_calloc((size_t)count, sizeof *sources);
+    nl_table *tables = nl_calloc((size_t)count, sizeof *tables);
+    const char **names = nl_calloc((size_t)count, sizeof *names);
+    nl_report_data data = {0};
+    nl_report_fits fits = {0};
+    nl_text differences = {0};
+    nl_status status = NL_OK;
+
+    nl_text_append(&differences, "%s", "");
+    if (sources == NULL || tables == NULL || names == NULL || differences.failed) {
+        status = NL_FAIL(NL_ERR_NOMEM, "report: out of memory");
+    }
+    for (int s = 0; status == NL_OK && s < count; s++) {
+        sources[s].folder = options->folders[s];
+        status = read_source(&sources[s]);
+        tables[s] = sources[s].table;
+    }
+    if (status == NL_OK) {
+        list_differences(count, sources, &differences);
+        name_apart(count, sources);
+        for (int s = 0; s < count; s++) {
+            names[s] = sources[s].name;
+        }
+        status = nl_report_data_create(count, tables, names, differences.length > 0, &data);
+    }
+    if (status == NL_OK) {
+        status = nl_report_fits_create(&data, options->threshold, &fits);
+    }
+    if (status == NL_OK) {
+        status = write_report(options, sources, &data, &fits, differences.data, stream);
+    }
+    nl_report_fits_free(&fits);
+    nl_report_data_free(&data);
+    nl_text_free(&differences);
+    for (int s = 0; sources != NULL && s < count; s++) {
+        free_source(&sources[s]);
+    }
+    free(sources);
+    free(tables);
+    free(names);
+    return status;
+}

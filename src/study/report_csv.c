@@ -1,0 +1,168 @@
+/** @file report_csv.c  fits.csv and transition.csv. */
+#include "report.h"
+
+#include <math.h>
+#include <string.h>
+
+const char *nl_report_quantity(const nl_report_data *data, int quantity, int kernel, int tag,
+                               char out[128])
+{
+    const char *column = nl_quantities[quantity].column;
+    const char *at = tag == nl_ratio ? "best/init" : data->tag[tag];
+
+    if (kernel < 0) {
+        snprintf(out, 128, "%s@%s", column, at);
+    } else {
+        snprintf(out, 128, "%s[%s]@%s", column, data->kernel[kernel], at);
+    }
+    return out;
+}
+
+static void add_words(nl_text *out, int count, const char *what)
+{
+    if (count > 0) {
+        nl_text_append(out, "%s%d %s left out", out->length > 0 ? "; " : "", count, what);
+    }
+}
+
+void nl_report_note(const nl_group_fit *fit, nl_text *out)
+{
+    nl_text_append(out, "%s", fit->fit.note);
+    add_words(out, fit->censored, "censored");
+    add_words(out, fit->diverged, "diverged");
+    add_words(out, fit->collapsed, "collapsed");
+    add_words(out, fit->empty, "without a value");
+}
+
+/* A text in quotes where it needs them. */
+static void put_text(nl_text *out, const char *text)
+{
+    if (strpbrk(text, ",\"\r\n") == NULL) {
+        nl_text_append(out, "%s", text);
+        return;
+    }
+    nl_text_append(out, "\"");
+    for (const char *c = text; *c != '\0'; c++) {
+        nl_text_append(out, *c == '"' ? "\"\"" : "%c", *c);
+    }
+    nl_text_append(out, "\"");
+}
+
+static void put_number(nl_text *out, double value)
+{
+    if (isnan(value)) {
+        nl_text_append(out, ",nan");
+    } else {
+        nl_text_append(out, ",%.17g", value);
+    }
+}
+
+static void put_interval(nl_text *out, nl_interval i)
+{
+    put_number(out, i.value);
+    put_number(out, i.low);
+    put_number(out, i.high);
+}
+
+/* The columns behind `quantity`. */
+static void put_fit(nl_text *out, const nl_fit *fit, const char *note)
+{
+    nl_text_append(out, ",%s", nl_law_name(fit->law));
+    put_interval(out, fit->exponent);
+    put_number(out, fit->amplitude);
+    put_number(out, fit->offset);
+    nl_text_append(out, ",%d,%d,", fit->points, fit->seeds);
+    put_text(out, note);
+    put_number(out, -fit->exponent.value);
+    put_interval(out, fit->slope);
+    nl_text_append(out, "\n");
+}
+
+/* full and traced have one trace: it also stands under the name without a kernel. */
+static bool is_the_trace(const nl_report_data *data, const nl_group_fit *fit)
+{
+    return strcmp(nl_quantities[fit->quantity].column, "trace") == 0 &&
+           fit->kernel == nl_report_main_kernel(data) &&
+           (strcmp(data->kernel[fit->kernel], "full") == 0 ||
+            strcmp(data->kernel[fit->kernel], "traced") == 0);
+}
+
+static void put_group_fit(const nl_report_data *data, const nl_report_fits *fits,
+                          const nl_group_fit *fit, bool named, nl_text *out)
+{
+    const nl_group *group = &fits->group[fit->group];
+    nl_text note = {0};
+    char quantity[128];
+
+    nl_report_note(fit, &note);
+    nl_text_append(out, "%s,", nl_direction_name(group->direction));
+    put_text(out, group->held);
+    nl_text_append(
+        out, ",%s",
+        nl_report_quantity(data, fit->quantity, named ? fit->kernel : -1, fit->tag, quantity));
+    put_fit(out, &fit->fit, note.data != NULL ? note.data : "");
+    out->failed = out->failed || note.failed;
+    nl_text_free(&note);
+}
+
+/* One row an exponent of the joint law. */
+static void put_joint(const nl_report_data *data, const nl_report_joint *joint, bool width,
+                      nl_text *out)
+{
+    const nl_joint_fit *j = &joint->fit;
+    const nl_fit fit = {.law = j->law,
+                        .exponent = width ? j->alpha : j->beta,
+                        .slope = {NAN, NAN, NAN},
+                        .amplitude = width ? j->width_amplitude : j->data_amplitude,
+                        .offset = j->offset,
+                        .points = j->points,
+                        .seeds = j->seeds};
+    char quantity[128];
+
+    nl_text_append(out, "%s,", nl_direction_name(width ? NL_WIDTH : NL_DATA));
+    if (joint->setting[0] != '\0') {
+        nl_text held = {0};
+
+        nl_text_append(&held, "joint, %s", joint->setting);
+        put_text(out, held.data != NULL ? held.data : "");
+        nl_text_free(&held);
+    } else {
+        nl_text_append(out, "joint");
+    }
+    nl_text_append(out, ",%s",
+                   nl_report_quantity(data, joint->quantity, joint->kernel, joint->tag, quantity));
+    put_fit(out, &fit, j->note);
+}
+
+void nl_report_fits_csv(const nl_report_data *data, const nl_report_fits *fits, nl_text *out)
+{
+    nl_text_append(out, "direction,held,quantity,model,exponent,exponent_low,exponent_high,"
+                        "amplitude,offset,points,seeds,note,slope,loglog_slope,loglog_slope_low,"
+                        "loglog_slope_high\n");
+    for (int f = 0; f < fits->fits; f++) {
+        put_group_fit(data, fits, &fits->fit[f], true, out);
+        if (is_the_trace(data, &fits->fit[f])) {
+            put_group_fit(data, fits, &fits->fit[f], false, out);
+        }
+    }
+    for (int j = 0; j < fits->joints; j++) {
+        put_joint(data, &fits->joint[j], true, out);
+        put_joint(data, &fits->joint[j], false, out);
+    }
+}
+
+void nl_report_transition_csv(const nl_report_data *data, const nl_report_fits *fits, nl_text *out)
+{
+    nl_text_append(out, "held,kernel,threshold,width,width_low,width_high,seeds,note\n");
+    for (int c = 0; c < fits->crossings; c++) {
+        const nl_report_crossing *crossing = &fits->crossing[c];
+
+        put_text(out, fits->group[crossing->group].held);
+        nl_text_append(out, ",%s", data->kernel[crossing->kernel]);
+        put_number(out, fits->threshold);
+        put_interval(out, crossing->at.x);
+        nl_text_append(out, ",%d,", crossing->at.seeds);
+        put_text(out, crossing->at.note);
+        nl_text_append(out, "\n");
+    }
+}

@@ -1,0 +1,432 @@
+/** @file report_fits.c  Networks along one direction, and the fits of every quantity there. */
+#include "report.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *nl_direction_name(nl_direction direction)
+{
+    static const char *const names[] = {"width", "data", "parameters"};
+
+    return names[direction];
+}
+
+/*---------------------------------------------------------------------------------------------
+ * Groups
+ *-------------------------------------------------------------------------------------------*/
+
+static double scale_of(const nl_report_cell *cell, nl_direction direction)
+{
+    return direction == NL_WIDTH  ? cell->width
+           : direction == NL_DATA ? cell->n_train
+                                  : cell->parameters;
+}
+
+static double held_of(const nl_report_cell *cell, nl_direction direction)
+{
+    return direction == NL_DATA ? cell->width : cell->n_train;
+}
+
+/* Along parameters, depth varies with width. */
+static const char *setting_of(const nl_report_cell *cell, nl_direction direction)
+{
+    return direction == NL_PARAMETERS ? cell->setting_without_depth : cell->setting;
+}
+
+static bool belongs(const nl_group *group, const nl_report_cell *cell)
+{
+    return held_of(cell, group->direction) == group->held_value &&
+           setting_of(cell, group->direction) == group->setting &&
+           scale_of(cell, group->direction) > 0.0;
+}
+
+/* Scales and seeds of a group: counted at their first network. */
+static void measure_group(const nl_report_data *data, nl_group *group)
+{
+    group->first = INFINITY;
+    group->last = -INFINITY;
+    for (int c = 0; c < data->cells; c++) {
+        const double scale = scale_of(&data->cell[c], group->direction);
+        bool new_scale = true;
+        bool new_seed = true;
+
+        if (!belongs(group, &data->cell[c])) {
+            continue;
+        }
+        group->first = fmin(group->first, scale);
+        group->last = fmax(group->last, scale);
+        for (int k = 0; k < c; k++) {
+            if (belongs(group, &data->cell[k])) {
+                new_scale = new_scale && scale_of(&data->cell[k], group->direction) != scale;
+                new_seed = new_seed && data->cell[k].seed != data->cell[c].seed;
+            }
+        }
+        group->scales += new_scale ? 1 : 0;
+        group->seeds += new_seed ? 1 : 0;
+    }
+}
+
+static char *held_text(const nl_group *group)
+{
+    nl_text text = {0};
+    char number[32];
+
+    nl_text_append(&text, "%s=%s", group->direction == NL_DATA ? "width" : "n_train",
+                   nl_format_double(group->held_value, number));
+    if (group->setting[0] != '\0') {
+        nl_text_append(&text, ", %s", group->setting);
+    }
+    return text.data; /* NULL when out of memory */
+}
+
+static bool is_listed(const nl_report_fits *fits, int from, const nl_report_cell *cell)
+{
+    for (int g = from; g < fits->groups; g++) {
+        if (belongs(&fits->group[g], cell)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int compare_groups(const void *a, const void *b)
+{
+    const nl_group *x = a;
+    const nl_group *y = b;
+    int order = (x->direction > y->direction) - (x->direction < y->direction);
+
+    if (order == 0) {
+        order = strcmp(x->setting, y->setting);
+    }
+    return order != 0 ? order : (x->held_value > y->held_value) - (x->held_value < y->held_value);
+}
+
+/* All groups of a direction with `least` scales. */
+static nl_status add_groups(const nl_report_data *data, nl_direction direction, int least,
+                            nl_report_fits *fits)
+{
+    int kept = fits->groups;
+    const int from = fits->groups;
+
+    for (int c = 0; c < data->cells; c++) {
+        const nl_report_cell *cell = &data->cell[c];
+
+        if (scale_of(cell, direction) > 0.0 && !is_listed(fits, from, cell)) {
+            fits->group[fits->groups] = (nl_group){.direction = direction,
+                                                   .held_value = held_of(cell, direction),
+                                                   .setting = setting_of(cell, direction)};
+            measure_group(data, &fits->group[fits->groups++]);
+        }
+    }
+    for (int g = from; g < fits->groups; g++) {
+        if (fits->group[g].scales >= least) {
+            fits->group[kept] = fits->group[g];
+            fits->group[kept].held = held_text(&fits->group[kept]);
+            if (fits->group[kept++].held == NULL) {
+                fits->groups = kept;
+                return NL_FAIL(NL_ERR_NOMEM, "out of memory for a report");
+            }
+        }
+    }
+    fits->groups = kept;
+    return NL_OK;
+}
+
+static nl_status find_groups(const nl_report_data *data, nl_report_fits *fits)
+{
+    nl_status status = NL_OK;
+
+    fits->group = nl_calloc(NL_DIRECTIONS * (size_t)data->cells, sizeof *fits->group);
+    if (fits->group == NULL) {
+        return NL_FAIL(NL_ERR_NOMEM, "out of memory for a report");
+    }
+    for (int d = 0; status == NL_OK && d < NL_DIRECTIONS; d++) {
+        status = add_groups(data, (nl_direction)d, 2, fits);
+    }
+    if (status == NL_OK && fits->groups == 0) { /* nothing varies: the fits say so */
+        status = add_groups(data, NL_WIDTH, 1, fits);
+    }
+    if (fits->groups > 0) {
+        qsort(fits->group, (size_t)fits->groups, sizeof *fits->group, compare_groups);
+    }
+    return status;
+}
+
+/*---------------------------------------------------------------------------------------------
+ * Samples
+ *-------------------------------------------------------------------------------------------*/
+
+/* Row of a state: of its kernel, or of any for what is no kernel's. */
+static const nl_report_row *state_row(const nl_report_data *data, int cell, int tag, int kernel)
+{
+    for (int k = kernel < 0 ? 0 : kernel; k < (kernel < 0 ? data->kernels : kernel + 1); k++) {
+        const int row = nl_report_find(data, cell, tag, k);
+
+        if (row >= 0) {
+            return &data->row[row];
+        }
+    }
+    return NULL;
+}
+
+/* Value of a quantity in a network, NaN where it is left out, which is counted. */
+static double value_of(const nl_report_data *data, int cell, nl_group_fit *f)
+{
+    const bool ratio = f->tag == nl_ratio;
+    const int best = nl_report_tag(data, "best");
+    const nl_report_row *row = state_row(data, cell, ratio ? best : f->tag, f->kernel);
+    const nl_report_row *base =
+        ratio ? state_row(data, cell, nl_report_tag(data, "init"), f->kernel) : row;
+    double value = NAN;
+
+    if (row == NULL || base == NULL) {
+        f->empty++;
+        return NAN;
+    }
+    if (row->diverged || base->diverged) {
+        f->diverged++;
+        return NAN;
+    }
+    if (row->collapsed || base->collapsed) {
+        f->collapsed++;
+        return NAN;
+    }
+    if (row->censored) {
+        f->censored++;
+        return NAN;
+    }
+    value = row->value[f->quantity] / (ratio ? base->value[f->quantity] : 1.0);
+    if (!(isfinite(value) && value > 0.0)) {
+        f->empty++;
+        return NAN;
+    }
+    return value;
+}
+
+/* Samples of a fit, [cells] of them at most; counts who is left out. */
+static int collect(const nl_report_data *data, const nl_group *group, nl_group_fit *f,
+                   nl_sample *samples)
+{
+    int count = 0;
+
+    for (int c = 0; c < data->cells; c++) {
+        if (belongs(group, &data->cell[c])) {
+            const double y = value_of(data, c, f);
+
+            if (!isnan(y)) {
+                samples[count++] = (nl_sample){.x = scale_of(&data->cell[c], group->direction),
+                                               .y = y,
+                                               .seed = data->cell[c].seed};
+            }
+        }
+    }
+    return count;
+}
+
+/*---------------------------------------------------------------------------------------------
+ * Fits
+ *-------------------------------------------------------------------------------------------*/
+
+/* What every report tells, if only that there are no values. */
+static bool is_core(int quantity)
+{
+    const char *column = nl_quantities[quantity].column;
+
+    return strcmp(column, "test_loss") == 0 || strcmp(column, "trace") == 0 ||
+           strcmp(column, "effective_rank") == 0;
+}
+
+static nl_status fit_one(const nl_report_data *data, nl_report_fits *fits, nl_group_fit wanted,
+                         nl_sample *samples)
+{
+    const int count = collect(data, &fits->group[wanted.group], &wanted, samples);
+    nl_status status = NL_OK;
+
+    if (count == 0 && !is_core(wanted.quantity)) {
+        return NL_OK;
+    }
+    status = nl_fit_power_law(count, samples, &wanted.fit);
+    if (status == NL_OK) {
+        fits->fit[fits->fits++] = wanted;
+    }
+    return status;
+}
+
+static nl_status fit_all(const nl_report_data *data, nl_report_fits *fits, nl_sample *samples)
+{
+    const size_t most = (size_t)fits->groups * (size_t)nl_quantity_count *
+                        (size_t)(data->kernels + 1) * (size_t)(data->tags + 1);
+    nl_status status = NL_OK;
+
+    fits->fit = nl_calloc(most, sizeof *fits->fit);
+    if (fits->fit == NULL) {
+        return NL_FAIL(NL_ERR_NOMEM, "out of memory for %zu fits", most);
+    }
+    for (int g = 0; g < fits->groups; g++) {
+        for (int q = 0; q < nl_quantity_count; q++) {
+            const bool of_kernel = nl_quantities[q].per_kernel;
+
+            if (!data->has[q] && !is_core(q)) {
+                continue;
+            }
+            for (int k = of_kernel ? 0 : -1; k < (of_kernel ? data->kernels : 0); k++) {
+                for (int t = nl_ratio; status == NL_OK && t < data->tags; t++) {
+                    const nl_group_fit wanted = {.group = g, .quantity = q, .kernel = k, .tag = t};
+
+                    status = fit_one(data, fits, wanted, samples);
+                }
+            }
+        }
+    }
+    return status;
+}
+
+/* The joint laws of a setting. */
+static nl_status fit_joint(const nl_report_data *data, const char *setting, int quantity,
+                           nl_report_fits *fits)
+{
+    nl_grid_sample *samples = nl_calloc((size_t)data->cells, sizeof *samples);
+    nl_report_joint joint = {
+        .setting = setting,
+        .quantity = quantity,
+        .kernel = nl_quantities[quantity].per_kernel ? nl_report_main_kernel(data) : -1,
+        .tag = nl_report_tag(data, "best")};
+    nl_group_fit counted = {.quantity = quantity, .kernel = joint.kernel, .tag = joint.tag};
+    int count = 0;
+    nl_status status = NL_OK;
+
+    if (samples == NULL) {
+        return NL_FAIL(NL_ERR_NOMEM, "out of memory for a joint fit");
+    }
+    for (int c = 0; c < data->cells; c++) {
+        const nl_report_cell *cell = &data->cell[c];
+
+        if (cell->setting == setting) {
+            samples[count++] = (nl_grid_sample){.width = cell->width,
+                                                .data = cell->n_train,
+                                                .y = value_of(data, c, &counted),
+                                                .seed = cell->seed};
+        }
+    }
+    status = nl_fit_joint_law(count, samples, &joint.fit);
+    free(samples);
+    if (status == NL_OK) {
+        fits->joint[fits->joints++] = joint;
+    }
+    return status;
+}
+
+/* A grid holds both directions: a setting with groups of three scales in each. */
+static bool is_grid(const nl_report_fits *fits, const char *setting)
+{
+    bool found[NL_DIRECTIONS] = {false};
+
+    for (int g = 0; g < fits->groups; g++) {
+        const nl_group *group = &fits->group[g];
+
+        found[group->direction] =
+            found[group->direction] || (group->setting == setting && group->scales >= 3);
+    }
+    return found[NL_WIDTH] && found[NL_DATA];
+}
+
+static nl_status fit_joints(const nl_report_data *data, nl_report_fits *fits)
+{
+    static const char *const columns[] = {"test_loss", "trace", "effective_rank"};
+    nl_status status = NL_OK;
+
+    fits->joint = nl_calloc((size_t)data->settings * NL_COUNT(columns), sizeof *fits->joint);
+    if (fits->joint == NULL) {
+        return NL_FAIL(NL_ERR_NOMEM, "out of memory for joint fits");
+    }
+    for (int s = 0; s < data->settings; s++) {
+        for (size_t q = 0; is_grid(fits, data->setting[s]) && q < NL_COUNT(columns); q++) {
+            if (status == NL_OK) {
+                status = fit_joint(data, data->setting[s], nl_quantity_find(columns[q]), fits);
+            }
+        }
+    }
+    return status;
+}
+
+static nl_status find_crossings(const nl_report_data *data, nl_report_fits *fits,
+                                nl_sample *samples)
+{
+    const int quantity = nl_quantity_find("kernel_distance");
+    nl_status status = NL_OK;
+
+    fits->crossing =
+        nl_calloc((size_t)fits->groups * (size_t)data->kernels, sizeof *fits->crossing);
+    if (fits->crossing == NULL) {
+        return NL_FAIL(NL_ERR_NOMEM, "out of memory for transitions");
+    }
+    for (int g = 0; g < fits->groups; g++) {
+        for (int k = 0; k < data->kernels; k++) {
+            nl_group_fit wanted = {
+                .group = g, .quantity = quantity, .kernel = k, .tag = nl_report_tag(data, "best")};
+            nl_report_crossing crossing = {.group = g, .kernel = k};
+            const int count = collect(data, &fits->group[g], &wanted, samples);
+
+            if (fits->group[g].direction != NL_WIDTH || fits->group[g].scales < 2 || count == 0 ||
+                status != NL_OK) {
+                continue;
+            }
+            status = nl_fit_crossing(count, samples, fits->threshold, &crossing.at);
+            fits->crossing[fits->crossings++] = crossing;
+        }
+    }
+    return status;
+}
+
+nl_status nl_report_fits_create(const nl_report_data *data, double threshold, nl_report_fits *out)
+{
+    nl_report_fits fits = {.threshold = threshold};
+    nl_sample *samples = nl_calloc((size_t)data->cells, sizeof *samples);
+    nl_status status = samples == NULL ? NL_FAIL(NL_ERR_NOMEM, "out of memory for fits")
+                                       : find_groups(data, &fits);
+
+    if (status == NL_OK) {
+        status = fit_all(data, &fits, samples);
+    }
+    if (status == NL_OK) {
+        status = fit_joints(data, &fits);
+    }
+    if (status == NL_OK) {
+        status = find_crossings(data, &fits, samples);
+    }
+    free(samples);
+    if (status != NL_OK) {
+        nl_report_fits_free(&fits);
+    }
+    *out = fits;
+    return status;
+}
+
+void nl_report_fits_free(nl_report_fits *fits)
+{
+    for (int g = 0; g < fits->groups; g++) {
+        free(fits->group[g].held);
+    }
+    free(fits->group);
+    free(fits->fit);
+    free(fits->joint);
+    free(fits->crossing);
+    *fits = (nl_report_fits){0};
+}
+
+const nl_group_fit *nl_report_fit(const nl_report_fits *fits, int group, const char *column,
+                                  int kernel, int tag)
+{
+    const int quantity = nl_quantity_find(column);
+
+    for (int f = 0; f < fits->fits; f++) {
+        const nl_group_fit *fit = &fits->fit[f];
+
+        if (fit->group == group && fit->quantity == quantity && fit->kernel == kernel &&
+            fit->tag == tag) {
+            return fit;
+        }
+    }
+    return NULL;
+}

@@ -1,0 +1,376 @@
+/** @file report_verdict.c  What may be concluded: words that are never stronger than the intervals.
+ */
+#include "report.h"
+#include "report_words.h"
+
+#include <math.h>
+#include <string.h>
+
+/** What the verdict on one setting looks at. */
+typedef struct view {
+    const nl_report_data *data;
+    const nl_report_fits *fits;
+    const char *setting;
+    int kernel;               /* of the headline; -1: none */
+    int best, init;           /* tags */
+    int group[NL_DIRECTIONS]; /* of the headline; -1: none */
+    nl_text *out;
+} view;
+
+static const nl_fit *fit_of(const view *v, nl_direction direction, const char *column, int kernel,
+                            int tag)
+{
+    const nl_group_fit *f = v->group[direction] < 0
+                                ? NULL
+                                : nl_report_fit(v->fits, v->group[direction], column, kernel, tag);
+
+    return f != NULL ? &f->fit : NULL;
+}
+
+/*---------------------------------------------------------------------------------------------
+ * Effective rank
+ *-------------------------------------------------------------------------------------------*/
+
+static void say_scales(const view *v, nl_direction direction, const nl_fit *fit)
+{
+    static const char *const plural[] = {"widths", "sizes", "numbers of parameters"};
+    const nl_group *group = &v->fits->group[v->group[direction]];
+    char number[3][32];
+
+    nl_text_append(v->out, "%d %s from %s to %s, %d seed%s, at %s", fit->points, plural[direction],
+                   nl_format_double(group->first, number[0]),
+                   nl_format_double(group->last, number[1]), fit->seeds, fit->seeds == 1 ? "" : "s",
+                   group->held);
+    if (!isnan(fit->turn)) {
+        nl_text_append(
+            v->out, "; not monotone: the seed means have a %s at %s that stands out from both ends",
+            fit->turn_is_peak ? "peak" : "dip", nl_format_double(fit->turn, number[2]));
+    }
+}
+
+static nl_sign say_trend(const view *v, nl_direction direction, const char *what, const nl_fit *fit)
+{
+    const char *of = nl_direction_name(direction);
+    const nl_sign sign = nl_interval_sign(fit->slope);
+    char text[96];
+
+    nl_text_append(v->out, "- ");
+    if (fit->law == NL_LAW_NONE) {
+        nl_text_append(v->out, "How %s depends on %s cannot be said: %s", what, of, fit->note);
+    } else if (sign == NL_SIGN_NO_INTERVAL) {
+        nl_text_append(v->out, "%s against %s: slope %s, so nothing is claimed", what, of,
+                       nl_interval_text(fit->slope, text));
+    } else if (sign == NL_SIGN_UNKNOWN) {
+        nl_text_append(v->out, "Whether %s rises or falls with %s cannot be told: slope %s", what,
+                       of, nl_interval_text(fit->slope, text));
+    } else {
+        nl_text_append(v->out, "%s **%s with %s**: slope %s", what,
+                       sign == NL_SIGN_RISES ? "rises" : "falls", of,
+                       nl_interval_text(fit->slope, text));
+    }
+    nl_text_append(v->out, "; ");
+    say_scales(v, direction, fit);
+    nl_text_append(v->out, ".\n");
+    return sign;
+}
+
+static void say_rank(const view *v)
+{
+    nl_sign sign[2] = {NL_SIGN_NO_INTERVAL, NL_SIGN_NO_INTERVAL};
+    char what[96];
+    int found = 0;
+
+    snprintf(what, sizeof what, "the effective rank of the %s kernel at best",
+             v->data->kernel[v->kernel]);
+    for (int d = NL_WIDTH; d <= NL_DATA; d++) {
+        const nl_fit *fit = fit_of(v, (nl_direction)d, "effective_rank", v->kernel, v->best);
+
+        if (fit != NULL) {
+            sign[d] = say_trend(v, (nl_direction)d, what, fit);
+            found++;
+        }
+    }
+    if (found < 2) {
+        nl_text_append(v->out,
+                       "- %s: nothing is said about whether width and data act in opposite ways.\n",
+                       found == 0 ? "Neither direction has a fit"
+                                  : "Only one direction was measured (`ntklens report` takes the "
+                                    "folders of both)");
+        return;
+    }
+    if (sign[NL_WIDTH] >= NL_SIGN_NO_INTERVAL || sign[NL_DATA] >= NL_SIGN_NO_INTERVAL ||
+        sign[NL_WIDTH] == NL_SIGN_UNKNOWN || sign[NL_DATA] == NL_SIGN_UNKNOWN) {
+        nl_text_append(v->out, "- Whether width and data change it in opposite ways cannot be told "
+                               "from these intervals.\n");
+    } else {
+        nl_text_append(
+            v->out,
+            "- So width and data change it **in %s**, by this definition, kernel and tag.\n",
+            sign[NL_WIDTH] != sign[NL_DATA] ? "opposite ways" : "the same way");
+    }
+}
+
+/*---------------------------------------------------------------------------------------------
+ * Loss
+ *-------------------------------------------------------------------------------------------*/
+
+static void say_law(const view *v, nl_direction direction, const nl_fit *fit)
+{
+    char text[96];
+    char number[32];
+
+    nl_text_append(v->out, "- Test loss at best against %s: ", nl_direction_name(direction));
+    if (fit->law == NL_LAW_NONE) {
+        nl_text_append(v->out, "%s", fit->note);
+    } else {
+        nl_text_append(v->out, "exponent %s, ", nl_interval_text(fit->exponent, text));
+        if (fit->law == NL_LAW_OFFSET) {
+            snprintf(number, sizeof number, "%.3g", fit->offset);
+            nl_text_append(v->out, "law with an offset (%s)", number);
+        } else {
+            nl_text_append(v->out, "pure power law");
+        }
+        nl_text_append(v->out, "; mean slope in the logarithm %s",
+                       nl_interval_text(fit->slope, text));
+        if (fit->note[0] != '\0') {
+            nl_text_append(v->out, "; %s", fit->note);
+        }
+    }
+    nl_text_append(v->out, ".\n");
+}
+
+/* Compare two estimates of like kind in words. */
+static void say_difference(const view *v, const char *what, nl_interval width, nl_interval data)
+{
+    const nl_interval d = nl_interval_difference(width, data);
+    const nl_sign sign = nl_interval_sign(d);
+    char text[96];
+
+    nl_text_append(v->out, "%s, width less data: %s, ", what, nl_interval_text(d, text));
+    nl_text_append(v->out, "%s",
+                   sign == NL_SIGN_NO_INTERVAL ? "so nothing is claimed"
+                   : sign == NL_SIGN_UNKNOWN
+                       ? "so none is shown, which is not to say that there is "
+                         "none"
+                       : "so they differ");
+}
+
+static void say_loss(const view *v)
+{
+    const nl_fit *fit[2] = {fit_of(v, NL_WIDTH, "test_loss", -1, v->best),
+                            fit_of(v, NL_DATA, "test_loss", -1, v->best)};
+
+    for (int d = NL_WIDTH; d <= NL_DATA; d++) {
+        if (fit[d] != NULL) {
+            say_law(v, (nl_direction)d, fit[d]);
+        }
+    }
+    if (fit[0] != NULL && fit[1] != NULL && fit[0]->law != NL_LAW_NONE &&
+        fit[1]->law != NL_LAW_NONE) {
+        const nl_interval steep[2] = {
+            {-fit[0]->slope.value, -fit[0]->slope.high, -fit[0]->slope.low},
+            {-fit[1]->slope.value, -fit[1]->slope.high, -fit[1]->slope.low}};
+
+        nl_text_append(v->out, "- ");
+        say_difference(v, "Difference of the loss exponents", fit[0]->exponent, fit[1]->exponent);
+        nl_text_append(v->out, ". ");
+        say_difference(v, "Difference of the mean slopes (steepness)", steep[0], steep[1]);
+        nl_text_append(v->out, ".\n");
+    }
+}
+
+/*---------------------------------------------------------------------------------------------
+ * Trace: initial scale and what training makes of it
+ *-------------------------------------------------------------------------------------------*/
+
+/* Bounds of |value| from an interval. */
+static void bounds(nl_interval i, double *least, double *most)
+{
+    *most = fmax(fabs(i.low), fabs(i.high));
+    *least = i.low <= 0.0 && i.high >= 0.0 ? 0.0 : fmin(fabs(i.low), fabs(i.high));
+}
+
+static const char *larger_part(nl_interval init, nl_interval change)
+{
+    double least[2];
+    double most[2];
+
+    if (isnan(init.low) || isnan(change.low)) {
+        return "without intervals nothing is said about which part is larger";
+    }
+    bounds(init, &least[0], &most[0]);
+    bounds(change, &least[1], &most[1]);
+    if (least[0] > most[1]) {
+        return "the larger part is that of the initial kernel";
+    }
+    if (least[1] > most[0]) {
+        return "the larger part is that of training";
+    }
+    return "which part is larger cannot be told";
+}
+
+static void say_part(const view *v, const nl_fit *fit, const char *constant)
+{
+    char text[96];
+
+    if (fit->constant) {
+        nl_text_append(v->out, "%s", constant);
+    } else if (fit->law == NL_LAW_NONE) {
+        nl_text_append(v->out, "unknown (%s)", fit->note);
+    } else {
+        nl_text_append(v->out, "%s", nl_interval_text(fit->slope, text));
+    }
+}
+
+static void say_trace(const view *v, nl_direction direction)
+{
+    const nl_fit *at_best = fit_of(v, direction, "trace", v->kernel, v->best);
+    const nl_fit *at_init = fit_of(v, direction, "trace", v->kernel, v->init);
+    const nl_fit *change = fit_of(v, direction, "trace", v->kernel, nl_ratio);
+
+    if (at_best == NULL || at_init == NULL || change == NULL) {
+        return;
+    }
+    nl_text_append(
+        v->out, "- log trace at best = log trace at init + log(best/init); its slope against %s: ",
+        nl_direction_name(direction));
+    say_part(v, at_best, "0 (constant)");
+    nl_text_append(v->out, " = ");
+    say_part(v, at_init,
+             direction == NL_DATA
+                 ? "0 **by construction** (the initial network does not depend on data)"
+                 : "0 (constant)");
+    nl_text_append(v->out, " + ");
+    say_part(v, change, "0 (constant)");
+    if (at_init->constant) {
+        nl_text_append(v->out, "; all of it comes from training.\n");
+    } else if (at_init->law != NL_LAW_NONE && change->law != NL_LAW_NONE) {
+        nl_text_append(v->out, "; %s.\n", larger_part(at_init->slope, change->slope));
+    } else {
+        nl_text_append(v->out, ".\n");
+    }
+}
+
+/*---------------------------------------------------------------------------------------------
+ * Robustness, transition, joint law
+ *-------------------------------------------------------------------------------------------*/
+
+static void say_robustness(const view *v, nl_direction direction, nl_sign claim)
+{
+    const nl_tally tally = nl_report_tally(v->fits, v->group[direction]);
+    const int held = claim == NL_SIGN_RISES ? tally.rises : tally.falls;
+    const int against = claim == NL_SIGN_RISES ? tally.falls : tally.rises;
+
+    if (v->group[direction] < 0 || tally.all == 0) {
+        return;
+    }
+    nl_text_append(v->out,
+                   "- \"Effective rank %s with %s\" **holds in %d of %d** combinations of rank "
+                   "definition, kernel, tag and probe part; the contrary in %d, undecided %d",
+                   claim == NL_SIGN_RISES ? "rises" : "falls", nl_direction_name(direction), held,
+                   tally.all, against, tally.all - held - against);
+    if (tally.constant > 0) {
+        nl_text_append(v->out, " (%d more are constant by construction)", tally.constant);
+    }
+    nl_text_append(v->out, ".\n");
+}
+
+static void say_transition(const view *v)
+{
+    for (int c = 0; c < v->fits->crossings; c++) {
+        const nl_report_crossing *crossing = &v->fits->crossing[c];
+
+        if (crossing->group != v->group[NL_WIDTH] || crossing->kernel != v->kernel) {
+            continue;
+        }
+        nl_text_append(
+            v->out, "- Kernel distance at best (%s kernel, threshold %g: ours, not the paper's): ",
+            v->data->kernel[crossing->kernel], v->fits->threshold);
+        if (!isnan(crossing->at.x.value)) {
+            nl_text_append(v->out, "falls below it at width %.3g", crossing->at.x.value);
+            if (!isnan(crossing->at.x.low)) {
+                nl_text_append(v->out, " (95 %%: %.3g to %.3g)", crossing->at.x.low,
+                               crossing->at.x.high);
+            }
+            nl_text_append(v->out, "%s%s.\n", crossing->at.note[0] != '\0' ? "; " : "",
+                           crossing->at.note);
+        } else {
+            nl_text_append(v->out, "no transition within the widths measured: %s.\n",
+                           crossing->at.note);
+        }
+    }
+}
+
+static void say_joint(const view *v)
+{
+    char text[2][96];
+    char quantity[128];
+
+    for (int j = 0; j < v->fits->joints; j++) {
+        const nl_report_joint *joint = &v->fits->joint[j];
+
+        if (joint->setting != v->setting) {
+            continue;
+        }
+        nl_report_quantity(v->data, joint->quantity, joint->kernel, joint->tag, quantity);
+        if (joint->fit.law == NL_LAW_JOINT) {
+            nl_text_append(
+                v->out,
+                "- Joint law %s = y_inf + a W^-alpha + b N^-beta: alpha %s, beta %s, y_inf %.3g.\n",
+                quantity, nl_interval_text(joint->fit.alpha, text[0]),
+                nl_interval_text(joint->fit.beta, text[1]), joint->fit.offset);
+        } else {
+            nl_text_append(v->out, "- Joint law of %s: %s.\n", quantity, joint->fit.note);
+        }
+    }
+}
+
+static void say_setting(view *v)
+{
+    if (v->kernel >= 0) {
+        say_rank(v);
+    }
+    say_loss(v);
+    if (v->kernel >= 0) {
+        say_trace(v, NL_WIDTH);
+        say_trace(v, NL_DATA);
+        say_robustness(v, NL_WIDTH, NL_SIGN_RISES);
+        say_robustness(v, NL_DATA, NL_SIGN_FALLS);
+        say_transition(v);
+    }
+    say_joint(v);
+}
+
+void nl_report_verdict(const nl_report_data *data, const nl_report_fits *fits, nl_text *out)
+{
+    view v = {.data = data,
+              .fits = fits,
+              .kernel = nl_report_main_kernel(data),
+              .best = nl_report_tag(data, "best"),
+              .init = nl_report_tag(data, "init"),
+              .out = out};
+
+    nl_text_append(out,
+                   "## Verdict\n\nParametrisation: **%s**. It decides how the trace depends on "
+                   "width; other settings: %s.\n\n",
+                   data->parametrization.data,
+                   data->constants.length > 0 ? data->constants.data : "not named");
+    for (int s = 0; s < data->settings; s++) {
+        v.setting = data->setting[s];
+        for (int d = 0; d < NL_DIRECTIONS; d++) {
+            v.group[d] = nl_report_headline(fits, v.setting, (nl_direction)d);
+        }
+        if (v.group[NL_WIDTH] < 0 && v.group[NL_DATA] < 0) {
+            continue;
+        }
+        if (v.setting[0] != '\0') {
+            nl_text_append(out, "### %s\n\n", v.setting);
+        }
+        say_setting(&v);
+        nl_text_append(out, "\n");
+    }
+    nl_text_append(out,
+                   "Intervals are of 95 %%, each for itself, over seeds; a slope is that of the "
+                   "logarithms, averaged over the scales measured, and says nothing beyond "
+                   "them.\n\n");
+}

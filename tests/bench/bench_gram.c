@@ -1,0 +1,102 @@
+/**
+ * @file bench_gram.c  Seconds of one kernel of an MLP 784-W-...-W-10, back-signals included, on one
+ * rank.
+ *
+ *   bench_gram [--width W] [--depth D] [--points N] [--precision double|single]
+ *              [--kernel full|traced] [--repeats R]
+ *
+ * limit_seconds: the floating-point operations that cannot be avoided (lower half of the hidden
+ * layers' back-signal Grams, and the back-signals) at the rate of GEMM measured alongside.
+ */
+#include "bench.h"
+
+#include "ntklens/ntk.h"
+
+enum { inputs = 784, outputs = 10, block = 64 };
+
+static double unavoidable_flops(const nl_net *net, nl_kernel_spec kernel, int points)
+{
+    const double n = nl_kernel_order(kernel, points, outputs);
+    const double joined = kernel.kind == NL_KERNEL_TRACED ? outputs : 1.0;
+    double flops = 0.0;
+
+    for (int l = 0; l < net->layers - 1; l++) {
+        flops += n * (n + 1.0) * net->layer[l].fan_out * joined;
+        if (l > 0) {
+            flops += 2.0 * points * outputs * (double)net->layer[l].fan_out * net->layer[l].fan_in;
+        }
+    }
+    return flops;
+}
+
+static double fill_seconds(nl_dmat *a, nl_kernel_spec kernel, const nl_kernel_input *input)
+{
+    const double start = nl_now();
+
+    bench_check(nl_kernel_fill(a, kernel, input) == NL_OK, "the kernel");
+    return nl_now() - start;
+}
+
+int main(int argc, char **argv)
+{
+    const nl_precision precision = bench_precision(argc, argv);
+    const bool traced = strcmp(bench_option(argc, argv, "kernel", "full"), "traced") == 0;
+    const nl_kernel_spec kernel = {.kind = traced ? NL_KERNEL_TRACED : NL_KERNEL_FULL};
+    const nl_net_spec spec = {.inputs = inputs,
+                              .outputs = outputs,
+                              .width = bench_number(argc, argv, "width", 512),
+                              .depth = bench_number(argc, argv, "depth", 2),
+                              .weight_variance = 2.0};
+    const int points = bench_number(argc, argv, "points", 400);
+    const int repeats = bench_repeats(argc, argv, 5);
+    const int n = nl_kernel_order(kernel, points, outputs);
+    nl_rng rng = nl_rng_open(0, NL_PURPOSE_SELF_TEST, 0, 0, 0);
+    float *probe = nl_calloc((size_t)points * inputs, sizeof *probe);
+    double seconds[bench_most_repeats];
+    float *theta = NULL;
+    nl_net *net = NULL;
+    nl_grid *grid = NULL;
+    nl_dmat *a = NULL;
+    double rate = 0.0;
+    double flops = 0.0;
+
+    MPI_Init(&argc, &argv);
+    nl_blas_set_threads(1);
+    bench_check(nl_net_create(&spec, NL_SGD, &net) == NL_OK, "the network");
+    theta = nl_calloc(net->size, sizeof *theta);
+    bench_check(probe != NULL && theta != NULL, "memory");
+    nl_net_initialize(net, 0, theta);
+    for (int k = 0; k < points * inputs; k++) {
+        probe[k] = (float)nl_rng_uniform(&rng);
+    }
+    bench_check(nl_grid_create(MPI_COMM_SELF, 1, 1, &grid) == NL_OK, "the grid");
+    bench_check(nl_dmat_create(grid, n, nl_kernel_block(kernel, outputs, block), precision, &a) ==
+                    NL_OK,
+                "the matrix");
+    {
+        const nl_kernel_input input = {.net = net,
+                                       .theta = theta,
+                                       .probe = probe,
+                                       .samples = points,
+                                       .panel_bytes = 64.0 * 1024 * 1024};
+
+        fill_seconds(a, kernel, &input);
+        for (int turn = 0; turn < repeats; turn++) {
+            seconds[turn] = fill_seconds(a, kernel, &input);
+        }
+    }
+    rate = nl_blas_speed(precision);
+    flops = 1e-9 * unavoidable_flops(net, kernel, points);
+    printf("{\"name\": \"gram\", \"kernel\": \"%s\", \"n\": %d, \"width\": %d, \"precision\": "
+           "\"%s\", \"seconds\": %.9g, \"limit_seconds\": %.9g, \"gemm_gflops\": %.4g, \"gflops\": "
+           "%.4g}\n",
+           traced ? "traced" : "full", n, spec.width, bench_precision_name(precision),
+           bench_best(repeats, seconds), flops / rate, rate, flops / bench_best(repeats, seconds));
+    nl_dmat_destroy(&a);
+    nl_grid_destroy(&grid);
+    nl_net_destroy(&net);
+    free(theta);
+    free(probe);
+    MPI_Finalize();
+    return 0;
+}

@@ -1,0 +1,215 @@
+#!/usr/bin/env python3
+"""The same work as a researcher would write it in PyTorch and NumPy, for tools/bench to compare with.
+
+usage: peer.py gram|functorch|eigen|train|study OPTIONS...       needs numpy, torch (functorch)
+
+Each prints one JSON object a line. Seconds are wall time of the work alone: imports, drawing of
+inputs and a first turn that warms caches up are not counted, but where a whole study is timed
+everything that its processes do is. OPENBLAS_CORETYPE and OMP_NUM_THREADS come from outside.
+"""
+
+import argparse
+import gzip
+import json
+import multiprocessing
+import os
+import pathlib
+import time
+
+import numpy as np
+import torch
+
+CLASSES, PIXELS, BATCH = 10, 784, 32
+
+
+def timed(function, repeats=1):
+    """The best of some turns, which noise of the machine disturbs least."""
+    best = float("inf")
+    for _ in range(repeats):
+        start = time.perf_counter()
+        function()
+        best = min(best, time.perf_counter() - start)
+    return best
+
+
+def tell(**facts):
+    print(json.dumps(facts), flush=True)
+
+
+def perceptron(width, depth=2):
+    sizes = [PIXELS] + depth * [width] + [CLASSES]
+    layers = []
+    for fan_in, fan_out in zip(sizes, sizes[1:]):
+        layers += [torch.nn.Linear(fan_in, fan_out), torch.nn.ReLU()]
+    return torch.nn.Sequential(*layers[:-1])
+
+
+@torch.no_grad()
+def full_kernel(net, x):
+    """Empirical NTK of all outputs, layer by layer: (Gram of inputs + 1) times (Gram of back-signals)."""
+    dense = [layer for layer in net if isinstance(layer, torch.nn.Linear)]
+    inputs, masks = [x], []
+    for layer in dense[:-1]:
+        z = layer(inputs[-1])
+        masks.append((z > 0).to(z.dtype))
+        inputs.append(z * masks[-1])
+    back = torch.eye(CLASSES).repeat(len(x), 1)
+    kernel = torch.zeros(len(back), len(back))
+    for k in reversed(range(len(dense))):
+        gram = inputs[k] @ inputs[k].T + 1
+        gram = gram.repeat_interleave(CLASSES, 0).repeat_interleave(CLASSES, 1)
+        kernel += gram * (back @ back.T)
+        if k > 0:
+            back = (back @ dense[k].weight) * masks[k - 1].repeat_interleave(CLASSES, 0)
+    return kernel
+
+
+def functorch_kernel(net, x):
+    import functorch
+
+    apply, parameters = functorch.make_functional(net)
+    one = functorch.jacrev(lambda p, xi: apply(p, xi.unsqueeze(0)).squeeze(0))
+    jacobians = functorch.vmap(one, (None, 0))(parameters, x)
+    flat = (j.flatten(2) for j in jacobians)
+    return sum(torch.einsum("iap,jbp->iajb", j, j) for j in flat).reshape(CLASSES * len(x), -1)
+
+
+def gram(a):
+    net, x = perceptron(a.width), torch.rand(a.points, PIXELS)
+    kernel = functorch_kernel if a.what == "functorch" else full_kernel
+    if a.what == "gram":
+        kernel(net, x)
+    tell(what=a.what, width=a.width, n=CLASSES * a.points, seconds=timed(lambda: kernel(net, x), a.repeats))
+
+
+def eigen(a):
+    rng = np.random.default_rng(0)
+    factor = rng.standard_normal((a.n, a.n // 4 + 1))
+    matrix = (factor @ factor.T).astype(np.float32 if a.single else np.float64)
+    np.linalg.eigvalsh(matrix[: a.n // 4, : a.n // 4])
+    turns = [timed(lambda: np.linalg.eigvalsh(matrix)) for _ in range(a.repeats)]
+    tell(what="eigen", n=a.n, precision="single" if a.single else "double", seconds=min(turns))
+
+
+def train(a):
+    net = perceptron(a.width)
+    if a.optimizer == "adam":
+        optimizer = torch.optim.Adam(net.parameters(), 1e-3)
+    else:
+        optimizer = torch.optim.SGD(net.parameters(), 0.1)
+    x, y, loss = torch.rand(2048, PIXELS), torch.randint(0, CLASSES, (2048,)), torch.nn.CrossEntropyLoss()
+
+    def steps(count):
+        for k in range(count):
+            i = k * BATCH % len(x)
+            optimizer.zero_grad()
+            loss(net(x[i : i + BATCH]), y[i : i + BATCH]).backward()
+            optimizer.step()
+
+    steps(20)
+    count = max(20, int(20 * a.seconds / max(timed(lambda: steps(20)), 1e-6)))
+    tell(what="train", width=a.width, optimizer=a.optimizer, microseconds=1e6 * timed(lambda: steps(count)) / count)
+
+
+# ---------------------------------------------------------------------------------------------
+# A whole study
+# ---------------------------------------------------------------------------------------------
+
+
+def read_idx(folder, name, header):
+    for path in (pathlib.Path(folder) / name, pathlib.Path(folder) / (name + ".gz")):
+        if path.exists():
+            opened = gzip.open if path.suffix == ".gz" else open
+            with opened(path, "rb") as file:
+                return np.frombuffer(file.read(), np.uint8, offset=header)
+    raise SystemExit(f"peer.py: {folder}/{name} is missing")
+
+
+def read_set(folder, prefix):
+    images = read_idx(folder, f"{prefix}-images-idx3-ubyte", 16).reshape(-1, PIXELS)
+    labels = read_idx(folder, f"{prefix}-labels-idx1-ubyte", 8)
+    return torch.tensor(images / 255.0, dtype=torch.float32), torch.tensor(labels.astype(np.int64))
+
+
+def observe(kernel):
+    spectrum = np.linalg.eigvalsh(kernel).clip(0)
+    share = spectrum / spectrum.sum()
+    share = share[share > 0]
+    return spectrum.mean(), np.exp(-(share * np.log(share)).sum()), spectrum[-1]
+
+
+def one_cell(job):
+    a, width, seed = job
+    torch.set_num_threads(a.threads)
+    torch.manual_seed(seed)
+    (x_all, y_all), (x_test, y_test) = read_set(a.mnist, "train"), read_set(a.mnist, "t10k")
+    net, loss = perceptron(width), torch.nn.CrossEntropyLoss()
+    optimizer = torch.optim.SGD(net.parameters(), 0.1)
+    for layer in net:
+        if isinstance(layer, torch.nn.Linear):
+            torch.nn.init.normal_(layer.weight, std=layer.in_features**-0.5)
+            torch.nn.init.zeros_(layer.bias)
+    chosen = torch.randperm(len(x_all))[: a.size]
+    x, y, probe = x_all[chosen], y_all[chosen], x_test[: a.probe]
+    x_test, y_test = x_test[1000:3000], y_test[1000:3000]
+    due = sorted({0, a.steps} | {round(10 ** (k / 4)) for k in range(int(4 * np.log10(a.steps)) + 1)})
+    rows, step = [], 0
+
+    def measure():
+        with torch.no_grad():
+            outputs = net(x_test)
+            losses = loss(net(x), y).item(), loss(outputs, y_test).item()
+            right = (outputs.argmax(1) == y_test).float().mean().item()
+        full = full_kernel(net, probe).double().numpy()
+        blocks = full.reshape(a.probe, CLASSES, a.probe, CLASSES)
+        traced = blocks.diagonal(axis1=1, axis2=3).sum(-1) / CLASSES
+        rows.extend((width, seed, step, *losses, right, *observe(k)) for k in (traced, full))
+
+    while True:
+        for batch in torch.randperm(a.size).split(BATCH):
+            if step in due:
+                measure()
+            if step >= a.steps:
+                return rows
+            optimizer.zero_grad()
+            loss(net(x[batch]), y[batch]).backward()
+            optimizer.step()
+            step += 1
+
+
+def study(a):
+    a.threads = max(1, len(os.sched_getaffinity(0)) // a.processes)
+    os.environ["OMP_NUM_THREADS"] = str(a.threads)
+    jobs = [(a, width, seed) for width in sorted(a.widths, reverse=True) for seed in range(a.seeds)]
+    start = time.perf_counter()
+    with multiprocessing.get_context("spawn").Pool(a.processes) as pool:
+        tables = pool.map(one_cell, jobs, chunksize=1)
+    tell(what="study", cells=len(jobs), rows=sum(map(len, tables)), seconds=time.perf_counter() - start)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["gram", "functorch", "eigen", "train", "study"])
+    parser.add_argument("--width", type=int, default=512)
+    parser.add_argument("--points", type=int, default=400)
+    parser.add_argument("--n", type=int, default=1500)
+    parser.add_argument("--single", action="store_true")
+    parser.add_argument("--optimizer", choices=["sgd", "adam"], default="sgd")
+    parser.add_argument("--seconds", type=float, default=0.5, help="of training steps, about")
+    parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--mnist", default="mnist")
+    parser.add_argument("--widths", type=int, nargs="+", default=[16, 64, 256])
+    parser.add_argument("--size", type=int, default=512)
+    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--probe", type=int, default=150)
+    parser.add_argument("--seeds", type=int, default=2)
+    a = parser.parse_args()
+    torch.set_num_threads(a.threads)
+    torch.manual_seed(0)
+    {"gram": gram, "functorch": gram, "eigen": eigen, "train": train, "study": study}[a.what](a)
+
+
+if __name__ == "__main__":
+    main()

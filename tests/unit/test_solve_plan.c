@@ -1,0 +1,106 @@
+/** @file test_solve_plan.c  Who shares a kernel, and how it is solved: the rule of ARCHITECTURE.md.
+ */
+#include "../../src/study/measure.h"
+#include "outcome.h"
+
+static const double gigabyte = 0x1p30;
+
+/* The plan for a full kernel of 10 outputs; status of the making. */
+static nl_status make(const char *set[], int sets, int ranks, double memory, nl_solve_plan *out)
+{
+    outcome o = parse(DATA MODEL "measure: {kernels: [full]}\n", sets, set);
+    nl_measure_plan *measure = NULL;
+    nl_status status = o.status;
+
+    assert_int_equal(status, NL_OK);
+    status = nl_measure_plan_create(o.study, 10, &measure);
+    assert_int_equal(status, NL_OK);
+    status = nl_solve_plan_make(o.study, measure, 0, 10, ranks, memory, out);
+    assert_int_equal(nl_solve_plan_fits(o.study, measure, 0, 10, ranks, memory, out),
+                     status == NL_OK);
+    nl_measure_plan_destroy(&measure);
+    forget(&o);
+    return status;
+}
+
+static bool has_elpa(void)
+{
+    return nl_solver_find("elpa") != NULL;
+}
+
+static void a_kernel_that_fits_is_solved_alone(void **state)
+{
+    const char *set[] = {"data.probe_size=2000", "data.test_size=3000"};
+    nl_solve_plan plan;
+
+    (void)state;
+    for (int ranks = 1; ranks <= 64; ranks *= 4) {
+        assert_int_equal(make(set, 2, ranks, 3.2 * gigabyte, &plan), NL_OK);
+        assert_int_equal(plan.n, 20000);
+        assert_int_equal(plan.team, 1);
+        assert_string_equal(plan.solver->name, "lapack");
+        assert_true(plan.solver->workspace(plan.n, plan.block, NL_DOUBLE, 1, 1) < 0.1 * gigabyte);
+    }
+}
+
+static void a_larger_one_is_shared_by_as_few_as_its_solver_needs(void **state)
+{
+    const char *set[] = {"data.probe_size=2000", "data.test_size=3000", "measure.precision=single"};
+    nl_solve_plan plan;
+
+    (void)state;
+    assert_int_equal(make(set, 2, 2, 2.0 * gigabyte, &plan), NL_OK);
+    assert_int_equal(plan.team, 2); /* ELPA's copies do not fit on two ranks */
+    assert_string_equal(plan.solver->name, "scalapack");
+    assert_true(nl_solve_memory(&plan, NL_DOUBLE) <
+                1.25 * 20000.0 * 20000.0 * 8 / 2 + 300e6 - 100e6);
+    assert_int_equal(make(set, 2, 64, 2.0 * gigabyte, &plan), NL_OK);
+    assert_string_equal(plan.solver->name, has_elpa() ? "elpa" : "scalapack");
+    assert_true(plan.team == 2 || (has_elpa() && plan.team > 6 && plan.team < 16));
+    assert_true(nl_solve_memory(&plan, NL_DOUBLE) <= 2.0 * gigabyte);
+    assert_int_equal(make(set, 3, 64, 1.0 * gigabyte, &plan), NL_OK);
+    assert_true(nl_solver_able(plan.solver, plan.n, plan.block, NL_SINGLE, 8, 8));
+}
+
+static void a_solver_that_cannot_is_replaced_or_refused(void **state)
+{
+    const char *set[] = {"measure.solver=elpa", "measure.team_size=all", "data.probe_size=4",
+                         "measure.precision=single"};
+    nl_solve_plan plan;
+    nl_status status = make(set, 3, 64, gigabyte, &plan);
+
+    (void)state;
+    assert_int_equal(status, has_elpa() ? NL_OK : NL_ERR_STUDY);
+    if (has_elpa()) { /* two blocks on an 8 x 8 grid */
+        assert_int_equal(plan.team, 64);
+        assert_string_equal(plan.solver->name, "scalapack");
+        set[2] = "data.probe_size=100";
+        assert_int_equal(make(set, 3, 4, gigabyte, &plan), NL_OK);
+        assert_string_equal(plan.solver->name, "elpa");
+        status = make(set, 4, 4, gigabyte, &plan);
+        assert_int_equal(status, nl_solver_find("elpa")->double_only ? NL_ERR_STUDY : NL_OK);
+    }
+}
+
+static void more_than_32_bits_count_is_never_one_ranks(void **state)
+{
+    const char *set[] = {"data.probe_size=6000", "data.test_size=3000"};
+    nl_solve_plan plan;
+
+    (void)state;
+    assert_int_equal(make(set, 2, 1, 1e15, &plan), NL_ERR_STUDY);
+    assert_int_equal(make(set, 2, 2, 1e15, &plan), NL_OK);
+    assert_int_equal(plan.team, 2);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_kernel_that_fits_is_solved_alone),
+        cmocka_unit_test(a_larger_one_is_shared_by_as_few_as_its_solver_needs),
+        cmocka_unit_test(a_solver_that_cannot_is_replaced_or_refused),
+        cmocka_unit_test(more_than_32_bits_count_is_never_one_ranks),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
