@@ -1,7 +1,6 @@
 """The figures.  Each function draws one for one or two groups, side by side, or raises Absent."""
 
 import numpy as np
-import pandas as pd
 
 from . import groups as gr
 from . import style
@@ -111,7 +110,7 @@ def kernel_distance(groups, fits):
         for axis, group in zip(axes[row], groups):
             for tag in ("best", "final"):
                 points(axis, group, "kernel_distance", kernel, tag, *style.TAGS[tag], label=tag)
-            mark_crossing(axis, fits.crossing(group))
+            mark_crossing(axis, fits.crossing(group, kernel))
             label_scales([axis], group)
         finish(axes[row], groups, f"kernel distance ({kernel})", legend=row == 0)
     return figure
@@ -168,15 +167,16 @@ def law_line(axis, group, law, colour):
 
 def mark_crossing(axis, crossing):
     """The threshold, and the width at which it is crossed with its interval."""
-    if crossing is None or not np.isfinite(crossing["c"]):
+    if crossing is None or not np.isfinite(crossing["threshold"]):
         return
-    axis.axhline(crossing["c"], color=style.GREEN, linewidth=1, linestyle="-.")
+    axis.axhline(crossing["threshold"], color=style.GREEN, linewidth=1, linestyle="-.")
     if not np.isfinite(crossing["width"]):
         return
-    label = f"below {crossing['c']:g} from width {crossing['width']:.3g}"
-    if np.isfinite(crossing["width_low"]) and np.isfinite(crossing["width_high"]):
-        label += f" [{crossing['width_low']:.3g}, {crossing['width_high']:.3g}]"
-        axis.axvspan(crossing["width_low"], crossing["width_high"], color=style.GREEN, alpha=0.15, lw=0)
+    label = f"below {crossing['threshold']:g} from width {crossing['width']:.3g}"
+    low, high = crossing["width_low"], crossing["width_high"]
+    if np.isfinite(low) and np.isfinite(high):
+        label += f" [{low:.3g}, {high:.3g}]"
+        axis.axvspan(low, high, color=style.GREEN, alpha=0.15, linewidth=0)
     axis.axvline(crossing["width"], color=style.GREEN, linewidth=1, label=label)
 
 
@@ -315,12 +315,11 @@ SIGNS = {  # colour of the cell, of its text, and a mark that grey printers show
 
 def robustness(fits):
     """Sign of the slope for each definition of rank (rows) at each tag (columns), with its interval."""
-    table = fits.robustness
-    if table is None or table.empty:
-        raise Absent("no robustness.csv: `ntklens report` writes it")
-    table = table.fillna({"part": "", "note": ""})
+    table = fits.signs()
+    if table.empty:
+        raise Absent("no slopes of ranks in fits.csv, which `ntklens report` writes")
     sides = list(dict.fromkeys(zip(table["direction"], table["held"])))
-    rows = list(dict.fromkeys(zip(table["rank"], table["kernel"], table["part"])))
+    rows = list(dict.fromkeys(zip(table["rank"], table["kernel"])))
     tags = list(dict.fromkeys(table["tag"]))
     size = (0.8 * len(tags) + 2.3, 0.25 * len(rows) + 0.8)
     figure, axes = style.panels(len(sides), 1, panel=size)
@@ -329,24 +328,28 @@ def robustness(fits):
         robustness_cells(axis, part, rows, tags)
         axis.set_yticks(range(len(rows)), [row_name(*row) for row in rows])
         axis.set_ylim(len(rows) - 0.5, -0.5)
-        axis.set_title(f"slopes along {direction}, {held.replace(';', ', ')}")
+        axis.set_title(f"slopes along {direction}, {held}")
     return figure
 
 
-def row_name(rank, kernel, part):
-    probe = f", {part} probe" if part in ("half", "quarter") else ""
-    return f"{rank.replace('_', ' ')}, {kernel}{probe}"
+def row_name(rank, kernel):
+    """effective_rank_half is that on half of the probe."""
+    for part in ("half", "quarter"):
+        if rank.endswith(f"_{part}"):
+            kernel += f", {part} probe"
+            rank = rank.removesuffix(f"_{part}")
+    return f"{rank.replace('_', ' ')}, {kernel}"
 
 
 def robustness_cells(axis, table, rows, tags):
     for _, cell in table.iterrows():
         x = tags.index(cell["tag"])
-        y = rows.index((cell["rank"], cell["kernel"], cell["part"]))
+        y = rows.index((cell["rank"], cell["kernel"]))
         back, front, mark = SIGNS[sign_of(cell)]
         axis.barh(y, 0.96, 0.92, left=x - 0.48, color=back)
         text = "–"
         if np.isfinite(cell["slope"]):
-            half = (cell["high"] - cell["low"]) / 2
+            half = (cell["slope_high"] - cell["slope_low"]) / 2
             error = f" ±{half:.2f}" if np.isfinite(half) else ""
             text = f"{mark} {cell['slope']:+.2f}{error}"
         axis.text(x, y, text, ha="center", va="center", color=front, fontsize=6.5)
@@ -358,9 +361,9 @@ def robustness_cells(axis, table, rows, tags):
 
 
 def sign_of(cell):
-    """By the interval, not by the words of another program."""
-    if pd.notna(cell["low"]) and cell["low"] > 0:
+    """By the interval; NaN decides nothing."""
+    if cell["slope_low"] > 0:
         return "rises"
-    if pd.notna(cell["high"]) and cell["high"] < 0:
+    if cell["slope_high"] < 0:
         return "falls"
     return "open"
