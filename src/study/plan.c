@@ -135,9 +135,8 @@ static void time_kernels(nl_plan *plan, const nl_cell *cell, const nl_cost *cost
     for (int k = 0; k < plan->measure->kernels; k++) {
         const nl_solve_plan *solve = &plan->solve[k];
         const nl_rate *fill = &rates->gram[plan->measure->kernel[k].kind];
-        double gram = nl_rate_seconds(
-            fill->count > 0 ? fill : &rates->effort[NL_EFFORT_GRAM],
-            nl_fills_flops(cell, &plan->info, plan->measure, k));
+        double gram = nl_rate_seconds(fill->count > 0 ? fill : &rates->effort[NL_EFFORT_GRAM],
+                                      nl_fills_flops(cell, &plan->info, plan->measure, k));
         double seconds = 0.0;
         int rows = 1;
         int cols = 1;
