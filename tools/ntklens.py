@@ -71,7 +71,11 @@ class Study:
 
     def snapshot(self, cell, tag="best"):
         """Parameters of a network, by name: weight0 [fan_out x fan_in], bias0, weight1, ..."""
-        return self._arrays(cell, f"snapshots/{self.step(cell, tag)}", "output.snapshots")
+        path = f"snapshots/{self.step(cell, tag)}"
+        with self.open(cell) as file:
+            if path not in file:
+                raise KeyError(f"{cell}: no {path}; output.snapshots decides what is kept")
+            return {name: data[:] for name, data in file[path].items()}
 
     def kernel_matrices(self, cell, tag="best"):
         """Kernels of a network, by name, n x n; kept where output.kernels is true."""
@@ -94,12 +98,6 @@ class Study:
         import h5py
 
         return h5py.File(self.folder / "cells" / f"{cell}.h5", "r")
-
-    def _arrays(self, cell, path, key):
-        with self.open(cell) as file:
-            if path not in file:
-                raise KeyError(f"{cell}: no {path}; {key} decides what is kept")
-            return {name: data[:] for name, data in file[path].items()}
 
     def _gather(self, read):
         """One frame of what `read` finds in each network's file, indexed by IDENTITY."""

@@ -96,8 +96,9 @@ const nl_command nl_command_report = {
     .details =
         "Reads results.csv and study.yaml of each folder, which may have been edited or joined;\n"
         "several folders (a width study and a data study) become one report.  Writes summary.md,\n"
-        "fits.csv (all fits with intervals of 95 %), transition.csv and, with Python and\n"
-        "matplotlib, figures and report.html.  Spectra are drawn from cells/ where they are there.",
+        "fits.csv (all fits with intervals of 95 %), robustness.csv, transition.csv and, with\n"
+        "Python and matplotlib, figures and report.html.  Spectra are drawn from cells/ where they "
+        "are there.",
     .options = options,
     .run = run,
 };

@@ -65,7 +65,9 @@ void nl_figures_draw(const char *report, int count, const char *const folders[])
 
     if (sound) {
         argv[0] = strdup(name);
-        argv[1] = strdup(report);
+        if (asprintf(&argv[1], "--output=%s", report) < 0) {
+            argv[1] = NULL;
+        }
         for (int k = 0; k < count; k++) {
             argv[2 + k] = strdup(folders[k]);
         }

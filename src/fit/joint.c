@@ -10,9 +10,6 @@
 
 enum { least_scales = 3, parameters = 5, linear_parameters = 3, most_iterations = 500 };
 
-/* Exponents that are looked at. */
-static const double limit = 4.0;
-
 /** A point of the grid. */
 typedef struct grid_point {
     double log_width, log_data, sum, squares, mean, weight;
@@ -174,7 +171,7 @@ static double chi2_at(const gsl_vector *exponents, void *context)
     const double beta = gsl_vector_get(exponents, 1);
     const grid_point *point = p->g->point;
 
-    if (!(fabs(alpha) <= limit && fabs(beta) <= limit)) {
+    if (!(fabs(alpha) <= nl_steepest && fabs(beta) <= nl_steepest)) {
         return 1e300;
     }
     for (size_t k = 0; k < p->x->size1; k++) {
@@ -273,8 +270,8 @@ static nl_status fit_grid(const grid *g, nl_joint_fit *out)
     problem_free(&p);
     if (!(g->degrees > 0.0)) {
         nl_note(out->note, "one seed: no interval");
-    } else if (!linearise(g, out, nl_student_quantile(g->degrees), error) || error[0] > limit ||
-               error[1] > limit) {
+    } else if (!linearise(g, out, nl_student_quantile(g->degrees), error) ||
+               error[0] > nl_steepest || error[1] > nl_steepest) {
         nl_note(out->note, "the exponents are not identified by this grid");
         out->law = NL_LAW_NONE;
         out->alpha.value = NAN;

@@ -23,6 +23,10 @@ void nl_points_free(nl_points *points);
  *  slope, intercept: [seeds].  Returns how many. */
 int nl_points_slopes(const nl_points *points, double *slope, double *intercept);
 
+/** Exponents that are looked at, of either sign; beyond them a law is a step at one end of the
+ * data. */
+static const double nl_steepest = 4.0;
+
 /** y = offset + amplitude x^-exponent, or with offset 0, against the seed means. */
 typedef struct nl_profile {
     nl_interval exponent;

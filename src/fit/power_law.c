@@ -98,7 +98,7 @@ static void choose(const nl_points *p, nl_fit *out)
                 "freedom): interval widened",
                 ratio);
     }
-    if (gain > 0.0) {
+    if (gain > 0.0 && fabs(offset.exponent.value) < nl_steepest - 0.1) {
         const nl_interval single = out->exponent;
 
         out->law = NL_LAW_OFFSET;
@@ -115,7 +115,12 @@ static void choose(const nl_points *p, nl_fit *out)
     }
     out->exponent.low = fmin(out->exponent.low, offset.exponent.low);
     out->exponent.high = fmax(out->exponent.high, offset.exponent.high);
-    note_bounds(out, "an offset cannot be excluded, with which the exponent");
+    if (gain > 0.0) {
+        nl_note(out->note, "an offset fits better, as a step at one end: its exponent is not "
+                           "identified, this one is the power law's");
+    } else {
+        note_bounds(out, "an offset cannot be excluded, with which the exponent");
+    }
 }
 
 /* By how much, in its own errors, the mean of one point exceeds that of another. */

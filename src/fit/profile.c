@@ -4,8 +4,6 @@
 
 #include <math.h>
 
-/* Exponents that are looked at; beyond them a law is a step at one end of the data. */
-static const double limit = 4.0;
 enum { scan_steps = 160, refinements = 60 };
 
 /** The law at one exponent, linear in the rest: y = base + scale b(x). */
@@ -69,7 +67,7 @@ static double chi2_at(const nl_points *p, double exponent, bool offset)
 
 static double scan_at(int k)
 {
-    return limit * (2.0 * k / scan_steps - 1.0);
+    return nl_steepest * (2.0 * k / scan_steps - 1.0);
 }
 
 /* Least chi-square: the best of a scan, refined by golden section between its neighbours. */
@@ -100,12 +98,13 @@ static double minimise(const nl_points *p, bool offset)
     return 0.5 * (low + high);
 }
 
-/* The last exponent, seen from the best one, below `level`: infinite where that is the limit. */
+/* The last exponent, seen from the best one, below `level`: infinite where that is the nl_steepest.
+ */
 static double bound(const nl_points *p, bool offset, double best, double level, double direction)
 {
-    const double step = 2.0 * limit / scan_steps;
+    const double step = 2.0 * nl_steepest / scan_steps;
     double inside = best;
-    double outside = direction * limit;
+    double outside = direction * nl_steepest;
 
     if (!(chi2_at(p, outside, offset) > level)) {
         return direction * INFINITY;

@@ -57,6 +57,9 @@ double nl_measure_memory(const nl_solve_plan *plan, int samples, nl_precision pr
     both = (fmin(samples, ceil(samples / (double)rows) + plan->block / unit) +
             fmin(samples, ceil(samples / (double)cols) + plan->block / unit)) *
            sample;
+    if (rows * cols == 1 && samples * sample <= panel_bytes) {
+        both = samples * sample; /* rows and columns are the same samples */
+    }
     return nl_solve_memory(plan, precision) - panel_bytes +
            fmax(fmin(both, panel_bytes), 2.0 * sample) +
            2.0 * nl_factors_fixed_bytes(net, precision);

@@ -177,37 +177,40 @@ static nl_status write_file(const char *folder, const char *name, const nl_text 
     return status;
 }
 
+/* The words: all into `summary`, what fits a terminal to the stream too. */
+static void put_words(const nl_report_options *options, const source *sources,
+                      const nl_report_data *data, const nl_report_fits *fits,
+                      const char *differences, FILE *stream, nl_text *summary)
+{
+    put_title(options->count, sources, summary);
+    put_left_out(data, differences, summary);
+    nl_report_verdict(data, fits, summary);
+    nl_report_tables(data, fits, summary);
+    if (!summary->failed) {
+        fputs(summary->data, stream);
+    }
+    nl_report_ranks(data, fits, summary);
+}
+
 static nl_status write_report(const nl_report_options *options, const source *sources,
                               const nl_report_data *data, const nl_report_fits *fits,
                               const char *differences, FILE *stream)
 {
-    nl_text summary = {0};
-    nl_text fits_csv = {0};
-    nl_text transition_csv = {0};
+    static const char *const names[] = {"summary.md", "fits.csv", "robustness.csv",
+                                        "transition.csv"};
+    nl_text text[NL_COUNT(names)] = {0};
     nl_status status = nl_folder_create(options->out);
 
-    put_title(options->count, sources, &summary);
-    put_left_out(data, differences, &summary);
-    nl_report_verdict(data, fits, &summary);
-    nl_report_tables(data, fits, &summary);
-    if (!summary.failed) {
-        fputs(summary.data, stream);
+    put_words(options, sources, data, fits, differences, stream, &text[0]);
+    nl_report_fits_csv(data, fits, &text[1]);
+    nl_report_robustness_csv(data, fits, &text[2]);
+    nl_report_transition_csv(data, fits, &text[3]);
+    for (size_t k = 0; k < NL_COUNT(names); k++) {
+        if (status == NL_OK) {
+            status = write_file(options->out, names[k], &text[k]);
+        }
+        nl_text_free(&text[k]);
     }
-    nl_report_ranks(data, fits, &summary);
-    nl_report_fits_csv(data, fits, &fits_csv);
-    nl_report_transition_csv(data, fits, &transition_csv);
-    if (status == NL_OK) {
-        status = write_file(options->out, "summary.md", &summary);
-    }
-    if (status == NL_OK) {
-        status = write_file(options->out, "fits.csv", &fits_csv);
-    }
-    if (status == NL_OK) {
-        status = write_file(options->out, "transition.csv", &transition_csv);
-    }
-    nl_text_free(&summary);
-    nl_text_free(&fits_csv);
-    nl_text_free(&transition_csv);
     return status;
 }
 

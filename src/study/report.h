@@ -15,7 +15,7 @@ typedef struct nl_quantity {
     const char *column;
     bool per_kernel;        /* else one value a state */
     const char *definition; /* of a rank: what the robustness table calls it; NULL: no rank */
-    const char *part;       /* of a rank: share of the probe, "1", "1/2", "1/4" */
+    const char *part;       /* of a rank: share of the probe, "whole", "half", "quarter" */
 } nl_quantity;
 
 extern const nl_quantity nl_quantities[];
@@ -34,7 +34,7 @@ enum { nl_most_tags = 64, nl_most_kernels = 64 };
 typedef struct nl_report_cell {
     double width, depth, n_train, parameters;
     long seed;
-    const char *setting; /* the axes that vary beside width, n_train and seed, as "depth=2,
+    const char *setting; /* the axes that vary beside width, n_train and seed, as "depth=2;
                             loss=mse"; "" where none does; the same pointer where it is the same */
     const char *setting_without_depth;
 } nl_report_cell;
@@ -87,7 +87,7 @@ typedef struct nl_group {
     nl_direction direction;
     double held_value;   /* n_train, or the width */
     const char *setting; /* pointer as in the cells */
-    char *held;          /* owned: "n_train=512", ", loss=mse" behind where that varies */
+    char *held;          /* owned: "n_train=512", ";loss=mse" behind where that varies */
     double first, last;  /* of the scales */
     int scales, seeds;
 } nl_group;
@@ -142,8 +142,9 @@ void nl_report_note(const nl_group_fit *fit, nl_text *out);
  * Words
  *-------------------------------------------------------------------------------------------*/
 
-/** fits.csv and transition.csv. */
+/** fits.csv, robustness.csv and transition.csv. */
 void nl_report_fits_csv(const nl_report_data *data, const nl_report_fits *fits, nl_text *out);
+void nl_report_robustness_csv(const nl_report_data *data, const nl_report_fits *fits, nl_text *out);
 void nl_report_transition_csv(const nl_report_data *data, const nl_report_fits *fits, nl_text *out);
 
 /** What may be concluded, as Markdown. */
@@ -159,6 +160,9 @@ void nl_report_ranks(const nl_report_data *data, const nl_report_fits *fits, nl_
 typedef enum nl_sign { NL_SIGN_UNKNOWN, NL_SIGN_RISES, NL_SIGN_FALLS, NL_SIGN_NO_INTERVAL } nl_sign;
 
 nl_sign nl_interval_sign(nl_interval interval);
+
+/** "undecided", "rises", "falls", "no interval"; "constant", or "-" where nothing was fitted. */
+const char *nl_fit_sign_word(const nl_fit *fit);
 
 /** "+0.48 (95 %: 0.44 to 0.52)"; out holds 96 bytes. */
 const char *nl_interval_text(nl_interval interval, char out[96]);

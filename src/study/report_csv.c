@@ -1,5 +1,6 @@
-/** @file report_csv.c  fits.csv and transition.csv. */
+/** @file report_csv.c  fits.csv, robustness.csv and transition.csv. */
 #include "report.h"
+#include "report_words.h"
 
 #include <math.h>
 #include <string.h>
@@ -123,7 +124,7 @@ static void put_joint(const nl_report_data *data, const nl_report_joint *joint, 
     if (joint->setting[0] != '\0') {
         nl_text held = {0};
 
-        nl_text_append(&held, "joint, %s", joint->setting);
+        nl_text_append(&held, "joint;%s", joint->setting);
         put_text(out, held.data != NULL ? held.data : "");
         nl_text_free(&held);
     } else {
@@ -151,9 +152,36 @@ void nl_report_fits_csv(const nl_report_data *data, const nl_report_fits *fits, 
     }
 }
 
+void nl_report_robustness_csv(const nl_report_data *data, const nl_report_fits *fits, nl_text *out)
+{
+    nl_text_append(out, "direction,held,rank,kernel,tag,part,slope,low,high,sign,note\n");
+    for (int f = 0; f < fits->fits; f++) {
+        const nl_group_fit *fit = &fits->fit[f];
+        const nl_group *group = &fits->group[fit->group];
+        nl_text note = {0};
+
+        if (nl_quantities[fit->quantity].definition == NULL || fit->tag == nl_ratio ||
+            !nl_report_is_headline(fits, fit->group)) {
+            continue;
+        }
+        nl_report_note(fit, &note);
+        nl_text_append(out, "%s,", nl_direction_name(group->direction));
+        put_text(out, group->held);
+        nl_text_append(out, ",");
+        put_text(out, nl_quantities[fit->quantity].definition);
+        nl_text_append(out, ",%s,%s,%s", data->kernel[fit->kernel], data->tag[fit->tag],
+                       nl_quantities[fit->quantity].part);
+        put_interval(out, fit->fit.slope);
+        nl_text_append(out, ",%s,", nl_fit_sign_word(&fit->fit));
+        put_text(out, note.data != NULL ? note.data : "");
+        nl_text_append(out, "\n");
+        nl_text_free(&note);
+    }
+}
+
 void nl_report_transition_csv(const nl_report_data *data, const nl_report_fits *fits, nl_text *out)
 {
-    nl_text_append(out, "held,kernel,threshold,width,width_low,width_high,seeds,note\n");
+    nl_text_append(out, "held,kernel,c,width,width_low,width_high,seeds,note\n");
     for (int c = 0; c < fits->crossings; c++) {
         const nl_report_crossing *crossing = &fits->crossing[c];
 

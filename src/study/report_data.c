@@ -12,15 +12,15 @@ const nl_quantity nl_quantities[] = {
     {"regression_test_loss", false, NULL, NULL},
     {"step", false, NULL, NULL},
     {"trace", true, NULL, NULL},
-    {"effective_rank", true, "effective rank", "1"},
-    {"effective_rank_half", true, "effective rank", "1/2"},
-    {"effective_rank_quarter", true, "effective rank", "1/4"},
-    {"effective_rank_centred", true, "effective rank, centred", "1"},
-    {"effective_rank_cosine", true, "effective rank, cosine", "1"},
-    {"participation_ratio", true, "participation ratio", "1"},
-    {"stable_rank", true, "stable rank", "1"},
-    {"numerical_rank", true, "numerical rank", "1"},
-    {"used_rank", true, "used rank", "1"},
+    {"effective_rank", true, "effective rank", "whole"},
+    {"effective_rank_half", true, "effective rank", "half"},
+    {"effective_rank_quarter", true, "effective rank", "quarter"},
+    {"effective_rank_centred", true, "effective rank, centred", "whole"},
+    {"effective_rank_cosine", true, "effective rank, cosine", "whole"},
+    {"participation_ratio", true, "participation ratio", "whole"},
+    {"stable_rank", true, "stable rank", "whole"},
+    {"numerical_rank", true, "numerical rank", "whole"},
+    {"used_rank", true, "used rank", "whole"},
     {"lambda_max", true, NULL, NULL},
     {"spectral_exponent", true, NULL, NULL},
     {"kernel_change", true, NULL, NULL},
@@ -198,7 +198,7 @@ static const char *setting_of(const building *b, int table, int row, bool with_d
             if (end != value && *end == '\0') {
                 value = nl_format_double(x, number);
             }
-            nl_text_append(&text, "%s%s=%s", text.length > 0 ? ", " : "", b->axes.name[a], value);
+            nl_text_append(&text, "%s%s=%s", text.length > 0 ? ";" : "", b->axes.name[a], value);
         }
     }
     kept = text.failed ? NULL : intern(b->data, text.data);

@@ -75,7 +75,7 @@ static char *held_text(const nl_group *group)
     nl_text_append(&text, "%s=%s", group->direction == NL_DATA ? "width" : "n_train",
                    nl_format_double(group->held_value, number));
     if (group->setting[0] != '\0') {
-        nl_text_append(&text, ", %s", group->setting);
+        nl_text_append(&text, ";%s", group->setting);
     }
     return text.data; /* NULL when out of memory */
 }

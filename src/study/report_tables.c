@@ -55,6 +55,23 @@ int nl_report_headline(const nl_report_fits *fits, const char *setting, nl_direc
     return best;
 }
 
+bool nl_report_is_headline(const nl_report_fits *fits, int group)
+{
+    const nl_group *g = &fits->group[group];
+
+    return g->direction != NL_PARAMETERS &&
+           nl_report_headline(fits, g->setting, g->direction) == group;
+}
+
+const char *nl_fit_sign_word(const nl_fit *fit)
+{
+    static const char *const words[] = {"undecided", "rises", "falls", "no interval"};
+
+    return fit->constant             ? "constant"
+           : isnan(fit->slope.value) ? "-"
+                                     : words[nl_interval_sign(fit->slope)];
+}
+
 nl_tally nl_report_tally(const nl_report_fits *fits, int group)
 {
     nl_tally tally = {0};
@@ -170,17 +187,12 @@ static bool any_rank_fit(const nl_report_data *data, const nl_report_fits *fits,
 
 static void put_sign(const nl_group_fit *f, nl_text *out)
 {
-    static const char *const words[] = {"undecided", "rises", "falls", "no interval"};
-
     if (f == NULL) {
         nl_text_append(out, " |");
-    } else if (f->fit.constant) {
-        nl_text_append(out, " constant |");
-    } else if (f->fit.law == NL_LAW_NONE) {
-        nl_text_append(out, " - |");
+    } else if (isnan(f->fit.slope.value)) {
+        nl_text_append(out, " %s |", nl_fit_sign_word(&f->fit));
     } else {
-        nl_text_append(out, " %s %+.2f |", words[nl_interval_sign(f->fit.slope)],
-                       f->fit.slope.value);
+        nl_text_append(out, " %s %+.2f |", nl_fit_sign_word(&f->fit), f->fit.slope.value);
     }
 }
 
@@ -213,15 +225,6 @@ static void put_robustness(const nl_report_data *data, const nl_report_fits *fit
     nl_text_append(out, "\n");
 }
 
-/* The groups the verdict speaks of, width and data of each setting. */
-static bool is_headline(const nl_report_fits *fits, int group)
-{
-    const nl_group *g = &fits->group[group];
-
-    return g->direction != NL_PARAMETERS &&
-           nl_report_headline(fits, g->setting, g->direction) == group;
-}
-
 void nl_report_tables(const nl_report_data *data, const nl_report_fits *fits, nl_text *out)
 {
     put_main_fits(data, fits, out);
@@ -230,7 +233,7 @@ void nl_report_tables(const nl_report_data *data, const nl_report_fits *fits, nl
                         "number: the slope. Ranks of different probe sizes are not compared with "
                         "each other.\n\n");
     for (int g = 0; g < fits->groups; g++) {
-        if (is_headline(fits, g)) {
+        if (nl_report_is_headline(fits, g)) {
             put_robustness(data, fits, g, out);
         }
     }
@@ -247,7 +250,8 @@ void nl_report_ranks(const nl_report_data *data, const nl_report_fits *fits, nl_
         nl_text note = {0};
         char quantity[128];
 
-        if (nl_quantities[fit->quantity].definition == NULL || !is_headline(fits, fit->group)) {
+        if (nl_quantities[fit->quantity].definition == NULL ||
+            !nl_report_is_headline(fits, fit->group)) {
             continue;
         }
         nl_report_note(fit, &note);

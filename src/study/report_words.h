@@ -8,6 +8,9 @@
  * where there is none. */
 int nl_report_headline(const nl_report_fits *fits, const char *setting, nl_direction direction);
 
+/** Does the verdict speak of this group? */
+bool nl_report_is_headline(const nl_report_fits *fits, int group);
+
 /** How many combinations of rank definition, kernel, tag and probe part rise or fall. */
 typedef struct nl_tally {
     int all, rises, falls; /* `all` without those below */

@@ -1,6 +1,7 @@
 """From tables to what a panel shows: networks that differ in one scale, means over their seeds, fits."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pandas as pd
@@ -63,7 +64,7 @@ class Group:
         return pd.DataFrame(
             {
                 "mean": by_scale["y"].mean(),
-                "sd": by_scale["y"].std().fillna(0.0),  # of one seed: no bar
+                "sd": by_scale["y"].std(),  # of one seed: NaN, no bar
                 "step": by_scale["step"].median(),
             }
         )
@@ -104,11 +105,10 @@ def headline(groups):
 
 
 class Fits:
-    """fits.csv, robustness.csv and transition.csv of `ntklens report`, or nothing where they are not."""
+    """fits.csv and transition.csv of `ntklens report`, or nothing where they are not."""
 
     def __init__(self, folder):
         self.fits = _optional(folder / "fits.csv")
-        self.robustness = _optional(folder / "robustness.csv")
         self.transition = _optional(folder / "transition.csv")
 
     def law(self, group, quantity):
@@ -121,12 +121,24 @@ class Fits:
         rows = [row for _, row in rows.iterrows() if _same(row["held"], group) and _has_law(row)]
         return rows[0] if rows else None
 
-    def crossing(self, group):
-        """The row of transition.csv of a group, or None."""
+    def crossing(self, group, kernel):
+        """The row of transition.csv of a group and kernel, or None."""
         if self.transition is None or group.direction != "width":
             return None
-        rows = [row for _, row in self.transition.iterrows() if _same(row["held"], group)]
+        rows = self.transition[self.transition["kernel"] == kernel]
+        rows = [row for _, row in rows.iterrows() if _same(row["held"], group)]
         return rows[0] if rows else None
+
+    def signs(self):
+        """Slopes of every definition of rank: a row for each direction, held, rank, kernel, tag."""
+        if self.fits is None:
+            return pd.DataFrame()
+        parts = self.fits["quantity"].str.extract(r"^(?P<rank>\w+)\[(?P<kernel>[^]]+)\]@(?P<tag>.+)$")
+        table = self.fits[["direction", "held"]].join(parts).join(
+            self.fits.filter(like="loglog_slope").rename(columns=lambda name: name.removeprefix("loglog_"))
+        )
+        is_rank = table["rank"].str.contains("rank|participation") & table["direction"].isin(list(SCALES))
+        return table[is_rank & ~table["held"].str.startswith("joint")]
 
 
 def law_curve(law, x):
@@ -138,9 +150,10 @@ def law_curve(law, x):
 def law_text(law):
     """The law in a legend, with the 95 % interval of its exponent: that of x, so minus `exponent`."""
     low, high = -law["exponent_high"], -law["exponent_low"]
-    interval = f" [{low:+.2f}, {high:+.2f}]" if np.isfinite(low) and np.isfinite(high) else ""
+    known = np.isfinite(low) or np.isfinite(high)
+    interval = f" [{low:+.2f}, {high:+.2f}]".replace("inf", "∞") if known else ""
     floor = f"{law['offset']:.3g} + " if law["model"] == "offset" else ""
-    return f"{floor}a x^b, b = {-law['exponent']:+.2f}{interval}"
+    return rf"{floor}$a\,x^b$,  $b$ = {-law['exponent']:+.2f}{interval}"
 
 
 def _has_law(row):
@@ -148,9 +161,12 @@ def _has_law(row):
 
 
 def _same(held, group):
-    """Is `n_train=1024;depth=2` what the group holds?"""
-    pairs = [part.split("=", 1) for part in str(held).split(";") if "=" in part]
-    return {k: _number(v) for k, v in pairs} == {k: _number(v) for k, v in group.held.items()}
+    """Does `n_train=1024, max_steps=20000` name this group?  It may hold more than the group's own study
+    tells apart: what differs between the studies of one report."""
+    pairs = dict(part.split("=", 1) for part in re.split(r"[;,] *", str(held)) if "=" in part)
+    if not set(group.held) <= set(pairs) or not set(pairs) <= set(group.rows):
+        return False
+    return all((group.rows[k].map(_number) == _number(v)).all() for k, v in pairs.items())
 
 
 def _number(value):

@@ -19,7 +19,7 @@ CAPTIONS = {
     "infinite_distance": "|Theta - Theta_inf|/|Theta_inf|, Frobenius norms: distance to the kernel of infinite "
     "width, before training and at best.",
     "robustness": "Slopes of log rank against log scale for each definition of rank, kernel and state: blue rises, "
-    "orange falls, grey cannot be told at 95 %.",
+    "orange falls, grey cannot be told at 95 %; a dash is no slope, or one that is zero by construction.",
 }
 BARS = " Bars are standard deviations over seeds; crosses are rows that were flagged and are in no mean."
 ORDER = ["overview", "loss", "evolution", "scale", "spectra"]
