@@ -141,8 +141,7 @@ static bool list_samples(fill_job *job)
 
 bool nl_kernel_one_panel(const nl_kernel_input *input, nl_precision precision)
 {
-    return input->panel_bytes >=
-           nl_factors_bytes(input->net, precision) * (double)input->samples;
+    return input->panel_bytes >= nl_factors_bytes(input->net, precision) * (double)input->samples;
 }
 
 nl_status nl_kernel_factors(const nl_kernel_input *input, nl_precision precision, nl_factors **out)
