@@ -152,7 +152,8 @@ def _same(held, group):
     """Is `n_train=1024;depth=2` what the group holds?  A report on several studies names more than the
     group of one of them does, so each pair is looked up in the group's rows."""
     pairs = dict(part.split("=", 1) for part in str(held).split(";") if "=" in part)
-    if pairs.pop("study", group.study.title) != group.study.title or not set(group.held) <= set(pairs):
+    names = (group.study.title, str(group.study.folder))
+    if pairs.pop("study", names[0]) not in names or not set(group.held) <= set(pairs):
         return False
     return all(
         key in group.rows and {_number(x) for x in group.rows[key]} == {_number(value)}
