@@ -167,12 +167,12 @@ def law_line(axis, group, law, colour, text):
 
 def mark_crossing(axis, crossing):
     """The threshold, and the width at which it is crossed with its interval."""
-    if crossing is None or not np.isfinite(crossing["threshold"]):
+    if crossing is None or not np.isfinite(crossing["c"]):
         return
-    axis.axhline(crossing["threshold"], color=style.GREEN, linewidth=1, linestyle="-.")
+    axis.axhline(crossing["c"], color=style.GREEN, linewidth=1, linestyle="-.")
     if not np.isfinite(crossing["width"]):
         return
-    label = f"below {crossing['threshold']:g} from width {crossing['width']:.3g}"
+    label = f"below {crossing['c']:g} from width {crossing['width']:.3g}"
     low, high = crossing["width_low"], crossing["width_high"]
     if np.isfinite(low) and np.isfinite(high):
         label += f" [{low:.3g}, {high:.3g}]"
