@@ -42,16 +42,17 @@ const char *nl_law_name(nl_law law);
 
 typedef struct nl_fit {
     nl_law law;
-    nl_interval exponent;        /* of the chosen law */
-    nl_interval slope;           /* of log y against log x, mean over seeds: whatever the law */
-    double amplitude, offset;    /* of the chosen law */
-    double chi2_power;           /* of the seed means, NaN where seeds give no variance */
-    double chi2_offset;          /* NaN where it was not fitted */
-    int points, seeds;           /* that were used */
-    int unused;                  /* samples that are not finite or not positive */
-    bool constant;               /* y is the same at all x, seed by seed */
-    double turn;                 /* x of a peak or dip of the seed means between the ends that seeds
-                                    tell from both ends; NaN: none */
+    nl_interval exponent;     /* of the chosen law */
+    nl_interval slope;        /* of log y against log x, mean over seeds: whatever the law */
+    double amplitude, offset; /* of the chosen law */
+    double chi2_power;        /* of the seed means, NaN where seeds give no variance */
+    double chi2_offset;       /* NaN where it was not fitted */
+    double first, last;       /* least and largest x that were used */
+    int points, seeds;        /* that were used */
+    int unused;               /* samples that are not finite or not positive */
+    bool constant;            /* y is the same at all x, seed by seed */
+    double turn;              /* x of a peak or dip of the seed means between the ends that seeds
+                                 tell from both ends; NaN: none */
     bool turn_is_peak;
     char note[nl_fit_note_size]; /* in words what the numbers do not say; may be empty */
 } nl_fit;

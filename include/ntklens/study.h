@@ -263,10 +263,11 @@ NL_MUST_CHECK nl_status nl_study_status(const char *folder, bool json, FILE *str
 NL_MUST_CHECK nl_status nl_study_merge(const char *out, int count, const char *const folders[]);
 
 typedef struct nl_report_options {
-    int count;                  /* of the folders, at least one */
-    const char *const *folders; /* [count]: their results.csv and study.yaml are read, and no more */
-    const char *out;            /* folder for summary.md, fits.csv, robustness.csv, transition.csv; created */
-    double threshold;           /* of the kernel distance, for the transition */
+    int count; /* of the folders, at least one */
+    const char *const
+        *folders;     /* [count]: their results.csv and study.yaml are read, and no more */
+    const char *out;  /* folder for summary.md, fits.csv, robustness.csv, transition.csv; created */
+    double threshold; /* of the kernel distance, for the transition */
 } nl_report_options;
 
 /**

@@ -38,9 +38,8 @@ static void say_scales(const view *v, nl_direction direction, const nl_fit *fit)
     char number[3][32];
 
     nl_text_append(v->out, "%d %s from %s to %s, %d seed%s, at %s", fit->points, plural[direction],
-                   nl_format_double(group->first, number[0]),
-                   nl_format_double(group->last, number[1]), fit->seeds, fit->seeds == 1 ? "" : "s",
-                   group->held);
+                   nl_format_double(fit->first, number[0]), nl_format_double(fit->last, number[1]),
+                   fit->seeds, fit->seeds == 1 ? "" : "s", group->held);
     if (!isnan(fit->turn)) {
         nl_text_append(
             v->out, "; not monotone: the seed means have a %s at %s that stands out from both ends",
@@ -270,7 +269,7 @@ static void say_robustness(const view *v, nl_direction direction, nl_sign claim)
                    claim == NL_SIGN_RISES ? "rises" : "falls", nl_direction_name(direction), held,
                    tally.all, against, tally.all - held - against);
     if (tally.constant > 0) {
-        nl_text_append(v->out, " (%d more are constant by construction)", tally.constant);
+        nl_text_append(v->out, " (%d more do not change over the scales at all)", tally.constant);
     }
     nl_text_append(v->out, ".\n");
 }
