@@ -98,8 +98,12 @@ double nl_group_scale(const nl_report_cell *cell, nl_direction direction);
 /** Is a network one of the group's? */
 bool nl_group_holds(const nl_group *group, const nl_report_cell *cell);
 
-/** A tag's index, or this: the ratio best / init. */
-enum { nl_ratio = -1 };
+/** A tag's index, or one of these: the ratio best / init, and its lower part. */
+enum {
+    nl_ratio = -1,
+    nl_base =
+        -2, /* init of the networks that have that ratio, so that slopes add up; of the trace */
+};
 
 typedef struct nl_group_fit {
     int group, quantity, kernel, tag; /* kernel -1: not of a kernel */

@@ -25,7 +25,7 @@ static const nl_report_row *state_row(const nl_report_data *data, int cell, int 
 /* Value of a quantity in a network, NaN where it is left out, which is counted. */
 static double value_of(const nl_report_data *data, int cell, nl_group_fit *f)
 {
-    const bool ratio = f->tag == nl_ratio;
+    const bool ratio = f->tag == nl_ratio || f->tag == nl_base;
     const int best = nl_report_tag(data, "best");
     const nl_report_row *row = state_row(data, cell, ratio ? best : f->tag, f->kernel);
     const nl_report_row *base =
@@ -53,7 +53,7 @@ static double value_of(const nl_report_data *data, int cell, nl_group_fit *f)
         f->empty++;
         return NAN;
     }
-    return value;
+    return f->tag == nl_base ? base->value[f->quantity] : value;
 }
 
 /* Samples of a fit, [cells] of them at most; counts who is left out. */
@@ -109,7 +109,7 @@ static nl_status fit_one(const nl_report_data *data, nl_report_fits *fits, nl_gr
 static nl_status fit_all(const nl_report_data *data, nl_report_fits *fits, nl_sample *samples)
 {
     const size_t most = (size_t)fits->groups * (size_t)nl_quantity_count *
-                        (size_t)(data->kernels + 1) * (size_t)(data->tags + 1);
+                        (size_t)(data->kernels + 1) * (size_t)(data->tags + 2);
     nl_status status = NL_OK;
 
     fits->fit = nl_calloc(most, sizeof *fits->fit);
@@ -124,7 +124,8 @@ static nl_status fit_all(const nl_report_data *data, nl_report_fits *fits, nl_sa
                 continue;
             }
             for (int k = of_kernel ? 0 : -1; k < (of_kernel ? data->kernels : 0); k++) {
-                for (int t = nl_ratio; status == NL_OK && t < data->tags; t++) {
+                for (int t = strcmp(nl_quantities[q].column, "trace") == 0 ? nl_base : nl_ratio;
+                     status == NL_OK && t < data->tags; t++) {
                     const nl_group_fit wanted = {.group = g, .quantity = q, .kernel = k, .tag = t};
 
                     status = fit_one(data, fits, wanted, samples);
@@ -170,18 +171,18 @@ static nl_status fit_joint(const nl_report_data *data, const char *setting, int 
     return status;
 }
 
-/* A grid holds both directions: a setting with groups of three scales in each. */
+/* A grid holds both directions, each at two places at least: a cross cannot tell whether the
+ * effects of width and data add up. */
 static bool is_grid(const nl_report_fits *fits, const char *setting)
 {
-    bool found[NL_DIRECTIONS] = {false};
+    int found[NL_DIRECTIONS] = {0};
 
     for (int g = 0; g < fits->groups; g++) {
         const nl_group *group = &fits->group[g];
 
-        found[group->direction] =
-            found[group->direction] || (group->setting == setting && group->scales >= 3);
+        found[group->direction] += group->setting == setting && group->scales >= 3 ? 1 : 0;
     }
-    return found[NL_WIDTH] && found[NL_DATA];
+    return found[NL_WIDTH] > 1 && found[NL_DATA] > 1;
 }
 
 static nl_status fit_joints(const nl_report_data *data, nl_report_fits *fits)

@@ -12,7 +12,7 @@ typedef struct view {
     const nl_report_fits *fits;
     const char *setting;
     int kernel;               /* of the headline; -1: none */
-    int best, init;           /* tags */
+    int best;                 /* tag */
     int group[NL_DIRECTIONS]; /* of the headline; -1: none */
     nl_text *out;
 } view;
@@ -224,7 +224,7 @@ static void say_part(const view *v, const nl_fit *fit, const char *constant)
 static void say_trace(const view *v, nl_direction direction)
 {
     const nl_fit *at_best = fit_of(v, direction, "trace", v->kernel, v->best);
-    const nl_fit *at_init = fit_of(v, direction, "trace", v->kernel, v->init);
+    const nl_fit *at_init = fit_of(v, direction, "trace", v->kernel, nl_base);
     const nl_fit *change = fit_of(v, direction, "trace", v->kernel, nl_ratio);
 
     if (at_best == NULL || at_init == NULL || change == NULL) {
@@ -346,7 +346,6 @@ void nl_report_verdict(const nl_report_data *data, const nl_report_fits *fits, n
               .fits = fits,
               .kernel = nl_report_main_kernel(data),
               .best = nl_report_tag(data, "best"),
-              .init = nl_report_tag(data, "init"),
               .out = out};
 
     nl_text_append(out,

@@ -308,7 +308,7 @@ def robustness(fits):
     sides = list(dict.fromkeys(zip(table["direction"], table["held"])))
     rows = list(dict.fromkeys(zip(table["rank"], table["kernel"], table["part"])))
     tags = list(dict.fromkeys(table["tag"]))
-    size = (1.05 * len(tags) + 0.4, 0.27 * len(rows) + 0.6)
+    size = (1.25 * len(tags) + 0.4, 0.27 * len(rows) + 0.6)
     figure, axes = style.panels(1, len(sides), panel=size, sharey="row")
     for axis, (direction, held) in zip(axes[0], sides):
         part = table[(table["direction"] == direction) & (table["held"] == held)]

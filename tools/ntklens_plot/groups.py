@@ -137,11 +137,16 @@ def law_curve(law, x):
 
 
 def law_text(law):
-    """The law in a legend, with the 95 % interval of its exponent: that of x, so minus `exponent`."""
-    low, high = -law["exponent_high"], -law["exponent_low"]
-    interval = f" [{low:+.2f}, {high:+.2f}]" if np.isfinite(low) and np.isfinite(high) else ""
-    floor = f"{law['offset']:.3g} + " if law["model"] == "offset" else ""
-    return f"{floor}a x^b, b = {-law['exponent']:+.2f}{interval}"
+    """The law in a legend, with a 95 % interval: of a pure power that of the slope over seeds, above a
+    floor that of the exponent, turned into one of x."""
+    if law["model"] == "offset":
+        floor, value = f"{law['offset']:.3g} + ", -law["exponent"]
+        low, high = -law["exponent_high"], -law["exponent_low"]
+    else:
+        floor, value = "", law["loglog_slope"]
+        low, high = law["loglog_slope_low"], law["loglog_slope_high"]
+    interval = "" if np.isnan(low) or np.isnan(high) else f" [{low:+.2f}, {high:+.2f}]"
+    return f"{floor}a x^b, b = {value:+.2f}{interval}"
 
 
 def _has_law(row):

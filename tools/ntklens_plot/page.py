@@ -10,6 +10,7 @@ h1, h2, h3 { line-height: 1.2; margin-top: 2rem; }
 table { border-collapse: collapse; margin: 1rem 0; font-size: 0.85rem; display: block; overflow-x: auto; }
 th, td { padding: 0.2rem 0.6rem; border-bottom: 1px solid #ddd; text-align: left; vertical-align: top; }
 th { border-bottom: 2px solid #888; }
+td:last-child:not(.number) { min-width: 16rem; }
 td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 pre { background: #f4f4f4; padding: 0.7rem; overflow-x: auto; font-size: 0.85rem; }
 figure { margin: 1.5rem 0 2.5rem; break-inside: avoid; }
