@@ -98,6 +98,7 @@ nl_status nl_kept_room(nl_kept *kept, int kernel, long step, long also, void **r
         return NL_OK;
     }
     bytes = (size_t)packed_bytes(kept->plan, kernel);
+    free_slot = &kept->kernel[kernel][0]; /* of three slots two at most hold what stays */
     for (int s = 0; s < slots; s++) {
         slot *candidate = &kept->kernel[kernel][s];
 

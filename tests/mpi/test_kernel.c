@@ -337,6 +337,77 @@ static void many_outputs_do_not_overrun_a_tile(void **state)
     nl_grid_destroy(&grid);
 }
 
+/* Kernels of two states on one grid: by tiles, packed, and entry by entry. */
+static bool comparisons_agree(const nl_grid *grid, const subject *s, const float *other_theta,
+                              nl_kernel_spec spec, nl_precision precision)
+{
+    const nl_kernel_input input = {.net = s->net,
+                                   .theta = s->theta,
+                                   .probe = s->probe,
+                                   .samples = s->samples,
+                                   .panel_bytes = panel_all};
+    const int n = nl_kernel_order(spec, s->samples, s->classes);
+    nl_kernel_input other = input;
+    nl_kernel_pair tiles = {0};
+    nl_kernel_pair packed = {0};
+    nl_kernel_pair itself = {0};
+    nl_dmat *a = NULL;
+    nl_dmat *b = NULL;
+    void *room = NULL;
+    double moments[4] = {0};
+    bool good =
+        nl_dmat_create(grid, n, nl_kernel_block(spec, s->classes, 4), precision, &a) == NL_OK &&
+        nl_dmat_create(grid, n, a->nb, precision, &b) == NL_OK;
+
+    other.theta = other_theta;
+    good = good && nl_kernel_fill(a, spec, &input) == NL_OK &&
+           nl_kernel_fill(b, spec, &other) == NL_OK;
+    room = calloc(nl_dmat_packed_count(a) + 1, sizeof(double));
+    good = good && nl_kernel_compare(a, spec, &other, &tiles) == NL_OK &&
+           nl_kernel_pack(a, spec, &other, room) == NL_OK &&
+           nl_kernel_compare_packed(a, room, &packed) == NL_OK;
+    good = good && memcmp(&tiles, &packed, sizeof tiles) == 0;
+    nl_dmat_pack(b, room);
+    good = good && nl_kernel_compare_packed(a, room, &packed) == NL_OK &&
+           memcmp(&tiles, &packed, sizeof tiles) == 0;
+    good = good && nl_dmat_moments(a, &moments[0], &moments[1]) == NL_OK &&
+           nl_dmat_moments(b, &moments[2], &moments[3]) == NL_OK;
+    good = good && fabs(tiles.aa - moments[1]) <= 1e-13 * moments[1] &&
+           fabs(tiles.bb - moments[3]) <= 1e-13 * moments[3] &&
+           fabs(tiles.gain - (moments[1] - moments[3])) <= 1e-12 * (moments[1] + moments[3]);
+    good = good && nl_kernel_compare(a, spec, &input, &itself) == NL_OK &&
+           nl_kernel_pair_change(&itself) == 0.0 && nl_kernel_pair_distance(&itself) == 0.0;
+    free(room);
+    nl_dmat_destroy(&a);
+    nl_dmat_destroy(&b);
+    return good;
+}
+
+static bool kernels_are_compared(const nl_grid *grid, const void *context)
+{
+    static const nl_kernel_spec specs[] = {
+        {NL_KERNEL_FULL, 0, false}, {NL_KERNEL_TRACED, 0, true}, {NL_KERNEL_CLASS, 1, false}};
+    subject s = create_subject(NL_TANH, NL_MUP, 2);
+    float *other = nl_calloc(s.net->size, sizeof *other);
+    bool good = true;
+
+    (void)context;
+    nl_net_initialize(s.net, 8, other);
+    for (size_t k = 0; k < NL_COUNT(specs); k++) {
+        good = comparisons_agree(grid, &s, other, specs[k], NL_DOUBLE) && good;
+        good = comparisons_agree(grid, &s, other, specs[k], NL_SINGLE) && good;
+    }
+    free(other);
+    destroy_subject(&s);
+    return good;
+}
+
+static void kernels_are_compared_the_same_however_the_other_one_is_given(void **state)
+{
+    (void)state;
+    expect_on_every_grid(kernels_are_compared, NULL);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -345,6 +416,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(panels_of_any_size_give_the_same_kernel),
         cmocka_unit_test(tiles_cut_at_the_diagonal_miss_nothing),
         cmocka_unit_test(many_outputs_do_not_overrun_a_tile),
+        cmocka_unit_test(kernels_are_compared_the_same_however_the_other_one_is_given),
     };
     int provided = 0;
     int failed = 0;
