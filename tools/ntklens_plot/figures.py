@@ -116,6 +116,8 @@ def kernel_distance(groups, fits):
             mark_crossing(axis, fits.crossing(group, kernel))
             label_scales([axis], group)
         finish(axes[row], groups, f"kernel distance ({kernel})")
+        for axis in axes[row]:
+            axis.legend(loc="lower left")  # where the curves, which fall with width, are not
     return figure
 
 
