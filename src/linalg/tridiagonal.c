@@ -11,6 +11,7 @@
 #include "solver.h"
 
 #include <math.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 

@@ -141,8 +141,7 @@ static bool list_samples(fill_job *job)
 
 bool nl_kernel_one_panel(const nl_kernel_input *input, nl_precision precision)
 {
-    return input->panel_bytes >=
-           nl_factors_bytes(input->net, precision) * (double)input->samples;
+    return input->panel_bytes >= nl_factors_bytes(input->net, precision) * (double)input->samples;
 }
 
 nl_status nl_kernel_factors(const nl_kernel_input *input, nl_precision precision, nl_factors **out)
@@ -180,7 +179,7 @@ static nl_status create_panels(fill_job *job)
     nl_status status = NL_OK;
 
     job->panel = most;
-    if (is_square(job) && fitting >= most) { /* as nl_kernel_one_panel() says */
+    if (is_square(job) && job->input->panel_bytes >= sample_bytes * (double)most) {
         return nl_factors_create(net, precision, most, &job->cols);
     }
     if (fitting < 2.0 * most) {

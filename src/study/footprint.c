@@ -24,7 +24,8 @@ static double optimizer_states(const nl_cell *cell)
     return states[nl_cell_train_spec(cell).optimizer];
 }
 
-/* Parameters, optimiser, best, initial and previous state, and scratch of the larger of batch and evaluation. */
+/* Parameters, optimiser, best, initial and previous state, and scratch of the larger of batch and
+ * evaluation. */
 static double training_bytes(const nl_plan *plan, const nl_cell *cell, const nl_net *net)
 {
     const nl_net_spec *spec = &net->spec;

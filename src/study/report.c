@@ -105,13 +105,14 @@ static void list_differences(int count, const source *sources, nl_text *out)
     }
 }
 
-/* Studies that are told apart need names of their own. */
-static void name_apart(int count, source *sources)
+/* Studies that are told apart need names of their own: the folder where another has the same. */
+static void name_apart(int count, source *sources, const char **names)
 {
     for (int s = 0; s < count; s++) {
+        names[s] = sources[s].name;
         for (int k = 0; k < count; k++) {
             if (k != s && strcmp(sources[k].name, sources[s].name) == 0) {
-                sources[s].name = sources[s].folder;
+                names[s] = sources[s].folder;
             }
         }
     }
@@ -125,7 +126,7 @@ static void put_title(int count, const source *sources, nl_text *out)
 {
     nl_text_append(out, "# Report on ");
     for (int s = 0; s < count; s++) {
-        nl_text_append(out, "%s%s", s > 0 ? " and " : "", sources[s].name);
+        nl_text_append(out, "%s%s (%s)", s > 0 ? " and " : "", sources[s].name, sources[s].folder);
     }
     nl_text_append(out, "\n\n");
 }
@@ -236,10 +237,7 @@ nl_status nl_study_report(const nl_report_options *options, FILE *stream)
     }
     if (status == NL_OK) {
         list_differences(count, sources, &differences);
-        name_apart(count, sources);
-        for (int s = 0; s < count; s++) {
-            names[s] = sources[s].name;
-        }
+        name_apart(count, sources, names);
         status = nl_report_data_create(count, tables, names, differences.length > 0, &data);
     }
     if (status == NL_OK) {

@@ -115,19 +115,19 @@ def write_tables(report):
     report.mkdir(exist_ok=True)
     (report / "fits.csv").write_text(
         "direction,held,quantity,model,exponent,exponent_low,exponent_high,amplitude,offset,"
-        "points,seeds,note,slope\n"
-        "width,n_train=80,test_loss@best,offset,0.5,0.4,0.6,0.2,0.05,3,2,,-0.5\n"
-        "width,n_train=80,effective_rank[full]@best,power,-0.3,-0.4,-0.2,10,0,3,2,,0.3\n"
-        "data,width=16,test_loss@best,power,nan,nan,nan,nan,nan,2,2,two points,nan\n"
-    )
-    (report / "robustness.csv").write_text(
-        "direction,held,rank,kernel,tag,part,slope,low,high,sign,note\n"
-        "width,n_train=80,effective_rank,full,best,full,0.3,0.2,0.4,rises,\n"
-        "width,n_train=80,effective_rank,full,best,half,-0.3,-0.4,-0.2,falls,\n"
-        "data,width=16,effective_rank,full,init,full,nan,nan,nan,,zero by construction\n"
+        "points,seeds,note,slope,loglog_slope,loglog_slope_low,loglog_slope_high\n"
+        "width,n_train=80,test_loss@best,offset,0.5,0.4,0.6,0.2,0.05,3,2,,-0.5,-0.3,-0.4,-0.2\n"
+        "width,n_train=80,effective_rank[full]@best,power,-0.3,-inf,-0.2,10,0,3,2,,0.3,0.3,0.2,0.4\n"
+        "width,n_train=80,effective_rank_half[full]@best,power,0.3,0,1,10,0,3,2,,-0.3,-0.3,-0.4,-0.2\n"
+        "data,width=16,test_loss@best,none,nan,nan,nan,nan,nan,2,2,two points,nan,nan,nan,nan\n"
+        'data,"width=16, loss=mse",effective_rank[full]@init,none,nan,nan,nan,nan,nan,2,2,constant,'
+        "nan,nan,nan,nan\n"
+        "width,joint,test_loss@best,offset,0.5,0.4,0.6,0.2,0.05,3,2,,-0.5,nan,nan,nan\n"
     )
     (report / "transition.csv").write_text(
-        "held,c,width,width_low,width_high,note\nn_train=80,0.1,16,12,20,\nn_train=40,0.1,nan,nan,nan,x\n"
+        "held,kernel,threshold,width,width_low,width_high,seeds,note\n"
+        "n_train=80,full,0.1,16,12,20,2,\n"
+        "n_train=40,full,0.1,nan,nan,nan,2,never below\n"
     )
     (report / "summary.md").write_text(
         "# Verdict\n\nIt **rises**: 1 < 2.\n\n* one\n  more\n* two\n\n| a | b |\n|---|--:|\n| x | 1 |\n\n"
@@ -175,8 +175,15 @@ def laws_of_the_right_group_are_found():
     lib.check("[-0.60, -0.40]" in groups.law_text(law), groups.law_text(law))
     lib.check(fits.law(found["width", "40 images"], "test_loss@best") is None, "law of another group")
     lib.check(fits.law(found["data", "width 16"], "test_loss@best") is None, "a law without numbers")
-    crossing = fits.crossing(found["width", "80 images"])
+    lib.check_equal(groups.slope_text(law), "slope -0.30 [-0.40, -0.20]", "slope")
+    crossing = fits.crossing(found["width", "80 images"], "full")
     lib.check_close(crossing["width"], 16, 0, "crossing")
+    lib.check(fits.crossing(found["width", "80 images"], "traced") is None, "crossing of another kernel")
+    fits.fits["held"] = "n_train=80, loss=mse, width=8"
+    lib.check(fits.law(found["width", "80 images"], "test_loss@best") is None, "a law at one width")
+    fits.fits["held"] = "n_train=80, loss=mse"  # what other studies of the report do not share
+    lib.check(fits.law(found["width", "80 images"], "test_loss@best") is not None, "more that is held")
+    lib.check_equal(len(fits.signs()), 3, "slopes of ranks")
 
 
 @lib.case

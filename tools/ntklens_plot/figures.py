@@ -40,10 +40,10 @@ def overview(groups, fits):
         kernel = main_kernel(group.study)
         law = fits.law(group, "test_loss@best")
         points(axes[0, column], group, "test_loss", None, "best", style.BLACK, "o", line_with(law))
-        law_line(axes[0, column], group, law, style.BLACK)
+        law_line(axes[0, column], group, law, style.BLACK, gr.law_text)
         law = fits.law(group, f"effective_rank[{kernel}]@best")
         points(axes[1, column], group, "effective_rank", kernel, "best", style.BLUE, "o", line_with(law))
-        law_line(axes[1, column], group, law, style.BLUE)
+        law_line(axes[1, column], group, law, style.BLUE, gr.slope_text)
         label_scales(axes[:, column], group)
     finish(axes[0], groups, loss_label("test loss at best", groups))
     finish(axes[1], groups, f"effective rank at best ({main_kernel(groups[0].study)})")
@@ -56,7 +56,7 @@ def loss(groups, fits):
     for axis, group in zip(axes[0], groups):
         law = fits.law(group, "test_loss@best")
         points(axis, group, "test_loss", None, "best", style.BLUE, "o", line_with(law), "test, at best")
-        law_line(axis, group, law, style.BLUE)
+        law_line(axis, group, law, style.BLUE, gr.law_text)
         points(axis, group, "test_loss", None, "final", style.VERMILION, "^", "--", "test, at the end")
         points(axis, group, "train_loss", None, "best", style.BLACK, "s", ":", "train, at best")
         label_scales([axis], group)
@@ -156,23 +156,23 @@ def line_with(law):
     return "-" if law is None else "none"
 
 
-def law_line(axis, group, law, colour):
-    """A law of fits.csv, and in the legend its numbers; without one nothing."""
+def law_line(axis, group, law, colour, text):
+    """A law of fits.csv, and in the legend what `text` says of it; without one nothing."""
     if law is None:
         return
     x = np.geomspace(min(group.scales), max(group.scales), 100)
     y = gr.law_curve(law, x)
-    axis.plot(x, np.where(y > 0, y, np.nan), "-", color=colour, alpha=0.7, label=gr.law_text(law))
+    axis.plot(x, np.where(y > 0, y, np.nan), "-", color=colour, alpha=0.7, label=text(law))
 
 
 def mark_crossing(axis, crossing):
     """The threshold, and the width at which it is crossed with its interval."""
-    if crossing is None or not np.isfinite(crossing["threshold"]):
+    if crossing is None or not np.isfinite(crossing["c"]):
         return
-    axis.axhline(crossing["threshold"], color=style.GREEN, linewidth=1, linestyle="-.")
+    axis.axhline(crossing["c"], color=style.GREEN, linewidth=1, linestyle="-.")
     if not np.isfinite(crossing["width"]):
         return
-    label = f"below {crossing['threshold']:g} from width {crossing['width']:.3g}"
+    label = f"below {crossing['c']:g} from width {crossing['width']:.3g}"
     low, high = crossing["width_low"], crossing["width_high"]
     if np.isfinite(low) and np.isfinite(high):
         label += f" [{low:.3g}, {high:.3g}]"
@@ -224,7 +224,9 @@ def evolution(groups, fits):
         label = f"effective rank ({kernel})" if name == "effective_rank" else "trace (mean eigenvalue)"
         finish(axes[row], groups, label, legend=False)
     for axis, group in zip(axes[0], groups):
-        scale_legend(axis, group)
+        scale_legend(axis, group, loc="upper center")
+    low, high = axes[0, 0].get_ylim()
+    axes[0, 0].set_ylim(low, high * (high / low) ** 0.6)  # room for the legends above the curves
     return figure
 
 
@@ -251,11 +253,12 @@ def label_steps(axis, last):
     axis.set_xlabel("training step")
 
 
-def scale_legend(axis, group):
-    """One entry a curve, above the panel's data rather than on it."""
+def scale_legend(axis, group, loc="best"):
+    """One entry a curve."""
     title = "width" if group.direction == "width" else "images"
     columns = 1 + (len(group.scales) - 1) // 5
-    axis.legend(title=title, title_fontsize=7.5, ncol=columns, columnspacing=1.0, handlelength=2.2)
+    look = {"title_fontsize": 7.5, "columnspacing": 1.0, "handlelength": 2.2}
+    axis.legend(title=title, ncol=columns, loc=loc, **look)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -320,7 +323,7 @@ def robustness(fits):
         raise Absent("no slopes of ranks in fits.csv, which `ntklens report` writes")
     sides = list(dict.fromkeys(zip(table["direction"], table["held"])))
     rows = list(dict.fromkeys(zip(table["rank"], table["kernel"])))
-    tags = list(dict.fromkeys(table["tag"]))
+    tags = sorted(dict.fromkeys(table["tag"]), key=lambda tag: tag == "best/init")  # behind its parts
     size = (0.8 * len(tags) + 2.3, 0.25 * len(rows) + 0.8)
     figure, axes = style.panels(len(sides), 1, panel=size)
     for axis, (direction, held) in zip(axes[:, 0], sides):

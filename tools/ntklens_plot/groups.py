@@ -148,12 +148,21 @@ def law_curve(law, x):
 
 
 def law_text(law):
-    """The law in a legend, with the 95 % interval of its exponent: that of x, so minus `exponent`."""
-    low, high = -law["exponent_high"], -law["exponent_low"]
-    known = np.isfinite(low) or np.isfinite(high)
-    interval = f" [{low:+.2f}, {high:+.2f}]".replace("inf", "∞") if known else ""
+    """The law in a legend, with the 95 % interval of the power of x, which is minus `exponent`."""
     floor = f"{law['offset']:.3g} + " if law["model"] == "offset" else ""
-    return rf"{floor}$a\,x^b$,  $b$ = {-law['exponent']:+.2f}{interval}"
+    power = _interval(-law["exponent"], -law["exponent_high"], -law["exponent_low"])
+    return rf"{floor}$a\,x^b$,  $b$ = {power}"
+
+
+def slope_text(law):
+    """The mean slope in the logarithms, with its 95 % interval: that of the verdict."""
+    names = ("loglog_slope", "loglog_slope_low", "loglog_slope_high")
+    return f"slope {_interval(*(law.get(name, np.nan) for name in names))}"
+
+
+def _interval(value, low, high):
+    known = np.isfinite(low) or np.isfinite(high)
+    return f"{value:+.2f}" + (f" [{low:+.2f}, {high:+.2f}]".replace("inf", "∞") if known else "")
 
 
 def _has_law(row):

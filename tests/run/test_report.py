@@ -1,0 +1,330 @@
+#!/usr/bin/env python3
+"""ntklens report: fits and words of real and of planted tables, whoever edited or joined them."""
+
+import csv
+import functools
+import io
+import math
+import pathlib
+import random
+import shutil
+import subprocess
+import sys
+
+import lib
+
+STUDY = """
+study: tiny
+data: {{source: glyphs, train_sizes: {sizes}, test_size: 100, probe_size: 12}}
+model: {{widths: {widths}, depths: [1]}}
+training: {{learning_rate: 0.1, batch_size: 16, max_steps: 200, evaluations_per_decade: 5}}
+seeds: [0, 1, 2]
+measure: {{kernels: [traced, full], at: {{steps: [50]}}, steps_per_decade: 2}}
+"""
+COLUMNS = ["direction", "held", "quantity", "model", "exponent", "exponent_low", "exponent_high"]
+COLUMNS += ["amplitude", "offset", "points", "seeds", "note", "slope"]
+
+
+@functools.cache
+def studies():
+    """A width study and a data study of glyphs; run once, never changed."""
+    folder = lib.scratch("report")
+    lib.run_study(STUDY.format(sizes=[64], widths=[4, 8, 16, 32]), folder / "w")
+    lib.run_study(STUDY.format(sizes=[32, 64, 128, 256], widths=[8]), folder / "d")
+    return folder / "w", folder / "d"
+
+
+def copy(source, name):
+    out = lib.scratch("report") / name
+    out.mkdir(parents=True)
+    for file in ("results.csv", "study.yaml"):
+        shutil.copy(source / file, out / file)
+    return out
+
+
+def report(*folders, expect=0, options=("--no-figures",)):
+    return lib.run(["report", *folders, *options], expect=expect)
+
+
+def read(folder, name="fits.csv"):
+    with open(folder / "report" / name, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def rewrite(folder, change):
+    """Change the rows of results.csv: a list of dictionaries to another."""
+    rows = change(lib.table(folder))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    (folder / "results.csv").write_text(text.getvalue())
+
+
+def planted(name, rows):
+    """A results folder whose table holds no more than these rows: tuples of the columns below."""
+    out = lib.scratch("report") / name
+    out.mkdir(parents=True)
+    names = "width,depth,n_train,seed,tag,kernel,test_loss,trace,effective_rank,flags"
+    lines = [names, *(",".join(map(str, row)) for row in rows)]
+    (out / "results.csv").write_text("\n".join(lines) + "\n")
+    return out
+
+
+def power_rows(noise=0.01, seeds=(0, 1, 2, 3), rank=0.5, widths=(8, 16, 32, 64, 128)):
+    draw = random.Random(7)
+    rows = []
+    for width in widths:
+        for seed in seeds:
+            y = [math.exp(draw.gauss(0, noise)) for _ in range(4)]
+            init = (width, 2, 512, seed, "init", "full", 2.3, width * y[0], 50 * y[1], "")
+            loss, trace = 0.02 + 0.8 / width * y[2], 3 * width**0.9 * y[3]
+            rows += [init, (*init[:4], "best", "full", loss, trace, 9 * width**rank * y[0], "")]
+    return rows
+
+
+# ---------------------------------------------------------------------------------------------
+# What is found
+# ---------------------------------------------------------------------------------------------
+
+
+@lib.case
+def real_studies_are_reported_side_by_side():
+    width, data = studies()
+    out = copy(width, "side"), copy(data, "side2")
+    told = report(*out).stdout
+    for words in ("Parametrisation: **standard**", "## Verdict", "by construction", "holds in"):
+        lib.check(words in told, f"{words!r} is not in:\n{told}")
+    rows = read(out[0])
+    lib.check_equal(list(rows[0])[: len(COLUMNS)], COLUMNS, "columns")
+    directions = {(row["direction"], row["held"]) for row in rows}
+    for wanted in [("width", "n_train=64"), ("data", "width=8")]:
+        lib.check(wanted in directions, f"{wanted} is not among {directions}")
+    names = {row["quantity"] for row in rows}
+    wanted = ["test_loss@best", "trace@init", "trace[full]@best/init", "effective_rank[full]@step=50"]
+    lib.check(names.issuperset(wanted), f"quantities: {sorted(names)}")
+    keys = [(row["direction"], row["held"], row["quantity"]) for row in rows]
+    lib.check_equal(len(keys), len(set(keys)), "rows, each once")
+    for row in rows:
+        lib.check(row["model"] != "none" or row["note"], f"neither numbers nor words: {row}")
+        if row["model"] != "none":
+            lib.check_equal(float(row["slope"]), -float(row["exponent"]), "slope")
+    init = lib.one(rows, direction="data", held="width=8", quantity="trace@init")
+    lib.check("constant" in init["note"] and init["exponent"] == "nan", f"{init}")
+    lib.check((out[0] / "report" / "summary.md").read_text().startswith("# Report on tiny"), "title")
+    lib.check(not (out[1] / "report").exists(), "a report in the second folder too")
+
+
+@lib.case
+def slopes_are_those_of_numpy():
+    np = lib.need("numpy")
+    out = copy(studies()[0], "numpy")
+    report(out)
+    rows = [r for r in lib.select(lib.table(out), tag="best", kernel="full") if "censored" not in r["flags"]]
+    slopes = []
+    for seed in sorted({row["seed"] for row in rows}):
+        mine = lib.select(rows, seed=seed)
+        x = [math.log(float(row["width"])) for row in mine]
+        if len(mine) < 2 or max(x) - min(x) < 0.5 * math.log(8):
+            continue
+        slopes.append(np.polyfit(x, [math.log(float(row["effective_rank"])) for row in mine], 1)[0])
+    fit = lib.one(read(out), direction="width", held="n_train=64", quantity="effective_rank[full]@best")
+    lib.check(
+        abs(float(fit["loglog_slope"]) - np.mean(slopes)) < 1e-10, f"{fit}, numpy {np.mean(slopes)}"
+    )
+
+
+@lib.case
+def planted_laws_are_found_and_told():
+    out = planted("power", power_rows())
+    told = report(out).stdout
+    lib.check("**rises with width**" in told, told)
+    lib.check("Only one direction was measured" in told, told)
+    fits = read(out)
+    rank = lib.one(fits, direction="width", quantity="effective_rank[full]@best")
+    lib.check(float(rank["exponent_low"]) <= -0.5 <= float(rank["exponent_high"]), f"{rank}")
+    loss = lib.one(fits, direction="width", quantity="test_loss@best")
+    lib.check_equal(loss["model"], "offset", "law of the loss")
+    lib.check(abs(float(loss["offset"]) - 0.02) < 0.005, f"{loss}")
+    parts = [
+        float(lib.one(fits, direction="width", quantity=f"trace[full]@{tag}")["loglog_slope"])
+        for tag in ("best", "init", "best/init")
+    ]
+    lib.check(abs(parts[0] - parts[1] - parts[2]) < 1e-10, f"parts of the trace's slope: {parts}")
+
+
+@lib.case
+def words_are_not_stronger_than_intervals():
+    told = report(planted("flat", power_rows(noise=0.3, rank=0.0))).stdout
+    lib.check("**rises with" not in told and "**falls with" not in told, told)
+    lib.check("cannot be told" in told, told)
+    told = report(planted("one", power_rows(seeds=[4]))).stdout
+    lib.check("nothing is claimed" in told and "**rises" not in told, told)
+
+
+# ---------------------------------------------------------------------------------------------
+# Tables that were edited or joined
+# ---------------------------------------------------------------------------------------------
+
+
+@lib.case
+def edited_tables_give_the_same_fits():
+    source = studies()[0]
+    plain = copy(source, "plain")
+    report(plain)
+    expected = (plain / "report" / "fits.csv").read_text()
+
+    crlf = copy(source, "crlf")
+    for file in ("results.csv", "study.yaml"):
+        (crlf / file).write_bytes((crlf / file).read_bytes().replace(b"\n", b"\r\n"))
+    (crlf / "results.csv").write_bytes(b"\xef\xbb\xbf" + (crlf / "results.csv").read_bytes())
+
+    turned = copy(source, "turned")
+    rewrite(turned, lambda rows: [{"mine": '"a, b"', **dict(reversed(row.items()))} for row in rows])
+
+    fewer = copy(source, "fewer")
+    drop = ["solver", "flags_of_mine", "lambda_min", "validation_loss", "entropy", "depth"]
+    rewrite(fewer, lambda rows: [{k: v for k, v in row.items() if k not in drop} for row in rows])
+
+    for out in (crlf, turned, fewer):
+        report(out)
+        lib.check_same_bytes((out / "report" / "fits.csv").read_text(), expected, out.name)
+
+
+@lib.case
+def joined_tables_are_told_apart():
+    out = copy(studies()[0], "joined")
+    rewrite(
+        out, lambda rows: rows + [{**r, "loss": "mse", "cell": r["cell"] + "x"} for r in rows]
+    )
+    told = report(out).stdout
+    held = {row["held"] for row in read(out) if row["direction"] == "width"}
+    lib.check_equal(held, {"n_train=64;loss=mse", "n_train=64;loss=cross-entropy"}, "held")
+    lib.check("### loss=mse" in told, told)
+
+
+@lib.case
+def flagged_rows_are_left_out_and_counted():
+    clean = planted("clean", power_rows())
+    rows = power_rows()
+    spoilt = [(*r[:6], 99, 1e9, "nan", f) for r, f in zip(rows[1::2], ["censored", "diverged+mixed", "collapsed"])]
+    spoilt = [(*r[:3], 77 + k, *r[4:]) for k, r in enumerate(spoilt)]
+    out = planted("flags", rows + spoilt)
+    report(clean)
+    report(out)
+    fits = [lib.one(read(f), direction="width", quantity="test_loss@best") for f in (clean, out)]
+    for column in ("exponent", "exponent_low", "exponent_high", "seeds"):
+        lib.check_equal(fits[1][column], fits[0][column], column)
+    for words in ("1 censored left out", "1 diverged left out", "1 collapsed left out"):
+        lib.check(words in fits[1]["note"], fits[1]["note"])
+
+
+@lib.case
+def degenerate_tables_get_words():
+    cases = {
+        "point": (power_rows(widths=[8]), "one point"),
+        "seed": (power_rows(seeds=[3]), "one seed: no interval"),
+        "nan": ([(*r[:6], "nan", "nan", "nan", "") for r in power_rows()], "no usable values"),
+        "constant": ([(*r[:6], 2, 2, 2, "") for r in power_rows()], "constant"),
+    }
+    for name, (rows, words) in cases.items():
+        out = planted(f"degenerate-{name}", rows)
+        report(out)
+        fit = lib.one(read(out), direction="width", held="n_train=512", quantity="test_loss@best")
+        lib.check(words in fit["note"], f"{name}: {fit}")
+        lib.check_equal(fit["exponent_low"], "nan", f"{name}: exponent_low")
+        lib.check_equal(fit["exponent"] == "nan", name != "seed", f"{name}: exponent is nan")
+
+
+@lib.case
+def the_transition_is_interpolated_never_extrapolated():
+    out = copy(studies()[0], "transition")
+    for level, words in ((8.0, "falls below it at width"), (1e-3, "no transition within")):
+        def distance(rows):
+            return [{**r, "flags": "", "kernel_distance": level / 10 / float(r["width"])} for r in rows]
+
+        rewrite(out, distance)
+        told = report(out).stdout if level == 8.0 else report(out, options=("--no-figures", "--threshold", "1e-9")).stdout
+        lib.check(words in told, told)
+        row = lib.one(read(out, "transition.csv"), kernel="full")
+        if level == 8.0:
+            lib.check(abs(float(row["width"]) - 8.0) < 1e-6, f"{row}")
+        else:
+            lib.check_equal(row["width"], "nan", "width")
+
+
+# ---------------------------------------------------------------------------------------------
+# What is refused
+# ---------------------------------------------------------------------------------------------
+
+
+@lib.case
+def wrong_folders_and_tables_are_refused():
+    empty = lib.scratch("report")
+    told = lib.only_complaint(report(empty, expect=2))
+    lib.check("holds no results.csv" in told, told)
+    lib.run(["report"], expect=2)
+    lib.run(["report", studies()[0], "--threshold", "x"], expect=2)
+
+    out = copy(studies()[0], "broken")
+    text = (out / "results.csv").read_text()
+    lines = text.splitlines()
+    broken = {
+        "results.csv:3:": [*lines[:2], lines[2] + ",1", *lines[3:]],
+        "results.csv:4: width": [*lines[:3], lines[3].replace(",4,1,", ",wide,1,", 1), *lines[4:]],
+        "results.csv:1: no column seed": [lines[0].replace(",seed,", ",grain,"), *lines[1:]],
+        "results.csv: no rows": lines[:1],
+    }
+    for words, changed in broken.items():
+        (out / "results.csv").write_text("\n".join(changed) + "\n")
+        told = lib.only_complaint(report(out, expect=3))
+        lib.check(words in told, f"{words!r} is not in {told!r}")
+        lib.check(not (out / "report").exists(), "a report was begun")
+    (out / "results.csv").write_text(text)
+    (out / "study.yaml").write_text("study: [\n")
+    lib.check("study.yaml:" in report(out, expect=2).stderr, "no place of the broken study.yaml")
+
+
+# ---------------------------------------------------------------------------------------------
+# Figures
+# ---------------------------------------------------------------------------------------------
+
+
+def has_matplotlib():
+    probe = ["-c", "import matplotlib, pandas, h5py"]
+    pythons = [sys.executable, "/usr/bin/python3", "python3"]
+    found = [p for p in pythons if shutil.which(p)]
+    return any(subprocess.run([p, *probe], capture_output=True).returncode == 0 for p in found)
+
+
+@lib.case
+def figures_and_one_page_are_drawn():
+    if not has_matplotlib():
+        raise lib.Skip("no Python with matplotlib, pandas and h5py")
+    out = lib.scratch("report") / "figures"
+    folders = studies()
+    told = report(*folders, options=("-o", out))
+    for name in ("overview", "loss", "evolution", "scale", "spectra", "robustness"):
+        for ending in ("png", "svg"):
+            path = out / f"{name}.{ending}"
+            lib.check(path.exists() and path.stat().st_size > 2000, f"{path}: {told.stderr}")
+    page = (out / "report.html").read_text()
+    lib.check("data:image/png;base64," in page and "Verdict" in page, "report.html")
+    for word in ("http://", "https://", "<script", "<link"):
+        lib.check(word not in page, f"report.html asks for a network: {word}")
+
+
+@lib.case
+def without_figures_the_text_is_whole():
+    out = copy(studies()[0], "bare")
+    alone = lib.scratch("report") / "bin"
+    alone.mkdir(parents=True)
+    program = alone / "ntklens"
+    shutil.copy(pathlib.Path(lib.command(["report"])[0]), program)
+    told = subprocess.run([program, "report", out], capture_output=True, text=True, env=lib.environment(PATH="/nonexistent"))
+    lib.check_equal(told.returncode, 0, "exit code")
+    lib.check("no figures" in told.stderr and len(told.stderr.splitlines()) == 1, told.stderr)
+    lib.check((out / "report" / "fits.csv").exists(), "fits.csv")
+
+
+lib.main()
