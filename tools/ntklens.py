@@ -33,8 +33,7 @@ class Study:
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
         self.name = self.folder.resolve().name
-        self.title = _title(self.folder)  # as its study file names it
-        self.table = _read_csv(self.folder / "results.csv", needed=["kernel", "flags"])
+        self.table = _read_csv(self.folder / "results.csv", needed=["cell", "depth", "kernel", "flags"])
         self.timings = _read_csv(self.folder / "timings.csv", optional=True)
         self.infinite = _read_csv(self.folder / "infinite.csv", optional=True)
 
@@ -72,7 +71,11 @@ class Study:
 
     def snapshot(self, cell, tag="best"):
         """Parameters of a network, by name: weight0 [fan_out x fan_in], bias0, weight1, ..."""
-        return self._arrays(cell, f"snapshots/{self.step(cell, tag)}", "output.snapshots")
+        path = f"snapshots/{self.step(cell, tag)}"
+        with self.open(cell) as file:
+            if path not in file:
+                raise KeyError(f"{cell}: no {path}; output.snapshots decides what is kept")
+            return {name: data[:] for name, data in file[path].items()}
 
     def kernel_matrices(self, cell, tag="best"):
         """Kernels of a network, by name, n x n; kept where output.kernels is true."""
@@ -96,12 +99,6 @@ class Study:
 
         return h5py.File(self.folder / "cells" / f"{cell}.h5", "r")
 
-    def _arrays(self, cell, path, key):
-        with self.open(cell) as file:
-            if path not in file:
-                raise KeyError(f"{cell}: no {path}; {key} decides what is kept")
-            return {name: data[:] for name, data in file[path].items()}
-
     def _gather(self, read):
         """One frame of what `read` finds in each network's file, indexed by IDENTITY."""
         frames = []
@@ -117,20 +114,13 @@ class Study:
         return pd.concat(frames) if frames else pd.DataFrame()
 
 
-def _title(folder):
-    """The value of `study:` in study.yaml, which ntklens writes in a line of its own."""
-    path = folder / "study.yaml"
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    found = [line.split(":", 1)[1].strip().strip("\"'") for line in lines if line.startswith("study:")]
-    return found[0] if found else folder.name
-
-
 def _read_csv(path, optional=False, needed=()):
     if optional and not path.exists():
         return None
     table = pd.read_csv(path, dtype={name: str for name in TEXTS}, float_precision="round_trip")
     for name in needed:  # a table that was joined or edited may lack them
-        table[name] = table.get(name, "")
+        if name not in table:
+            table[name] = ""
     texts = [name for name in TEXTS if name in table]
     table[texts] = table[texts].fillna("")
     return table

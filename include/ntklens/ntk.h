@@ -206,7 +206,7 @@ typedef enum nl_infinite_scale {
                              mup: NL_ERR_ARG */
 } nl_infinite_scale;
 
-/** Opaque.  The closed-form kernel of an MLP on some samples, which it borrows. */
+/** Opaque.  The closed-form kernel of an MLP on some samples. */
 typedef struct nl_infinite nl_infinite;
 
 /** Is there a closed form for this activation?  (relu, erf, gelu) */
@@ -225,7 +225,7 @@ bool nl_infinite_is_known(nl_activation activation);
  *
  * @param[in]  net            shapes, multipliers and variances; not its parameters
  * @param[in]  rate_weighted  as in nl_kernel_spec
- * @param[in]  x              [samples x inputs], borrowed
+ * @param[in]  x              [samples x inputs], copied
  * @param[out] out            NL_ERR_ARG where no closed form is known
  */
 NL_MUST_CHECK nl_status nl_infinite_create(const nl_net *net, nl_infinite_scale scale,

@@ -57,18 +57,19 @@ static int run(const char *program, char *const argv[])
 void nl_figures_draw(const char *report, int count, const char *const folders[])
 {
     char *beside = find_beside();
-    char **argv = calloc((size_t)count + 4, sizeof *argv);
+    char **argv = calloc((size_t)count + 3, sizeof *argv);
     bool sound = argv != NULL;
     int code = -1;
 
     if (sound) {
         argv[0] = strdup(name);
-        for (int k = 0; k < count; k++) {
-            argv[1 + k] = strdup(folders[k]);
+        if (asprintf(&argv[1], "--output=%s", report) < 0) {
+            argv[1] = NULL;
         }
-        argv[count + 1] = strdup("-o");
-        argv[count + 2] = strdup(report);
-        for (int k = 0; k < count + 3; k++) {
+        for (int k = 0; k < count; k++) {
+            argv[2 + k] = strdup(folders[k]);
+        }
+        for (int k = 0; k < count + 2; k++) {
             sound = sound && argv[k] != NULL;
         }
     }
@@ -80,7 +81,7 @@ void nl_figures_draw(const char *report, int count, const char *const folders[])
                 "with matplotlib, pandas and h5py (tools/setup --plots)",
                 name);
     }
-    for (int k = 0; argv != NULL && k < count + 3; k++) {
+    for (int k = 0; argv != NULL && k < count + 2; k++) {
         free(argv[k]);
     }
     free(argv);

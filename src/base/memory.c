@@ -5,21 +5,42 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 
-enum { alignment = 64 };
+enum {
+    alignment = 64,
+    huge_page = 2 << 20, /* of most systems */
+    large = 2 * huge_page
+};
+
+/* Pages of 2 MiB for what is large: a kernel's columns lie further apart than small pages reach. */
+static void ask_for_huge_pages(void *block, size_t bytes)
+{
+#ifdef MADV_HUGEPAGE
+    (void)madvise(block, bytes, MADV_HUGEPAGE); /* a hint: without them all is as before */
+#else
+    (void)block;
+    (void)bytes;
+#endif
+}
 
 void *nl_calloc(size_t count, size_t size)
 {
     size_t bytes = 0;
+    size_t boundary = alignment;
     void *block = NULL;
 
-    if (__builtin_mul_overflow(count, size, &bytes) || bytes > SIZE_MAX - alignment) {
+    if (__builtin_mul_overflow(count, size, &bytes) || bytes > SIZE_MAX - huge_page) {
         return NULL;
     }
-    bytes = (bytes + alignment - 1) / alignment * alignment; /* aligned_alloc wants a multiple */
-    block = aligned_alloc(alignment, bytes > 0 ? bytes : alignment);
+    boundary = bytes >= large ? huge_page : alignment;
+    bytes = (bytes + boundary - 1) / boundary * boundary; /* aligned_alloc wants a multiple */
+    block = aligned_alloc(boundary, bytes > 0 ? bytes : boundary);
     if (block != NULL) {
+        if (bytes >= large) {
+            ask_for_huge_pages(block, bytes);
+        }
         memset(block, 0, bytes);
     }
     return block;

@@ -59,6 +59,15 @@ nl_status nl_scaling_of_images(const nl_dataset_info *info, const nl_images *tra
     return NL_OK;
 }
 
+NL_VECTOR_CLONES
+static void scale_pixels(size_t n, const uint8_t *restrict u, float scale, float shift,
+                         float *restrict x)
+{
+    for (size_t p = 0; p < n; p++) {
+        x[p] = scale * (float)u[p] + shift; /* never fused: see meson.build */
+    }
+}
+
 void nl_images_gather(const nl_dataset_info *info, const nl_images *images,
                       const nl_scaling *scaling, int k, const int *indices, float *x)
 {
@@ -68,14 +77,8 @@ void nl_images_gather(const nl_dataset_info *info, const nl_images *images,
         const uint8_t *image = images->pixels + (size_t)indices[i] * (size_t)info->inputs;
 
         for (int c = 0; c < info->channels; c++) {
-            const uint8_t *restrict u = image + (size_t)c * area;
-            float *restrict row = x + (size_t)i * (size_t)info->inputs + (size_t)c * area;
-            const float scale = scaling->scale[c];
-            const float shift = scaling->shift[c];
-
-            for (size_t p = 0; p < area; p++) {
-                row[p] = scale * (float)u[p] + shift; /* never fused: see meson.build */
-            }
+            scale_pixels(area, image + (size_t)c * area, scaling->scale[c], scaling->shift[c],
+                         x + (size_t)i * (size_t)info->inputs + (size_t)c * area);
         }
     }
 }

@@ -15,15 +15,16 @@ static int local_extent(int n, int nb, int process, int processes)
     return numroc_(&n, &nb, &process, &source, &processes);
 }
 
-/* dsyevd: LWORK >= 1 + 6 N + 2 N^2; pdsyevd: the same with the local part of the matrix for N^2, or
- * what the way back from tridiagonal form needs, and 2 N more. */
+/* dsyevd: LWORK >= 1 + 6 N + 2 N^2.  pdsyevd: the same with the local part of the matrix for N^2,
+ * and 2 N more; its own formula forgets what pdormtr, the way back from tridiagonal form, needs
+ * where blocks are large: (NP + NQ + 2 NB) NB + NB^2 beside 5 N. */
 static double work_length(int n, int nb, int rows, int cols)
 {
     const double local_rows = local_extent(n, nb, 0, rows);
     const double local_cols = local_extent(n, nb, 0, cols);
-    const double back = 3.0 * n + fmax(nb * (local_rows + 1.0), 3.0 * nb);
+    const double back = (local_rows + local_cols + 3.0 * nb) * nb;
 
-    return fmax(1.0 + 6.0 * n + 2.0 * local_rows * local_cols, back) + 2.0 * n;
+    return 1.0 + 8.0 * n + fmax(2.0 * local_rows * local_cols, back);
 }
 
 /* dsyevd: LIWORK >= 3 + 5 N; pdsyevd: 7 N + 8 NPCOL + 2 */

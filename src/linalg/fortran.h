@@ -9,7 +9,7 @@
 #include <mpi.h>
 #include <stddef.h>
 
-/* LAPACK: a symmetric matrix to a band, to a tridiagonal matrix, to eigenvalues */
+/* LAPACK: a symmetric matrix to a band, to a tridiagonal matrix */
 typedef void nl_sytrd_sy2sb(const char *uplo, const int *n, const int *kd, void *a, const int *lda,
                             void *ab, const int *ldab, void *tau, void *work, const int *lwork,
                             int *info, size_t uplo_length);
@@ -18,9 +18,6 @@ nl_sytrd_sy2sb dsytrd_sy2sb_, ssytrd_sy2sb_;
 typedef void nl_sytrd(const char *uplo, const int *n, void *a, const int *lda, void *d, void *e,
                       void *tau, void *work, const int *lwork, int *info, size_t uplo_length);
 nl_sytrd dsytrd_, ssytrd_;
-
-typedef void nl_sterf(const int *n, void *d, void *e, int *info);
-nl_sterf dsterf_, ssterf_;
 
 /* LAPACK: all eigenvalues, by bisection where abstol > 0 */
 typedef void nl_syevx(const char *jobz, const char *range, const char *uplo, const int *n, void *a,

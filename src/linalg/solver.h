@@ -35,6 +35,14 @@ int nl_band_width(bool wide, nl_precision precision);
 void nl_band_to_tridiagonal(int n, int b, nl_precision precision, void *band, void *diagonal,
                             void *off_diagonal);
 
+/** All eigenvalues of a symmetric tridiagonal matrix, to a few eps of its norm, by bisection.
+ *  Local.
+ *
+ *  @param     diagonal, off_diagonal  [n]; destroyed
+ *  @param[out] ascending               [n] */
+void nl_tridiagonal_eigenvalues(int n, nl_precision precision, void *diagonal, void *off_diagonal,
+                                void *ascending);
+
 /** Is this the rank that speaks for its grid?  What all ranks find alike is told once. */
 bool nl_grid_root(const nl_grid *grid);
 

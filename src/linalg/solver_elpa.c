@@ -33,11 +33,11 @@ static void mirror_diagonal_blocks(nl_dmat *a)
             continue;
         }
         for (int i = block * a->nb; i < j; i++) {
-            const size_t up = (size_t)(block / a->grid->rows * a->nb + i % a->nb);
-            const size_t down = (size_t)(block / a->grid->rows * a->nb + j % a->nb);
-            const size_t left = (size_t)(block / a->grid->cols * a->nb + i % a->nb);
-            const size_t to = (size_t)c * (size_t)a->ld + up;
-            const size_t from = left * (size_t)a->ld + down;
+            const int up = block / a->grid->rows * a->nb + i % a->nb; /* local indices */
+            const int down = block / a->grid->rows * a->nb + j % a->nb;
+            const int left = block / a->grid->cols * a->nb + i % a->nb;
+            const size_t to = (size_t)c * (size_t)a->ld + (size_t)up;
+            const size_t from = (size_t)left * (size_t)a->ld + (size_t)down;
 
             if (a->precision == NL_DOUBLE) {
                 ((double *)a->local)[to] = ((const double *)a->local)[from];

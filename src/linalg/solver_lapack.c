@@ -1,8 +1,8 @@
 /** @file solver_lapack.c  Eigenvalues on one rank: LAPACK.
  *
  * By way of a band matrix, so that most work is matrix-matrix products (Haidar, Ltaief, Dongarra
- * 2011); a few hundred rows are quicker without it.  From the band on tridiagonal.c does what
- * dsyevd_2stage leaves to LAPACK.  ARCHITECTURE.md has the times that the numbers here rest on. */
+ * 2011); a few hundred rows are quicker without it.  From the band on tridiagonal.c does the
+ * work.  ARCHITECTURE.md has the times that the numbers here rest on. */
 #include "fortran.h"
 #include "solver.h"
 
@@ -18,18 +18,15 @@ typedef struct lapack_routines {
     const char *name_x; /* and bisection */
     nl_sytrd_sy2sb *full_to_band;
     nl_sytrd *full_to_tridiagonal;
-    nl_sterf *tridiagonal_to_eigenvalues;
     nl_syevx *bisection;
+    int one_stage; /* up to this order there is no band */
 } lapack_routines;
 
 static const lapack_routines routines[] = {
-    [NL_DOUBLE] = {"dsytrd", "dsyevx", dsytrd_sy2sb_, dsytrd_, dsterf_, dsyevx_},
-    [NL_SINGLE] = {"ssytrd", "ssyevx", ssytrd_sy2sb_, ssytrd_, ssterf_, ssyevx_},
+    [NL_DOUBLE] = {"dsytrd", "dsyevx", dsytrd_sy2sb_, dsytrd_, dsyevx_, 600},
+    [NL_SINGLE] = {"ssytrd", "ssyevx", ssytrd_sy2sb_, ssytrd_, ssyevx_, 700},
 };
-enum {
-    one_stage = 500, /* up to this order there is no band */
-    wide_band = 3000 /* from this order it is the wide one */
-};
+enum { wide_band = 3000 }; /* from this order the band is the wide one */
 
 /* Elements that a work space query wrote. */
 static double answer(const void *number, nl_precision precision)
@@ -46,7 +43,7 @@ static double answer(const void *number, nl_precision precision)
 /** Elements of the work space, part by part. */
 typedef struct layout {
     int band; /* off-diagonals; 0: one stage */
-    double off_diagonal, tau, band_matrix, work;
+    double diagonal, off_diagonal, tau, band_matrix, work;
 } layout;
 
 static layout lay_out(int n, nl_precision precision)
@@ -55,9 +52,9 @@ static layout lay_out(int n, nl_precision precision)
     const int ask = -1;
     double number[2] = {0};
     int info = 0;
-    layout l = {.off_diagonal = n, .tau = n};
+    layout l = {.diagonal = n, .off_diagonal = n, .tau = n};
 
-    if (n <= one_stage) {
+    if (n <= call->one_stage) {
         call->full_to_tridiagonal("L", &n, NULL, &n, NULL, NULL, NULL, number, &ask, &info, 1);
     } else {
         l.band = nl_band_width(n >= wide_band, precision);
@@ -71,7 +68,7 @@ static layout lay_out(int n, nl_precision precision)
 
 static double layout_length(const layout *l)
 {
-    return l->off_diagonal + l->tau + l->band_matrix + l->work;
+    return l->diagonal + l->off_diagonal + l->tau + l->band_matrix + l->work;
 }
 
 double nl_lapack_workspace(int n, int nb, nl_precision precision, int rows, int cols)
@@ -82,14 +79,14 @@ double nl_lapack_workspace(int n, int nb, nl_precision precision, int rows, int 
     return (layout_length(&l) + n) * (double)nl_precision_bytes(precision);
 }
 
-/* Diagonal and off-diagonal of a tridiagonal matrix with the eigenvalues of a. */
-static void reduce(nl_dmat *a, const layout *l, void *elements, void *diagonal, int *info)
+static void solve(nl_dmat *a, const layout *l, void *elements, void *eigenvalues, int *info)
 {
     const lapack_routines *call = &routines[a->precision];
     const size_t bytes = nl_precision_bytes(a->precision);
     const int ld = 2 * l->band;
     const int work_length = (int)l->work;
-    char *off_diagonal = elements;
+    char *diagonal = elements;
+    char *off_diagonal = diagonal + (size_t)l->diagonal * bytes;
     char *tau = off_diagonal + (size_t)l->off_diagonal * bytes;
     char *band = tau + (size_t)l->tau * bytes;
     char *work = band + (size_t)l->band_matrix * bytes;
@@ -97,11 +94,12 @@ static void reduce(nl_dmat *a, const layout *l, void *elements, void *diagonal, 
     if (l->band == 0) {
         call->full_to_tridiagonal("L", &a->n, a->local, &a->ld, diagonal, off_diagonal, tau, work,
                                   &work_length, info, 1);
-        return;
+    } else {
+        call->full_to_band("L", &a->n, &l->band, a->local, &a->ld, band, &ld, tau, work,
+                           &work_length, info, 1);
+        nl_band_to_tridiagonal(a->n, l->band, a->precision, band, diagonal, off_diagonal);
     }
-    call->full_to_band("L", &a->n, &l->band, a->local, &a->ld, band, &ld, tau, work, &work_length,
-                       info, 1);
-    nl_band_to_tridiagonal(a->n, l->band, a->precision, band, diagonal, off_diagonal);
+    nl_tridiagonal_eigenvalues(a->n, a->precision, diagonal, off_diagonal, eigenvalues);
 }
 
 nl_status nl_lapack_eigenvalues(nl_dmat *a, double *ascending)
@@ -115,10 +113,7 @@ nl_status nl_lapack_eigenvalues(nl_dmat *a, double *ascending)
     if (status != NL_OK) {
         return status;
     }
-    reduce(a, &l, work.elements, work.eigenvalues, &info);
-    if (info == 0) {
-        call->tridiagonal_to_eigenvalues(&a->n, work.eigenvalues, work.elements, &info);
-    }
+    solve(a, &l, work.elements, work.eigenvalues, &info);
     status = nl_work_finish(a, call->name, info, &work, ascending);
     nl_work_free(&work);
     return status;

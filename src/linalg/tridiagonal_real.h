@@ -15,13 +15,13 @@ INLINE NAME(vector) NAME(load)(const real *from, int part)
 {
     NAME(vector) x;
 
-    memcpy(&x, from + part * NAME(lanes), sizeof x); /* columns are not aligned */
+    memcpy(&x, from + (ptrdiff_t)part * NAME(lanes), sizeof x); /* columns are not aligned */
     return x;
 }
 
 INLINE void NAME(store)(real *to, int part, NAME(vector) x)
 {
-    memcpy(to + part * NAME(lanes), &x, sizeof x);
+    memcpy(to + (ptrdiff_t)part * NAME(lanes), &x, sizeof x);
 }
 
 INLINE NAME(mask) NAME(lane_numbers)(void)

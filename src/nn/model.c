@@ -216,6 +216,16 @@ const float *nl_model_forward(nl_model *model, int rows, const float *x)
     return model->logits;
 }
 
+/* Units of a panel of weights: as many as fit, but alike, for GEMM is slow on a narrow rest. */
+static int panel_units(const nl_model *model, const nl_layer *layer)
+{
+    const int most = largest(panel_size / layer->fan_in, 1);
+    const int panels = (layer->fan_out + most - 1) / most;
+
+    return model->spec.optimizer == NL_SGD ? layer->fan_out
+                                           : (layer->fan_out + panels - 1) / panels;
+}
+
 /* W -= rate s delta^T h and its kin.  The gradient of momentum and adam is made and used panel by
  * panel, a panel being the weights of as many units as fit; sgd's goes straight into W. */
 static void update_weights(nl_model *model, const nl_layer *layer, const nl_update *update,
@@ -223,8 +233,7 @@ static void update_weights(nl_model *model, const nl_layer *layer, const nl_upda
 {
     const char op = h.op == 'N' ? 'T' : 'N';
     const int fan_in = layer->fan_in;
-    const int panel =
-        model->spec.optimizer == NL_SGD ? layer->fan_out : largest(panel_size / fan_in, 1);
+    const int panel = panel_units(model, layer);
 
     for (int unit = 0; unit < layer->fan_out; unit += panel) {
         const int units = layer->fan_out - unit < panel ? layer->fan_out - unit : panel;

@@ -22,7 +22,7 @@ typedef struct layer_mean {
 struct nl_infinite {
     nl_activation activation;
     int inputs, layers, samples;
-    const float *x;    /* borrowed; [samples x inputs] */
+    float *x;          /* owned; [samples x inputs] */
     layer_mean *layer; /* owned; [layers] */
     double *square;    /* owned; [samples] |x|^2 / d */
     double *variance;  /* owned; [samples x layers]: K^l of a sample with itself */
@@ -145,13 +145,14 @@ static nl_status allocate(nl_infinite *k)
 {
     const size_t samples = (size_t)k->samples;
 
+    k->x = nl_calloc(samples * (size_t)k->inputs, sizeof *k->x);
     k->layer = nl_calloc((size_t)k->layers, sizeof *k->layer);
     k->square = nl_calloc(samples, sizeof *k->square);
     k->variance = nl_calloc(samples * (size_t)k->layers, sizeof *k->variance);
-    k->panel = nl_calloc(2 * tile * (size_t)k->inputs, sizeof *k->panel);
+    k->panel = nl_calloc((size_t)2 * tile * (size_t)k->inputs, sizeof *k->panel);
     k->gram = nl_calloc((size_t)tile * tile, sizeof *k->gram);
     k->result = nl_calloc((size_t)tile * tile, sizeof *k->result);
-    if (!k->layer || !k->square || !k->variance || !k->panel || !k->gram || !k->result) {
+    if (!k->x || !k->layer || !k->square || !k->variance || !k->panel || !k->gram || !k->result) {
         return NL_FAIL(NL_ERR_NOMEM, "out of memory for the infinite-width kernel of %d samples",
                        k->samples);
     }
@@ -202,13 +203,13 @@ nl_status nl_infinite_create(const nl_net *net, nl_infinite_scale scale, bool ra
     *k = (nl_infinite){.activation = net->spec.activation,
                        .inputs = net->spec.inputs,
                        .layers = net->layers,
-                       .samples = samples,
-                       .x = x};
+                       .samples = samples};
     status = allocate(k);
     if (status != NL_OK) {
         nl_infinite_destroy(&k);
         return status;
     }
+    memcpy(k->x, x, (size_t)samples * (size_t)k->inputs * sizeof *x);
     for (int l = 0; l < k->layers; l++) {
         k->layer[l] = at_width(&net->layer[l], rate_weighted);
     }
@@ -227,6 +228,7 @@ void nl_infinite_destroy(nl_infinite **infinite)
     if (k == NULL) {
         return;
     }
+    free(k->x);
     free(k->layer);
     free(k->square);
     free(k->variance);
@@ -300,13 +302,13 @@ static int smaller(int a, int b)
     return a < b ? a : b;
 }
 
-void nl_infinite_block(nl_infinite *k, nl_infinite_kind kind, int m, const int *rows, int n,
+void nl_infinite_block(nl_infinite *infinite, nl_infinite_kind kind, int m, const int *rows, int n,
                        const int *cols, double *out, int ld)
 {
     for (int j = 0; j < n; j += tile) {
         for (int i = 0; i < m; i += tile) {
-            fill_tile(k, kind, smaller(tile, m - i), rows + i, smaller(tile, n - j), cols + j,
-                      out + (size_t)j * (size_t)ld + (size_t)i, ld);
+            fill_tile(infinite, kind, smaller(tile, m - i), rows + i, smaller(tile, n - j),
+                      cols + j, out + (size_t)j * (size_t)ld + (size_t)i, ld);
         }
     }
 }
@@ -378,19 +380,19 @@ static void store_tile(int i0, int m, int j0, int n, const double *values, void 
     }
 }
 
-nl_status nl_infinite_fill(nl_dmat *a, nl_infinite *k, nl_infinite_kind kind)
+nl_status nl_infinite_fill(nl_dmat *a, nl_infinite *infinite, nl_infinite_kind kind)
 {
     local_samples samples;
     nl_status status = list_samples(a, 1, &samples);
 
-    if (status == NL_OK && (a->n != k->samples || a->precision != NL_DOUBLE)) {
+    if (status == NL_OK && (a->n != infinite->samples || a->precision != NL_DOUBLE)) {
         status = NL_FAIL(NL_ERR_ARG,
                          "infinite width: kernel of %d samples into a matrix of order %d; expected "
                          "the same, in double",
-                         k->samples, a->n);
+                         infinite->samples, a->n);
     }
     if (status == NL_OK) {
-        walk(k, kind, &samples, store_tile, a);
+        walk(infinite, kind, &samples, store_tile, a);
     }
     free_samples(&samples);
     return status;
@@ -447,7 +449,8 @@ double nl_infinite_bytes(int samples, int inputs)
 {
     const double kept = samples <= most_kept ? 0.5 * samples * (samples + 1.0) : 0.0;
 
-    return (double)sizeof(double) * (kept + 2.0 * tile * (inputs + tile));
+    return (double)sizeof(double) * (kept + 2.0 * tile * (inputs + tile)) +
+           (double)sizeof(float) * samples * inputs;
 }
 
 /** A comparison in work: sums over the entries of a sample with a sample, in one output. */
@@ -513,7 +516,7 @@ static void compare_kept(const nl_infinite *k, comparison *c)
 }
 
 nl_status nl_infinite_distance(const nl_dmat *a, int rows_per_sample, double frobenius2,
-                               nl_infinite *k, double *distance)
+                               nl_infinite *infinite, double *distance)
 {
     local_samples samples;
     comparison c = {.a = a, .samples = &samples};
@@ -521,13 +524,13 @@ nl_status nl_infinite_distance(const nl_dmat *a, int rows_per_sample, double fro
     nl_status status = list_samples(a, rows_per_sample, &samples);
 
     *distance = NAN;
-    if (status == NL_OK && k->kept == NULL && k->samples <= most_kept) {
-        status = keep(k);
+    if (status == NL_OK && infinite->kept == NULL && infinite->samples <= most_kept) {
+        status = keep(infinite);
     }
-    if (status == NL_OK && k->kept != NULL) {
-        compare_kept(k, &c);
+    if (status == NL_OK && infinite->kept != NULL) {
+        compare_kept(infinite, &c);
     } else if (status == NL_OK) {
-        walk(k, NL_INFINITE_NTK, &samples, compare_tile, &c);
+        walk(infinite, NL_INFINITE_NTK, &samples, compare_tile, &c);
     }
     free_samples(&samples);
     status = nl_agree(a->grid->comm, status);

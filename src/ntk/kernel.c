@@ -7,7 +7,7 @@
 /* Rows of a tile: large enough for GEMM to run at speed, small enough for the tile and its Gram to
  * stay in cache.  Tiles that straddle the diagonal are split down to `smallest_rows`, so that
  * little above it is computed. */
-enum { tile_rows = 480, smallest_rows = 60 };
+enum { tile_rows = 640, smallest_rows = 60 };
 
 /** How a kernel looks at the back-signals [samples x outputs x width] of a layer. */
 typedef struct delta_view {
@@ -141,8 +141,7 @@ static bool list_samples(fill_job *job)
 
 bool nl_kernel_one_panel(const nl_kernel_input *input, nl_precision precision)
 {
-    return input->panel_bytes >=
-           2.0 * nl_factors_bytes(input->net, precision) * (double)input->samples;
+    return input->panel_bytes >= nl_factors_bytes(input->net, precision) * (double)input->samples;
 }
 
 nl_status nl_kernel_factors(const nl_kernel_input *input, nl_precision precision, nl_factors **out)
@@ -180,7 +179,7 @@ static nl_status create_panels(fill_job *job)
     nl_status status = NL_OK;
 
     job->panel = most;
-    if (is_square(job) && fitting >= most) {
+    if (is_square(job) && job->input->panel_bytes >= sample_bytes * (double)most) {
         return nl_factors_create(net, precision, most, &job->cols);
     }
     if (fitting < 2.0 * most) {
@@ -261,12 +260,10 @@ static void make_lower_tile(fill_job *job, int i, int m, int j, int n)
     make_lower_tile(job, i + upper, m - upper, j + left, n - left);
 }
 
-/* All tiles of a pair of panels, those over a column from top to bottom. */
-static void make_tiles(fill_job *job)
+/* All tiles of a pair of panels of so many samples, those over a column from top to bottom. */
+static void make_tiles(fill_job *job, int rows, int cols)
 {
     const int step = larger(tile_rows / job->tile.view.rows_per_sample, 1);
-    const int rows = job->tile.rows->samples;
-    const int cols = job->tile.cols->samples;
 
     for (int j = 0; j < cols; j += step) {
         for (int i = 0; i < rows; i += step) {
@@ -287,11 +284,8 @@ static void fill_panels(fill_job *job)
     const nl_kernel_input *input = job->input;
 
     if (input->ready != NULL) {
-        nl_factors all = *input->ready;
-
-        all.samples = job->local_cols;
-        job->tile.rows = job->tile.cols = &all;
-        make_tiles(job);
+        job->tile.rows = job->tile.cols = input->ready;
+        make_tiles(job, job->local_rows, job->local_cols);
         return;
     }
     for (int j0 = 0; j0 < job->local_cols; j0 += job->panel) {
@@ -312,7 +306,7 @@ static void fill_panels(fill_job *job)
             }
             job->row_start = i0;
             job->col_start = j0;
-            make_tiles(job);
+            make_tiles(job, m, n);
         }
     }
 }

@@ -1,6 +1,7 @@
 /** @file cost.c  Expected work of a cell, in floating-point operations. */
 #include "cost.h"
 
+#include "kept.h"
 #include "regression.h"
 #include "train.h"
 
@@ -40,6 +41,15 @@ static double forward_flops(const nl_cell *cell, const nl_dataset_info *info)
     return 2.0 * width * (info->inputs + (cell->depth - 1) * width + info->classes);
 }
 
+/* Of gradient factors: one pass forward, one backward an output. */
+static double factors_flops(const nl_cell *cell, const nl_dataset_info *info, int samples)
+{
+    const double width = cell->width;
+
+    return samples * (forward_flops(cell, info) +
+                      2.0 * info->classes * width * ((cell->depth - 1) * width + 1.0));
+}
+
 double nl_gram_flops(const nl_cell *cell, const nl_dataset_info *info, nl_kernel_spec spec,
                      int samples)
 {
@@ -48,11 +58,41 @@ double nl_gram_flops(const nl_cell *cell, const nl_dataset_info *info, nl_kernel
     const double units = width * cell->depth;
     const double joined = spec.kind == NL_KERNEL_TRACED ? info->classes : 1.0;
     const double inputs = (double)samples * samples * (info->inputs + units);
-    const double backward = 2.0 * info->classes * width * ((cell->depth - 1) * width + 1.0);
 
-    /* Lower half, two operations each: Grams of back-signals and of activations; then the factors
-     * themselves, which are made for each kernel: one pass forward, one backward an output. */
-    return n * n * units * joined + inputs + samples * (forward_flops(cell, info) + backward);
+    /* Lower half, two operations each: Grams of back-signals and of activations. */
+    return n * n * units * joined + inputs + factors_flops(cell, info, samples);
+}
+
+double nl_fills_flops(const nl_cell *cell, const nl_dataset_info *info, const nl_measure_plan *plan,
+                      int k)
+{
+    const double fill = nl_gram_flops(cell, info, plan->kernel[k], plan->samples);
+
+    if (!(nl_kept_bytes(plan, k) > 0.0)) {
+        return 3.0 * fill;
+    }
+    return k == 0 ? fill : fill - factors_flops(cell, info, plan->samples);
+}
+
+int nl_solve_orders(const nl_measure_plan *plan, int k, int orders[nl_most_orders])
+{
+    const nl_kernel_spec spec = plan->kernel[k];
+    const int n = nl_kernel_order(spec, plan->samples, plan->classes);
+    const bool related =
+        spec.kind == NL_KERNEL_TRACED ? plan->auxiliary_traced : plan->auxiliary_full;
+    int count = 0;
+
+    orders[count++] = n;
+    if (related) { /* centred, cosine-normalised, on parts of the probe */
+        orders[count++] = n;
+        orders[count++] = n;
+        orders[count++] = n / 2;
+        orders[count++] = n / 4;
+    }
+    for (int times = 0; plan->eigenvectors && times < 3; times++) {
+        orders[count++] = n;
+    }
+    return count;
 }
 
 double nl_solve_flops(int n)
@@ -91,8 +131,13 @@ nl_cost nl_cell_cost(const nl_study *study, const nl_cell *cell, const nl_datase
         cost.states += plan->at_step[k] <= steps;
     }
     for (int k = 0; k < plan->kernels; k++) {
-        gram += nl_gram_flops(cell, info, plan->kernel[k], plan->samples);
-        solve += nl_solve_flops(nl_kernel_order(plan->kernel[k], plan->samples, info->classes));
+        int orders[nl_most_orders];
+        const int solves = nl_solve_orders(plan, k, orders);
+
+        gram += nl_fills_flops(cell, info, plan, k);
+        for (int j = 0; j < solves; j++) {
+            solve += nl_solve_flops(orders[j]);
+        }
     }
     gram += nl_regression_flops(cell, info, plan);
     if (nl_study_is(study, NL_KEY_SOLVER, "none")) {

@@ -39,6 +39,16 @@ double nl_gram_flops(const nl_cell *cell, const nl_dataset_info *info, nl_kernel
                      int samples);
 double nl_solve_flops(int n);
 
+/** Operations of all fills of kernel k for one state: factors are made once a state, and a kernel
+ *  that is too large to be kept is filled again for the initial and the previous state. */
+double nl_fills_flops(const nl_cell *cell, const nl_dataset_info *info, const nl_measure_plan *plan,
+                      int k);
+
+/** Orders that are solved for kernel k of one state: its own, those of related kernels, and what
+ *  eigenvectors take beside.  Returns how many. */
+enum { nl_most_orders = 8 };
+int nl_solve_orders(const nl_measure_plan *plan, int k, int orders[nl_most_orders]);
+
 /** Operations of the kernel regression of one state; 0: none is asked for. */
 double nl_regression_flops(const nl_cell *cell, const nl_dataset_info *info,
                            const nl_measure_plan *plan);

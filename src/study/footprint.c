@@ -24,7 +24,8 @@ static double optimizer_states(const nl_cell *cell)
     return states[nl_cell_train_spec(cell).optimizer];
 }
 
-/* Parameters, optimiser, best state, and scratch of the larger of batch and evaluation. */
+/* Parameters, optimiser, best, initial and previous state, and scratch of the larger of batch and
+ * evaluation. */
 static double training_bytes(const nl_plan *plan, const nl_cell *cell, const nl_net *net)
 {
     const nl_net_spec *spec = &net->spec;
@@ -32,7 +33,8 @@ static double training_bytes(const nl_plan *plan, const nl_cell *cell, const nl_
     const bool slopes = spec->activation == NL_ERF || spec->activation == NL_GELU;
     const double units = (double)spec->depth * spec->width * (slopes ? 2.0 : 1.0) +
                          2.0 * larger(spec->width, spec->outputs) + 2.0 * spec->outputs;
-    const double numbers = (2.0 + optimizer_states(cell)) * (double)net->size +
+    const double compared = plan->measure->per_decade > 0 ? 2.0 : 1.0; /* initial, previous state */
+    const double numbers = (2.0 + compared + optimizer_states(cell)) * (double)net->size +
                            rows * (units + spec->inputs) +
                            (double)plan->measure->samples * spec->inputs +
                            (double)plan->info.train_count + 3.0 * cell->n_train;
@@ -99,6 +101,7 @@ nl_status nl_cell_footprint(const nl_plan *plan, const nl_cell *cell, const nl_c
     double held = 0.0;     /* snapshots while the cell is in work */
     double lent = 0.0;     /* parameters of states whose kernels other ranks measure */
     double shared = 0.0;
+    double kept = 0.0; /* kernels that stay in memory between states */
     double rest = 0.0;
 
     *out = (nl_footprint){0};
@@ -106,7 +109,7 @@ nl_status nl_cell_footprint(const nl_plan *plan, const nl_cell *cell, const nl_c
         return status;
     }
     theta = (double)net->size * (double)sizeof(float);
-    going_on = theta * (2.0 + optimizer_states(cell));
+    going_on = theta * (2.0 + (plan->measure->per_decade > 0) + optimizer_states(cell));
     held = theta * (all || plan->team_size > 1 ? cost->states : none ? 0.0 : 1.0);
     rest = fixed_file + arrays +
            deflated_share * sizeof(float) *
@@ -127,11 +130,13 @@ nl_status nl_cell_footprint(const nl_plan *plan, const nl_cell *cell, const nl_c
         if (plan->solve[k].team > 1) {
             shared = larger(shared, bytes);
         } else {
-            out->kernel = larger(out->kernel, bytes);
+            out->kernel = larger(out->kernel, bytes - plan->solve[k].kept);
+            kept += plan->solve[k].kept;
         }
     }
+    out->kernel += kept;
     if (shared > 0.0) { /* the team's first rank holds the states, but trains no longer */
-        out->kernel = larger(out->kernel, shared + theta + held - out->training);
+        out->kernel = larger(out->kernel, shared + 2.0 * theta + held - out->training);
     }
     nl_net_destroy(&net);
     return NL_OK;

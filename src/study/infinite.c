@@ -69,16 +69,9 @@ static bool regresses(const limits *l)
     return l->run->plan->regression_train > 0;
 }
 
-/* Does the probe depend on the seed? */
-static bool seeded_probe(const limits *l)
-{
-    return nl_study_is(l->run->study, NL_KEY_PROBE_FROM, "train") &&
-           nl_study_is(l->run->study, NL_KEY_SUBSET, "per-seed");
-}
-
 static bool seeded(const limits *l)
 {
-    return seeded_probe(l) ||
+    return nl_probe_depends_on_seed(l->run->study) ||
            (regresses(l) && nl_study_is(l->run->study, NL_KEY_SUBSET, "per-seed"));
 }
 
@@ -280,10 +273,10 @@ static nl_status add_images(limits *l, int k, bool first, nl_measurement *measur
         status = nl_cell_data_create(run->study, &run->cells[k], run->splits, &data);
     }
     status = nl_agree(l->team->comm, status);
-    for (int kind = 0; status == NL_OK && kind < 2; kind++) {
+    for (int kind = 0; status == NL_OK && data != NULL && kind < 2; kind++) {
         nl_regression regression;
 
-        if (first || seeded_probe(l)) {
+        if (first || nl_probe_depends_on_seed(l->run->study)) {
             status = measure(l, net, data->probe_inputs, (nl_infinite_kind)kind, &measured[kind]);
             worst = status == NL_ERR_NUMERIC ? status : worst;
             status = status == NL_ERR_NUMERIC ? NL_OK : status;

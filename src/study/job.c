@@ -42,8 +42,6 @@ void nl_job_close(nl_job *job)
     nl_training_destroy(&job->training);
     free(job->initial);
     nl_regression_set_free(&job->regression);
-    nl_infinite_destroy(&job->infinite[0]);
-    nl_infinite_destroy(&job->infinite[1]);
     nl_cell_data_destroy(&job->data);
     nl_net_destroy(&job->net);
 }
@@ -250,21 +248,40 @@ nl_status nl_job_previous(nl_job *job, const nl_result *result, const nl_state *
     return NL_OK;
 }
 
-/* One kernel for all states of the cell. */
-static nl_status open_infinite(nl_job *job, bool rate_weighted)
+static bool same_spec(const nl_net_spec *a, const nl_net_spec *b)
 {
-    const nl_measure_plan *plan = job->run->plan;
-    bool wanted = false;
+    return a->inputs == b->inputs && a->width == b->width && a->depth == b->depth &&
+           a->activation == b->activation && a->parametrization == b->parametrization &&
+           a->base_width == b->base_width && a->weight_variance == b->weight_variance &&
+           a->bias_variance == b->bias_variance;
+}
 
-    for (int k = 0; k < plan->kernels; k++) {
-        wanted = wanted || plan->kernel[k].rate_weighted == rate_weighted;
+/* Closed forms of this cell's kernels: those of the cell before where they are the same. */
+static nl_status find_closed_forms(const nl_job *job)
+{
+    const nl_run *run = job->run;
+    nl_closed_forms *closed = &job->run->closed;
+    const uint32_t seed = nl_probe_depends_on_seed(run->study) ? job->cell->seed : 0;
+    nl_status status = NL_OK;
+
+    if (!same_spec(&closed->spec, &job->net->spec) || closed->optimizer != job->net->optimizer ||
+        closed->seed != seed) {
+        nl_infinite_destroy(&closed->infinite[0]);
+        nl_infinite_destroy(&closed->infinite[1]);
+        closed->spec = job->net->spec;
+        closed->optimizer = job->net->optimizer;
+        closed->seed = seed;
     }
-    if (!wanted || job->infinite[rate_weighted] != NULL ||
-        !nl_infinite_is_known(job->net->spec.activation)) {
-        return NL_OK;
+    for (int k = 0; status == NL_OK && k < run->plan->kernels; k++) {
+        const bool weighted = run->plan->kernel[k].rate_weighted;
+
+        if (closed->infinite[weighted] == NULL && nl_infinite_is_known(closed->spec.activation)) {
+            status =
+                nl_infinite_create(job->net, NL_INFINITE_AT_WIDTH, weighted, run->plan->samples,
+                                   job->data->probe_inputs, &closed->infinite[weighted]);
+        }
     }
-    return nl_infinite_create(job->net, NL_INFINITE_AT_WIDTH, rate_weighted, plan->samples,
-                              job->data->probe_inputs, &job->infinite[rate_weighted]);
+    return status;
 }
 
 nl_status nl_job_begin(nl_job *job, nl_measurer *measurer, const float *theta, long step,
@@ -280,17 +297,13 @@ nl_status nl_job_begin(nl_job *job, nl_measurer *measurer, const float *theta, l
                           .probe = job->data->probe_inputs,
                           .labels = job->data->probe.labels,
                           .loss = nl_cell_train_spec(job->cell).loss};
-    nl_status status = open_infinite(job, false);
+    nl_status status = nl_agree(measurer->grid->comm, find_closed_forms(job));
 
-    if (status == NL_OK) {
-        status = open_infinite(job, true);
-    }
-    status = nl_agree(measurer->grid->comm, status);
     if (status != NL_OK) {
         return status;
     }
-    subject.infinite[0] = job->infinite[0];
-    subject.infinite[1] = job->infinite[1];
+    subject.infinite[0] = job->run->closed.infinite[0];
+    subject.infinite[1] = job->run->closed.infinite[1];
     return nl_measure_begin(measurer, &subject, collapsed);
 }
 

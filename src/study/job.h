@@ -18,7 +18,6 @@ typedef struct nl_job {
     nl_cell_data *data;           /* owned */
     nl_training *training;        /* owned; NULL where nothing is trained */
     nl_errand *errand;            /* owned; NULL: none was sent out */
-    nl_infinite *infinite[2];     /* owned; as in nl_subject */
     nl_regression_set regression; /* owned; empty: none is asked for */
     float *initial;               /* owned; parameters at step 0, drawn once they are asked for */
     double last_checkpoint;       /* nl_now() */

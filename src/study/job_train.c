@@ -40,8 +40,8 @@ static nl_status begin_private(nl_job *job, nl_result *result, const float *thet
 }
 
 /* A state that was just reached: what is known of it without its kernels. */
-static nl_status enter_state(nl_job *job, nl_result *result, const float *theta,
-                             nl_state *state, bool keep)
+static nl_status enter_state(nl_job *job, nl_result *result, const float *theta, nl_state *state,
+                             bool keep)
 {
     const nl_run *run = job->run;
     nl_status status = NL_OK;

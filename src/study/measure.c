@@ -29,13 +29,19 @@ double nl_solve_memory(const nl_solve_plan *plan, nl_precision precision)
     int rows = 1;
     int cols = 1;
     double bytes = 0.0;
+    double work = 0.0; /* of observables and solve, which come one after the other */
 
     nl_grid_shape(plan->team, &rows, &cols);
     bytes = local_bytes(plan, precision, rows, cols) + panel_bytes;
     if (plan->solver != NULL) {
-        bytes += plan->solver->workspace(plan->n, plan->block, precision, rows, cols);
+        work = plan->solver->workspace(plan->n, plan->block, precision, rows, cols);
     }
-    return bytes;
+    if (plan->vectors) {
+        work = fmax(work, nl_projections_workspace(plan->n, plan->block, precision, rows, cols));
+    }
+    /* Vectors and their products, and the local part of both. */
+    work = fmax(work, 4.0 * plan->columns * plan->n * (double)sizeof(double));
+    return bytes + work + (plan->team == 1 ? plan->kept : 0.0);
 }
 
 double nl_measure_memory(const nl_solve_plan *plan, int samples, nl_precision precision,
@@ -51,6 +57,9 @@ double nl_measure_memory(const nl_solve_plan *plan, int samples, nl_precision pr
     both = (fmin(samples, ceil(samples / (double)rows) + plan->block / unit) +
             fmin(samples, ceil(samples / (double)cols) + plan->block / unit)) *
            sample;
+    if (rows * cols == 1 && samples * sample <= panel_bytes) {
+        both = samples * sample; /* rows and columns are the same samples */
+    }
     return nl_solve_memory(plan, precision) - panel_bytes +
            fmax(fmin(both, panel_bytes), 2.0 * sample) +
            2.0 * nl_factors_fixed_bytes(net, precision);
@@ -183,6 +192,9 @@ static nl_status choose_team(const nl_study *study, const nl_measure_plan *measu
 
     *out = (nl_solve_plan){.n = nl_kernel_order(spec, measure->samples, outputs)};
     out->block = nl_kernel_block(spec, outputs, shared_block);
+    out->columns = spec.kind == NL_KERNEL_FULL ? outputs + 2 : 2 * outputs + 1;
+    out->kept = nl_kept_bytes(measure, kernel);
+    out->vectors = measure->eigenvectors;
     if (team == NULL) {
         out->team = (int)nl_study_number(study, NL_KEY_TEAM_SIZE);
         out->team = out->team < ranks ? out->team : ranks;

@@ -12,6 +12,9 @@ typedef struct nl_solve_plan {
     int n, block;
     int team;                /* ranks that share the kernel; 1: private */
     const nl_solver *solver; /* NULL: `none` */
+    int columns;             /* of vectors that the kernel is multiplied with, at most */
+    double kept;             /* bytes of it that stay in memory between states, on one rank */
+    bool vectors;            /* eigenvectors are solved for too */
 } nl_solve_plan;
 
 /** Kernels of one cell that other ranks measure at a time, at most: each may hold a copy of the

@@ -135,21 +135,23 @@ static void time_kernels(nl_plan *plan, const nl_cell *cell, const nl_cost *cost
     for (int k = 0; k < plan->measure->kernels; k++) {
         const nl_solve_plan *solve = &plan->solve[k];
         const nl_rate *fill = &rates->gram[plan->measure->kernel[k].kind];
-        double gram = nl_rate_seconds(
-            fill->count > 0 ? fill : &rates->effort[NL_EFFORT_GRAM],
-            nl_gram_flops(cell, &plan->info, plan->measure->kernel[k], plan->measure->samples));
+        double gram = nl_rate_seconds(fill->count > 0 ? fill : &rates->effort[NL_EFFORT_GRAM],
+                                      nl_fills_flops(cell, &plan->info, plan->measure, k));
         double seconds = 0.0;
         int rows = 1;
         int cols = 1;
 
         nl_grid_shape(solve->team, &rows, &cols);
         if (solve->solver != NULL) {
-            const double flops = nl_solve_flops(solve->n);
+            int orders[nl_most_orders];
+            const int solves = nl_solve_orders(plan->measure, k, orders);
             const nl_rate *rate = solve->team > 1 && rates->shared_solve.count > 0
                                       ? &rates->shared_solve
                                       : &rates->effort[NL_EFFORT_SOLVE];
 
-            seconds = nl_rate_seconds(rate, flops);
+            for (int j = 0; j < solves; j++) {
+                seconds += nl_rate_seconds(rate, nl_solve_flops(orders[j]));
+            }
         }
         if (solve->team > 1) {
             seconds /= rows * cols * shared_efficiency;

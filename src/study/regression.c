@@ -65,8 +65,8 @@ nl_status nl_regression_set_create(const nl_measure_plan *plan, const nl_splits 
     const int test = plan->regression_test;
 
     *out = (nl_regression_set){.train = train, .test = test};
-    out->x = nl_calloc((size_t)(train + test) * inputs, sizeof *out->x);
-    out->labels = nl_calloc((size_t)(train + test), sizeof *out->labels);
+    out->x = nl_calloc(((size_t)train + (size_t)test) * inputs, sizeof *out->x);
+    out->labels = nl_calloc((size_t)train + (size_t)test, sizeof *out->labels);
     if (out->x == NULL || out->labels == NULL) {
         nl_regression_set_free(out);
         return NL_FAIL(NL_ERR_NOMEM, "out of memory for the %d images of a kernel regression",

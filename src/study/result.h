@@ -30,11 +30,11 @@ void nl_measurement_free(nl_measurement *measurement);
 typedef struct nl_state {
     long step;
     nl_losses losses;
-    bool finite;             /* false: diverged, nothing is measured */
-    bool collapsed;          /* every unit of a layer dead, or no weight moves the outputs */
+    bool finite;              /* false: diverged, nothing is measured */
+    bool collapsed;           /* every unit of a layer dead, or no weight moves the outputs */
     nl_regression regression; /* with the traced kernel; NaN: not asked for */
-    float *theta;            /* owned; [net->size], NULL where not kept */
-    nl_measurement *kernels; /* owned; [plan->kernels] */
+    float *theta;             /* owned; [net->size], NULL where not kept */
+    nl_measurement *kernels;  /* owned; [plan->kernels] */
 } nl_state;
 
 typedef struct nl_curve {

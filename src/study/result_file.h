@@ -33,11 +33,14 @@ typedef struct nl_member {
     size_t offset;
 } nl_member;
 
-#define NL_COUNT_ONE(name, meaning) +1
+#define NL_ENUMERATE(name, meaning) nl_member_##name,
+enum { NL_OBSERVED(NL_ENUMERATE) nl_named_observables };
+#undef NL_ENUMERATE
+
 enum {
     nl_loss_member_count = 6,
     nl_regression_member_count = 2,
-    nl_observed_member_count = 6 NL_OBSERVED(NL_COUNT_ONE)
+    nl_observed_member_count = 6 + nl_named_observables
 };
 extern const nl_member nl_loss_members[nl_loss_member_count];
 extern const nl_member nl_regression_members[nl_regression_member_count];

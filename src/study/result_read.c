@@ -91,9 +91,9 @@ static nl_status get_states(nl_h5 *file, const nl_measure_plan *plan, nl_result 
     if (status == NL_OK && count > 0) {
         status = get_members(file, "/states", nl_loss_members, nl_loss_member_count,
                              &result->state[0].losses, sizeof *result->state, count, column);
-        THEN(status, get_members(file, "/states", nl_regression_members, nl_regression_member_count,
-                                 &result->state[0].regression, sizeof *result->state, count,
-                                 column));
+        THEN(status,
+             get_members(file, "/states", nl_regression_members, nl_regression_member_count,
+                         &result->state[0].regression, sizeof *result->state, count, column));
     }
     free(whole);
     free(column);

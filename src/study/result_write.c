@@ -198,9 +198,9 @@ static nl_status put_measurements(nl_h5 *file, const nl_result *result, nl_kerne
     THEN(status, nl_h5_put(file, path, NL_H5_INT64, 1, dims, columns.bits));
     snprintf(path, sizeof path, "%s/solver", folder);
     THEN(status, nl_h5_put_texts(file, path, dims[0], nl_file_text_width, columns.solver[0]));
-    THEN(status, put_members(file, folder, nl_observed_members, nl_observed_member_count,
-                             columns.observed, sizeof *columns.observed, result->states,
-                             columns.column));
+    THEN(status,
+         put_members(file, folder, nl_observed_members, nl_observed_member_count, columns.observed,
+                     sizeof *columns.observed, result->states, columns.column));
     nl_kernel_columns_free(&columns);
     return status;
 }

@@ -501,6 +501,8 @@ static nl_status close_results(nl_run *run, nl_status status, double start)
 static void release(nl_run *run)
 {
     nl_measurer_destroy(&run->alone);
+    nl_infinite_destroy(&run->closed.infinite[0]);
+    nl_infinite_destroy(&run->closed.infinite[1]);
     nl_ledger_destroy(&run->ledger);
     nl_log_close(&run->log);
     nl_lock_release(&run->lock);

@@ -9,6 +9,14 @@
 
 #include <stdatomic.h>
 
+/** Closed forms that this rank computed last: cells of one shape and probe share them. */
+typedef struct nl_closed_forms {
+    nl_net_spec spec;
+    nl_optimizer optimizer;   /* decides rates */
+    uint32_t seed;            /* of the probe, where it has one; else 0 */
+    nl_infinite *infinite[2]; /* owned; as in nl_subject */
+} nl_closed_forms;
+
 /** Everything is borrowed by the functions below and owned by nl_study_run(). */
 typedef struct nl_run {
     const nl_study *study;
@@ -20,10 +28,11 @@ typedef struct nl_run {
     uint8_t *phase; /* [count] nl_cell_phase */
     nl_measure_plan *plan;
     nl_splits *splits;
-    nl_solve_plan *solve; /* [plan->kernels] */
-    int team_size;        /* ranks that share the kernels that are shared; 1: none is */
-    nl_measurer *alone;   /* private kernels */
-    double memory;        /* budget of a rank, the least of all, bytes */
+    nl_solve_plan *solve;   /* [plan->kernels] */
+    int team_size;          /* ranks that share the kernels that are shared; 1: none is */
+    nl_measurer *alone;     /* private kernels */
+    nl_closed_forms closed; /* borrowed by what is measured */
+    double memory;          /* budget of a rank, the least of all, bytes */
     nl_service *service;
     nl_log *log;               /* root only */
     nl_ledger *ledger;         /* root only */

@@ -13,6 +13,11 @@ static bool probe_from_train(const nl_study *study)
     return nl_study_is(study, NL_KEY_PROBE_FROM, "train");
 }
 
+bool nl_probe_depends_on_seed(const nl_study *study)
+{
+    return probe_from_train(study) && nl_study_is(study, NL_KEY_SUBSET, "per-seed");
+}
+
 nl_status nl_splits_check(const nl_study *study, const nl_dataset_info *info)
 {
     const char *source = nl_source_name(info->source);

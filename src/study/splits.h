@@ -30,6 +30,9 @@ NL_MUST_CHECK nl_status nl_splits_create(const nl_study *study, const char *fold
                                          const nl_team *team, nl_splits **out);
 void nl_splits_destroy(nl_splits **splits);
 
+/** Do cells of different seeds have different probes?  Pure. */
+bool nl_probe_depends_on_seed(const nl_study *study);
+
 /** Training subset and probe of a cell.  Owns index, labels and probe. */
 typedef struct nl_cell_data {
     nl_subset train;

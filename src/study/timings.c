@@ -49,6 +49,20 @@ static nl_timing *entry_of(timing_list *list, const char *id)
     return &list->item[list->count++];
 }
 
+/* NL_EFFORT_KINDS: another phase.  Observables count as fills, which they grow with. */
+static int kind_of(const char *phase)
+{
+    int kind = 0;
+
+    if (strcmp(phase, "observe") == 0) {
+        return NL_EFFORT_GRAM;
+    }
+    while (kind < NL_EFFORT_KINDS && strcmp(phase, nl_effort_name((nl_effort_kind)kind)) != 0) {
+        kind++;
+    }
+    return kind;
+}
+
 static bool add_line(timing_list *list, const char *line)
 {
     char id[64];
@@ -65,9 +79,7 @@ static bool add_line(timing_list *list, const char *line)
     if (entry == NULL) {
         return false;
     }
-    while (kind < NL_EFFORT_KINDS && strcmp(phase, nl_effort_name((nl_effort_kind)kind)) != 0) {
-        kind++;
-    }
+    kind = kind_of(phase);
     if (kind < NL_EFFORT_KINDS) {
         entry->seconds[kind] += seconds;
     } else {

@@ -4,20 +4,21 @@
 #include "../reference/mlp.h"
 #include "linalg_fixture.h"
 
-enum { samples = 11, inputs = 5, classes = 3 };
+enum { few_samples = 11, inputs = 5, few_classes = 3 };
 
 static const double panel_all = 1e9;
 
 /** A network with random parameters and a probe. */
 typedef struct subject {
+    int samples, classes;
     nl_net *net;
     float *theta;
-    float probe[samples * inputs];
+    float *probe;     /* [samples x inputs] */
     double *jacobian; /* [samples * classes x size], explicit */
 } subject;
 
-static subject create_subject(nl_activation activation, nl_parametrization parametrization,
-                              int depth)
+static subject create_sized_subject(int samples, int classes, nl_activation activation,
+                                    nl_parametrization parametrization, int depth)
 {
     const nl_net_spec spec = {.inputs = inputs,
                               .outputs = classes,
@@ -30,7 +31,7 @@ static subject create_subject(nl_activation activation, nl_parametrization param
                               .bias_variance = 0.6};
     nl_rng rng = nl_rng_open(5, NL_PURPOSE_SELF_TEST, (uint32_t)activation,
                              (uint32_t)parametrization, (uint32_t)depth);
-    subject s = {0};
+    subject s = {.samples = samples, .classes = classes};
     double *theta = NULL;
 
     if (nl_net_create(&spec, NL_SGD, &s.net) != NL_OK) {
@@ -38,7 +39,8 @@ static subject create_subject(nl_activation activation, nl_parametrization param
     }
     s.theta = nl_calloc(s.net->size, sizeof *s.theta);
     theta = nl_calloc(s.net->size, sizeof *theta);
-    s.jacobian = nl_calloc(samples * classes * s.net->size, sizeof *s.jacobian);
+    s.probe = nl_calloc((size_t)(samples * inputs), sizeof *s.probe);
+    s.jacobian = nl_calloc((size_t)(samples * classes) * s.net->size, sizeof *s.jacobian);
     nl_net_initialize(s.net, 7, s.theta);
     for (size_t k = 0; k < s.net->size; k++) {
         theta[k] = (double)s.theta[k];
@@ -50,16 +52,23 @@ static subject create_subject(nl_activation activation, nl_parametrization param
             s.probe[i * inputs + k] = (float)nl_rng_normal(&rng);
             x[k] = (double)s.probe[i * inputs + k];
         }
-        reference_jacobian(s.net, theta, x, s.jacobian + (size_t)i * classes * s.net->size);
+        reference_jacobian(s.net, theta, x, s.jacobian + (size_t)(i * classes) * s.net->size);
     }
     free(theta);
     return s;
+}
+
+static subject create_subject(nl_activation activation, nl_parametrization parametrization,
+                              int depth)
+{
+    return create_sized_subject(few_samples, few_classes, activation, parametrization, depth);
 }
 
 static void destroy_subject(subject *s)
 {
     nl_net_destroy(&s->net);
     free(s->theta);
+    free(s->probe);
     free(s->jacobian);
 }
 
@@ -86,20 +95,20 @@ static double gradient_product(const subject *s, int row, int col, bool weighted
 
 static double reference_entry(const subject *s, nl_kernel_spec spec, int i, int j)
 {
+    const int C = s->classes;
     double sum = 0.0;
 
     switch (spec.kind) {
     case NL_KERNEL_FULL:
         return gradient_product(s, i, j, spec.rate_weighted);
     case NL_KERNEL_CLASS:
-        return gradient_product(s, i * classes + spec.output, j * classes + spec.output,
-                                spec.rate_weighted);
+        return gradient_product(s, i * C + spec.output, j * C + spec.output, spec.rate_weighted);
     case NL_KERNEL_TRACED:
     default:
-        for (int a = 0; a < classes; a++) {
-            sum += gradient_product(s, i * classes + a, j * classes + a, spec.rate_weighted);
+        for (int a = 0; a < C; a++) {
+            sum += gradient_product(s, i * C + a, j * C + a, spec.rate_weighted);
         }
-        return sum / classes;
+        return sum / C;
     }
 }
 
@@ -142,12 +151,18 @@ static bool kernel_equals_jacobians(const nl_grid *grid, const kernel_case *c)
     const nl_kernel_input input = {.net = c->subject->net,
                                    .theta = c->subject->theta,
                                    .probe = c->subject->probe,
-                                   .samples = samples,
+                                   .samples = c->subject->samples,
                                    .panel_bytes = c->panel_bytes};
+    const int C = c->subject->classes;
     nl_dmat *a = NULL;
-    bool good = nl_dmat_create(grid, nl_kernel_order(c->spec, samples, classes),
-                               nl_kernel_block(c->spec, classes, c->wanted_block), c->precision,
-                               &a) == NL_OK;
+    bool good =
+        nl_dmat_create(grid, nl_kernel_order(c->spec, c->subject->samples, C),
+                       nl_kernel_block(c->spec, C, c->wanted_block), c->precision, &a) == NL_OK;
+
+    if (good) { /* what the matrix held is no part of the kernel */
+        memset(a->local, 0xff,
+               (size_t)a->ld * (size_t)a->local_cols * nl_precision_bytes(c->precision));
+    }
 
     good = good && nl_kernel_fill(a, c->spec, &input) == NL_OK;
     good = good && worst_deviation(a, c) <= c->tolerance;
@@ -244,10 +259,38 @@ static void panels_of_any_size_give_the_same_kernel(void **state)
     destroy_subject(&s);
 }
 
+/* One kernel of several tiles, those on the diagonal cut. */
+static bool tiles_agree(const nl_grid *grid, const void *context)
+{
+    const subject *s = context;
+    const double some_samples = 2.0 * 37.0 * nl_factors_bytes(s->net, NL_DOUBLE);
+    const kernel_case cases[] = {
+        {s, {NL_KERNEL_FULL, 0, false}, NL_DOUBLE, panel_all, 1e-12, 35},
+        {s, {NL_KERNEL_FULL, 0, false}, NL_SINGLE, some_samples, 1e-5, 64},
+        {s, {NL_KERNEL_TRACED, 0, false}, NL_DOUBLE, some_samples, 1e-12, 16},
+        {s, {NL_KERNEL_CLASS, 4, true}, NL_DOUBLE, panel_all, 1e-12, 1},
+    };
+    bool good = true;
+
+    for (size_t k = 0; k < NL_COUNT(cases); k++) {
+        good = kernel_equals_jacobians(grid, &cases[k]) && good;
+    }
+    return good;
+}
+
+static void tiles_cut_at_the_diagonal_miss_nothing(void **state)
+{
+    subject s = create_sized_subject(131, 5, NL_RELU, NL_MUP, 2);
+
+    (void)state;
+    expect_on_every_grid(tiles_agree, &s);
+    destroy_subject(&s);
+}
+
 /* More outputs than a tile has rows. */
 static void many_outputs_do_not_overrun_a_tile(void **state)
 {
-    enum { outputs = 301, rows = 3 };
+    enum { outputs = 501, rows = 3 };
     const nl_net_spec spec = {
         .inputs = 4, .outputs = outputs, .width = 6, .depth = 1, .weight_variance = 1.0};
     const nl_kernel_spec kernel = {NL_KERNEL_FULL, 0, false};
@@ -294,13 +337,86 @@ static void many_outputs_do_not_overrun_a_tile(void **state)
     nl_grid_destroy(&grid);
 }
 
+/* Kernels of two states on one grid: by tiles, packed, and entry by entry. */
+static bool comparisons_agree(const nl_grid *grid, const subject *s, const float *other_theta,
+                              nl_kernel_spec spec, nl_precision precision)
+{
+    const nl_kernel_input input = {.net = s->net,
+                                   .theta = s->theta,
+                                   .probe = s->probe,
+                                   .samples = few_samples,
+                                   .panel_bytes = panel_all};
+    const int n = nl_kernel_order(spec, few_samples, few_classes);
+    nl_kernel_input other = input;
+    nl_kernel_pair tiles = {0};
+    nl_kernel_pair packed = {0};
+    nl_kernel_pair itself = {0};
+    nl_dmat *a = NULL;
+    nl_dmat *b = NULL;
+    void *room = NULL;
+    double moments[4] = {0};
+    bool good =
+        nl_dmat_create(grid, n, nl_kernel_block(spec, few_classes, 4), precision, &a) == NL_OK &&
+        nl_dmat_create(grid, n, a->nb, precision, &b) == NL_OK;
+
+    other.theta = other_theta;
+    good = good && nl_kernel_fill(a, spec, &input) == NL_OK &&
+           nl_kernel_fill(b, spec, &other) == NL_OK;
+    room = calloc(nl_dmat_packed_count(a) + 1, sizeof(double));
+    good = good && nl_kernel_compare(a, spec, &other, &tiles) == NL_OK &&
+           nl_kernel_pack(a, spec, &other, room) == NL_OK &&
+           nl_kernel_compare_packed(a, room, &packed) == NL_OK;
+    good = good && memcmp(&tiles, &packed, sizeof tiles) == 0;
+    nl_dmat_pack(b, room);
+    good = good && nl_kernel_compare_packed(a, room, &packed) == NL_OK &&
+           memcmp(&tiles, &packed, sizeof tiles) == 0;
+    good = good && nl_dmat_moments(a, &moments[0], &moments[1]) == NL_OK &&
+           nl_dmat_moments(b, &moments[2], &moments[3]) == NL_OK;
+    good = good && fabs(tiles.aa - moments[1]) <= 1e-13 * moments[1] &&
+           fabs(tiles.bb - moments[3]) <= 1e-13 * moments[3] &&
+           fabs(tiles.gain - (moments[1] - moments[3])) <= 1e-12 * (moments[1] + moments[3]);
+    good = good && nl_kernel_compare(a, spec, &input, &itself) == NL_OK &&
+           nl_kernel_pair_change(&itself) == 0.0 && nl_kernel_pair_distance(&itself) == 0.0;
+    free(room);
+    nl_dmat_destroy(&a);
+    nl_dmat_destroy(&b);
+    return good;
+}
+
+static bool kernels_are_compared(const nl_grid *grid, const void *context)
+{
+    static const nl_kernel_spec specs[] = {
+        {NL_KERNEL_FULL, 0, false}, {NL_KERNEL_TRACED, 0, true}, {NL_KERNEL_CLASS, 1, false}};
+    subject s = create_subject(NL_TANH, NL_MUP, 2);
+    float *other = nl_calloc(s.net->size, sizeof *other);
+    bool good = true;
+
+    (void)context;
+    nl_net_initialize(s.net, 8, other);
+    for (size_t k = 0; k < NL_COUNT(specs); k++) {
+        good = comparisons_agree(grid, &s, other, specs[k], NL_DOUBLE) && good;
+        good = comparisons_agree(grid, &s, other, specs[k], NL_SINGLE) && good;
+    }
+    free(other);
+    destroy_subject(&s);
+    return good;
+}
+
+static void kernels_are_compared_the_same_however_the_other_one_is_given(void **state)
+{
+    (void)state;
+    expect_on_every_grid(kernels_are_compared, NULL);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(entries_are_products_of_gradients),
         cmocka_unit_test(single_precision_is_as_good_as_it_can_be),
         cmocka_unit_test(panels_of_any_size_give_the_same_kernel),
+        cmocka_unit_test(tiles_cut_at_the_diagonal_miss_nothing),
         cmocka_unit_test(many_outputs_do_not_overrun_a_tile),
+        cmocka_unit_test(kernels_are_compared_the_same_however_the_other_one_is_given),
     };
     int provided = 0;
     int failed = 0;

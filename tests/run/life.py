@@ -114,13 +114,30 @@ class Run:
             time.sleep(0.05)
         return self.process.wait()
 
+    def _wait_for_launcher(self, timeout):
+        """Its exit code. Open MPI 4's mpirun at times locks itself up at its very end (in
+        pmix_rte_finalize) when a rank was killed: where all ranks are gone it is killed, too."""
+        limit = time.monotonic() + timeout
+        alone = None
+        while True:
+            try:
+                return self.process.wait(2)
+            except subprocess.TimeoutExpired:
+                pass
+            now = time.monotonic()
+            others = [pid for pid in self.processes() if pid != self.process.pid]
+            alone = None if others else alone or now
+            if alone is not None and now > alone + 20:
+                print("  mpirun was killed: it outlived its ranks by 20 s", flush=True)
+                self.end()
+                return 128 + signal.SIGKILL
+            if now > limit:
+                self.end()
+                raise lib.Failure(f"a run hangs, or takes over {timeout} s; stderr:\n{self.stderr()}")
+
     def wait(self, timeout=lib.TIMEOUT):
         """Exit code, when no process of the run is left."""
-        try:
-            code = self.process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            self.end()
-            raise lib.Failure(f"a run hangs, or takes over {timeout} s; stderr:\n{self.stderr()}")
+        code = self._wait_for_launcher(timeout)
         limit = time.monotonic() + 15
         while self.processes():
             if time.monotonic() > limit:

@@ -17,7 +17,7 @@ FLOORS = [
 ]
 LEVEL = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 # Public headers are named after their room, but for these.
-ROOM_OF_HEADER = {"factors": "ntk", "blas": "base"}
+ROOM_OF_HEADER = {"factors": "ntk", "observables": "ntk", "blas": "base"}
 TOP_FOLDERS = {"src", "include", "jobs", "configs", "tests", "tools"}
 WITHOUT_MPI = ["src/nn/*.[ch]", "src/ntk/factors*.[ch]", "include/ntklens/factors.h"]
 

@@ -137,7 +137,7 @@ def compare(name):
     lib.run(["run", study, "-o", folder / "out", "-q"])
     after = os.times()
     end = lib.log_events(folder / "out", "end")[0]
-    wall = float(end.split("seconds=")[1]) + 0.5
+    wall = float(end.split("seconds=")[1].split()[0]) + 0.5
     # Time that the processor worked is what is left to compare where others work as well.
     worked = after[2] + after[3] - before[2] - before[3]
     took = wall if quiet else worked

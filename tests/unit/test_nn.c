@@ -206,6 +206,33 @@ static void gradients_keep_their_digits_where_the_fit_is_good(void **state)
     assert_true(gradient[1] == -gradient[0]);
 }
 
+static void exact_loss_gradients_equal_those_of_training(void **state)
+{
+    const float logits[6] = {0.5F, -1.25F, 2.0F, 30.0F, -2.0F, 1.0F};
+    const int labels[2] = {1, 0};
+    double exact[6];
+    double probability[6];
+    double gradient[6];
+    float expected[6];
+
+    (void)state;
+    for (int loss = 0; loss < NL_LOSS_COUNT; loss++) {
+        for (int k = 0; k < 6; k++) {
+            exact[k] = (double)logits[k];
+            probability[k] = (double)logits[k];
+        }
+        nl_loss_gradient((nl_loss)loss, 2, 3, logits, labels, expected);
+        nl_loss_gradient_exact((nl_loss)loss, 2, 3, probability, labels, probability, gradient);
+        for (int k = 0; k < 6; k++) {
+            assert_true(fabs(gradient[k] - (double)expected[k]) <=
+                        2e-7 * fabs((double)expected[k]));
+            assert_true(k % 3 == 0 ||
+                        fabs(probability[k] / probability[k - 1] - exp(exact[k] - exact[k - 1])) <=
+                            1e-12 * exp(exact[k] - exact[k - 1]));
+        }
+    }
+}
+
 static void loss_gradients_equal_central_differences(void **state)
 {
     enum { rows = 3, outputs = 4, count = rows * outputs };
@@ -514,6 +541,7 @@ int main(void)
         cmocka_unit_test(a_nan_among_the_logits_makes_the_loss_nan),
         cmocka_unit_test(cross_entropy_is_stable_for_huge_logits),
         cmocka_unit_test(gradients_keep_their_digits_where_the_fit_is_good),
+        cmocka_unit_test(exact_loss_gradients_equal_those_of_training),
         cmocka_unit_test(loss_gradients_equal_central_differences),
         cmocka_unit_test(parameters_lie_layer_by_layer_weights_first),
         cmocka_unit_test(trained_parameters_leave_out_the_biases_ntk_does_not_have),

@@ -1,7 +1,6 @@
 """The figures.  Each function draws one for one or two groups, side by side, or raises Absent."""
 
 import numpy as np
-import pandas as pd
 
 from . import groups as gr
 from . import style
@@ -35,13 +34,16 @@ def need(groups, column):
 
 def overview(groups, fits):
     """Test loss and effective rank at best, with fits: one row each."""
+    need(groups, "effective_rank")
     figure, axes = style.panels(2, len(groups), sharey="row")
     for column, group in enumerate(groups):
         kernel = main_kernel(group.study)
-        points(axes[0, column], group, "test_loss", None, "best", style.BLACK)
-        fit_line(axes[0, column], group, fits, "test_loss@best", style.BLACK)
-        points(axes[1, column], group, "effective_rank", kernel, "best", style.BLUE)
-        fit_line(axes[1, column], group, fits, f"effective_rank[{kernel}]@best", style.BLUE)
+        law = fits.law(group, "test_loss@best")
+        points(axes[0, column], group, "test_loss", None, "best", style.BLACK, "o", line_with(law))
+        law_line(axes[0, column], group, law, style.BLACK, gr.law_text)
+        law = fits.law(group, f"effective_rank[{kernel}]@best")
+        points(axes[1, column], group, "effective_rank", kernel, "best", style.BLUE, "o", line_with(law))
+        law_line(axes[1, column], group, law, style.BLUE, gr.slope_text)
         label_scales(axes[:, column], group)
     finish(axes[0], groups, loss_label("test loss at best", groups))
     finish(axes[1], groups, f"effective rank at best ({main_kernel(groups[0].study)})")
@@ -52,8 +54,9 @@ def loss(groups, fits):
     """Test and train loss at best, and test loss at the end."""
     figure, axes = style.panels(1, len(groups), sharey="row")
     for axis, group in zip(axes[0], groups):
-        points(axis, group, "test_loss", None, "best", style.BLUE, "o", label="test, at best")
-        fit_line(axis, group, fits, "test_loss@best", style.BLUE)
+        law = fits.law(group, "test_loss@best")
+        points(axis, group, "test_loss", None, "best", style.BLUE, "o", line_with(law), "test, at best")
+        law_line(axis, group, law, style.BLUE, gr.law_text)
         points(axis, group, "test_loss", None, "final", style.VERMILION, "^", "--", "test, at the end")
         points(axis, group, "train_loss", None, "best", style.BLACK, "s", ":", "train, at best")
         label_scales([axis], group)
@@ -81,6 +84,7 @@ def grid(families, fits):
     """Test loss and effective rank at best, one curve for each value of what is held."""
     if not any(len(family) > 1 for family in families):
         raise Absent("each study has one width or one training-set size")
+    need([family[0] for family in families], "effective_rank")
     figure, axes = style.panels(2, len(families), sharey="row")
     firsts = [family[0] for family in families]
     for column, family in enumerate(families):
@@ -91,7 +95,8 @@ def grid(families, fits):
             points(axes[1, column], group, "effective_rank", kernel, "best", *look)
         label_scales(axes[:, column], family[0])
         axes[0, column].set_title(f"{family[0].study.name}: by {family[0].direction}")
-    finish(axes[0], firsts, loss_label("test loss at best", firsts), titles=False)
+        axes[0, column].legend(ncol=1 + (len(family) - 1) // 5)
+    finish(axes[0], firsts, loss_label("test loss at best", firsts), legend=False, titles=False)
     finish(axes[1], firsts, f"effective rank at best ({main_kernel(firsts[0].study)})", titles=False)
     return figure
 
@@ -125,33 +130,39 @@ def infinite_distance(groups, fits):
     return figure
 
 
-def points(axis, group, column, kernel, tag, colour, marker="o", line="-", label=None):
+def points(axis, group, column, kernel, tag, colour, marker, line, label=None):
     """Means with standard deviations over seeds; flagged rows, which are in no mean, as crosses."""
     if column not in group.rows:
         return
     means = group.means(column, kernel, tag)
     means = means[means["mean"] > 0]
-    below = np.minimum(means["sd"], 0.999 * means["mean"])  # a bar that a logarithmic axis can show
-    axis.errorbar(
-        *(means.index, means["mean"]),
-        yerr=[below, means["sd"]],
-        **{"color": colour, "marker": marker, "linestyle": line, "label": label},
-    )
+    axis.plot(means.index, means["mean"], color=colour, marker=marker, linestyle=line, label=label)
+    bars(axis, means.index, means["mean"], means["sd"], colour)
     values = group.values(column, kernel, tag)
     flagged = values[~values["clean"] & (values["y"] > 0)]
     axis.plot(flagged["x"], flagged["y"], "x", color=colour, alpha=0.6, markersize=4)
 
 
-def fit_line(axis, group, fits, quantity, colour):
-    """The law of fits.csv, and in the legend its numbers; without it nothing."""
-    law = fits.law(group, quantity)
+def bars(axis, x, y, deviation, colour):
+    """Error bars that a logarithmic axis can show; none where there is one seed."""
+    x, y, deviation = (np.atleast_1d(np.asarray(values, float)) for values in (x, y, deviation))
+    known = np.isfinite(deviation)
+    both = [np.minimum(deviation, 0.999 * y)[known], deviation[known]]
+    axis.errorbar(x[known], y[known], yerr=both, fmt="none", ecolor=colour, elinewidth=1.2)
+
+
+def line_with(law):
+    """Points are joined where no law goes through them."""
+    return "-" if law is None else "none"
+
+
+def law_line(axis, group, law, colour, text):
+    """A law of fits.csv, and in the legend what `text` says of it; without one nothing."""
     if law is None:
         return
     x = np.geomspace(min(group.scales), max(group.scales), 100)
     y = gr.law_curve(law, x)
-    for drawn in axis.containers:  # a fit and a line through the points would be one too many
-        drawn[0].set_linestyle("none" if drawn[0].get_color() == colour else drawn[0].get_linestyle())
-    axis.plot(x, np.where(y > 0, y, np.nan), "-", color=colour, alpha=0.7, label=gr.law_text(law))
+    axis.plot(x, np.where(y > 0, y, np.nan), "-", color=colour, alpha=0.7, label=text(law))
 
 
 def mark_crossing(axis, crossing):
@@ -162,9 +173,10 @@ def mark_crossing(axis, crossing):
     if not np.isfinite(crossing["width"]):
         return
     label = f"below {crossing['c']:g} from width {crossing['width']:.3g}"
-    if np.isfinite(crossing["width_low"]) and np.isfinite(crossing["width_high"]):
-        label += f" [{crossing['width_low']:.3g}, {crossing['width_high']:.3g}]"
-        axis.axvspan(crossing["width_low"], crossing["width_high"], color=style.GREEN, alpha=0.15, lw=0)
+    low, high = crossing["width_low"], crossing["width_high"]
+    if np.isfinite(low) and np.isfinite(high):
+        label += f" [{low:.3g}, {high:.3g}]"
+        axis.axvspan(low, high, color=style.GREEN, alpha=0.15, linewidth=0)
     axis.axvline(crossing["width"], color=style.GREEN, linewidth=1, label=label)
 
 
@@ -185,8 +197,9 @@ def finish(axes, groups, ylabel, legend=True, titles=True):
     drawn = [line.get_ydata() for axis in axes for line in axis.get_lines()]
     values = np.concatenate([np.asarray(y, float) for y in drawn]) if drawn else np.ones(1)
     for axis, group in zip(axes, groups):
-        axis.set_yscale("log")
-        style.log_scale(axis.yaxis, values)
+        if (values > 0).any():
+            axis.set_yscale("log")
+            style.log_scale(axis.yaxis, values)
         if titles and axis.get_subplotspec().is_first_row():
             axis.set_title(f"{group.study.name}\n{group.title()}")
         if legend and axis.get_legend_handles_labels()[1]:
@@ -211,7 +224,9 @@ def evolution(groups, fits):
         label = f"effective rank ({kernel})" if name == "effective_rank" else "trace (mean eigenvalue)"
         finish(axes[row], groups, label, legend=False)
     for axis, group in zip(axes[0], groups):
-        scale_legend(axis, group)
+        scale_legend(axis, group, loc="upper center")
+    low, high = axes[0, 0].get_ylim()
+    axes[0, 0].set_ylim(low, high * (high / low) ** 0.6)  # room for the legends above the curves
     return figure
 
 
@@ -224,7 +239,8 @@ def curves(axis, group, column, kernel):
         axis.plot(line.index, line.where(line > 0), **look)
         if x in best.index:
             at = best.loc[x]
-            axis.errorbar(at["step"], at["mean"], at["sd"], fmt="o", color=colour, mec="white", lw=1)
+            bars(axis, at["step"], at["mean"], at["sd"], colour)
+            axis.plot(at["step"], at["mean"], "o", color=colour, markeredgecolor="white", zorder=3)
     label_steps(axis, group.rows["step"].max())
 
 
@@ -237,11 +253,12 @@ def label_steps(axis, last):
     axis.set_xlabel("training step")
 
 
-def scale_legend(axis, group):
-    """One entry a curve, above the panel's data rather than on it."""
+def scale_legend(axis, group, loc="best"):
+    """One entry a curve."""
     title = "width" if group.direction == "width" else "images"
     columns = 1 + (len(group.scales) - 1) // 5
-    axis.legend(title=title, title_fontsize=7.5, ncol=columns, columnspacing=1.0, handlelength=2.2)
+    look = {"title_fontsize": 7.5, "columnspacing": 1.0, "handlelength": 2.2}
+    axis.legend(title=title, ncol=columns, loc=loc, **look)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -301,41 +318,45 @@ SIGNS = {  # colour of the cell, of its text, and a mark that grey printers show
 
 def robustness(fits):
     """Sign of the slope for each definition of rank (rows) at each tag (columns), with its interval."""
-    table = fits.robustness
-    if table is None or table.empty:
-        raise Absent("no robustness.csv: `ntklens report` writes it")
-    table = table.fillna({"part": "", "note": ""})
+    table = fits.signs()
+    if table.empty:
+        raise Absent("no slopes of ranks in fits.csv, which `ntklens report` writes")
     sides = list(dict.fromkeys(zip(table["direction"], table["held"])))
-    rows = list(dict.fromkeys(zip(table["rank"], table["kernel"], table["part"])))
-    tags = list(dict.fromkeys(table["tag"]))
-    size = (1.25 * len(tags) + 0.4, 0.27 * len(rows) + 0.6)
-    figure, axes = style.panels(1, len(sides), panel=size, sharey="row")
-    for axis, (direction, held) in zip(axes[0], sides):
+    rows = list(dict.fromkeys(zip(table["rank"], table["kernel"])))
+    tags = sorted(dict.fromkeys(table["tag"]), key=lambda tag: tag == "best/init")  # behind its parts
+    size = (0.8 * len(tags) + 2.3, 0.25 * len(rows) + 0.8)
+    figure, axes = style.panels(len(sides), 1, panel=size)
+    for axis, (direction, held) in zip(axes[:, 0], sides):
         part = table[(table["direction"] == direction) & (table["held"] == held)]
         robustness_cells(axis, part, rows, tags)
-        axis.set_title(f"along {direction}\n{held}")
-    axes[0, 0].set_yticks(range(len(rows)), [robustness_label(*row) for row in rows])
-    axes[0, 0].set_ylim(len(rows) - 0.5, -0.5)
+        axis.set_yticks(range(len(rows)), [row_name(*row) for row in rows])
+        axis.set_ylim(len(rows) - 0.5, -0.5)
+        axis.set_title(f"slopes along {direction}, {held}")
     return figure
 
 
-def robustness_label(rank, kernel, part):
-    return f"{rank} [{kernel}]" + ("" if part == "whole" else f", {part} of the probe")
+def row_name(rank, kernel):
+    """effective_rank_half is that on half of the probe."""
+    for part in ("half", "quarter"):
+        if rank.endswith(f"_{part}"):
+            kernel += f", {part} probe"
+            rank = rank.removesuffix(f"_{part}")
+    return f"{rank.replace('_', ' ')}, {kernel}"
 
 
 def robustness_cells(axis, table, rows, tags):
     for _, cell in table.iterrows():
         x = tags.index(cell["tag"])
-        y = rows.index((cell["rank"], cell["kernel"], cell["part"]))
+        y = rows.index((cell["rank"], cell["kernel"]))
         back, front, mark = SIGNS[sign_of(cell)]
         axis.barh(y, 0.96, 0.92, left=x - 0.48, color=back)
-        text = "no fit" if cell["sign"] == "-" else cell["sign"]
+        text = "–"
         if np.isfinite(cell["slope"]):
-            half = (cell["high"] - cell["low"]) / 2
+            half = (cell["slope_high"] - cell["slope_low"]) / 2
             error = f" ±{half:.2f}" if np.isfinite(half) else ""
             text = f"{mark} {cell['slope']:+.2f}{error}"
         axis.text(x, y, text, ha="center", va="center", color=front, fontsize=6.5)
-    axis.set_xticks(range(len(tags)), tags, rotation=30, ha="right")
+    axis.set_xticks(range(len(tags)), [tag.replace("=", "\n= ") for tag in tags])
     axis.set_xlim(-0.5, len(tags) - 0.5)
     axis.grid(False)
     axis.tick_params(length=0)
@@ -343,9 +364,9 @@ def robustness_cells(axis, table, rows, tags):
 
 
 def sign_of(cell):
-    """By the interval, not by the words of another program."""
-    if pd.notna(cell["low"]) and cell["low"] > 0:
+    """By the interval; NaN decides nothing."""
+    if cell["slope_low"] > 0:
         return "rises"
-    if pd.notna(cell["high"]) and cell["high"] < 0:
+    if cell["slope_high"] < 0:
         return "falls"
     return "open"

@@ -1,6 +1,7 @@
 """From tables to what a panel shows: networks that differ in one scale, means over their seeds, fits."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pandas as pd
@@ -63,7 +64,7 @@ class Group:
         return pd.DataFrame(
             {
                 "mean": by_scale["y"].mean(),
-                "sd": by_scale["y"].std().fillna(0.0),  # of one seed: no bar
+                "sd": by_scale["y"].std(),  # of one seed: NaN, no bar
                 "step": by_scale["step"].median(),
             }
         )
@@ -104,11 +105,10 @@ def headline(groups):
 
 
 class Fits:
-    """fits.csv, robustness.csv and transition.csv of `ntklens report`, or nothing where they are not."""
+    """fits.csv and transition.csv of `ntklens report`, or nothing where they are not."""
 
     def __init__(self, folder):
         self.fits = _optional(folder / "fits.csv")
-        self.robustness = _optional(folder / "robustness.csv")
         self.transition = _optional(folder / "transition.csv")
 
     def law(self, group, quantity):
@@ -129,6 +129,17 @@ class Fits:
         rows = [row for _, row in rows.iterrows() if _same(row["held"], group)]
         return rows[0] if rows else None
 
+    def signs(self):
+        """Slopes of every definition of rank: a row for each direction, held, rank, kernel, tag."""
+        if self.fits is None:
+            return pd.DataFrame()
+        parts = self.fits["quantity"].str.extract(r"^(?P<rank>\w+)\[(?P<kernel>[^]]+)\]@(?P<tag>.+)$")
+        table = self.fits[["direction", "held"]].join(parts).join(
+            self.fits.filter(like="loglog_slope").rename(columns=lambda name: name.removeprefix("loglog_"))
+        )
+        is_rank = table["rank"].str.contains("rank|participation") & table["direction"].isin(list(SCALES))
+        return table[is_rank & ~table["held"].str.startswith("joint")]
+
 
 def law_curve(law, x):
     """offset + amplitude x^-exponent"""
@@ -137,16 +148,21 @@ def law_curve(law, x):
 
 
 def law_text(law):
-    """The law in a legend, with a 95 % interval: of a pure power that of the slope over seeds, above a
-    floor that of the exponent, turned into one of x."""
-    if law["model"] == "offset":
-        floor, value = f"{law['offset']:.3g} + ", -law["exponent"]
-        low, high = -law["exponent_high"], -law["exponent_low"]
-    else:
-        floor, value = "", law["loglog_slope"]
-        low, high = law["loglog_slope_low"], law["loglog_slope_high"]
-    interval = "" if np.isnan(low) or np.isnan(high) else f" [{low:+.2f}, {high:+.2f}]"
-    return f"{floor}a x^b, b = {value:+.2f}{interval}"
+    """The law in a legend, with the 95 % interval of the power of x, which is minus `exponent`."""
+    floor = f"{law['offset']:.3g} + " if law["model"] == "offset" else ""
+    power = _interval(-law["exponent"], -law["exponent_high"], -law["exponent_low"])
+    return rf"{floor}$a\,x^b$,  $b$ = {power}"
+
+
+def slope_text(law):
+    """The mean slope in the logarithms, with its 95 % interval: that of the verdict."""
+    names = ("loglog_slope", "loglog_slope_low", "loglog_slope_high")
+    return f"slope {_interval(*(law.get(name, np.nan) for name in names))}"
+
+
+def _interval(value, low, high):
+    known = np.isfinite(low) or np.isfinite(high)
+    return f"{value:+.2f}" + (f" [{low:+.2f}, {high:+.2f}]".replace("inf", "∞") if known else "")
 
 
 def _has_law(row):
@@ -154,16 +170,12 @@ def _has_law(row):
 
 
 def _same(held, group):
-    """Is `n_train=1024;depth=2` what the group holds?  A report on several studies names more than the
-    group of one of them does, so each pair is looked up in the group's rows."""
-    pairs = dict(part.split("=", 1) for part in str(held).split(";") if "=" in part)
-    names = (group.study.title, str(group.study.folder))
-    if pairs.pop("study", names[0]) not in names or not set(group.held) <= set(pairs):
+    """Does `n_train=1024, max_steps=20000` name this group?  It may hold more than the group's own study
+    tells apart: what differs between the studies of one report."""
+    pairs = dict(part.split("=", 1) for part in re.split(r"[;,] *", str(held)) if "=" in part)
+    if not set(group.held) <= set(pairs) or not set(pairs) <= set(group.rows):
         return False
-    return all(
-        key in group.rows and {_number(x) for x in group.rows[key]} == {_number(value)}
-        for key, value in pairs.items()
-    )
+    return all((group.rows[k].map(_number) == _number(v)).all() for k, v in pairs.items())
 
 
 def _number(value):

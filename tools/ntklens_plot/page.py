@@ -5,38 +5,51 @@ import html
 import re
 
 STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
 h1, h2, h3 { line-height: 1.2; margin-top: 2rem; }
-table { border-collapse: collapse; margin: 1rem 0; font-size: 0.85rem; display: block; overflow-x: auto; }
-th, td { padding: 0.2rem 0.6rem; border-bottom: 1px solid #ddd; text-align: left; vertical-align: top; }
+table { border-collapse: collapse; margin: 1rem 0; font-size: 0.8rem; line-height: 1.3; display: block; overflow-x: auto; }
+th, td { padding: 0.2rem 0.4rem; border-bottom: 1px solid #ddd; text-align: left; vertical-align: top; }
 th { border-bottom: 2px solid #888; }
 td:last-child:not(.number) { min-width: 16rem; }
 td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 pre { background: #f4f4f4; padding: 0.7rem; overflow-x: auto; font-size: 0.85rem; }
-figure { margin: 1.5rem 0 2.5rem; break-inside: avoid; }
+figure { max-width: 58rem; margin: 1.5rem 0 2.5rem; break-inside: avoid; }
 figure img { width: 100%; height: auto; }
 figcaption { color: #444; font-size: 0.9rem; }
 """
 
 
 def write(path, title, summary, figures, notes):
-    """summary: text of summary.md; figures: (name, caption, PNG); notes: what is not shown and why."""
-    parts = [f"<h1>{html.escape(title)}</h1>", render(summary), "<h2>Figures</h2>"]
-    for name, caption, png in figures:
-        data = base64.b64encode(png).decode()
-        parts.append(
-            f'<figure id="{name}"><img alt="{html.escape(caption)}" src="data:image/png;base64,{data}">'
-            f"<figcaption><b>{name}</b>. {html.escape(caption)}</figcaption></figure>"
-        )
+    """title: of the window; summary: text of summary.md, whose first section is the verdict; figures:
+    (name, caption, PNG) each; notes: what is not shown, and why."""
+    verdict, tables = _split(summary)
+    parts = [render(verdict), "<h2>Figures</h2>", *(_figure(*figure) for figure in figures)]
     if notes:
         items = "".join(f"<li>{html.escape(note)}</li>" for note in notes)
         parts.append(f"<h2>Not shown</h2><ul>{items}</ul>")
+    parts.append(render(tables))
     head = (
         '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{html.escape(title)}</title><style>{STYLE}</style></head><body>"
     )
     path.write_text(head + "\n".join(parts) + "</body></html>\n", encoding="utf-8")
+
+
+def _figure(name, caption, png):
+    data = base64.b64encode(png).decode()
+    return (
+        f'<figure id="{name}"><img alt="{html.escape(caption)}" src="data:image/png;base64,{data}">'
+        f"<figcaption><b>{name}</b>. {html.escape(caption)}</figcaption></figure>"
+    )
+
+
+def _split(summary):
+    """Up to the end of its first section, and the rest."""
+    lines = summary.splitlines()
+    sections = [k for k, line in enumerate(lines) if line.startswith("## ")]
+    end = sections[1] if len(sections) > 1 else len(lines)
+    return "\n".join(lines[:end]), "\n".join(lines[end:])
 
 
 # ---------------------------------------------------------------------------------------------
@@ -62,7 +75,7 @@ def _while(lines, belongs):
 
 def _heading(lines):
     marks, text = lines.pop(0).split(" ", 1)
-    level = min(len(marks) + 1, 6)  # the page has a title of its own
+    level = min(len(marks), 6)
     return f"<h{level}>{_inline(text)}</h{level}>"
 
 
@@ -91,7 +104,7 @@ def _table(lines):
 
 
 def _table_row(row):
-    kinds = [' class="number"' if re.match(r"[-+−±]?\d", cell) else "" for cell in row]
+    kinds = [' class="number"' if re.fullmatch(r"[-+−±\d.,()x einf]*\d[-+−±\d.,()x einf]*", cell) else "" for cell in row]
     return "<tr>" + "".join(f"<td{k}>{_inline(c)}</td>" for k, c in zip(kinds, row)) + "</tr>"
 
 

@@ -6,7 +6,8 @@ from . import figures, groups, page, style
 
 CAPTIONS = {
     "overview": "Test loss (above) and effective rank of the kernel (below) at the state of lowest test loss, "
-    "against width and against training images. Lines are the laws of fits.csv, b with its 95 % interval.",
+    "against width and against training images. Lines are the laws of fits.csv: b is the power of the law, "
+    "slope the mean one in the logarithms, each with its 95 % interval.",
     "loss": "Loss at the state of lowest test loss and at the end of training.",
     "evolution": "Trace (mean eigenvalue) and effective rank along training, means over seeds, one curve for each "
     "width or number of images. Dots are at best, with standard deviations; step 0 is the initial network.",
@@ -19,7 +20,7 @@ CAPTIONS = {
     "infinite_distance": "|Theta - Theta_inf|/|Theta_inf|, Frobenius norms: distance to the kernel of infinite "
     "width, before training and at best.",
     "robustness": "Slopes of log rank against log scale for each definition of rank, kernel and state: blue rises, "
-    "orange falls, grey cannot be told at 95 %.",
+    "orange falls, grey cannot be told at 95 %; a dash is no slope, or one that is zero by construction.",
 }
 BARS = " Bars are standard deviations over seeds; crosses are rows that were flagged and are in no mean."
 ORDER = ["overview", "loss", "evolution", "scale", "spectra"]
@@ -80,6 +81,7 @@ def _title(studies):
 
 def _describe(studies):
     """In place of summary.md."""
-    lines = ["No `summary.md`: `ntklens report` writes it, with the verdict and its intervals.", ""]
+    missing = "No `summary.md`: `ntklens report` writes it, with the verdict and its intervals."
+    lines = [f"# {_title(studies)}", "", missing, ""]
     lines += [f"* {repr(study).strip('<>')}" for study in studies]
     return "\n".join(lines)

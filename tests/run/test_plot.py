@@ -1,0 +1,293 @@
+"""ntklens-plot and the loader: figures, report.html, and tables that lack what a figure needs."""
+
+import hashlib
+import html.parser
+import os
+import shutil
+import subprocess
+import sys
+import warnings
+
+import lib
+
+sys.dont_write_bytecode = True
+np = lib.need("numpy")
+lib.need("h5py")
+lib.need("matplotlib")
+pd = lib.need("pandas")
+TOOLS = lib.ROOT / "tools"
+sys.path.insert(0, str(TOOLS))
+import ntklens  # the loader
+from ntklens_plot import groups, report
+
+STUDY = """
+study: small
+data: {source: glyphs, train_sizes: [40, 80], test_size: 100, probe_size: 12}
+model: {widths: [8, 16, 32], depths: [1]}
+training: {loss: mse, learning_rate: 0.1, batch_size: 16, max_steps: 60}
+seeds: [0, 1]
+measure: {kernels: [traced, full], steps_per_decade: 2}
+"""
+ALWAYS = ["overview", "loss", "evolution", "scale", "spectra"]
+OPTIONAL = ["grid", "kernel_distance", "infinite_distance", "robustness"]
+
+_grid = None
+
+
+def grid():
+    """A fresh copy of the results of STUDY, which is run once."""
+    global _grid
+    if _grid is None:
+        _grid = lib.scratch("grid") / "out"
+        lib.run_study(STUDY, _grid)
+    copy = lib.scratch("copy") / "out"
+    shutil.copytree(_grid, copy)
+    return copy
+
+
+def part(folder, keep):
+    """Leave only rows of results.csv for which keep(table) is true."""
+    table = pd.read_csv(folder / "results.csv", dtype=str, keep_default_na=False)
+    table[keep(table)].to_csv(folder / "results.csv", index=False)
+    return folder
+
+
+def plot(*folders, out=None):
+    """Draw within this process, warnings being errors; returns what is not shown."""
+    out = out or folders[0] / "report"
+    out.mkdir(exist_ok=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        return report.write_report(folders, out)
+
+
+def run_tool(*arguments, tool=TOOLS / "ntklens-plot", expect=0):
+    """Run the tool as users do; returns the lines of stdout, or of stderr where it is to fail."""
+    line = [sys.executable, tool, *map(str, arguments)]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
+    result = subprocess.run(line, capture_output=True, text=True, env=environment, timeout=300)
+    end = result.stderr[-1000:]
+    lib.check_equal(result.returncode, expect, f"exit code of ntklens-plot, stderr:\n{end}")
+    lib.check(expect != 0 or not result.stderr, f"stderr of ntklens-plot:\n{end}")
+    return (result.stderr if expect else result.stdout).splitlines()
+
+
+def check_figures(folder, names):
+    """These figures are there, in both formats and in the page, and no others."""
+    for ending, start in (("png", b"\x89PNG"), ("svg", b"<?xml")):
+        found = sorted(path.stem for path in folder.glob(f"*.{ending}"))
+        lib.check_equal(found, sorted(names), f"{ending} figures")
+        for name in names:
+            content = (folder / f"{name}.{ending}").read_bytes()
+            lib.check(content.startswith(start) and len(content) > 5000, f"{name}.{ending} is damaged")
+    page = Page()
+    page.feed((folder / "report.html").read_text())
+    lib.check_equal(sorted(page.figures), sorted(names), "figures of report.html")
+    return page
+
+
+class Page(html.parser.HTMLParser):
+    """What a browser would load: only images, and those from the page itself."""
+
+    def __init__(self):
+        super().__init__()
+        self.figures = []
+        self.texts = []
+        self.tags = []
+
+    def handle_starttag(self, tag, attrs):
+        attributes = dict(attrs)
+        self.tags.append(tag)
+        lib.check(tag not in ("script", "link", "iframe", "object"), f"report.html has <{tag}>")
+        lib.check("href" not in attributes, f"report.html refers to {attributes.get('href')}")
+        if "src" in attributes:
+            start = attributes["src"][:22]
+            lib.check_equal(start, "data:image/png;base64,", "start of an image")
+        if tag == "figure":
+            self.figures.append(attributes["id"])
+
+    def handle_data(self, data):
+        self.texts.append(data)
+
+
+def write_tables(report):
+    """What `ntklens report` leaves, with planted numbers."""
+    report.mkdir(exist_ok=True)
+    (report / "fits.csv").write_text(
+        "direction,held,quantity,model,exponent,exponent_low,exponent_high,amplitude,offset,"
+        "points,seeds,note,slope,loglog_slope,loglog_slope_low,loglog_slope_high\n"
+        "width,n_train=80,test_loss@best,offset,0.5,0.4,0.6,0.2,0.05,3,2,,-0.5,-0.3,-0.4,-0.2\n"
+        "width,n_train=80,effective_rank[full]@best,power,-0.3,-inf,-0.2,10,0,3,2,,0.3,0.3,0.2,0.4\n"
+        "width,n_train=80,effective_rank_half[full]@best,power,0.3,0,1,10,0,3,2,,-0.3,-0.3,-0.4,-0.2\n"
+        "data,width=16,test_loss@best,none,nan,nan,nan,nan,nan,2,2,two points,nan,nan,nan,nan\n"
+        'data,"width=16, loss=mse",effective_rank[full]@init,none,nan,nan,nan,nan,nan,2,2,constant,'
+        "nan,nan,nan,nan\n"
+        "width,joint,test_loss@best,offset,0.5,0.4,0.6,0.2,0.05,3,2,,-0.5,nan,nan,nan\n"
+    )
+    (report / "transition.csv").write_text(
+        "held,kernel,threshold,width,width_low,width_high,seeds,note\n"
+        "n_train=80,full,0.1,16,12,20,2,\n"
+        "n_train=40,full,0.1,nan,nan,nan,2,never below\n"
+    )
+    (report / "summary.md").write_text(
+        "# Verdict\n\nIt **rises**: 1 < 2.\n\n* one\n  more\n* two\n\n| a | b |\n|---|--:|\n| x | 1 |\n\n"
+        "```\n<b>\n```\n"
+    )
+
+
+def add_columns(folder):
+    table = pd.read_csv(folder / "results.csv", dtype=str, keep_default_na=False)
+    width = table["width"].astype(float)
+    table["kernel_distance"] = np.where(table["tag"] == "init", 0.0, 1 / width)
+    table["infinite_distance"] = 3 / width
+    table.to_csv(folder / "results.csv", index=False)
+
+
+@lib.case
+def everything_is_drawn():
+    folder = grid()
+    add_columns(folder)
+    write_tables(folder / "report")
+    lib.check_equal(run_tool(folder), [str(folder / "report" / "report.html")], "stdout")
+    page = check_figures(folder / "report", ALWAYS + OPTIONAL)
+    text = "".join(page.texts)
+    for wanted in ("Verdict", "It rises: 1 < 2.", "one more", "<b>"):
+        lib.check(wanted in text, f"report.html lacks {wanted!r} of summary.md")
+    lib.check("table" in page.tags and "pre" in page.tags, "summary.md's table and code are lost")
+    before = digests(folder / "report")
+    run_tool(folder)
+    lib.check_equal(digests(folder / "report"), before, "files after drawing again")
+
+
+def digests(folder):
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+
+
+@lib.case
+def laws_of_the_right_group_are_found():
+    folder = grid()
+    write_tables(folder / "report")
+    fits = groups.Fits(folder / "report")
+    found = {(g.direction, g.title()): g for g in groups.find_groups(ntklens.load(folder))}
+    lib.check_equal(len(found), 5, "groups of 3 widths x 2 sizes")
+    law = fits.law(found["width", "80 images"], "test_loss@best")
+    lib.check_close(groups.law_curve(law, 4.0), 0.05 + 0.2 / 2, 1e-15, "law at width 4")
+    lib.check("[-0.60, -0.40]" in groups.law_text(law), groups.law_text(law))
+    lib.check(fits.law(found["width", "40 images"], "test_loss@best") is None, "law of another group")
+    lib.check(fits.law(found["data", "width 16"], "test_loss@best") is None, "a law without numbers")
+    lib.check_equal(groups.slope_text(law), "slope -0.30 [-0.40, -0.20]", "slope")
+    crossing = fits.crossing(found["width", "80 images"], "full")
+    lib.check_close(crossing["width"], 16, 0, "crossing")
+    lib.check(fits.crossing(found["width", "80 images"], "traced") is None, "crossing of another kernel")
+    fits.fits["held"] = "n_train=80, loss=mse, width=8"
+    lib.check(fits.law(found["width", "80 images"], "test_loss@best") is None, "a law at one width")
+    fits.fits["held"] = "n_train=80, loss=mse"  # what other studies of the report do not share
+    lib.check(fits.law(found["width", "80 images"], "test_loss@best") is not None, "more that is held")
+    lib.check_equal(len(fits.signs()), 3, "slopes of ranks")
+
+
+@lib.case
+def missing_columns_and_tables_are_told():
+    folder = grid()
+    told = plot(folder)
+    for name in ("laws", "kernel_distance", "infinite_distance", "robustness"):
+        lib.check(any(line.startswith(f"{name}: ") for line in told), f"{name} is not told: {told}")
+    check_figures(folder / "report", [*ALWAYS, "grid"])
+    text = (folder / "report" / "report.html").read_text()
+    lib.check("no column kernel_distance" in text, "report.html does not tell what is not shown")
+
+
+@lib.case
+def studies_stand_side_by_side():
+    width = part(grid(), lambda t: t["n_train"] == "80")
+    data = part(grid(), lambda t: t["width"] == "16")
+    page = width.parent / "page"
+    told = run_tool(width, data, data, "-o", page)
+    lib.check(any(line.startswith("not shown: laws: ") for line in told), f"not told: {told}")
+    check_figures(page, ALWAYS + [f"{name}-2" for name in ALWAYS])
+    lib.check(not (width / "report").exists(), "--output was not heeded")
+
+
+@lib.case
+def small_tables_are_drawn():
+    one_seed = part(grid(), lambda t: (t["seed"] == "0") & (t["kernel"] == "traced"))
+    plot(one_seed)
+    check_figures(one_seed / "report", [*ALWAYS, "grid"])
+    one_width = part(grid(), lambda t: (t["width"] == "8") & (t["n_train"] == "40"))
+    plot(one_width)
+    check_figures(one_width / "report", ALWAYS)
+
+
+@lib.case
+def flagged_rows_are_in_no_mean():
+    folder = part(grid(), lambda t: t["n_train"] == "80")
+    table = pd.read_csv(folder / "results.csv", dtype=str, keep_default_na=False)
+    table["flags"] = ""
+    flagged = (table["width"] == "8") & (table["seed"] == "0") & (table["tag"] == "best")
+    table.loc[flagged, ["flags", "test_loss"]] = ["censored", "1000"]
+    table.loc[(table["width"] == "32") & (table["seed"] == "1"), ["flags", "test_loss"]] = ["diverged", "nan"]
+    table.to_csv(folder / "results.csv", index=False)
+    group = groups.find_groups(ntklens.load(folder))[0]
+    means = group.means("test_loss", None, "best")
+    lib.check_equal(list(means.index), [8, 16, 32], "widths")
+    lib.check((means["mean"] < 1).all(), f"a flagged row is in a mean: {means}")
+    lib.check_equal(list(np.isnan(means["sd"])), [True, False, True], "deviations of one seed")
+
+
+@lib.case
+def without_spectra_and_eigenvalues():
+    folder = grid()
+    shutil.rmtree(folder / "cells")
+    table = pd.read_csv(folder / "results.csv", dtype=str, keep_default_na=False)
+    table["effective_rank"] = "nan"
+    table.to_csv(folder / "results.csv", index=False)
+    told = plot(folder)
+    lib.check(any(line.startswith("spectra: ") for line in told), f"not told: {told}")
+    check_figures(folder / "report", ["loss"])
+
+
+@lib.case
+def an_installation_finds_its_modules():
+    prefix = lib.scratch("prefix")
+    (prefix / "bin").mkdir()
+    shutil.copy(TOOLS / "ntklens-plot", prefix / "bin")
+    python = prefix / "share" / "ntklens" / "python"
+    shutil.copytree(TOOLS / "ntklens_plot", python / "ntklens_plot")
+    shutil.copy(TOOLS / "ntklens.py", python)
+    folder = part(grid(), lambda t: (t["n_train"] == "80") & (t["width"] == "8"))
+    run_tool(folder, tool=prefix / "bin" / "ntklens-plot")
+    check_figures(folder / "report", ALWAYS)
+
+
+@lib.case
+def wrong_folders_are_told():
+    empty = lib.scratch("empty")
+    told = run_tool(empty, expect=2)
+    lib.check("no results.csv" in told[-1], f"not told: {told}")
+
+
+@lib.case
+def loader_gives_tables_and_spectra():
+    folder = grid()
+    study = ntklens.load(folder)
+    rows = lib.table(folder)
+    lib.check_equal(len(study.table), len(rows), "rows")
+    lib.check_equal(len(study.cells), 12, "networks")
+    for tag in ("init", "best", 10):
+        spectra = study.spectra("full", tag)
+        lib.check_equal(spectra.shape, (12, 120), f"networks and eigenvalues at {tag}")
+        for (width, depth, n_train, seed, cell), values in spectra.iterrows():
+            step = {"step": tag} if tag == 10 else {"tag": tag}
+            row = lib.select(rows, cell=cell, kernel="full", **step)[0]
+            lib.check_equal((str(width), str(seed)), (row["width"], row["seed"]), "index")
+            lib.check_close(values.mean(), row["trace"], 1e-12 * values.max(), f"{cell} trace")
+            lib.check((np.diff(values) <= 0).all(), f"{cell}: eigenvalues do not descend")
+    curves = study.curves().groupby("cell")["test_loss"].min()
+    best = study.at("best", "full").set_index("cell")["test_loss"]
+    lib.check_equal(curves.to_dict(), best.to_dict(), "lowest test losses")
+    cell = study.cells["cell"].iloc[0]
+    lib.check_equal(study.snapshot(cell)["weight0"].shape, (8, 784), "shape of the first weights")
+    lib.check(study.spectra("full", "no such tag").empty, "spectra of a tag that is not there")
+
+
+lib.main()
