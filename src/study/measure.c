@@ -363,9 +363,8 @@ void nl_measure_end(nl_measurer *m)
 /** What the fill of a matrix needs. */
 typedef struct fill_context {
     nl_view view;
-    double curvature; /* of cross-entropy; NaN: not computed */
-    double *full;     /* [n x n] on the first rank: the kernel to be kept; NULL: not wanted */
-    bool seen;        /* a second fill need not look again */
+    double *full; /* [n x n] on the first rank: the kernel to be kept; NULL: not wanted */
+    bool seen;    /* a second fill need not look again */
 } fill_context;
 
 /* A matrix is looked at before the solve, which destroys it. */
@@ -373,7 +372,7 @@ static nl_status look_at(const nl_dmat *a, fill_context *f)
 {
     nl_measurer *m = f->view.measurer;
     const double start = nl_now();
-    nl_status status = nl_observe_before(&f->view, a, &f->curvature);
+    nl_status status = nl_observe_before(&f->view, a);
 
     m->observe_seconds += nl_now() - start;
     if (status == NL_OK && m->keep_kernels) {
@@ -416,9 +415,8 @@ static nl_status measure_spectrum(nl_dmat *a, const nl_solver *solver, fill_cont
     }
     nl_observe_spectrum(spectrum->n, spectrum->lambda, m->plan->classes,
                         nl_precision_eps(a->precision), &out->observed);
-    if (f->view.spec.kind == NL_KERNEL_FULL) {
-        out->observed.stability_rate = nl_stability_rate(
-            m->probe, m->subject.loss == NL_MSE ? spectrum->lambda[0] : f->curvature);
+    if (f->view.spec.kind == NL_KERNEL_FULL && m->subject.loss == NL_MSE) {
+        out->observed.stability_rate = nl_stability_rate(m->probe, spectrum->lambda[0]);
     }
     out->resolved = spectrum->resolved;
     snprintf(out->solver, sizeof out->solver, "%s", spectrum->solver->name);
@@ -445,8 +443,7 @@ nl_status nl_measure_kernel(nl_measurer *m, const nl_solve_plan *solve, int kern
 {
     const bool first = m->grid->row == 0 && m->grid->col == 0;
     fill_context f = {
-        .view = {.measurer = m, .kernel = kernel, .spec = m->plan->kernel[kernel], .out = out},
-        .curvature = NAN};
+        .view = {.measurer = m, .kernel = kernel, .spec = m->plan->kernel[kernel], .out = out}};
     nl_dmat *a = NULL;
     nl_status status = NL_OK;
 

@@ -79,15 +79,15 @@ static nl_status keep(const nl_view *view, const nl_dmat *a)
     return nl_agree(a->grid->comm, status);
 }
 
-nl_status nl_observe_before(const nl_view *view, const nl_dmat *a, double *curvature)
+nl_status nl_observe_before(const nl_view *view, const nl_dmat *a)
 {
     const nl_measurer *m = view->measurer;
     nl_observables *out = &view->out->observed;
     double trace = 0.0;
     double frobenius2 = 0.0;
+    double curvature = NAN;
     nl_status status = nl_dmat_moments(a, &trace, &frobenius2);
 
-    *curvature = NAN;
     if (status != NL_OK || !isfinite(trace) || !isfinite(frobenius2)) {
         return status; /* nothing is to be told of a matrix that is not finite */
     }
@@ -108,7 +108,8 @@ nl_status nl_observe_before(const nl_view *view, const nl_dmat *a, double *curva
     }
     if (status == NL_OK && view->spec.kind == NL_KERNEL_FULL &&
         m->subject.loss == NL_CROSS_ENTROPY) {
-        status = nl_observe_curvature(a, m->probe, curvature);
+        status = nl_observe_curvature(a, m->probe, &curvature);
+        out->stability_rate = nl_stability_rate(m->probe, curvature);
     }
     return status;
 }

@@ -16,10 +16,8 @@ typedef struct nl_view {
  * What a filled kernel says before the solve destroys it: moments, layers, labels, gradient of the
  * loss, and how far it is from the kernels of the initial and the previous state.  Collective over
  * the measurer's grid.
- *
- * @param[out] curvature  full kernels and cross-entropy: nl_observe_curvature(); else NaN
  */
-NL_MUST_CHECK nl_status nl_observe_before(const nl_view *view, const nl_dmat *a, double *curvature);
+NL_MUST_CHECK nl_status nl_observe_before(const nl_view *view, const nl_dmat *a);
 
 /**
  * What needs another solve: eigenvectors (measure.eigenvectors) and spectra of related kernels, as
