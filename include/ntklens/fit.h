@@ -47,6 +47,7 @@ typedef struct nl_fit {
     double amplitude, offset; /* of the chosen law */
     double chi2_power;        /* of the seed means, NaN where seeds give no variance */
     double chi2_offset;       /* NaN where it was not fitted */
+    double first, last;       /* least and largest x that were used */
     int points, seeds;        /* that were used */
     int unused;               /* samples that are not finite or not positive */
     bool constant;            /* y is the same at all x, seed by seed */

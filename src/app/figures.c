@@ -11,8 +11,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-extern char **environ;
-
 static const char name[] = "ntklens-plot";
 
 /* From the folder of the program upward: beside it (installed), or in tools/ (built in a tree). */

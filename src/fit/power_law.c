@@ -168,6 +168,8 @@ nl_status nl_fit_power_law(int count, const nl_sample *samples, nl_fit *out)
     out->points = p.count;
     out->seeds = p.seeds;
     out->unused = p.unused;
+    out->first = p.count > 0 ? p.x[0] : NAN;
+    out->last = p.count > 0 ? p.x[p.count - 1] : NAN;
     slope = nl_calloc((size_t)p.seeds, sizeof *slope);
     intercept = nl_calloc((size_t)p.seeds, sizeof *intercept);
     if (slope == NULL || intercept == NULL) {

@@ -47,14 +47,13 @@ const char *nl_law_name(nl_law law)
 
 void nl_note(char note[nl_fit_note_size], const char *format, ...)
 {
-    size_t used = strlen(note);
+    const size_t length = strlen(note);
+    const char *const between = length > 0 ? "; " : "";
+    char text[nl_fit_note_size];
     va_list args;
 
-    if (used > 0 && used + 3 < nl_fit_note_size) {
-        memcpy(note + used, "; ", 3);
-        used += 2;
-    }
     va_start(args, format);
-    vsnprintf(note + used, nl_fit_note_size - used, format, args);
+    vsnprintf(text, sizeof text, format, args); /* NOLINT(clang-analyzer-valist.Uninitialized) */
     va_end(args);
+    snprintf(note + length, nl_fit_note_size - length, "%s%s", between, text);
 }

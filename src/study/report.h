@@ -92,8 +92,18 @@ typedef struct nl_group {
     int scales, seeds;
 } nl_group;
 
-/** nl_tagged is a tag's index, or this: the ratio best / init. */
-enum { nl_ratio = -1 };
+/** Where a network stands along a direction; NaN or 0: nowhere. */
+double nl_group_scale(const nl_report_cell *cell, nl_direction direction);
+
+/** Is a network one of the group's? */
+bool nl_group_holds(const nl_group *group, const nl_report_cell *cell);
+
+/** A tag's index, or one of these: the ratio best / init, and its lower part. */
+enum {
+    nl_ratio = -1,
+    nl_base =
+        -2, /* init of the networks that have that ratio, so that slopes add up; of the trace */
+};
 
 typedef struct nl_group_fit {
     int group, quantity, kernel, tag; /* kernel -1: not of a kernel */
@@ -122,6 +132,9 @@ typedef struct nl_report_crossing {
     int group, kernel;
     nl_crossing at;
 } nl_report_crossing;
+
+/** Fill in the groups: all of two scales or more; where there are none, those of one. */
+NL_MUST_CHECK nl_status nl_report_find_groups(const nl_report_data *data, nl_report_fits *fits);
 
 NL_MUST_CHECK nl_status nl_report_fits_create(const nl_report_data *data, double threshold,
                                               nl_report_fits *out);

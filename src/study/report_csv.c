@@ -141,6 +141,9 @@ void nl_report_fits_csv(const nl_report_data *data, const nl_report_fits *fits, 
                         "amplitude,offset,points,seeds,note,slope,loglog_slope,loglog_slope_low,"
                         "loglog_slope_high\n");
     for (int f = 0; f < fits->fits; f++) {
+        if (fits->fit[f].tag == nl_base) {
+            continue; /* a part of the verdict, no quantity of its own */
+        }
         put_group_fit(data, fits, &fits->fit[f], true, out);
         if (is_the_trace(data, &fits->fit[f])) {
             put_group_fit(data, fits, &fits->fit[f], false, out);

@@ -5,154 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *nl_direction_name(nl_direction direction)
-{
-    static const char *const names[] = {"width", "data", "parameters"};
-
-    return names[direction];
-}
-
-/*---------------------------------------------------------------------------------------------
- * Groups
- *-------------------------------------------------------------------------------------------*/
-
-static double scale_of(const nl_report_cell *cell, nl_direction direction)
-{
-    return direction == NL_WIDTH  ? cell->width
-           : direction == NL_DATA ? cell->n_train
-                                  : cell->parameters;
-}
-
-static double held_of(const nl_report_cell *cell, nl_direction direction)
-{
-    return direction == NL_DATA ? cell->width : cell->n_train;
-}
-
-/* Along parameters, depth varies with width. */
-static const char *setting_of(const nl_report_cell *cell, nl_direction direction)
-{
-    return direction == NL_PARAMETERS ? cell->setting_without_depth : cell->setting;
-}
-
-static bool belongs(const nl_group *group, const nl_report_cell *cell)
-{
-    return held_of(cell, group->direction) == group->held_value &&
-           setting_of(cell, group->direction) == group->setting &&
-           scale_of(cell, group->direction) > 0.0;
-}
-
-/* Scales and seeds of a group: counted at their first network. */
-static void measure_group(const nl_report_data *data, nl_group *group)
-{
-    group->first = INFINITY;
-    group->last = -INFINITY;
-    for (int c = 0; c < data->cells; c++) {
-        const double scale = scale_of(&data->cell[c], group->direction);
-        bool new_scale = true;
-        bool new_seed = true;
-
-        if (!belongs(group, &data->cell[c])) {
-            continue;
-        }
-        group->first = fmin(group->first, scale);
-        group->last = fmax(group->last, scale);
-        for (int k = 0; k < c; k++) {
-            if (belongs(group, &data->cell[k])) {
-                new_scale = new_scale && scale_of(&data->cell[k], group->direction) != scale;
-                new_seed = new_seed && data->cell[k].seed != data->cell[c].seed;
-            }
-        }
-        group->scales += new_scale ? 1 : 0;
-        group->seeds += new_seed ? 1 : 0;
-    }
-}
-
-static char *held_text(const nl_group *group)
-{
-    nl_text text = {0};
-    char number[32];
-
-    nl_text_append(&text, "%s=%s", group->direction == NL_DATA ? "width" : "n_train",
-                   nl_format_double(group->held_value, number));
-    if (group->setting[0] != '\0') {
-        nl_text_append(&text, ";%s", group->setting);
-    }
-    return text.data; /* NULL when out of memory */
-}
-
-static bool is_listed(const nl_report_fits *fits, int from, const nl_report_cell *cell)
-{
-    for (int g = from; g < fits->groups; g++) {
-        if (belongs(&fits->group[g], cell)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static int compare_groups(const void *a, const void *b)
-{
-    const nl_group *x = a;
-    const nl_group *y = b;
-    int order = (x->direction > y->direction) - (x->direction < y->direction);
-
-    if (order == 0) {
-        order = strcmp(x->setting, y->setting);
-    }
-    return order != 0 ? order : (x->held_value > y->held_value) - (x->held_value < y->held_value);
-}
-
-/* All groups of a direction with `least` scales. */
-static nl_status add_groups(const nl_report_data *data, nl_direction direction, int least,
-                            nl_report_fits *fits)
-{
-    int kept = fits->groups;
-    const int from = fits->groups;
-
-    for (int c = 0; c < data->cells; c++) {
-        const nl_report_cell *cell = &data->cell[c];
-
-        if (scale_of(cell, direction) > 0.0 && !is_listed(fits, from, cell)) {
-            fits->group[fits->groups] = (nl_group){.direction = direction,
-                                                   .held_value = held_of(cell, direction),
-                                                   .setting = setting_of(cell, direction)};
-            measure_group(data, &fits->group[fits->groups++]);
-        }
-    }
-    for (int g = from; g < fits->groups; g++) {
-        if (fits->group[g].scales >= least) {
-            fits->group[kept] = fits->group[g];
-            fits->group[kept].held = held_text(&fits->group[kept]);
-            if (fits->group[kept++].held == NULL) {
-                fits->groups = kept;
-                return NL_FAIL(NL_ERR_NOMEM, "out of memory for a report");
-            }
-        }
-    }
-    fits->groups = kept;
-    return NL_OK;
-}
-
-static nl_status find_groups(const nl_report_data *data, nl_report_fits *fits)
-{
-    nl_status status = NL_OK;
-
-    fits->group = nl_calloc(NL_DIRECTIONS * (size_t)data->cells, sizeof *fits->group);
-    if (fits->group == NULL) {
-        return NL_FAIL(NL_ERR_NOMEM, "out of memory for a report");
-    }
-    for (int d = 0; status == NL_OK && d < NL_DIRECTIONS; d++) {
-        status = add_groups(data, (nl_direction)d, 2, fits);
-    }
-    if (status == NL_OK && fits->groups == 0) { /* nothing varies: the fits say so */
-        status = add_groups(data, NL_WIDTH, 1, fits);
-    }
-    if (fits->groups > 0) {
-        qsort(fits->group, (size_t)fits->groups, sizeof *fits->group, compare_groups);
-    }
-    return status;
-}
-
 /*---------------------------------------------------------------------------------------------
  * Samples
  *-------------------------------------------------------------------------------------------*/
@@ -173,7 +25,7 @@ static const nl_report_row *state_row(const nl_report_data *data, int cell, int 
 /* Value of a quantity in a network, NaN where it is left out, which is counted. */
 static double value_of(const nl_report_data *data, int cell, nl_group_fit *f)
 {
-    const bool ratio = f->tag == nl_ratio;
+    const bool ratio = f->tag == nl_ratio || f->tag == nl_base;
     const int best = nl_report_tag(data, "best");
     const nl_report_row *row = state_row(data, cell, ratio ? best : f->tag, f->kernel);
     const nl_report_row *base =
@@ -201,7 +53,7 @@ static double value_of(const nl_report_data *data, int cell, nl_group_fit *f)
         f->empty++;
         return NAN;
     }
-    return value;
+    return f->tag == nl_base ? base->value[f->quantity] : value;
 }
 
 /* Samples of a fit, [cells] of them at most; counts who is left out. */
@@ -211,13 +63,14 @@ static int collect(const nl_report_data *data, const nl_group *group, nl_group_f
     int count = 0;
 
     for (int c = 0; c < data->cells; c++) {
-        if (belongs(group, &data->cell[c])) {
+        if (nl_group_holds(group, &data->cell[c])) {
             const double y = value_of(data, c, f);
 
             if (!isnan(y)) {
-                samples[count++] = (nl_sample){.x = scale_of(&data->cell[c], group->direction),
-                                               .y = y,
-                                               .seed = data->cell[c].seed};
+                samples[count++] =
+                    (nl_sample){.x = nl_group_scale(&data->cell[c], group->direction),
+                                .y = y,
+                                .seed = data->cell[c].seed};
             }
         }
     }
@@ -256,7 +109,7 @@ static nl_status fit_one(const nl_report_data *data, nl_report_fits *fits, nl_gr
 static nl_status fit_all(const nl_report_data *data, nl_report_fits *fits, nl_sample *samples)
 {
     const size_t most = (size_t)fits->groups * (size_t)nl_quantity_count *
-                        (size_t)(data->kernels + 1) * (size_t)(data->tags + 1);
+                        (size_t)(data->kernels + 1) * (size_t)(data->tags + 2);
     nl_status status = NL_OK;
 
     fits->fit = nl_calloc(most, sizeof *fits->fit);
@@ -271,7 +124,8 @@ static nl_status fit_all(const nl_report_data *data, nl_report_fits *fits, nl_sa
                 continue;
             }
             for (int k = of_kernel ? 0 : -1; k < (of_kernel ? data->kernels : 0); k++) {
-                for (int t = nl_ratio; status == NL_OK && t < data->tags; t++) {
+                for (int t = strcmp(nl_quantities[q].column, "trace") == 0 ? nl_base : nl_ratio;
+                     status == NL_OK && t < data->tags; t++) {
                     const nl_group_fit wanted = {.group = g, .quantity = q, .kernel = k, .tag = t};
 
                     status = fit_one(data, fits, wanted, samples);
@@ -317,18 +171,18 @@ static nl_status fit_joint(const nl_report_data *data, const char *setting, int 
     return status;
 }
 
-/* A grid holds both directions: a setting with groups of three scales in each. */
+/* A grid holds both directions, each at two places at least: a cross cannot tell whether the
+ * effects of width and data add up. */
 static bool is_grid(const nl_report_fits *fits, const char *setting)
 {
-    bool found[NL_DIRECTIONS] = {false};
+    int found[NL_DIRECTIONS] = {0};
 
     for (int g = 0; g < fits->groups; g++) {
         const nl_group *group = &fits->group[g];
 
-        found[group->direction] =
-            found[group->direction] || (group->setting == setting && group->scales >= 3);
+        found[group->direction] += group->setting == setting && group->scales >= 3 ? 1 : 0;
     }
-    return found[NL_WIDTH] && found[NL_DATA];
+    return found[NL_WIDTH] > 1 && found[NL_DATA] > 1;
 }
 
 static nl_status fit_joints(const nl_report_data *data, nl_report_fits *fits)
@@ -384,7 +238,7 @@ nl_status nl_report_fits_create(const nl_report_data *data, double threshold, nl
     nl_report_fits fits = {.threshold = threshold};
     nl_sample *samples = nl_calloc((size_t)data->cells, sizeof *samples);
     nl_status status = samples == NULL ? NL_FAIL(NL_ERR_NOMEM, "out of memory for fits")
-                                       : find_groups(data, &fits);
+                                       : nl_report_find_groups(data, &fits);
 
     if (status == NL_OK) {
         status = fit_all(data, &fits, samples);

@@ -135,13 +135,13 @@ static void put_fit(const nl_report_data *data, const nl_report_fits *fits, cons
 static bool is_main(const nl_report_data *data, const nl_group_fit *f)
 {
     const char *column = nl_quantities[f->quantity].column;
-    const char *tag = f->tag == nl_ratio ? "" : data->tag[f->tag];
+    const char *tag = f->tag < 0 ? "" : data->tag[f->tag];
     const bool at_best = strcmp(tag, "best") == 0;
 
     if (strcmp(column, "test_loss") == 0 || strcmp(column, "step") == 0) {
         return at_best;
     }
-    return f->kernel == nl_report_main_kernel(data) &&
+    return f->kernel == nl_report_main_kernel(data) && f->tag != nl_base &&
            ((strcmp(column, "trace") == 0 || strcmp(column, "effective_rank") == 0)
                 ? at_best || f->tag == nl_ratio || strcmp(tag, "init") == 0
                 : at_best && (strcmp(column, "participation_ratio") == 0 ||

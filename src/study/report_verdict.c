@@ -12,7 +12,7 @@ typedef struct view {
     const nl_report_fits *fits;
     const char *setting;
     int kernel;               /* of the headline; -1: none */
-    int best, init;           /* tags */
+    int best;                 /* tag */
     int group[NL_DIRECTIONS]; /* of the headline; -1: none */
     nl_text *out;
 } view;
@@ -38,9 +38,8 @@ static void say_scales(const view *v, nl_direction direction, const nl_fit *fit)
     char number[3][32];
 
     nl_text_append(v->out, "%d %s from %s to %s, %d seed%s, at %s", fit->points, plural[direction],
-                   nl_format_double(group->first, number[0]),
-                   nl_format_double(group->last, number[1]), fit->seeds, fit->seeds == 1 ? "" : "s",
-                   group->held);
+                   nl_format_double(fit->first, number[0]), nl_format_double(fit->last, number[1]),
+                   fit->seeds, fit->seeds == 1 ? "" : "s", group->held);
     if (!isnan(fit->turn)) {
         nl_text_append(
             v->out, "; not monotone: the seed means have a %s at %s that stands out from both ends",
@@ -225,7 +224,7 @@ static void say_part(const view *v, const nl_fit *fit, const char *constant)
 static void say_trace(const view *v, nl_direction direction)
 {
     const nl_fit *at_best = fit_of(v, direction, "trace", v->kernel, v->best);
-    const nl_fit *at_init = fit_of(v, direction, "trace", v->kernel, v->init);
+    const nl_fit *at_init = fit_of(v, direction, "trace", v->kernel, nl_base);
     const nl_fit *change = fit_of(v, direction, "trace", v->kernel, nl_ratio);
 
     if (at_best == NULL || at_init == NULL || change == NULL) {
@@ -270,7 +269,7 @@ static void say_robustness(const view *v, nl_direction direction, nl_sign claim)
                    claim == NL_SIGN_RISES ? "rises" : "falls", nl_direction_name(direction), held,
                    tally.all, against, tally.all - held - against);
     if (tally.constant > 0) {
-        nl_text_append(v->out, " (%d more are constant by construction)", tally.constant);
+        nl_text_append(v->out, " (%d more do not change over the scales at all)", tally.constant);
     }
     nl_text_append(v->out, ".\n");
 }
@@ -347,7 +346,6 @@ void nl_report_verdict(const nl_report_data *data, const nl_report_fits *fits, n
               .fits = fits,
               .kernel = nl_report_main_kernel(data),
               .best = nl_report_tag(data, "best"),
-              .init = nl_report_tag(data, "init"),
               .out = out};
 
     nl_text_append(out,

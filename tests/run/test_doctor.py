@@ -26,7 +26,8 @@ def kernel(env, *options):
     result = lib.run(["doctor", "--json", *options], env=env, expect=None)
     if "cannot be preloaded" in result.stderr or "ASan runtime" in result.stderr:
         raise lib.Skip("the shim cannot be preloaded into this build")
-    lib.check_equal(result.returncode, 0, "exit code")
+    # 4: a solver is wrong with these kernels, as Debian's ELPA is with old ones
+    lib.check(result.returncode in (0, 4), f"exit code {result.returncode}")
     return json.loads(result.stdout)["blas_kernel"], result.stderr
 
 

@@ -29,17 +29,20 @@ seeds: [0, 1]
 measure: {kernels: [traced, full], steps_per_decade: 2}
 """
 ALWAYS = ["overview", "loss", "evolution", "scale", "spectra"]
+COLUMNS = ["kernel_distance", "infinite_distance"]
 OPTIONAL = ["grid", "kernel_distance", "infinite_distance", "robustness"]
 
 _grid = None
 
 
 def grid():
-    """A fresh copy of the results of STUDY, which is run once."""
+    """A fresh copy of the results of STUDY, which is run once; without the columns of optional figures."""
     global _grid
     if _grid is None:
         _grid = lib.scratch("grid") / "out"
         lib.run_study(STUDY, _grid)
+        table = pd.read_csv(_grid / "results.csv", dtype=str, keep_default_na=False)
+        table.drop(columns=COLUMNS, errors="ignore").to_csv(_grid / "results.csv", index=False)
     copy = lib.scratch("copy") / "out"
     shutil.copytree(_grid, copy)
     return copy
@@ -118,14 +121,17 @@ def write_tables(report):
         "points,seeds,note,slope,loglog_slope,loglog_slope_low,loglog_slope_high\n"
         "width,n_train=80,test_loss@best,offset,0.5,0.4,0.6,0.2,0.05,3,2,,-0.5,-0.3,-0.4,-0.2\n"
         "width,n_train=80,effective_rank[full]@best,power,-0.3,-inf,-0.2,10,0,3,2,,0.3,0.3,0.2,0.4\n"
-        "width,n_train=80,effective_rank_half[full]@best,power,0.3,0,1,10,0,3,2,,-0.3,-0.3,-0.4,-0.2\n"
         "data,width=16,test_loss@best,none,nan,nan,nan,nan,nan,2,2,two points,nan,nan,nan,nan\n"
-        'data,"width=16, loss=mse",effective_rank[full]@init,none,nan,nan,nan,nan,nan,2,2,constant,'
-        "nan,nan,nan,nan\n"
         "width,joint,test_loss@best,offset,0.5,0.4,0.6,0.2,0.05,3,2,,-0.5,nan,nan,nan\n"
     )
+    (report / "robustness.csv").write_text(
+        "direction,held,rank,kernel,tag,part,slope,low,high,sign,note\n"
+        'width,n_train=80,"effective rank, centred",full,best,whole,0.3,0.2,0.4,rises,\n'
+        "width,n_train=80,effective rank,full,best,half,-0.3,-0.4,-0.2,falls,\n"
+        'data,"width=16, loss=mse",effective rank,full,init,whole,nan,nan,nan,constant,\n'
+    )
     (report / "transition.csv").write_text(
-        "held,kernel,threshold,width,width_low,width_high,seeds,note\n"
+        "held,kernel,c,width,width_low,width_high,seeds,note\n"
         "n_train=80,full,0.1,16,12,20,2,\n"
         "n_train=40,full,0.1,nan,nan,nan,2,never below\n"
     )
@@ -183,7 +189,6 @@ def laws_of_the_right_group_are_found():
     lib.check(fits.law(found["width", "80 images"], "test_loss@best") is None, "a law at one width")
     fits.fits["held"] = "n_train=80, loss=mse"  # what other studies of the report do not share
     lib.check(fits.law(found["width", "80 images"], "test_loss@best") is not None, "more that is held")
-    lib.check_equal(len(fits.signs()), 3, "slopes of ranks")
 
 
 @lib.case

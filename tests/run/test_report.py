@@ -7,6 +7,7 @@ import io
 import math
 import pathlib
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -136,7 +137,10 @@ def slopes_are_those_of_numpy():
 
 @lib.case
 def planted_laws_are_found_and_told():
-    out = planted("power", power_rows())
+    left_out = (128, 2, 512, 2, "best", "full", 0.1, 1e4, 70, "censored")
+    rows = power_rows()
+    rows[rows.index(next(r for r in rows if r[:5] == left_out[:5]))] = left_out
+    out = planted("power", rows)
     told = report(out).stdout
     lib.check("**rises with width**" in told, told)
     lib.check("Only one direction was measured" in told, told)
@@ -146,11 +150,12 @@ def planted_laws_are_found_and_told():
     loss = lib.one(fits, direction="width", quantity="test_loss@best")
     lib.check_equal(loss["model"], "offset", "law of the loss")
     lib.check(abs(float(loss["offset"]) - 0.02) < 0.005, f"{loss}")
-    parts = [
-        float(lib.one(fits, direction="width", quantity=f"trace[full]@{tag}")["loglog_slope"])
-        for tag in ("best", "init", "best/init")
-    ]
-    lib.check(abs(parts[0] - parts[1] - parts[2]) < 1e-10, f"parts of the trace's slope: {parts}")
+    line = next(line for line in told.splitlines() if "its slope against width" in line)
+    parts = [float(x) for x in re.findall(r"([-+][0-9.]+) \(95", line)]
+    lib.check(
+        len(parts) == 3 and abs(parts[0] - parts[1] - parts[2]) < 2e-3,
+        f"the parts do not add up: {line}",
+    )
 
 
 @lib.case

@@ -61,6 +61,9 @@ def loss(groups, fits):
         points(axis, group, "train_loss", None, "best", style.BLACK, "s", ":", "train, at best")
         label_scales([axis], group)
     finish(axes[0], groups, loss_label("loss", groups))
+    for axis in axes[0]:
+        axis.legend(loc="upper right")
+    headroom(axes[0, 0])
     return figure
 
 
@@ -112,7 +115,9 @@ def kernel_distance(groups, fits):
                 points(axis, group, "kernel_distance", kernel, tag, *style.TAGS[tag], label=tag)
             mark_crossing(axis, fits.crossing(group, kernel))
             label_scales([axis], group)
-        finish(axes[row], groups, f"kernel distance ({kernel})", legend=row == 0)
+        finish(axes[row], groups, f"kernel distance ({kernel})")
+        for axis in axes[row]:
+            axis.legend(loc="lower left")  # where the curves, which fall with width, are not
     return figure
 
 
@@ -180,6 +185,12 @@ def mark_crossing(axis, crossing):
     axis.axvline(crossing["width"], color=style.GREEN, linewidth=1, label=label)
 
 
+def headroom(axis):
+    """Room for a legend above the curves of a row of logarithmic panels."""
+    low, high = axis.get_ylim()
+    axis.set_ylim(low, high * (high / low) ** 0.6)
+
+
 def loss_label(text, groups):
     """The losses have no unit, but a name."""
     names = {str(name) for group in groups for name in group.rows["loss"].unique()}
@@ -225,8 +236,7 @@ def evolution(groups, fits):
         finish(axes[row], groups, label, legend=False)
     for axis, group in zip(axes[0], groups):
         scale_legend(axis, group, loc="upper center")
-    low, high = axes[0, 0].get_ylim()
-    axes[0, 0].set_ylim(low, high * (high / low) ** 0.6)  # room for the legends above the curves
+    headroom(axes[0, 0])
     return figure
 
 
@@ -318,13 +328,13 @@ SIGNS = {  # colour of the cell, of its text, and a mark that grey printers show
 
 def robustness(fits):
     """Sign of the slope for each definition of rank (rows) at each tag (columns), with its interval."""
-    table = fits.signs()
-    if table.empty:
-        raise Absent("no slopes of ranks in fits.csv, which `ntklens report` writes")
+    table = fits.robustness
+    if table is None or table.empty:
+        raise Absent("no slopes in robustness.csv, which `ntklens report` writes")
     sides = list(dict.fromkeys(zip(table["direction"], table["held"])))
-    rows = list(dict.fromkeys(zip(table["rank"], table["kernel"])))
+    rows = list(dict.fromkeys(zip(table["rank"], table["kernel"], table["part"])))
     tags = sorted(dict.fromkeys(table["tag"]), key=lambda tag: tag == "best/init")  # behind its parts
-    size = (0.8 * len(tags) + 2.3, 0.25 * len(rows) + 0.8)
+    size = (0.8 * len(tags) + 2.8, 0.25 * len(rows) + 0.8)
     figure, axes = style.panels(len(sides), 1, panel=size)
     for axis, (direction, held) in zip(axes[:, 0], sides):
         part = table[(table["direction"] == direction) & (table["held"] == held)]
@@ -335,24 +345,19 @@ def robustness(fits):
     return figure
 
 
-def row_name(rank, kernel):
-    """effective_rank_half is that on half of the probe."""
-    for part in ("half", "quarter"):
-        if rank.endswith(f"_{part}"):
-            kernel += f", {part} probe"
-            rank = rank.removesuffix(f"_{part}")
-    return f"{rank.replace('_', ' ')}, {kernel}"
+def row_name(rank, kernel, part):
+    return f"{rank}, {kernel}" + ("" if part == "whole" else f", {part} of the probe")
 
 
 def robustness_cells(axis, table, rows, tags):
     for _, cell in table.iterrows():
         x = tags.index(cell["tag"])
-        y = rows.index((cell["rank"], cell["kernel"]))
+        y = rows.index((cell["rank"], cell["kernel"], cell["part"]))
         back, front, mark = SIGNS[sign_of(cell)]
         axis.barh(y, 0.96, 0.92, left=x - 0.48, color=back)
         text = "–"
         if np.isfinite(cell["slope"]):
-            half = (cell["slope_high"] - cell["slope_low"]) / 2
+            half = (cell["high"] - cell["low"]) / 2
             error = f" ±{half:.2f}" if np.isfinite(half) else ""
             text = f"{mark} {cell['slope']:+.2f}{error}"
         axis.text(x, y, text, ha="center", va="center", color=front, fontsize=6.5)
@@ -365,8 +370,8 @@ def robustness_cells(axis, table, rows, tags):
 
 def sign_of(cell):
     """By the interval; NaN decides nothing."""
-    if cell["slope_low"] > 0:
+    if cell["low"] > 0:
         return "rises"
-    if cell["slope_high"] < 0:
+    if cell["high"] < 0:
         return "falls"
     return "open"

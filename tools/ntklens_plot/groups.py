@@ -105,10 +105,11 @@ def headline(groups):
 
 
 class Fits:
-    """fits.csv and transition.csv of `ntklens report`, or nothing where they are not."""
+    """fits.csv, robustness.csv and transition.csv of `ntklens report`, or nothing where they are not."""
 
     def __init__(self, folder):
         self.fits = _optional(folder / "fits.csv")
+        self.robustness = _optional(folder / "robustness.csv")
         self.transition = _optional(folder / "transition.csv")
 
     def law(self, group, quantity):
@@ -128,17 +129,6 @@ class Fits:
         rows = self.transition[self.transition["kernel"] == kernel]
         rows = [row for _, row in rows.iterrows() if _same(row["held"], group)]
         return rows[0] if rows else None
-
-    def signs(self):
-        """Slopes of every definition of rank: a row for each direction, held, rank, kernel, tag."""
-        if self.fits is None:
-            return pd.DataFrame()
-        parts = self.fits["quantity"].str.extract(r"^(?P<rank>\w+)\[(?P<kernel>[^]]+)\]@(?P<tag>.+)$")
-        table = self.fits[["direction", "held"]].join(parts).join(
-            self.fits.filter(like="loglog_slope").rename(columns=lambda name: name.removeprefix("loglog_"))
-        )
-        is_rank = table["rank"].str.contains("rank|participation") & table["direction"].isin(list(SCALES))
-        return table[is_rank & ~table["held"].str.startswith("joint")]
 
 
 def law_curve(law, x):
