@@ -344,9 +344,9 @@ static bool comparisons_agree(const nl_grid *grid, const subject *s, const float
     const nl_kernel_input input = {.net = s->net,
                                    .theta = s->theta,
                                    .probe = s->probe,
-                                   .samples = s->samples,
+                                   .samples = few_samples,
                                    .panel_bytes = panel_all};
-    const int n = nl_kernel_order(spec, s->samples, s->classes);
+    const int n = nl_kernel_order(spec, few_samples, few_classes);
     nl_kernel_input other = input;
     nl_kernel_pair tiles = {0};
     nl_kernel_pair packed = {0};
@@ -356,7 +356,7 @@ static bool comparisons_agree(const nl_grid *grid, const subject *s, const float
     void *room = NULL;
     double moments[4] = {0};
     bool good =
-        nl_dmat_create(grid, n, nl_kernel_block(spec, s->classes, 4), precision, &a) == NL_OK &&
+        nl_dmat_create(grid, n, nl_kernel_block(spec, few_classes, 4), precision, &a) == NL_OK &&
         nl_dmat_create(grid, n, a->nb, precision, &b) == NL_OK;
 
     other.theta = other_theta;
