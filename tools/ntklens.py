@@ -33,7 +33,7 @@ class Study:
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
         self.name = self.folder.resolve().name
-        self.table = _read_csv(self.folder / "results.csv")
+        self.table = _read_csv(self.folder / "results.csv", needed=["cell", "depth", "kernel", "flags"])
         self.timings = _read_csv(self.folder / "timings.csv", optional=True)
         self.infinite = _read_csv(self.folder / "infinite.csv", optional=True)
 
@@ -114,10 +114,13 @@ class Study:
         return pd.concat(frames) if frames else pd.DataFrame()
 
 
-def _read_csv(path, optional=False):
+def _read_csv(path, optional=False, needed=()):
     if optional and not path.exists():
         return None
     table = pd.read_csv(path, dtype={name: str for name in TEXTS}, float_precision="round_trip")
+    for name in needed:  # a table that was joined or edited may lack them
+        if name not in table:
+            table[name] = ""
     texts = [name for name in TEXTS if name in table]
     table[texts] = table[texts].fillna("")
     return table

@@ -117,7 +117,8 @@ def kernel_distance(groups, fits):
             label_scales([axis], group)
         finish(axes[row], groups, f"kernel distance ({kernel})")
         for axis in axes[row]:
-            axis.legend(loc="lower left")  # where the curves, which fall with width, are not
+            axis.legend(loc="upper right")
+        headroom(axes[row, 0])
     return figure
 
 
