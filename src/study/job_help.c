@@ -328,6 +328,7 @@ static void *receive(const nl_run *run, int from, int tag, MPI_Datatype type, si
         (void)NL_FAIL(NL_ERR_NOMEM, "rank %d: out of memory for %d parameters", run->team->rank,
                       count);
         MPI_Abort(peers, nl_status_exit_code(NL_ERR_NOMEM)); /* the sender would wait for ever */
+        abort();
     }
     MPI_Mrecv(items, count, type, &message, MPI_STATUS_IGNORE);
     return items;
@@ -336,9 +337,9 @@ static void *receive(const nl_run *run, int from, int tag, MPI_Datatype type, si
 /** What a helper is sent. */
 typedef struct errand_parcel {
     errand_note *note;
-    float *theta,
-        *previous; /* previous: NULL where that step is the initial one, or there is none */
-} errand_parcel;   /* all owned */
+    float *theta;
+    float *previous; /* NULL where that step is the initial one, or there is none */
+} errand_parcel;     /* all owned */
 
 static errand_parcel receive_parcel(const nl_run *run, int from)
 {
