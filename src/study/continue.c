@@ -245,7 +245,13 @@ nl_status nl_run_open_folder(const nl_study *study, const nl_run_options *option
  * Finished cells
  *-------------------------------------------------------------------------------------------*/
 
-static nl_status load_one(nl_run *run, int index, const char *path)
+/** Finished cells that were computed with other BLAS kernels or libraries than those here. */
+typedef struct foreign_cells {
+    int count, first;
+    char differs[nl_differs_width]; /* of the first */
+} foreign_cells;
+
+static nl_status load_one(nl_run *run, int index, const char *path, foreign_cells *foreign)
 {
     const nl_cell *cell = &run->cells[index];
     unsigned char *image = NULL;
@@ -265,6 +271,10 @@ static nl_status load_one(nl_run *run, int index, const char *path)
             status = nl_ledger_add(run->ledger, index, rows, count);
         }
         run->phase[index] = status == NL_OK ? NL_CELL_FINISHED : NL_CELL_LEFT;
+        if (result->differs[0] != '\0' && foreign->count++ == 0) {
+            foreign->first = index;
+            memcpy(foreign->differs, result->differs, sizeof foreign->differs);
+        }
         nl_remove_checkpoints(run, cell); /* killed before it could do so itself */
     }
     if (run->phase[index] != NL_CELL_FINISHED) {
@@ -281,6 +291,7 @@ static nl_status load_one(nl_run *run, int index, const char *path)
 
 nl_status nl_run_load_finished(nl_run *run)
 {
+    foreign_cells foreign = {0};
     nl_status status = NL_OK;
 
     for (int k = 0; status == NL_OK && k < run->count; k++) {
@@ -290,9 +301,13 @@ nl_status nl_run_load_finished(nl_run *run)
             return NL_FAIL(NL_ERR_NOMEM, "out of memory for a path");
         }
         if (nl_path_exists(path)) {
-            status = load_one(run, k, path);
+            status = load_one(run, k, path, &foreign);
         }
         free(path);
+    }
+    if (foreign.count > 0) { /* each is of one kind, the table is not */
+        nl_log_event(run->log, "blas_mix", "cell=%s finished_cells=%d reason=\"%s\"",
+                     run->cells[foreign.first].id, foreign.count, foreign.differs);
     }
     return status;
 }

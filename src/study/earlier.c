@@ -32,6 +32,16 @@ static nl_status tell(nl_run *run, int index, const char *event, const char *rea
     return nl_tell_event(run->service, index, run->team->rank, event, reason);
 }
 
+/* This rank goes on with what other BLAS kernels or libraries began: the cell depends on both. */
+static nl_status note_mix(nl_run *run, int index, nl_result *result)
+{
+    if (result->differs[0] == '\0') {
+        return NL_OK;
+    }
+    result->mixed = true;
+    return tell(run, index, "blas_mix", result->differs);
+}
+
 /*---------------------------------------------------------------------------------------------
  * Checkpoints
  *-------------------------------------------------------------------------------------------*/
@@ -96,9 +106,11 @@ static nl_status find_checkpoint(nl_run *run, int index, const nl_net *net, nl_f
 {
     static const char *const folders[] = {"checkpoints", "checkpoints/previous"};
     const int what = NL_READ_MEASUREMENTS | NL_READ_ARRAYS | NL_READ_THETA;
+    nl_status told = NL_OK;
     nl_status status = NL_OK;
 
-    for (size_t k = 0; k < NL_COUNT(folders) && found->result == NULL && status != NL_ERR_NOMEM;
+    for (size_t k = 0;
+         k < NL_COUNT(folders) && found->result == NULL && status != NL_ERR_NOMEM && told == NL_OK;
          k++) {
         char *path = nl_cell_path(run, folders[k], &run->cells[index]);
 
@@ -110,20 +122,20 @@ static nl_status find_checkpoint(nl_run *run, int index, const nl_net *net, nl_f
             status = NL_ERR_DAMAGED;
         }
         if (status != NL_OK && status != NL_ERR_NOMEM) {
-            nl_status told = tell(run, index, "checkpoint_dropped", nl_status_text(status));
-
-            status = told == NL_OK ? status : NL_ERR_NOMEM;
+            told = tell(run, index, "checkpoint_dropped", nl_status_text(status));
         }
         free(path);
     }
     if (found->result != NULL) {
         found->kind = classify(run, found->result);
-        return tell(run, index, "cell_resumed",
-                    found->kind == NL_FOUND_TRAINING    ? "training"
-                    : found->kind == NL_FOUND_SNAPSHOTS ? "kernels"
-                                                        : "shared kernels");
+        told = note_mix(run, index, found->result);
+        return told != NL_OK ? told
+                             : tell(run, index, "cell_resumed",
+                                    found->kind == NL_FOUND_TRAINING    ? "training"
+                                    : found->kind == NL_FOUND_SNAPSHOTS ? "kernels"
+                                                                        : "shared kernels");
     }
-    return status == NL_ERR_NOMEM ? status : NL_OK;
+    return status == NL_ERR_NOMEM ? status : told;
 }
 
 /*---------------------------------------------------------------------------------------------
@@ -251,6 +263,7 @@ static nl_status replan(const nl_run *run, const nl_net *net, const snapshots *f
         result->final_step = old->final_step;
         result->diverged = old->diverged;
         result->mixed = old->mixed;
+        memcpy(result->differs, old->differs, sizeof result->differs);
         result->parameters = old->parameters;
         result->weights = old->weights;
         status = add_states(run, net, from, result, &lacking);
@@ -278,6 +291,9 @@ static nl_status find_snapshots(nl_run *run, int index, const nl_net *net, const
 
         status = replan(run, net, &from, &found->result);
         if (status == NL_OK && found->result != NULL) {
+            status = note_mix(run, index, found->result);
+        }
+        if (status == NL_OK && found->result != NULL) {
             found->kind = NL_FOUND_SNAPSHOTS;
             found->continuation = old.continuation;
             old.continuation = (nl_continuation){0};
@@ -288,7 +304,7 @@ static nl_status find_snapshots(nl_run *run, int index, const nl_net *net, const
     }
     nl_result_destroy(&old.result, run->plan->kernels);
     nl_continuation_free(&old.continuation);
-    return status == NL_ERR_NOMEM ? status : NL_OK;
+    return status == NL_ERR_NOMEM || status == NL_ERR_MPI ? status : NL_OK;
 }
 
 /*---------------------------------------------------------------------------------------------
@@ -371,6 +387,9 @@ static nl_status find_shorter(nl_run *run, int index, const nl_net *net, nl_foun
                                   : consider_shorter(run, index, net, path, entry->d_name, found);
             free(path);
         }
+    }
+    if (status == NL_OK && found->result != NULL) {
+        status = note_mix(run, index, found->result);
     }
     if (status == NL_OK && found->result != NULL) {
         status = tell(run, index, "cell_extended", "from a shorter training");

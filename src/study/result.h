@@ -43,6 +43,8 @@ typedef struct nl_curve {
     nl_losses *losses; /* owned */
 } nl_curve;
 
+enum { nl_differs_width = 160 };
+
 /** Everything known of a cell.  Zero-initialise with nl_result_create(). */
 typedef struct nl_result {
     nl_curve curve; /* evaluated states: 0, log-spaced, final */
@@ -51,9 +53,12 @@ typedef struct nl_result {
     long best_step;  /* earliest lowest selection loss of the curve; -1: none was finite */
     long final_step; /* -1: still in training */
     bool diverged;
-    bool mixed;         /* computed by several BLAS kernels: interrupted and continued elsewhere */
-    int64_t parameters; /* trained ones */
-    int64_t weights;    /* entries of the weight matrices */
+    bool mixed; /* computed with several BLAS kernels or library versions: interrupted and continued
+                   elsewhere, or by a team of such ranks */
+    char
+        differs[nl_differs_width]; /* what of these is other here than where it was read from; "" */
+    int64_t parameters;            /* trained ones */
+    int64_t weights;               /* entries of the weight matrices */
 } nl_result;
 
 /** Which states are measured, with which kernels; the same for all cells of a study. */

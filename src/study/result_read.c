@@ -1,4 +1,5 @@
 /** @file result_read.c  A cell's result from an HDF5 image. */
+#include "libraries.h"
 #include "result_file.h"
 
 #include "ntklens/io.h"
@@ -286,6 +287,34 @@ static nl_status check_identity(nl_h5 *file, const nl_study *study, const nl_cel
     return status;
 }
 
+/* What the file was computed with, as far as it tells: older ones know their kernel only. */
+static nl_status get_libraries(nl_h5 *file, nl_result *result)
+{
+    nl_libraries theirs = {0};
+    nl_text text = {0};
+    nl_status status = NL_OK;
+
+    for (int k = 0; status == NL_OK && k < nl_library_facts; k++) {
+        char *fact = NULL;
+
+        if (nl_h5_has_attribute(file, "/", nl_library_names[k])) {
+            status = nl_h5_get_text(file, "/", nl_library_names[k], &fact);
+        }
+        snprintf(theirs.fact[k], nl_library_width, "%s", fact != NULL ? fact : "");
+        free(fact);
+    }
+    if (status == NL_OK) {
+        nl_libraries_compare(&theirs, &text);
+        status =
+            text.failed ? NL_FAIL(NL_ERR_NOMEM, "out of memory for names of libraries") : NL_OK;
+    }
+    if (status == NL_OK && text.length > 0) {
+        snprintf(result->differs, sizeof result->differs, "%s", text.data);
+    }
+    nl_text_free(&text);
+    return status;
+}
+
 /* Attributes of the result itself. */
 static nl_status get_attributes(nl_h5 *file, nl_result *result)
 {
@@ -293,7 +322,6 @@ static nl_status get_attributes(nl_h5 *file, nl_result *result)
     int64_t final = 0;
     int64_t diverged = 0;
     int64_t mixed = 0;
-    char *kernel = NULL;
     nl_status status = nl_h5_get_int(file, "/", "parameters", &result->parameters);
 
     THEN(status, nl_h5_get_int(file, "/", "weights", &result->weights));
@@ -301,15 +329,11 @@ static nl_status get_attributes(nl_h5 *file, nl_result *result)
     THEN(status, nl_h5_get_int(file, "/", "final_step", &final));
     THEN(status, nl_h5_get_int(file, "/", "diverged", &diverged));
     THEN(status, nl_h5_get_int(file, "/", "mixed_blas_kernels", &mixed));
-    THEN(status, nl_h5_get_text(file, "/", "blas_kernel", &kernel));
+    THEN(status, get_libraries(file, result));
     result->best_step = (long)best;
     result->final_step = (long) final;
     result->diverged = diverged != 0;
     result->mixed = mixed != 0;
-    if (status == NL_OK && final < 0) { /* will go on with the kernels of this machine */
-        result->mixed = result->mixed || strcmp(kernel, nl_blas_kernel()) != 0;
-    }
-    free(kernel);
     return status;
 }
 

@@ -3,6 +3,7 @@
 #include "run.h"
 #include "cost.h"
 #include "infinite.h"
+#include "libraries.h"
 #include "machine.h"
 #include "provenance.h"
 #include "regression.h"
@@ -143,33 +144,40 @@ static nl_status plan_solves(nl_run *run, const nl_dataset_info *info)
 }
 
 /* Ranks on different CPUs may compute with different kernels: results then depend on who computes,
- * and each cell is left to one rank.  *same: they do not.  Collective. */
-static nl_status compare_blas(nl_run *run, bool *same)
+ * and each cell is left to one rank, or flagged where a team shares it.  Collective. */
+static nl_status compare_libraries(nl_run *run)
 {
-    enum { width = 64 };
-    char mine[width] = "";
-    char *all = run->team->rank == 0 ? nl_calloc((size_t)run->team->size, width) : NULL;
-    nl_status status =
-        nl_agree(run->team->comm, run->team->rank == 0 && all == NULL ? NL_ERR_NOMEM : NL_OK);
+    const nl_libraries mine = nl_libraries_here();
+    nl_libraries *all =
+        run->team->rank == 0 ? nl_calloc((size_t)run->team->size, sizeof *all) : NULL;
+    nl_text differences = {0};
+    nl_status status = NL_OK;
 
-    *same = true;
-    snprintf(mine, sizeof mine, "%s", nl_blas_kernel());
-    if (status == NL_OK) {
-        MPI_Gather(mine, width, MPI_CHAR, all, width, MPI_CHAR, 0, run->team->comm);
+    if (run->team->rank == 0 && all == NULL) {
+        status =
+            NL_FAIL(NL_ERR_NOMEM, "out of memory for the libraries of %d ranks", run->team->size);
     }
-    for (int k = 1; all != NULL && k < run->team->size && *same; k++) {
-        if (strcmp(all + (size_t)k * width, mine) != 0) {
-            *same = false;
-            nl_warn("rank %d uses BLAS kernels %s, rank 0 %s: the last bits of results depend on "
-                    "which rank "
-                    "computes a cell; OPENBLAS_CORETYPE sets one for all",
-                    k, all + (size_t)k * width, mine);
-            nl_log_event(run->log, "blas_mix", "rank=%d blas_kernel=%s root=%s", k,
-                         all + (size_t)k * width, mine);
+    status = nl_agree(run->team->comm, status);
+    run->same_blas = true;
+    if (status != NL_OK) {
+        free(all);
+        return status;
+    }
+    MPI_Gather(&mine, sizeof mine, MPI_BYTE, all, sizeof mine, MPI_BYTE, 0, run->team->comm);
+    for (int k = 1; all != NULL && k < run->team->size && differences.length == 0; k++) {
+        nl_libraries_compare(&all[k], &differences);
+        if (differences.length > 0) {
+            run->same_blas = false;
+            nl_warn("rank %d computes with other libraries than rank 0 (%s): the last bits of "
+                    "results depend on which rank computes a cell; OPENBLAS_CORETYPE sets one BLAS "
+                    "kernel for all",
+                    k, differences.data);
+            nl_log_event(run->log, "blas_mix", "rank=%d reason=\"%s\"", k, differences.data);
         }
     }
+    nl_text_free(&differences);
     free(all);
-    return status == NL_OK ? nl_team_broadcast(run->team, same, sizeof *same, 0) : status;
+    return nl_team_broadcast(run->team, &run->same_blas, sizeof run->same_blas, 0);
 }
 
 /* Into the log; too few cores for the ranks are told to people too. */
@@ -256,7 +264,6 @@ static nl_status prepare(nl_run *run)
     char *data_folder = NULL;
     const nl_dataset_info *info = NULL;
     const double start = nl_now();
-    bool same_blas = true;
     nl_status status = check_data(run, &data_folder);
 
     if (status != NL_OK) {
@@ -286,8 +293,8 @@ static nl_status prepare(nl_run *run)
         status = tell_machine(run);
     }
     if (status == NL_OK) {
-        status = compare_blas(run, &same_blas);
-        run->helping = same_blas && nl_study_number(run->study, NL_KEY_OUTPUT_KERNELS) == 0 &&
+        status = compare_libraries(run);
+        run->helping = run->same_blas && nl_study_number(run->study, NL_KEY_OUTPUT_KERNELS) == 0 &&
                        !run->plan->eigenvectors; /* large replies */
     }
     if (status == NL_OK) {

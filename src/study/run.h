@@ -41,6 +41,7 @@ typedef struct nl_run {
     double regression_seconds; /* the same of the last kernel regression */
     double checkpoint_every;   /* seconds */
     double idle_seconds;       /* that this rank waited: for images, for work, for other ranks */
+    bool same_blas;            /* all ranks compute with the same BLAS kernels and libraries */
     bool helping;              /* ranks without work measure kernels of cells that others train */
     double next_told;          /* service thread: when to tell progress again */
     atomic_int now_cell;       /* cell in work, -1: none */

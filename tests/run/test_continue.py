@@ -100,6 +100,70 @@ def a_longer_training_equals_a_fresh_one():
 
 
 # ---------------------------------------------------------------------------------------------
+# On another machine
+# ---------------------------------------------------------------------------------------------
+
+
+def computed_elsewhere(out, **facts):
+    """Finished cells as another BLAS kernel or library would have left them."""
+
+    def edit(file):
+        for name, value in facts.items():
+            lib.check(name in file.attrs, f"no attribute {name}")
+            file.attrs[name] = value
+
+    for path in (out / "cells").iterdir():
+        lib.edit_cell(path, edit)
+
+
+def mixed_rows(out):
+    return [row for row in lib.table(out) if "mixed" in row["flags"].split("+")]
+
+
+def mix_is_told(facts, mixed, start, **change):
+    """Go on elsewhere: is every row flagged (mixed) or none, and does the log name the fact?"""
+    out = lib.scratch("mixed") / "out"
+    run(out, **start)
+    lib.check_equal(lib.log_events(out, "blas_mix"), [], "blas_mix on one machine")
+    computed_elsewhere(out, **facts)
+    run(out, **{**start, **change})
+    rows = lib.table(out)
+    lib.check_equal(len(mixed_rows(out)), len(rows) if mixed else 0, f"mixed rows of {len(rows)}")
+    told = lib.log_events(out, "blas_mix")
+    for name, value in facts.items():
+        lib.check(any(f"{name} {value}, here " in line for line in told), f"log: {told}")
+
+
+KEPT = {"widths": [8], "snapshots": "measured"}
+lib.add("finished cells of another BLAS kernel stay as they are, and are told", mix_is_told,
+        {"blas_kernel": "Elsewhere"}, False, KEPT)  # fmt: skip
+lib.add("kernels measured anew with another BLAS kernel are flagged", mix_is_told,
+        {"blas_kernel": "Elsewhere"}, True, KEPT, probe=15)  # fmt: skip
+lib.add("a training extended with another BLAS kernel is flagged", mix_is_told,
+        {"blas_kernel": "Elsewhere"}, True, KEPT, steps=70)  # fmt: skip
+lib.add("so is one with another library", mix_is_told,
+        {"blas": "OpenBLAS 0.0.1", "scalapack": "lib.so.0"}, True, KEPT, steps=70)  # fmt: skip
+
+
+@lib.case
+def a_team_of_different_ranks_is_flagged():
+    out = lib.scratch("team") / "out"
+    text = STUDY.format(**{**SMALL, "widths": [8], "solver": "scalapack\n      team_size: all"})
+    study = lib.write_study(out.parent, text)
+    line = lib.command(["run", study, "-o", out, "--quiet"], 1)
+    at = line.index("-n")
+    ranks = [["-n", "1", "env", f"OPENBLAS_CORETYPE={kernel}", *line[at + 2:]]
+             for kernel in ("Nehalem", "Prescott")]  # fmt: skip
+    told = subprocess.run([*line[:at], *ranks[0], ":", *ranks[1]], env=lib.environment(), text=True,
+                          capture_output=True, timeout=lib.TIMEOUT)  # fmt: skip
+    lib.check_equal(told.returncode, 0, f"exit code; stderr:\n{told.stderr}")
+    if "blas_kernel Prescott, here Nehalem" not in told.stderr:
+        raise lib.Skip("this BLAS has no choice of kernels")
+    lib.check(lib.log_events(out, "blas_mix"), "the log does not tell it")
+    lib.check_equal(len(mixed_rows(out)), len(lib.table(out)), "mixed rows")
+
+
+# ---------------------------------------------------------------------------------------------
 # Refused, and anew
 # ---------------------------------------------------------------------------------------------
 
