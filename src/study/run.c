@@ -22,16 +22,27 @@ static const double tell_interval = 1.0; /* seconds between two words of progres
 
 /* A rank deep in a library call cannot be asked to leave.  When time runs out for it, all else is
  * on disk already: the root ends the job; what that rank computed is done again later (DESIGN 4).
+ * Where a failure is what ends it, its exit code says so: the same command would fail again.
  */
 static void end_in_time(const nl_run *run, int reason)
 {
-    if (run->team->rank == 0 && run->options->time_left != NULL &&
-        run->options->time_left(run->options->stop_context, reason) <= 0.0) {
+    const nl_status why = reason > NL_STOP_ERROR ? (nl_status)(reason - NL_STOP_ERROR) : NL_STOPPED;
+
+    if (run->team->rank != 0 || run->options->time_left == NULL ||
+        run->options->time_left(run->options->stop_context, reason) > 0.0) {
+        return;
+    }
+    if (why != NL_STOPPED) {
+        nl_complain("%s: the study has failed (%s); a solve that still runs is not waited for",
+                    run->options->folder, nl_status_text(why));
+        nl_log_event(run->log, "solve_abandoned", "reason=\"the study has failed: %s\"",
+                     nl_status_text(why));
+    } else {
         nl_warn("%s: no time is left for a solve to end; the same command continues",
                 run->options->folder);
         nl_log_event(run->log, "solve_abandoned", "reason=\"no time is left for it to end\"");
-        MPI_Abort(run->team->comm, nl_status_exit_code(NL_STOPPED));
     }
+    MPI_Abort(run->team->comm, nl_status_exit_code(why));
 }
 
 static nl_status tell_progress(nl_run *run)
@@ -56,21 +67,22 @@ static int tick(void *context)
 {
     nl_run *run = context;
     const double reserve = 1e-3 * (double)atomic_load(&run->reserve);
+    const bool stopping = nl_run_stopping(run);
+    nl_status status = NL_OK;
 
     if (run->ledger != NULL) {
         nl_lock_beat(run->lock);
-        if (nl_ledger_tick(run->ledger) != NL_OK) {
-            return NL_STOP_ERROR;
-        }
+        status = nl_ledger_tick(run->ledger);
     }
-    if (nl_run_stopping(run)) {
+    if (stopping) {
         end_in_time(run, nl_service_stopping(run->service));
-        return 0;
+    } else if (status == NL_OK) {
+        status = tell_progress(run);
     }
-    if (tell_progress(run) != NL_OK) {
-        return NL_STOP_ERROR;
+    if (status != NL_OK) {
+        return NL_STOP_ERROR + (int)status;
     }
-    return run->options->stop_wanted != NULL
+    return !stopping && run->options->stop_wanted != NULL
                ? run->options->stop_wanted(run->options->stop_context, reserve)
                : 0;
 }
@@ -352,7 +364,7 @@ static void note_failure(nl_run *run, nl_status status, nl_status *worst)
 {
     *worst = status > *worst ? status : *worst;
     if (status != NL_OK && status != NL_ERR_NUMERIC) {
-        nl_service_stop(run->service, NL_STOP_ERROR);
+        nl_service_stop(run->service, NL_STOP_ERROR + (int)status);
     }
 }
 
@@ -462,9 +474,9 @@ static nl_status work(nl_run *run)
     if (status == NL_OK) {
         status = exchange_phases(run, do_tasks(run, queue));
     }
-    if ((status == NL_OK || status == NL_ERR_NUMERIC) && !nl_run_stopping(run)) {
-        limits = nl_infinite_write(run);
-        status = limits > status ? limits : status;
+    if (status == NL_OK || status == NL_ERR_NUMERIC) {
+        limits = nl_infinite_write(run); /* which all ranks enter: whether to stop the root says */
+        status = limits > status || limits == NL_STOPPED ? limits : status;
     }
     if (count > 0) {
         told = nl_tell_timing(run->service, nl_no_cell, run->team->rank, "idle", run->idle_seconds);
