@@ -59,8 +59,7 @@ static bool is_longer_training(const nl_study *before, const nl_study *now)
         }
     }
     return !nl_study_is(now, NL_KEY_SCHEDULE, "cosine") &&
-           !nl_study_is(before, NL_KEY_SCHEDULE, "cosine") &&
-           !(nl_study_number(now, NL_KEY_STOP_AFTER_BEST) > 0.0);
+           !nl_study_is(before, NL_KEY_SCHEDULE, "cosine");
 }
 
 static void append_values(nl_text *text, const nl_values *values)

@@ -22,6 +22,7 @@ static nl_status read_file(const nl_run *run, const char *path, const nl_cell *c
     if (status == NL_OK) {
         status = nl_result_read(image, length, run->study, cell, net, run->plan, what,
                                 &found->result, &found->continuation);
+        found->max_steps = (long)cell->value[NL_KEY_MAX_STEPS].number;
     }
     free(image);
     return status;
@@ -365,8 +366,8 @@ static nl_status consider_shorter(nl_run *run, int index, const nl_net *net, con
     return status == NL_ERR_NOMEM ? status : NL_OK;
 }
 
-/* The longest finished training of this cell with fewer steps.  Only a constant schedule, run to
- * its end, makes a short training the beginning of a long one. */
+/* The longest finished training of this cell with fewer steps.  Only a constant schedule makes a
+ * short training the beginning of a long one, or all of it where it ended before its last step. */
 static nl_status find_shorter(nl_run *run, int index, const nl_net *net, nl_found *found)
 {
     const nl_cell *cell = &run->cells[index];
@@ -374,8 +375,7 @@ static nl_status find_shorter(nl_run *run, int index, const nl_net *net, nl_foun
     DIR *listing = folder != NULL ? opendir(folder) : NULL;
     nl_status status = NL_OK;
 
-    if (listing == NULL || strcmp(cell->value[NL_KEY_SCHEDULE].word, "constant") != 0 ||
-        cell->value[NL_KEY_STOP_AFTER_BEST].number > 0.0) {
+    if (listing == NULL || strcmp(cell->value[NL_KEY_SCHEDULE].word, "constant") != 0) {
         goto done;
     }
     for (struct dirent *entry = readdir(listing); status == NL_OK && entry != NULL;

@@ -56,7 +56,8 @@ enum nl_cell_phase {
     NL_CELL_FINISHED = 2,
 };
 
-/** Why a study stops early; above the values that stop_wanted() may give. */
+/** Why a study stops early: NL_STOP_ERROR + the status of a failure, which is above the values that
+ *  stop_wanted() may give. */
 enum { NL_STOP_ERROR = 1000 };
 
 bool nl_run_stopping(const nl_run *run);
@@ -91,6 +92,7 @@ typedef struct nl_found {
     nl_found_kind kind;
     nl_result *result;            /* owned */
     nl_continuation continuation; /* owned */
+    long max_steps;               /* of the training that left these */
 } nl_found;
 
 /**
