@@ -1,5 +1,6 @@
 /** @file continue.c  A folder that holds an earlier run: what may go on, what is refused, what is
  * kept. */
+#include "keys.h"
 #include "run.h"
 
 #include "ntklens/io.h"
@@ -14,24 +15,11 @@
  * Is this the same study?
  *-------------------------------------------------------------------------------------------*/
 
-static bool same_scalar(const nl_scalar *a, const nl_scalar *b)
-{
-    if (a->word != NULL || b->word != NULL) {
-        return a->word != NULL && b->word != NULL && strcmp(a->word, b->word) == 0;
-    }
-    return a->number == b->number;
-}
-
 /* Every old value is still asked for: the grid was widened at most. */
 static bool keeps_values(const nl_values *before, const nl_values *now)
 {
     for (int k = 0; k < before->count; k++) {
-        bool found = false;
-
-        for (int j = 0; j < now->count && !found; j++) {
-            found = same_scalar(&before->item[k], &now->item[j]);
-        }
-        if (!found) {
+        if (!nl_values_hold(now, &before->item[k])) {
             return false;
         }
     }
@@ -62,18 +50,6 @@ static bool is_longer_training(const nl_study *before, const nl_study *now)
            !nl_study_is(before, NL_KEY_SCHEDULE, "cosine");
 }
 
-static void append_values(nl_text *text, const nl_values *values)
-{
-    char number[32];
-
-    for (int k = 0; k < values->count; k++) {
-        const nl_scalar *v = &values->item[k];
-
-        nl_text_append(text, "%s%s", k > 0 ? "," : "",
-                       v->word != NULL ? v->word : nl_format_double(v->number, number));
-    }
-}
-
 static void name_differences(const nl_study *before, const nl_study *now, nl_text *names)
 {
     for (int key = 0; key < NL_KEY_COUNT; key++) {
@@ -85,44 +61,50 @@ static void name_differences(const nl_study *before, const nl_study *now, nl_tex
             continue;
         }
         nl_text_append(names, "%s%s (was ", names->length > 0 ? "; " : "", info->path);
-        append_values(names, &before->value[key]);
+        nl_values_append(names, info, &before->value[key]);
         nl_text_append(names, ", now ");
-        append_values(names, &now->value[key]);
+        nl_values_append(names, info, &now->value[key]);
         nl_text_append(names, ")");
     }
 }
 
-static nl_status compare_with_earlier(const nl_study *study, const nl_run_options *options)
+static bool has_finished_cells(const char *folder)
 {
-    char *path = nl_path_join(options->folder, "study.yaml");
-    unsigned char *bytes = NULL;
-    size_t length = 0;
-    nl_study *before = NULL;
-    nl_text names = {0};
-    nl_status status = path == NULL ? NL_FAIL(NL_ERR_NOMEM, "out of memory for a path") : NL_OK;
+    char *path = nl_path_join(folder, "cells");
+    DIR *listing = path != NULL ? opendir(path) : NULL;
+    bool found = path == NULL; /* out of memory: refuse rather than lose anything */
 
-    if (status != NL_OK || !nl_path_exists(path)) {
-        free(path);
-        return status;
+    if (listing != NULL) {
+        for (struct dirent *entry = readdir(listing); entry != NULL && !found;
+             entry = readdir(listing)) {
+            const size_t length = strlen(entry->d_name);
+
+            found = length > 3 && strcmp(entry->d_name + length - 3, ".h5") == 0;
+        }
+        closedir(listing);
     }
-    status = nl_file_read(path, NL_PLAIN, &bytes, &length);
-    if (status == NL_OK) {
-        status = nl_study_parse(path, (const char *)bytes, length, 0, NULL, false, &before);
-    }
-    if (status == NL_OK) {
-        name_differences(before, study, &names);
-        if (names.length > 0) {
+    free(path);
+    return found;
+}
+
+/* changed: keys that no finished cell depends on. */
+static nl_status compare_with_earlier(const nl_study *study, const nl_run_options *options,
+                                      nl_text *changed)
+{
+    nl_study *before = NULL;
+    nl_status status = nl_study_in(options->folder, 0, NULL, &before);
+
+    if (status == NL_OK && before != NULL) {
+        name_differences(before, study, changed);
+        if (changed->length > 0 && has_finished_cells(options->folder)) {
             status = NL_FAIL(
                 NL_ERR_STUDY,
                 "%s: finished work there was trained with other keys: %s; give another -o DIR, or "
                 "--fresh to start anew (earlier results are kept aside)",
-                options->folder, names.data);
+                options->folder, changed->data);
         }
     }
-    nl_text_free(&names);
     nl_study_destroy(&before);
-    free(bytes);
-    free(path);
     return status;
 }
 
@@ -217,7 +199,8 @@ static void remove_half_written(const char *folder, const char *below)
     free(path);
 }
 
-nl_status nl_run_open_folder(const nl_study *study, const nl_run_options *options, nl_lock **lock)
+nl_status nl_run_open_folder(const nl_study *study, const nl_run_options *options, nl_lock **lock,
+                             nl_text *changed)
 {
     nl_status status = nl_folder_create(options->folder);
 
@@ -225,8 +208,8 @@ nl_status nl_run_open_folder(const nl_study *study, const nl_run_options *option
         status = nl_lock_take(options->folder, lock);
     }
     if (status == NL_OK && has_earlier_run(options->folder)) {
-        status =
-            options->fresh ? move_aside(options->folder) : compare_with_earlier(study, options);
+        status = options->fresh ? move_aside(options->folder)
+                                : compare_with_earlier(study, options, changed);
     }
     if (status == NL_OK) {
         status = create_below(options->folder, "cells");

@@ -242,7 +242,8 @@ static bool remove_stop_file(const nl_run *run)
 static nl_status open_results(nl_run *run, const char *data_folder)
 {
     char blas[64];
-    nl_status status = nl_run_open_folder(run->study, run->options, &run->lock);
+    nl_text changed = {0};
+    nl_status status = nl_run_open_folder(run->study, run->options, &run->lock, &changed);
     char *path = nl_path_join(run->options->folder, "log.txt");
 
     if (path == NULL) {
@@ -252,6 +253,13 @@ static nl_status open_results(nl_run *run, const char *data_folder)
         remove_stop_file(run);
         status = nl_log_open(path, &run->log);
     }
+    if (status == NL_OK && changed.length > 0) {
+        nl_log_event(run->log, "keys_changed",
+                     "keys=\"%s\" reason=\"no cell is finished; checkpoints of other trainings are "
+                     "left aside\"",
+                     changed.data);
+    }
+    nl_text_free(&changed);
     if (status == NL_OK) {
         status = nl_provenance_write(run->study, run->options->folder, data_folder);
     }

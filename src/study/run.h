@@ -110,8 +110,10 @@ NL_MUST_CHECK nl_status nl_find_earlier(nl_run *run, int index, const nl_net *ne
 NL_MUST_CHECK nl_status nl_run_load_finished(nl_run *run);
 
 /** Create the results folder and take its lock.  What does an earlier run there mean for this one?
- *  Refuses changes that alter finished cells; with --fresh moves everything aside.  Root only. */
+ *  Refuses changes that alter finished cells; with --fresh moves everything aside.  Root only.
+ *  @param[in,out] changed  training keys that are others now, in words, where no cell is finished
+ */
 NL_MUST_CHECK nl_status nl_run_open_folder(const nl_study *study, const nl_run_options *options,
-                                           nl_lock **lock);
+                                           nl_lock **lock, nl_text *changed);
 
 #endif

@@ -375,7 +375,7 @@ nl_status nl_standing_read(const char *folder, nl_standing *out)
         return NL_FAIL(NL_ERR_USAGE, "%s: is no folder; expected the DIR of ntklens run -o DIR",
                        folder);
     }
-    status = nl_study_in(folder, &out->study);
+    status = nl_study_in(folder, 0, NULL, &out->study);
     if (status == NL_OK && out->study == NULL) {
         status = NL_FAIL(NL_ERR_USAGE,
                          "%s: is no results folder: it has no study.yaml, which ntklens run writes "

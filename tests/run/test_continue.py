@@ -256,6 +256,19 @@ def another_learning_rate_is_refused_unless_fresh():
     lib.check_same_bytes(lib.table_text(out), fresh_table(rate=0.1), "results.csv after --fresh")
 
 
+@lib.case
+def another_learning_rate_where_no_cell_is_finished():
+    out = lib.scratch("unfinished") / "out"
+    run(out, "--max-time", "0.01", expect=None, steps=10000)
+    if any((out / "cells").iterdir()):
+        raise lib.Skip("a cell was finished before the run was stopped")
+    run(out, rate=0.1)
+    (told,) = lib.log_events(out, "keys_changed")
+    for phrase in ("training.learning_rate (was 0.05, now 0.1)", "training.max_steps (was 10000, now 30)"):
+        lib.check(phrase in told, f"the log does not say '{phrase}': {told}")
+    lib.check_same_bytes(lib.table_text(out), fresh_table(rate=0.1), "results.csv")
+
+
 # ---------------------------------------------------------------------------------------------
 # Interrupted
 # ---------------------------------------------------------------------------------------------
