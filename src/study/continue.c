@@ -236,18 +236,13 @@ typedef struct foreign_cells {
 static nl_status load_one(nl_run *run, int index, const char *path, foreign_cells *foreign)
 {
     const nl_cell *cell = &run->cells[index];
-    unsigned char *image = NULL;
-    size_t length = 0;
+    const char *why = NULL;
     nl_result *result = NULL;
     nl_row *rows = NULL;
     int count = 0;
-    nl_status status = nl_file_read(path, NL_SEALED, &image, &length);
+    nl_status status = nl_finished_read(path, run->study, cell, run->plan, &result, &why);
 
     if (status == NL_OK) {
-        status = nl_result_read(image, length, run->study, cell, NULL, run->plan,
-                                NL_READ_MEASUREMENTS, &result, NULL);
-    }
-    if (status == NL_OK && nl_result_complete(result, run->plan)) {
         status = nl_result_rows(result, run->plan, run->cells, index, &rows, &count);
         if (status == NL_OK) {
             status = nl_ledger_add(run->ledger, index, rows, count);
@@ -261,12 +256,9 @@ static nl_status load_one(nl_run *run, int index, const char *path, foreign_cell
     }
     if (run->phase[index] != NL_CELL_FINISHED) {
         nl_log_event(run->log, "cell_redone", "cell=%s reason=\"%s\"", cell->id,
-                     status == NL_OK          ? "a spectrum is missing"
-                     : status == NL_ERR_STUDY ? "other probe, kernels or observables are asked for"
-                                              : nl_status_text(status));
+                     why != NULL ? why : nl_status_text(status));
     }
     free(rows);
-    free(image);
     nl_result_destroy(&result, run->plan->kernels);
     return status == NL_ERR_NOMEM ? status : NL_OK;
 }

@@ -173,28 +173,19 @@ static nl_status cell_path(const char *folder, const nl_cell *cell, nl_text *pat
 /* Rows of a cell's file; none where it cannot serve, which is told. */
 static nl_status read_rows(const merge *m, int index, const char *path, nl_row **rows, int *count)
 {
-    unsigned char *image = NULL;
-    size_t length = 0;
+    const char *why = NULL;
     nl_result *result = NULL;
-    nl_status status = nl_file_read(path, NL_SEALED, &image, &length);
+    nl_status status = nl_finished_read(path, m->study, &m->cells[index], m->plan, &result, &why);
 
     *rows = NULL;
     *count = 0;
     if (status == NL_OK) {
-        status = nl_result_read(image, length, m->study, &m->cells[index], NULL, m->plan,
-                                NL_READ_MEASUREMENTS, &result, NULL);
-    }
-    if (status == NL_OK && nl_result_complete(result, m->plan)) {
         status = nl_result_rows(result, m->plan, m->cells, index, rows, count);
     } else if (status != NL_ERR_NOMEM) {
-        nl_warn("%s: is left out: %s", path,
-                status == NL_OK          ? "a spectrum is missing"
-                : status == NL_ERR_STUDY ? "it was measured with another probe or other kernels"
-                                         : nl_status_text(status));
+        nl_warn("%s: is left out: %s", path, why);
         status = NL_OK;
     }
     nl_result_destroy(&result, m->plan->kernels);
-    free(image);
     return status;
 }
 

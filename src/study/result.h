@@ -210,4 +210,16 @@ NL_MUST_CHECK nl_status nl_result_read(const unsigned char *image, size_t length
                                        const nl_net *net, const nl_measure_plan *plan, int what,
                                        nl_result **out, nl_continuation *continuation);
 
+/**
+ * Read the measurements of a finished cell, if its file serves the present study as it is.
+ *
+ * @param[out] out  NULL where it does not
+ * @param[out] why  in words why it does not; NULL where it does
+ * @return NL_ERR_NUMERIC where a spectrum is missing, NL_ERR_STUDY where other measurements were
+ *         asked for, others where it cannot be read or belongs to another cell
+ */
+NL_MUST_CHECK nl_status nl_finished_read(const char *path, const nl_study *study,
+                                         const nl_cell *cell, const nl_measure_plan *plan,
+                                         nl_result **out, const char **why);
+
 #endif

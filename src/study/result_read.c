@@ -379,3 +379,28 @@ nl_status nl_result_read(const unsigned char *image, size_t length, const nl_stu
     *out = result;
     return NL_OK;
 }
+
+nl_status nl_finished_read(const char *path, const nl_study *study, const nl_cell *cell,
+                           const nl_measure_plan *plan, nl_result **out, const char **why)
+{
+    unsigned char *image = NULL;
+    size_t length = 0;
+    nl_status status = nl_file_read(path, NL_SEALED, &image, &length);
+
+    *out = NULL;
+    *why = NULL;
+    THEN(status,
+         nl_result_read(image, length, study, cell, NULL, plan, NL_READ_MEASUREMENTS, out, NULL));
+    free(image);
+    if (status == NL_OK && !nl_result_complete(*out, plan)) {
+        nl_result_destroy(out, plan->kernels);
+        status = NL_ERR_NUMERIC;
+    }
+    if (status != NL_OK) {
+        *why = status == NL_ERR_NUMERIC ? "a spectrum is missing"
+               : status == NL_ERR_STUDY
+                   ? "another probe, other kernels or observables are asked for"
+                   : nl_status_text(status);
+    }
+    return status;
+}
