@@ -103,7 +103,7 @@ static void print_batch(const nl_plan *plan, FILE *stream)
 
     fprintf(stream,
             "\n#SBATCH --job-name=%.60s\n#SBATCH --ntasks=%d\n#SBATCH --cpus-per-task=1\n"
-            "#SBATCH --mem-per-cpu=%.0fM\n#SBATCH --time=%s\n#SBATCH --signal=B:USR1@120\n",
+            "#SBATCH --mem-per-cpu=%.0fM\n#SBATCH --time=%s\n#SBATCH --signal=B:USR1@90\n",
             nl_study_word(plan->study, NL_KEY_STUDY), plan->ranks, batch_megabytes(plan),
             batch_time(plan, text));
 }
