@@ -106,8 +106,8 @@ static int smallest_team(nl_solve_plan trial, const char *solver, nl_precision p
     return 0;
 }
 
-/* Alone where that fits, else with ELPA, which is quicker a rank, else with ScaLAPACK, which needs
- * least memory: see ARCHITECTURE.md.  A solver that the study names decides alone. */
+/* Alone where that fits, else with ELPA, which is quicker per rank, else with ScaLAPACK, which
+ * needs least memory: see ARCHITECTURE.md.  A solver that the study names decides alone. */
 static int choose_team_size(const char *solver, const nl_solve_plan *plan, nl_precision precision,
                             int ranks, double memory)
 {

@@ -53,7 +53,7 @@ static void print_kernels(const nl_plan *plan, FILE *stream)
     char bytes[32];
 
     fprintf(stream, "\n  %-22s %8s  %-10s %6s  %s\n", "kernel", "order n", "solver", "ranks",
-            "at most, a rank");
+            "at most, per rank");
     for (int k = 0; k < plan->measure->kernels; k++) {
         const nl_solve_plan *s = &plan->solve[k];
 
@@ -84,7 +84,7 @@ static void print_needs(const nl_plan *plan, FILE *stream)
     fprintf(stream, "\n  wall time     %s on %d rank%s (rates: %s)\n",
             nl_format_seconds(plan->wall, a), plan->ranks, plan->ranks > 1 ? "s" : "",
             plan->rates.source);
-    fprintf(stream, "  memory        %s a rank at its peak, %s in all\n",
+    fprintf(stream, "  memory        %s per rank at its peak, %s in all\n",
             nl_format_bytes(plan->rank_bytes, a), nl_format_bytes(plan->all_bytes, b));
     if (plan->least_ranks > 0) {
         fprintf(stream, "  fits          from %d rank%s of %s\n", plan->least_ranks,

@@ -20,8 +20,7 @@ static const double tell_interval = 1.0; /* seconds between two words of progres
  *-------------------------------------------------------------------------------------------*/
 
 /* A rank deep in a library call cannot be asked to leave.  When time runs out for it, all else is
- * on disk already: the root ends the job; what that rank computed is done again later (DESIGN 4).
- */
+ * on disk already: the root ends the job; what that rank computed is done again later. */
 static void end_in_time(const nl_run *run, int reason)
 {
     if (run->team->rank == 0 && run->options->time_left != NULL &&
