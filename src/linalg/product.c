@@ -41,7 +41,7 @@ void nl_grid_add_up(const nl_grid *grid, nl_precision precision, void *values, i
     const int ranks = grid->rows * grid->cols;
     const int length = slice_length(count, ranks);
     const size_t bytes = nl_precision_bytes(precision);
-    const MPI_Datatype type = precision == NL_DOUBLE ? MPI_DOUBLE : MPI_FLOAT;
+    MPI_Datatype type = precision == NL_DOUBLE ? MPI_DOUBLE : MPI_FLOAT;
     char *mine = scratch;
     char *theirs = mine + (size_t)length * (size_t)ranks * bytes;
 
