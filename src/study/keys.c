@@ -156,9 +156,10 @@ static const nl_key_info table[NL_KEY_COUNT] = {
                                  "of the grid on the probe (relu, erf, gelu)."},
     [NL_KEY_PRECISION] = {"measure.precision", NULL, CHOICE("double|single"), SCALAR, MEASURES,
                           .fallback = "double", .help = "Of kernel and eigensolve."},
-    [NL_KEY_SOLVER] = {"measure.solver", NULL, CHOICE("auto|lapack|scalapack|elpa|none"), SCALAR,
-                       EXECUTES, .fallback = "auto",
-                       .help = "Eigensolver; none: no spectra (measured anew where that changes)."},
+    [NL_KEY_SOLVER] = {"measure.solver", NULL, CHOICE("auto|lapack|twostage|scalapack|elpa|none"),
+                       SCALAR, EXECUTES, .fallback = "auto",
+                       .help = "Eigensolver: lapack on one rank, the others on several; none: no "
+                               "spectra (measured anew where that changes)."},
     [NL_KEY_TEAM_SIZE] = {"measure.team_size", NULL, INT(1, 1e6), SCALAR, EXECUTES,
                           .fallback = "auto", .choices = "auto|all",
                           .help = "Ranks that share one kernel."},
