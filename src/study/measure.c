@@ -189,6 +189,8 @@ static nl_status choose_team(const nl_study *study, const nl_measure_plan *measu
 {
     const nl_kernel_spec spec = measure->kernel[kernel];
     const char *team = nl_study_word(study, NL_KEY_TEAM_SIZE);
+    int rows = 1;
+    int cols = 1;
 
     *out = (nl_solve_plan){.n = nl_kernel_order(spec, measure->samples, outputs)};
     out->block = nl_kernel_block(spec, outputs, shared_block);
@@ -204,6 +206,8 @@ static nl_status choose_team(const nl_study *study, const nl_measure_plan *measu
         out->team = choose_team_size(nl_study_word(study, NL_KEY_SOLVER), out, measure->precision,
                                      ranks, memory);
     }
+    nl_grid_shape(out->team, &rows, &cols);
+    out->team = rows * cols; /* spare ranks, of a prime count, take other work */
     if (out->team == 1) {
         out->block = nl_kernel_block(spec, outputs, private_block);
     }

@@ -82,6 +82,25 @@ static void a_solver_that_cannot_is_replaced_or_refused(void **state)
     }
 }
 
+static void a_team_is_as_large_as_its_grid(void **state)
+{
+    const char *set[] = {"measure.team_size=all"};
+    nl_solve_plan plan;
+
+    (void)state;
+    for (int ranks = 1; ranks <= 16; ranks++) {
+        int rows = 0;
+        int cols = 0;
+
+        nl_grid_shape(ranks, &rows, &cols);
+        assert_int_equal(make(set, 1, ranks, gigabyte, &plan), NL_OK);
+        assert_int_equal(plan.team, rows * cols);
+    }
+    set[0] = "measure.team_size=5";
+    assert_int_equal(make(set, 1, 8, gigabyte, &plan), NL_OK);
+    assert_int_equal(plan.team, 4);
+}
+
 static void more_than_32_bits_count_is_never_one_ranks(void **state)
 {
     const char *set[] = {"data.probe_size=6000", "data.test_size=3000"};
@@ -99,6 +118,7 @@ int main(void)
         cmocka_unit_test(a_kernel_that_fits_is_solved_alone),
         cmocka_unit_test(a_larger_one_is_shared_by_as_few_as_its_solver_needs),
         cmocka_unit_test(a_solver_that_cannot_is_replaced_or_refused),
+        cmocka_unit_test(a_team_is_as_large_as_its_grid),
         cmocka_unit_test(more_than_32_bits_count_is_never_one_ranks),
     };
 
