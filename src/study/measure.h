@@ -45,13 +45,11 @@ bool nl_solve_plan_fits(const nl_study *study, const nl_measure_plan *plan, int 
 double nl_measure_memory(const nl_solve_plan *plan, int samples, nl_precision precision,
                          const nl_net *net);
 
-/** Path of a file of this process's cgroup: of version 2 for controller "", else of version 1.
- *  False: it is in none. */
-enum { nl_cgroup_path_size = 1280 };
-bool nl_cgroup_path(const char *controller, const char *file, char out[nl_cgroup_path_size]);
-
-/** First number in a small text file; negative where there is none ("max"). */
-double nl_number_in(const char *path);
+/** What cgroups of either version leave this process: bytes, and cores' worth of time.  Infinite
+ *  where they do not limit it.  root: "" for this machine, a folder with /proc and /sys for tests.
+ *  Local. */
+double nl_cgroup_memory(const char *root);
+double nl_cgroup_cores(const char *root);
 
 /** What cgroup, SLURM and the machine leave each of the ranks of a node, bytes.  Local. */
 double nl_memory_share(int ranks_of_node);
