@@ -236,6 +236,9 @@ NL_MUST_CHECK nl_status nl_spectrum_compute(nl_dmat *a, const nl_solver *solver,
                                             void *context, nl_spectrum **out);
 void nl_spectrum_destroy(nl_spectrum **spectrum);
 
+/** Elements of work space that nl_dmat_projections() has the library count: at most 2^31 - 1. */
+double nl_projections_length(int n, int nb, int rows, int cols);
+
 /** Bytes that nl_dmat_projections() needs on a rank beside the matrix. */
 double nl_projections_workspace(int n, int nb, nl_precision precision, int rows, int cols);
 

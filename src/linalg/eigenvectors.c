@@ -18,7 +18,7 @@ static int local_extent(int n, int nb, int process, int processes)
 /* dsyevd: LWORK >= 1 + 6 N + 2 N^2.  pdsyevd: the same with the local part of the matrix for N^2,
  * and 2 N more; its own formula forgets what pdormtr, the way back from tridiagonal form, needs
  * where blocks are large: (NP + NQ + 2 NB) NB + NB^2 beside 5 N. */
-static double work_length(int n, int nb, int rows, int cols)
+double nl_projections_length(int n, int nb, int rows, int cols)
 {
     const double local_rows = local_extent(n, nb, 0, rows);
     const double local_cols = local_extent(n, nb, 0, cols);
@@ -39,7 +39,8 @@ double nl_projections_workspace(int n, int nb, nl_precision precision, int rows,
                                                  (double)local_extent(n, nb, 0, cols)
                                            : 0.0;
 
-    return (work_length(n, nb, rows, cols) + n + vectors) * (double)nl_precision_bytes(precision) +
+    return (nl_projections_length(n, nb, rows, cols) + n + vectors) *
+               (double)nl_precision_bytes(precision) +
            (7.0 * n + 8.0 * cols) * (double)sizeof(int);
 }
 
@@ -140,7 +141,8 @@ static nl_status prepare(nl_dmat *a, nl_dmat **z, nl_work *work, int **integers)
     return status != NL_OK
                ? status
                : nl_work_create(a, "eigenvectors",
-                                work_length(a->n, a->nb, a->grid->rows, a->grid->cols), work);
+                                nl_projections_length(a->n, a->nb, a->grid->rows, a->grid->cols),
+                                work);
 }
 
 nl_status nl_dmat_projections(nl_dmat *a, int columns, const double *x, double *lambda, double *y)

@@ -72,7 +72,8 @@ static bool countable(const nl_solve_plan *plan)
     int cols = 1;
 
     nl_grid_shape(plan->team, &rows, &cols);
-    return local_bytes(plan, NL_SINGLE, rows, cols) <= (double)sizeof(float) * INT_MAX;
+    return local_bytes(plan, NL_SINGLE, rows, cols) <= (double)sizeof(float) * INT_MAX &&
+           (!plan->vectors || nl_projections_length(plan->n, plan->block, rows, cols) <= INT_MAX);
 }
 
 static bool fits(const nl_solve_plan *plan, nl_precision precision, double memory)
@@ -241,9 +242,11 @@ nl_status nl_solve_plan_make(const nl_study *study, const nl_measure_plan *measu
         }
         if (!countable(out)) {
             return NL_FAIL(NL_ERR_STUDY,
-                           "%s: a kernel of order %d has more than 2^31 - 1 elements on each of %d "
-                           "ranks; %s",
-                           study->file, out->n, out->team, advice);
+                           "%s: a kernel of order %d%s has more than 2^31 - 1 elements on each of "
+                           "%d ranks; %s",
+                           study->file, out->n,
+                           out->vectors ? ", or the work space for its eigenvectors," : "",
+                           out->team, advice);
         }
         return NL_FAIL(
             NL_ERR_STUDY,

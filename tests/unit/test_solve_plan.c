@@ -112,6 +112,20 @@ static void more_than_32_bits_count_is_never_one_ranks(void **state)
     assert_int_equal(plan.team, 2);
 }
 
+/* dsyevd counts 2 n^2 elements of work space. */
+static void eigenvectors_reach_that_limit_sooner(void **state)
+{
+    const char *set[] = {"data.probe_size=3300", "data.test_size=3000",
+                         "measure.eigenvectors=true"};
+    nl_solve_plan plan;
+
+    (void)state;
+    assert_int_equal(make(set, 2, 1, 1e15, &plan), NL_OK);
+    assert_int_equal(make(set, 3, 1, 1e15, &plan), NL_ERR_STUDY);
+    assert_int_equal(make(set, 3, 4, 1e15, &plan), NL_OK);
+    assert_true(plan.team > 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -120,6 +134,7 @@ int main(void)
         cmocka_unit_test(a_solver_that_cannot_is_replaced_or_refused),
         cmocka_unit_test(a_team_is_as_large_as_its_grid),
         cmocka_unit_test(more_than_32_bits_count_is_never_one_ranks),
+        cmocka_unit_test(eigenvectors_reach_that_limit_sooner),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
