@@ -18,7 +18,7 @@ typedef enum nl_seal { NL_PLAIN, NL_SEALED } nl_seal;
  * old content or all of the new: temporary name in the same folder, content, trailer where sealed,
  * fsync, rename, fsync of the folder.
  *
- * @return NL_ERR_FULL where the disk or quota is full, NL_ERR_IO otherwise; nothing is left behind
+ * @return as nl_write_status(); nothing is left behind
  */
 NL_MUST_CHECK nl_status nl_file_write_atomic(const char *path, const void *bytes, size_t length,
                                              nl_seal seal);

@@ -39,11 +39,11 @@ static trailer make_trailer(const void *bytes, size_t length)
 
 static nl_status write_failed(const char *path, const char *act)
 {
-    int error = errno;
-    bool full = error == ENOSPC || error == EDQUOT;
+    const int error = errno;
+    const nl_status status = nl_write_status(error);
 
-    return NL_FAIL(full ? NL_ERR_FULL : NL_ERR_IO, "%s: %s failed: %s%s", path, act,
-                   strerror(error), full ? "; free some space and run the same command again" : "");
+    return NL_FAIL(status, "%s: %s failed: %s%s", path, act, strerror(error),
+                   nl_write_advice(status));
 }
 
 static bool write_all(int file, const void *bytes, size_t length)
@@ -110,7 +110,7 @@ static nl_status verify(const char *name, nl_seal seal)
     nl_status status = seal == NL_SEALED ? nl_file_read(name, seal, &back, &length) : NL_OK;
 
     free(back);
-    return status;
+    return status == NL_ERR_IO && !nl_path_exists(name) ? NL_ERR_DENIED : status; /* removed */
 }
 
 nl_status nl_file_write_kept(const char *path, const char *keep, const void *bytes, size_t length,

@@ -154,10 +154,14 @@ static bool wait_for_turn(const char *folder, int file, const holder *me, holder
     }
 }
 
-/* Of errno. */
-static nl_status failure(void)
+/* Tells errno. */
+static nl_status failure(const char *path, const char *what)
 {
-    return errno == ENOSPC || errno == EDQUOT ? NL_ERR_FULL : NL_ERR_IO;
+    const int error = errno;
+    const nl_status status = nl_write_status(error);
+
+    return NL_FAIL(status, "%s: cannot be %s: %s%s", path, what, strerror(error),
+                   nl_write_advice(status));
 }
 
 nl_status nl_lock_take(const char *folder, nl_lock **out)
@@ -175,7 +179,7 @@ nl_status nl_lock_take(const char *folder, nl_lock **out)
     }
     lock->file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (lock->file < 0) {
-        status = NL_FAIL(failure(), "%s: cannot be opened for writing: %s", path, strerror(errno));
+        status = failure(path, "opened for writing");
         goto done;
     }
     if (!wait_for_turn(folder, lock->file, &me, &other)) {
@@ -183,7 +187,7 @@ nl_status nl_lock_take(const char *folder, nl_lock **out)
                          "%s: another run is at work there: host %s, process %ld, job %s, since %s",
                          folder, other.host, other.pid, other.job, other.since);
     } else if (!write_holder(lock->file, &me)) {
-        status = NL_FAIL(failure(), "%s: cannot be written: %s", path, strerror(errno));
+        status = failure(path, "written");
     }
     if (status != NL_OK) {
         close(lock->file);
