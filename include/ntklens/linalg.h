@@ -213,10 +213,10 @@ typedef nl_status nl_operator_fn(const double *x, double *y, void *context);
 /**
  * The largest eigenvalue of a positive semidefinite operator, by Lanczos iteration: exact to about
  * 1e-12 over its relative distance to the next.  NaN where that is not reached in 200 products.
- * Every rank iterates on its own; collective where the operator is.
+ * Every rank iterates on its own.  Collective over comm, which is that of the operator.
  */
-NL_MUST_CHECK nl_status nl_largest_eigenvalue(int n, nl_operator_fn *apply, void *context,
-                                              double *lambda);
+NL_MUST_CHECK nl_status nl_largest_eigenvalue(MPI_Comm comm, int n, nl_operator_fn *apply,
+                                              void *context, double *lambda);
 
 /** Fill a freshly created or used matrix with its content.  Collective over its grid. */
 typedef nl_status nl_fill_fn(nl_dmat *a, void *context);
