@@ -1,5 +1,6 @@
 /** @file plan.c  What a run would need: memory, time, files. */
 #include "plan.h"
+#include "infinite.h"
 #include "regression.h"
 #include "splits.h"
 #include "train.h"
@@ -97,6 +98,7 @@ static nl_status find_least(nl_plan *plan)
 static nl_status choose_ranks(nl_plan *plan, const nl_plan_options *options)
 {
     int ranks = options->ranks > 0 ? options->ranks : 1;
+    nl_solve_plan infinite;
     nl_status status = NL_OK;
 
     plan->least_ranks = -1;
@@ -114,6 +116,10 @@ static nl_status choose_ranks(nl_plan *plan, const nl_plan_options *options)
     }
     if (status == NL_OK) {
         status = nl_regression_check(plan->study, plan->measure, &plan->info, plan->budget);
+    }
+    if (status == NL_OK) {
+        status = nl_infinite_plan(plan->study, plan->measure, plan->info.classes, ranks,
+                                  plan->budget, &infinite);
     }
     return status == NL_OK ? measure_memory(plan) : status;
 }
