@@ -28,7 +28,8 @@ typedef struct entry {
 
 typedef struct merge {
     const char *out;
-    part *part; /* owned; the first is `out` itself where it holds results */
+    nl_lock *lock; /* of out; owned */
+    part *part;    /* owned; the first is `out` itself where it holds results */
     int parts;
     bool continues; /* it is */
     nl_study *study;
@@ -506,9 +507,8 @@ static nl_status open_parts(merge *m, int count, const char *const folders[])
     return status;
 }
 
-static nl_status write_all(const merge *m)
+static nl_status write_all(merge *m)
 {
-    nl_lock *lock = NULL;
     nl_text cells = {0};
     nl_status status = NL_OK;
 
@@ -516,8 +516,8 @@ static nl_status write_all(const merge *m)
     status = cells.failed ? NL_FAIL(NL_ERR_NOMEM, "out of memory for a path")
                           : nl_folder_create(cells.data);
     nl_text_free(&cells);
-    if (status == NL_OK) {
-        status = nl_lock_take(m->out, &lock);
+    if (status == NL_OK && m->lock == NULL) {
+        status = nl_lock_take(m->out, &m->lock);
     }
     if (status == NL_OK) {
         status = copy_cells(m);
@@ -534,7 +534,6 @@ static nl_status write_all(const merge *m)
     if (status == NL_OK) {
         status = write_results(m);
     }
-    nl_lock_release(&lock);
     return status;
 }
 
@@ -546,6 +545,7 @@ static void merge_free(merge *m)
     for (int p = 0; p < m->parts; p++) {
         nl_study_destroy(&m->part[p].study);
     }
+    nl_lock_release(&m->lock);
     free(m->entry);
     free(m->cells);
     free(m->part);
@@ -558,6 +558,9 @@ nl_status nl_study_merge(const char *out, int count, const char *const folders[]
     merge m = {.out = out};
     nl_status status = open_parts(&m, count, folders);
 
+    if (status == NL_OK && m.continues) { /* what is read there must not change until written */
+        status = nl_lock_take(out, &m.lock);
+    }
     if (status == NL_OK) {
         status = unite_studies(&m);
     }
