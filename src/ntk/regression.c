@@ -46,15 +46,17 @@ static nl_regression judge(int test, int outputs, const double *prediction, cons
 
     for (int i = 0; i < test; i++) {
         int best = 0;
+        bool told = true; /* NaN is no prediction */
 
         for (int a = 0; a < outputs; a++) {
             const double f = prediction[(size_t)a * (size_t)test + (size_t)i];
             const double miss = f + 1.0 / outputs - (labels[i] == a ? 1.0 : 0.0);
 
             sum += miss * miss;
+            told = told && !isnan(f);
             best = f > prediction[(size_t)best * (size_t)test + (size_t)i] ? a : best;
         }
-        correct += best == labels[i];
+        correct += told && best == labels[i];
     }
     return (nl_regression){.test_loss = sum / test / outputs,
                            .test_accuracy = (double)correct / test};
