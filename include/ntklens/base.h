@@ -35,6 +35,7 @@
     X(NL_ERR_NUMERIC, 4, "numerical failure")                                                      \
     X(NL_ERR_LINALG, 4, "linear algebra library failed")                                           \
     X(NL_ERR_DAMAGED, 3, "damaged file")                                                           \
+    X(NL_ERR_OUTDATED, 3, "of another file format")                                                \
     X(NL_ERR_DATA, 3, "data error")                                                                \
     X(NL_ERR_STUDY, 2, "study file error")                                                         \
     X(NL_ERR_USAGE, 2, "usage error")                                                              \

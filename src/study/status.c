@@ -6,17 +6,11 @@
 #include "ntklens/io.h"
 
 #include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <math.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
-
-static const double sign_of_life = 15.0; /* seconds; a run touches its lock every few */
 
 /*---------------------------------------------------------------------------------------------
  * Files
@@ -40,31 +34,6 @@ static nl_status path_of(const nl_standing *s, const char *name, char **path)
 {
     *path = nl_path_join(s->folder, name);
     return *path != NULL ? NL_OK : NL_FAIL(NL_ERR_NOMEM, "out of memory for a path");
-}
-
-static void read_lock(nl_runner *runner, const char *path)
-{
-    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    char text[1024] = "";
-    char host[256] = "";
-    const int file = open(path, O_RDONLY | O_CLOEXEC);
-    const ssize_t length = file >= 0 ? read(file, text, sizeof text - 1) : 0;
-    bool held = false;
-
-    if (length > 0 && sscanf(text, "host=%255s pid=%ld start=%*u job=%63s time=%31s", runner->host,
-                             &runner->pid, runner->job, runner->since) == 4) {
-        held = fcntl(file, F_GETLK, &whole) == 0 && whole.l_type != F_UNLCK;
-        runner->alive = held;
-        if (!held && gethostname(host, sizeof host - 1) == 0 && strcmp(host, runner->host) == 0) {
-            runner->alive = false; /* its lock would stand */
-        } else if (!held) {
-            runner->alive = age_of(path) < sign_of_life;
-        }
-        runner->left_lock = !runner->alive;
-    }
-    if (file >= 0) {
-        close(file);
-    }
 }
 
 /* Newest file of a folder; NaN: none. */
@@ -230,11 +199,13 @@ static nl_status look_at_finished(nl_standing *s, const nl_measure_plan *plan, i
     }
     if (status == NL_OK) {
         s->state[k] = nl_result_complete(result, plan) ? NL_STATE_DONE : NL_STATE_BEGUN;
+    } else if (status == NL_ERR_OUTDATED) {
+        s->outdated++; /* whole, but of no use: as if it was not there */
     } else {
         /* NL_ERR_STUDY: whole, but measured with other kernels or another probe. */
         s->state[k] = status == NL_ERR_STUDY ? NL_STATE_BEGUN : NL_STATE_DAMAGED;
     }
-    s->fraction[k] = s->state[k] == NL_STATE_DAMAGED ? 0.0 : 1.0;
+    s->fraction[k] = s->state[k] == NL_STATE_DAMAGED || s->state[k] == NL_STATE_LEFT ? 0.0 : 1.0;
     nl_result_destroy(&result, plan->kernels);
     free(image);
     return status == NL_ERR_NOMEM ? status : NL_OK;
@@ -383,11 +354,8 @@ nl_status nl_standing_read(const char *folder, nl_standing *out)
                          folder);
     }
     if (status == NL_OK) {
-        status = path_of(out, "lock", &path);
-    }
-    if (status == NL_OK) {
-        read_lock(&out->runner, path);
-        free(path);
+        out->runner.left_lock =
+            nl_lock_look(folder, &out->runner.who, &out->runner.alive) && !out->runner.alive;
         status = path_of(out, "checkpoints", &path);
     }
     if (status == NL_OK) {
