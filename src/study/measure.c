@@ -6,12 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    private_block = 64, /* of a matrix on one rank: only its storage */
-    shared_block = 32,  /* of a distributed one; see ARCHITECTURE.md */
-};
-static const double panel_bytes = 64.0 * 1024 * 1024; /* of gradient factors, at least */
-
 /*---------------------------------------------------------------------------------------------
  * Plan
  *-------------------------------------------------------------------------------------------*/
@@ -32,7 +26,7 @@ double nl_solve_memory(const nl_solve_plan *plan, nl_precision precision)
     double work = 0.0; /* of observables and solve, which come one after the other */
 
     nl_grid_shape(plan->team, &rows, &cols);
-    bytes = local_bytes(plan, precision, rows, cols) + panel_bytes;
+    bytes = local_bytes(plan, precision, rows, cols) + nl_panel_bytes;
     if (plan->solver != NULL) {
         work = plan->solver->workspace(plan->n, plan->block, precision, rows, cols);
     }
@@ -57,11 +51,11 @@ double nl_measure_memory(const nl_solve_plan *plan, int samples, nl_precision pr
     both = (fmin(samples, ceil(samples / (double)rows) + plan->block / unit) +
             fmin(samples, ceil(samples / (double)cols) + plan->block / unit)) *
            sample;
-    if (rows * cols == 1 && samples * sample <= panel_bytes) {
+    if (rows * cols == 1 && samples * sample <= nl_panel_bytes) {
         both = samples * sample; /* rows and columns are the same samples */
     }
-    return nl_solve_memory(plan, precision) - panel_bytes +
-           fmax(fmin(both, panel_bytes), 2.0 * sample) +
+    return nl_solve_memory(plan, precision) - nl_panel_bytes +
+           fmax(fmin(both, nl_panel_bytes), 2.0 * sample) +
            2.0 * nl_factors_fixed_bytes(net, precision);
 }
 
@@ -194,7 +188,7 @@ static nl_status choose_team(const nl_study *study, const nl_measure_plan *measu
     int cols = 1;
 
     *out = (nl_solve_plan){.n = nl_kernel_order(spec, measure->samples, outputs)};
-    out->block = nl_kernel_block(spec, outputs, shared_block);
+    out->block = nl_kernel_block(spec, outputs, nl_shared_block);
     out->columns = spec.kind == NL_KERNEL_FULL ? outputs + 2 : 2 * outputs + 1;
     out->kept = nl_kept_bytes(measure, kernel);
     out->vectors = measure->eigenvectors;
@@ -210,7 +204,7 @@ static nl_status choose_team(const nl_study *study, const nl_measure_plan *measu
     nl_grid_shape(out->team, &rows, &cols);
     out->team = rows * cols; /* spare ranks, of a prime count, take other work */
     if (out->team == 1) {
-        out->block = nl_kernel_block(spec, outputs, private_block);
+        out->block = nl_kernel_block(spec, outputs, nl_private_block);
     }
     return choose_solver(study, measure->precision, ranks, memory, quiet, out);
 }
@@ -326,7 +320,7 @@ static nl_status take_input(nl_measurer *m)
                                  .theta = m->subject.theta,
                                  .probe = m->subject.probe,
                                  .samples = m->plan->samples,
-                                 .panel_bytes = panel_bytes};
+                                 .panel_bytes = nl_panel_bytes};
     if (m->grid->rows * m->grid->cols == 1 && nl_kernel_one_panel(&m->input, m->plan->precision)) {
         status = nl_kernel_factors(&m->input, m->plan->precision, &m->factors);
         m->input.ready = m->factors;

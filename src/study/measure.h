@@ -17,6 +17,10 @@ typedef struct nl_solve_plan {
     bool vectors;            /* eigenvectors are solved for too */
 } nl_solve_plan;
 
+/** Wanted blocks: of a matrix on one rank, only its storage; of a distributed one, see
+ *  ARCHITECTURE.md.  Bytes of the gradient factors of a fill, at least. */
+enum { nl_private_block = 64, nl_shared_block = 32, nl_panel_bytes = 64 << 20 };
+
 /** Kernels of one cell that other ranks measure at a time, at most: each may hold a copy of the
  * parameters. */
 enum { nl_most_errands = 8 };
@@ -50,6 +54,10 @@ double nl_measure_memory(const nl_solve_plan *plan, int samples, nl_precision pr
  *  Local. */
 double nl_cgroup_memory(const char *root);
 double nl_cgroup_cores(const char *root);
+
+/** What of so much memory kernels may use: the rest is for MPI, libraries and the system's caches.
+ */
+double nl_usable_memory(double bytes);
 
 /** What cgroup, SLURM and the machine leave each of the ranks of a node, bytes.  Local. */
 double nl_memory_share(int ranks_of_node);

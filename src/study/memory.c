@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 enum { line_size = 1024 };
-static const double usable = 0.8; /* the rest is for MPI, libraries and the system's caches */
 
 /* A file of a folder; NULL where there is none. */
 static FILE *open_in(const char *folder, const char *name)
@@ -161,6 +160,11 @@ static double megabytes_in(const char *variable)
     return text != NULL ? strtod(text, NULL) * 1024.0 * 1024.0 : -1.0;
 }
 
+double nl_usable_memory(double bytes)
+{
+    return 0.8 * bytes;
+}
+
 double nl_memory_share(int ranks_of_node)
 {
     const char *cpus = getenv("SLURM_CPUS_ON_NODE");
@@ -171,7 +175,7 @@ double nl_memory_share(int ranks_of_node)
     if (cpus != NULL) {
         lower(&node, megabytes_in("SLURM_MEM_PER_CPU") * strtod(cpus, NULL));
     }
-    return usable * node / ranks_of_node;
+    return nl_usable_memory(node) / ranks_of_node;
 }
 
 double nl_memory_budget(const nl_study *study, int ranks_of_node)

@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 enum { most_ranks = 1 << 14 };
-static const double kernel_share = 0.8;   /* of a rank's memory, as in memory.c */
 static const double service_bytes = 6e6;  /* threads, buffers of MPI and BLAS once at work */
 static const double start_seconds = 0.5;  /* launcher, MPI */
 static const double data_rate = 50e6;     /* bytes of images a second, read or drawn */
@@ -34,7 +33,7 @@ static double budget_of(const nl_plan *plan, int ranks)
     const long cores = sysconf(_SC_NPROCESSORS_ONLN);
 
     if (plan->memory_per_rank > 0.0 && nl_study_word(plan->study, NL_KEY_MEMORY_PER_RANK) != NULL) {
-        return kernel_share * plan->memory_per_rank;
+        return nl_usable_memory(plan->memory_per_rank);
     }
     return nl_memory_budget(plan->study, ranks < cores ? ranks : (int)cores);
 }
