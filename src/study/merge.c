@@ -5,12 +5,11 @@
 #include "result.h"
 #include "timings.h"
 
+#include "ntklens/data.h"
 #include "ntklens/io.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-enum { outputs = 10 }; /* classes of every source */
 
 /** A folder that takes part. */
 typedef struct part {
@@ -182,7 +181,9 @@ static nl_status unite_studies(merge *m)
         nl_text_free(&set[k]);
     }
     if (status == NL_OK) {
-        status = nl_measure_plan_create(m->study, outputs, &m->plan);
+        status = nl_measure_plan_create(
+            m->study, nl_dataset_shape((nl_source)nl_study_number(m->study, NL_KEY_SOURCE)).classes,
+            &m->plan);
     }
     if (status == NL_OK) {
         status = nl_study_cells(m->study, &m->cells, &m->count);
@@ -402,7 +403,7 @@ static nl_status write_timings(const merge *m)
     nl_text table = {0};
     nl_status status = NL_OK;
 
-    nl_text_append(&table, "cell,phase,rank,seconds,peak_bytes\n");
+    nl_text_append(&table, "%s\n", nl_timings_header);
     for (int p = 0; status == NL_OK && p < m->parts; p++) {
         char *text = NULL;
         char *rest = NULL;

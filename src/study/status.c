@@ -173,17 +173,6 @@ static nl_status read_log(nl_standing *s)
  * Cells
  *-------------------------------------------------------------------------------------------*/
 
-/* What the networks of a study are shown, without looking for the files. */
-static nl_dataset_info info_of(const nl_study *study)
-{
-    const bool colour = nl_study_is(study, NL_KEY_SOURCE, "cifar10");
-    nl_dataset_info info = {.channels = colour ? 3 : 1, .height = colour ? 32 : 28, .classes = 10};
-
-    info.width = info.height;
-    info.inputs = info.channels * info.height * info.width;
-    return info;
-}
-
 /* Is this a whole file with everything that the present study measures? */
 static nl_status look_at_finished(nl_standing *s, const nl_measure_plan *plan, int k,
                                   const char *path)
@@ -260,7 +249,8 @@ static nl_status look_at_cell(nl_standing *s, const nl_measure_plan *plan, int k
 /* From the time that finished work took; where the queue ends uneven it takes a little longer. */
 static nl_status expect_rest(nl_standing *s, const nl_measure_plan *plan)
 {
-    const nl_dataset_info info = info_of(s->study);
+    const nl_dataset_info info =
+        nl_dataset_shape((nl_source)nl_study_number(s->study, NL_KEY_SOURCE));
     nl_timing *timings = NULL;
     int count = 0;
     int open = 0;
@@ -308,7 +298,8 @@ static nl_status expect_rest(nl_standing *s, const nl_measure_plan *plan)
 
 static nl_status look_at_cells(nl_standing *s)
 {
-    const nl_dataset_info info = info_of(s->study);
+    const nl_dataset_info info =
+        nl_dataset_shape((nl_source)nl_study_number(s->study, NL_KEY_SOURCE));
     nl_measure_plan *plan = NULL;
     nl_status status = nl_measure_plan_create(s->study, info.classes, &plan);
 
