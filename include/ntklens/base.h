@@ -23,6 +23,16 @@
 #define NL_VECTOR_CLONES
 #endif
 
+static inline int nl_smaller(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+static inline int nl_larger(int a, int b)
+{
+    return a > b ? a : b;
+}
+
 /*---------------------------------------------------------------------------------------------
  * Status
  *-------------------------------------------------------------------------------------------*/

@@ -28,6 +28,10 @@ NL_MUST_CHECK nl_status nl_file_write_atomic(const char *path, const void *bytes
 NL_MUST_CHECK nl_status nl_file_write_kept(const char *path, const char *keep, const void *bytes,
                                            size_t length, nl_seal seal);
 
+/** The same for a text that grew, into `folder`/`name`; NL_ERR_NOMEM where it failed to. */
+NL_MUST_CHECK nl_status nl_file_write_text(const char *folder, const char *name,
+                                           const nl_text *text);
+
 /**
  * Read a whole file.
  *

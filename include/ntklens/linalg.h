@@ -96,6 +96,18 @@ typedef struct nl_dmat {
     void *local; /* owned; column-major, ld * local_cols, double or float */
 } nl_dmat;
 
+/** Element `at` of values in either precision. */
+static inline double nl_element(const void *values, size_t at, nl_precision precision)
+{
+    return precision == NL_DOUBLE ? ((const double *)values)[at] : ((const float *)values)[at];
+}
+
+/** A stored element, by local indices. */
+static inline double nl_dmat_element(const nl_dmat *a, int row, int col)
+{
+    return nl_element(a->local, (size_t)col * (size_t)a->ld + (size_t)row, a->precision);
+}
+
 /**
  * Create a matrix of zeros.  Collective.  A local part beyond 2^31 - 1 elements (what ScaLAPACK can
  * count) is refused with the rank count that would do.

@@ -145,6 +145,17 @@ nl_status nl_file_write_atomic(const char *path, const void *bytes, size_t lengt
     return nl_file_write_kept(path, NULL, bytes, length, seal);
 }
 
+nl_status nl_file_write_text(const char *folder, const char *name, const nl_text *text)
+{
+    char *path = nl_path_join(folder, name);
+    nl_status status = path == NULL || text->failed
+                           ? NL_FAIL(NL_ERR_NOMEM, "%s: out of memory for %s", folder, name)
+                           : nl_file_write_atomic(path, text->data, text->length, NL_PLAIN);
+
+    free(path);
+    return status;
+}
+
 /* Check the trailer and take it off. */
 static nl_status unseal(const char *path, const unsigned char *bytes, size_t *length)
 {

@@ -43,6 +43,9 @@ void nl_band_to_tridiagonal(int n, int b, nl_precision precision, void *band, vo
 void nl_tridiagonal_eigenvalues(int n, nl_precision precision, void *diagonal, void *off_diagonal,
                                 void *ascending);
 
+/** How many of the first n indices a process row (column) holds. */
+int nl_local_extent(int n, int nb, int process, int processes);
+
 /** Is this the rank that speaks for its grid?  What all ranks find alike is told once. */
 bool nl_grid_root(const nl_grid *grid);
 

@@ -345,17 +345,6 @@ static nl_status fill_table(limits *l)
     return worst;
 }
 
-static nl_status write_table(limits *l)
-{
-    char *path = nl_path_join(l->run->options->folder, "infinite.csv");
-    nl_status status = path == NULL || l->table.failed
-                           ? NL_FAIL(NL_ERR_NOMEM, "out of memory for infinite.csv")
-                           : nl_file_write_atomic(path, l->table.data, l->table.length, NL_PLAIN);
-
-    free(path);
-    return status;
-}
-
 /* Work of the ranks that share the spectra. */
 static nl_status work(limits *l)
 {
@@ -366,7 +355,7 @@ static nl_status work(limits *l)
         status = fill_table(l);
     }
     if (l->team->rank == 0 && (status == NL_OK || status == NL_ERR_NUMERIC)) {
-        written = write_table(l);
+        written = nl_file_write_text(l->run->options->folder, "infinite.csv", &l->table);
     }
     nl_measurer_destroy(&l->measurer);
     nl_text_free(&l->table);

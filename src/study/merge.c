@@ -329,17 +329,6 @@ static nl_status copy_cells(const merge *m)
  * Tables and log
  *-------------------------------------------------------------------------------------------*/
 
-static nl_status write_text(const merge *m, const char *name, const nl_text *text)
-{
-    char *path = nl_path_join(m->out, name);
-    nl_status status = path == NULL || text->failed
-                           ? NL_FAIL(NL_ERR_NOMEM, "%s: out of memory for %s", m->out, name)
-                           : nl_file_write_atomic(path, text->data, text->length, NL_PLAIN);
-
-    free(path);
-    return status;
-}
-
 static nl_status write_results(const merge *m)
 {
     nl_text table = {0};
@@ -362,7 +351,7 @@ static nl_status write_results(const merge *m)
         }
     }
     nl_rows_write(m->cells, rows, count, &table);
-    status = write_text(m, "results.csv", &table);
+    status = nl_file_write_text(m->out, "results.csv", &table);
     nl_text_free(&table);
     free(rows);
     return status;
@@ -420,7 +409,7 @@ static nl_status write_timings(const merge *m)
         free(text);
     }
     if (status == NL_OK) {
-        status = write_text(m, "timings.csv", &table);
+        status = nl_file_write_text(m->out, "timings.csv", &table);
     }
     nl_text_free(&table);
     return status;
@@ -450,7 +439,7 @@ static nl_status write_log(const merge *m)
     }
     if (status == NL_OK) {
         nl_text_append(&all, "%s", "");
-        status = write_text(m, "log.txt", &all);
+        status = nl_file_write_text(m->out, "log.txt", &all);
     }
     nl_text_free(&all);
     return status;

@@ -19,11 +19,6 @@ static const double write_rate = 100e6;   /* bytes of a file a second: built, wr
 static const double shared_efficiency = 0.7; /* of a distributed solve over one on a rank */
 static const double table_row = 450.0;       /* bytes of a row of results.csv */
 
-static double larger(double a, double b)
-{
-    return a > b ? a : b;
-}
-
 /*---------------------------------------------------------------------------------------------
  * Who solves, and in how much memory
  *-------------------------------------------------------------------------------------------*/
@@ -67,8 +62,7 @@ static nl_status measure_memory(nl_plan *plan)
         if (status != NL_OK) {
             return status;
         }
-        plan->rank_bytes =
-            larger(plan->rank_bytes, need.training + larger(need.kernel, need.image));
+        plan->rank_bytes = fmax(plan->rank_bytes, need.training + fmax(need.kernel, need.image));
     }
     plan->rank_bytes += plan->process_bytes;
     plan->all_bytes = plan->ranks * plan->rank_bytes + plan->data_bytes;
@@ -214,7 +208,7 @@ static nl_status time_cell(nl_plan *plan, const nl_cell *cell, cell_time *time)
     plan->states += cost.states;
     plan->files++;
     plan->disk_bytes += need.file + cost.states * plan->measure->kernels * table_row;
-    plan->running_bytes = larger(plan->running_bytes, need.checkpoint);
+    plan->running_bytes = fmax(plan->running_bytes, need.checkpoint);
     return status;
 }
 
@@ -239,7 +233,7 @@ static double makespan(const cell_time *times, int count, bool team, int workers
             first = free_at[w] < free_at[first] ? w : first;
         }
         free_at[first] += team ? times[k].team : times[k].rank;
-        end = larger(end, free_at[first]);
+        end = fmax(end, free_at[first]);
     }
     return end;
 }

@@ -4,14 +4,9 @@
 #include <math.h>
 #include <stdlib.h>
 
-static int smaller(int a, int b)
-{
-    return a < b ? a : b;
-}
-
 int nl_regression_train(const nl_measure_plan *plan, int n_train)
 {
-    return smaller(plan->regression_train, n_train);
+    return nl_smaller(plan->regression_train, n_train);
 }
 
 double nl_regression_bytes(const nl_measure_plan *plan, int n_train, int inputs, const nl_net *net)
