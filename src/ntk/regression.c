@@ -4,11 +4,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* LAPACK; with the hidden lengths of character arguments (see linalg/fortran.h). */
-void dpotrf_(const char *uplo, const int *n, double *a, const int *lda, int *info, size_t length);
-void dpotrs_(const char *uplo, const int *n, const int *columns, const double *a, const int *lda,
-             double *b, const int *ldb, int *info, size_t length);
-
 static void add_ridge(int train, double *kernel, int ld, double ridge)
 {
     const size_t step = (size_t)ld + 1;
