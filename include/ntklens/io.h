@@ -23,8 +23,8 @@ typedef enum nl_seal { NL_PLAIN, NL_SEALED } nl_seal;
 NL_MUST_CHECK nl_status nl_file_write_atomic(const char *path, const void *bytes, size_t length,
                                              nl_seal seal);
 
-/** The same; the file that stood at `path` is kept as `keep` (NULL: not kept).  A sealed file is
- * read back and verified before it takes any other's place. */
+/** The same; the file that stood at `path` is kept as `keep` (NULL: not kept), in the same file
+ * system.  A sealed file is read back and verified before it takes any other's place. */
 NL_MUST_CHECK nl_status nl_file_write_kept(const char *path, const char *keep, const void *bytes,
                                            size_t length, nl_seal seal);
 

@@ -113,6 +113,27 @@ static nl_status verify(const char *name, nl_seal seal)
     return status == NL_ERR_IO && !nl_path_exists(name) ? NL_ERR_DENIED : status; /* removed */
 }
 
+/* The file at `path` gets a second name, so that one stands at `path` at any moment; it is moved
+ * where the file system knows no links.  Fine where there is none. */
+static bool keep_file(const char *path, const char *keep)
+{
+    nl_text temporary = {0};
+    bool kept = false;
+    int error = ENOMEM;
+
+    nl_text_append(&temporary, "%s.tmp", keep);
+    if (!temporary.failed) {
+        unlink(temporary.data);
+        kept = link(path, temporary.data) == 0 ? rename(temporary.data, keep) == 0
+                                               : errno == ENOENT || rename(path, keep) == 0;
+        error = errno;
+        unlink(temporary.data); /* still there where both were names of one file */
+    }
+    nl_text_free(&temporary);
+    errno = error;
+    return kept;
+}
+
 nl_status nl_file_write_kept(const char *path, const char *keep, const void *bytes, size_t length,
                              nl_seal seal)
 {
@@ -127,7 +148,7 @@ nl_status nl_file_write_kept(const char *path, const char *keep, const void *byt
     if (status == NL_OK) {
         status = verify(temporary.data, seal);
     }
-    if (status == NL_OK && keep != NULL && rename(path, keep) != 0 && errno != ENOENT) {
+    if (status == NL_OK && keep != NULL && !keep_file(path, keep)) {
         status = write_failed(path, "keeping the previous one");
     }
     if (status == NL_OK && (rename(temporary.data, path) != 0 || !sync_folder_of(path))) {
