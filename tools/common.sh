@@ -1,4 +1,5 @@
-# What tools/quickstart and tools/check share.  Sourced by bash, from the top of the repository.
+# What scripts in tools/ share: bench, check, quickstart, setup and slurm-sandbox.  Sourced by bash;
+# build is called from the top of the repository.
 # shellcheck shell=bash
 
 say() { printf '%s\n' "$*"; }

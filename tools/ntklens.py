@@ -14,6 +14,7 @@ are indexed by what tells networks apart, so that, say, study.spectra("full", "b
 is the spectrum of each width, averaged over seeds.  Needs pandas; all but the tables also needs h5py.
 """
 
+import functools
 import pathlib
 
 import pandas as pd
@@ -33,6 +34,8 @@ class Study:
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
         self.name = self.folder.resolve().name
+        if not (self.folder / "results.csv").is_file():
+            raise FileNotFoundError(f"{self.folder}: no results.csv; expected a results folder of ntklens run")
         self.table = _read_csv(self.folder / "results.csv", needed=["cell", "depth", "kernel", "flags"])
         self.timings = _read_csv(self.folder / "timings.csv", optional=True)
         self.infinite = _read_csv(self.folder / "infinite.csv", optional=True)
@@ -47,7 +50,7 @@ class Study:
 
     @property
     def cells(self):
-        """One row a network: its id and what it is."""
+        """One row per network: its id and what it is."""
         return self.table[IDENTITY].drop_duplicates().reset_index(drop=True)
 
     def at(self, tag, kernel=None):
@@ -60,10 +63,14 @@ class Study:
         return self._gather(lambda file, cell: {name: data[:] for name, data in file["curve"].items()})
 
     def spectra(self, kernel="full", tag="best"):
-        """Eigenvalues: one row a network, columns 1 ... n, descending.  Networks without are left out."""
+        """Eigenvalues: one row per network, columns 1 ... n, descending.  Networks without are left out."""
+
+        if isinstance(tag, str) and not (self.table["tag"] == tag).any():
+            raise KeyError(f"{self.folder}: no network has the tag {tag}")
 
         def row(file, cell):
-            path = f"spectra/{kernel}/{self.step(cell, tag)}"
+            step = self._steps.get((cell, tag)) if isinstance(tag, str) else int(tag)
+            path = f"spectra/{kernel}/{step}"
             return [file[path][:]] if path in file else None
 
         frame = self._gather(row)
@@ -90,8 +97,15 @@ class Study:
         """The step of a tag of a network; a step is its own."""
         if not isinstance(tag, str):
             return int(tag)
-        rows = self.table[(self.table["cell"] == cell) & (self.table["tag"] == tag)]
-        return int(rows["step"].iloc[0]) if len(rows) else -1
+        if (cell, tag) not in self._steps:
+            raise KeyError(f"{cell}: no row of the table with the tag {tag}")
+        return self._steps[cell, tag]
+
+    @functools.cached_property
+    def _steps(self):
+        """(cell, tag) -> step.  Log steps share their tag: the first one."""
+        rows = self.table[["cell", "tag", "step"]].drop_duplicates(["cell", "tag"])
+        return {(cell, tag): int(step) for cell, tag, step in rows.itertuples(index=False)}
 
     def open(self, cell):
         """The h5py.File of a network, for all that has no method here: h5ls -r shows what there is."""

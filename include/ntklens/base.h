@@ -67,7 +67,8 @@ typedef enum nl_status {
 /** Text of a status, never NULL. */
 const char *nl_status_text(nl_status status);
 
-/** Exit code of a program that ends with this status (DESIGN: 0, 1, 2, 3, 4 or 75). */
+/** Exit code of a program that ends with this status: 0, 1, 2, 3, 4 or 75 (`ntklens --help` says
+ * what each means). */
 int nl_status_exit_code(nl_status status);
 
 /** What a failed change of a file means, by errno: NL_ERR_FULL (disk, quota) and NL_ERR_DENIED

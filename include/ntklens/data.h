@@ -1,5 +1,5 @@
-/** @file data.h  Image sets: original files or the built-in generator, one copy a node; subsets of
- * them. */
+/** @file data.h  Image sets: original files or the built-in generator, one copy per node; subsets
+ * of them. */
 #ifndef NTKLENS_DATA_H
 #define NTKLENS_DATA_H
 
@@ -24,7 +24,7 @@ typedef struct nl_images {
     const uint8_t *labels; /* [count], 0 .. classes - 1 */
 } nl_images;
 
-/** A data set.  Owns one copy of its bytes a node (MPI shared memory), which all ranks read. */
+/** A data set.  Owns one copy of its bytes per node (MPI shared memory), which all ranks read. */
 typedef struct nl_dataset nl_dataset;
 
 /** What is known from the files' names, sizes and headers alone. */
@@ -51,7 +51,7 @@ NL_MUST_CHECK nl_status nl_dataset_probe(nl_source source, const char *folder,
                                          nl_dataset_info *info);
 
 /**
- * Load training and test images.  Collective over the team: one rank a node reads (or generates),
+ * Load training and test images.  Collective over the team: one rank per node reads (or generates),
  * the node's others look on.  Files are checked whole: magic, counts, length, label range.
  */
 NL_MUST_CHECK nl_status nl_dataset_load(nl_source source, const char *folder, const nl_team *team,

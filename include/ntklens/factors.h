@@ -5,7 +5,7 @@
  * The gradient of output a at sample i with respect to layer l's weights is an outer product,
  *   d f_a(x_i) / d W_l = s_l delta_i^{l,a} (h_i^{l-1})^T,    d f_a(x_i) / d b_l = t_l
  * delta_i^{l,a}, so inner products of gradients need only activations h and back-signals delta,
- * never a Jacobian (DESIGN 3).
+ * never a Jacobian.
  */
 #ifndef NTKLENS_FACTORS_H
 #define NTKLENS_FACTORS_H

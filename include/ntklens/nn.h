@@ -27,6 +27,18 @@ double nl_activation_slope(nl_activation activation, double z);
 /*---------------------------------------------------------------------------------------------
  * Network: h_0 = x; z_l = s_l W_l h_{l-1} + t_l b_l; h_l = phi(z_l); f = z_L.
  * l = 1 .. L = depth + 1
+ *
+ * standard: W ~ N(0, sigma_w^2 / fan_in), b ~ N(0, sigma_b^2), s = t = 1; biases are trained
+ *   even where sigma_b = 0.
+ * ntk: W, b ~ N(0, 1), s = sigma_w / sqrt(fan_in), t = sigma_b (Jacot et al. 2018); without a bias
+ *   where sigma_b = 0.
+ * mup (Yang & Hu 2021, Tensor Programs IV and V): of its equivalent forms this one, r = width /
+ *   base_width: as standard, but W_L ~ N(0, sigma_w^2 / base_width) and s_L = 1 / r.  Learning
+ *   rates: sgd and momentum: eta r for input and output weights and for hidden biases, eta for
+ *   hidden weights and the output bias; adam: eta / r for hidden weights, eta elsewhere.  Width =
+ *   base_width is standard bit for bit.  Forms that are equal in training differ in their plain
+ *   kernel, hence the rate-weighted one, sum_l (eta_l / eta) (...).  For adam neither is the
+ *   preconditioned kernel.
  *-------------------------------------------------------------------------------------------*/
 
 typedef struct nl_net_spec {

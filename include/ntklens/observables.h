@@ -18,10 +18,11 @@
     X(frobenius_norm, "|Theta|_F")                                                                 \
     X(magnitude_entropy, "-sum q_i ln q_i of the gradients' magnitudes, q_i = sqrt(Theta_ii) / "   \
                          "sum_j sqrt(Theta_jj); nats (Tovey et al. 2023)")                         \
-    X(trace_first, "part of trace that the first layer's parameters give")                         \
+    X(trace_first, "part of trace that the first layer's parameters give (this program)")          \
     X(trace_hidden, "the same of the layers between; trace = first + hidden + output")             \
     X(trace_output, "the same of the output layer")                                                \
-    X(kernel_change, "|Theta_t - Theta_0|_F / |Theta_0|_F; Theta_0 of the initial parameters")     \
+    X(kernel_change,                                                                               \
+      "|Theta_t - Theta_0|_F / |Theta_0|_F; Theta_0 of the initial parameters (Lee et al. 2019)")  \
     X(kernel_distance, "1 - <Theta_t, Theta_0> / (|Theta_t| |Theta_0|) (Fort et al. 2020)")        \
     X(kernel_velocity, "kernel distance between Theta_t and Theta_s over t - s (Fort et al. "      \
                        "2020), s the last step before t of 0 and the log grid; nan at init and "   \
@@ -29,44 +30,51 @@
     X(infinite_distance,                                                                           \
       "|Theta - Theta_inf|_F / |Theta_inf|_F, Theta_inf the closed form of the "                   \
       "mean kernel of such networks as they are drawn, to leading order in "                       \
-      "1/width; relu, erf and gelu, else nan")                                                     \
+      "1/width; relu, erf and gelu, else nan (this program)")                                      \
     X(label_alignment, "centred alignment with the labels, <H Theta H, T> / (|H Theta H|_F "       \
                        "|T|_F), T of centred one-hot targets Y: N x N: Y Y^T; full: y y^T, y = "   \
                        "vec Y, H centres each output (Cortes et al. 2012; Kornblith et al. 2019)") \
     X(chi_net, "tr(Theta) / (NC); chi_net chi_loss chi_coup = g^T Theta g, by which gradient "     \
-               "flow on the probe lowers its loss")                                                \
+               "flow on the probe lowers its loss (this program)")                                 \
     X(chi_loss, "NC |g|^2, g the gradient of the probe's mean loss by the outputs")                \
     X(chi_coup, "g^T Theta g / (tr(Theta) |g|^2)")                                                 \
-    X(stability_rate, "full: largest stable learning rate of plain gradient descent on the probe " \
-                      "linearised here: mse N C / lambda_max(Theta); cross-entropy 2 N / "         \
-                      "lambda_max(H^1/2 Theta H^1/2), H = blockdiag(diag p - p p^T); of the "      \
-                      "training kernel with probe_from: train")                                    \
+    X(stability_rate,                                                                              \
+      "full: largest stable learning rate of plain gradient descent on the probe "                 \
+      "linearised here: mse N C / lambda_max(Theta); cross-entropy 2 N / "                         \
+      "lambda_max(H^1/2 Theta H^1/2), H = blockdiag(diag p - p p^T); of the "                      \
+      "training kernel with probe_from: train (Lewkowycz et al. 2020, Cohen et al. 2021)")         \
     /* of the eigenvalues */                                                                       \
-    X(entropy_density, "S / ln n")                                                                 \
+    X(entropy_density, "S / ln n (this program)")                                                  \
     X(lambda_max_over_n, "lambda_1 / n")                                                           \
-    X(stable_rank, "tr(Theta) / lambda_1, the sum of all eigenvalues over the largest")            \
-    X(trace_ratio, "T_k: share of the first k = C eigenvalues in their sum")                       \
+    X(stable_rank,                                                                                 \
+      "tr(Theta) / lambda_1, the stable rank of the Jacobian (Rudelson & Vershynin 2007)")         \
+    X(trace_ratio,                                                                                 \
+      "T_k: share of the first k = C eigenvalues in their sum (in PCA: explained variance)")       \
     X(trace_ratio_1, "T_1: share of the first")                                                    \
     X(spectral_exponent, "alpha of lambda_i ~ i^-(1+alpha): least squares of ln lambda_i on ln i " \
                          "over i = max(2, n/50) .. n/4 (Bahri et al. 2021), as far as "            \
                          "lambda_i > n eps lambda_1; nan below 5 points")                          \
     X(spectral_exponent_from, "first i of that fit")                                               \
     X(spectral_exponent_to, "last i of that fit")                                                  \
-    X(condition_number, "lambda_1 over the smallest eigenvalue above n eps lambda_1")              \
-    X(numerical_rank, "eigenvalues above n eps lambda_1")                                          \
+    X(condition_number,                                                                            \
+      "lambda_1 over the smallest eigenvalue above n eps lambda_1 (this program)")                 \
+    X(numerical_rank,                                                                              \
+      "number of eigenvalues above n eps lambda_1 (the cut of numpy's matrix_rank)")               \
     /* of the eigenvalues of related kernels */                                                    \
-    X(effective_rank_centred, "effective rank of H Theta H, H = 1 - 1 1^T / N on the samples")     \
-    X(effective_rank_cosine, "effective rank of Theta_ij / sqrt(Theta_ii Theta_jj)")               \
+    X(effective_rank_centred,                                                                      \
+      "effective rank of H Theta H, H = 1 - 1 1^T / N on the samples (this program)")              \
+    X(effective_rank_cosine,                                                                       \
+      "effective rank of Theta_ij / sqrt(Theta_ii Theta_jj) (this program)")                       \
     X(effective_rank_half, "effective rank on the first N/2 samples of the probe: never compare "  \
-                           "ranks of different n")                                                 \
-    X(effective_rank_quarter, "effective rank on the first N/4 samples")                           \
+                           "ranks of different n (this program)")                                  \
+    X(effective_rank_quarter, "effective rank on the first N/4 samples (this program)")            \
     /* of the eigenvectors */                                                                      \
     X(target_power, "C(rho) = sum_{i <= rho} |u_i^T Y|^2 / |Y|^2 of the centred targets at "       \
                     "rho = C (Canatar et al. 2021)")                                               \
     X(target_power_tenth, "C(rho) at rho = n/10, rounded up")                                      \
-    X(used_rank,                                                                                   \
-      "exp of the entropy of p_i ~ lambda_i (u_i^T g)^2, eigenvalues that agree to "               \
-      "n eps lambda_1 taken together: directions by which gradient flow lowers the loss")
+    X(used_rank, "exp of the entropy of p_i ~ lambda_i (u_i^T g)^2, eigenvalues that agree to "    \
+                 "n eps lambda_1 taken together: directions by which gradient flow lowers the "    \
+                 "loss (this program)")
 
 /** Of one kernel.  p_i = lambda_i / sum lambda; NaN where not computed or without an answer. */
 typedef struct nl_observables {

@@ -215,9 +215,9 @@ typedef struct nl_run_options {
 } nl_run_options;
 
 /**
- * Train and measure every cell that is not finished yet, and leave the results folder as DESIGN 2
- * says.  Nothing is written before the study and the headers of its data are known to be good.
- * Collective over the team.
+ * Train and measure every cell that is not finished yet, and leave the results folder as
+ * the README's section "Results" says.  Nothing is written before the study and the headers of its
+ * data are known to be good.  Collective over the team.
  *
  * @return NL_STOPPED where work is left; NL_ERR_NUMERIC where a spectrum could not be had, all else
  *         being saved; the same on every rank

@@ -11,9 +11,10 @@
 static const nl_option options[] = {
     {"ranks", 'n', "P", "ranks of the run; default 1, or as few as --memory-per-rank allows"},
     {"memory-per-rank", 0, "SIZE", "memory of a rank on the machine meant, as 4G"},
-    {"set", 0, "KEY=VALUE", "override a key of the study file; may be given many times"},
+    {"set", 0, "KEY=VALUE",
+     "override a key, as --set 'model.widths=[8, 16]'; may be given many times"},
     {"timings", 0, "FILE", "timings.csv of an earlier run instead of rates measured here"},
-    {"json", 0, NULL, "for programs"},
+    {"json", 0, NULL, "print JSON instead of text"},
     {0},
 };
 
@@ -130,8 +131,8 @@ static nl_status run(const nl_command *command, int argc, char **argv)
 
 const nl_command nl_command_plan = {
     .name = "plan",
-    .operands = "STUDY.yaml [--ranks P] [--memory-per-rank SIZE] [--set KEY=VALUE ...] "
-                "[--timings FILE] [--json]",
+    .operands = "STUDY.yaml [--ranks P] [--memory-per-rank SIZE]\n"
+                "                    [--set KEY=VALUE ...] [--timings FILE] [--json]",
     .summary = "Say what a study would need before it is run: memory, time, files, a batch header.",
     .details = "Needs no launcher and writes no files.  Without --timings a few networks and "
                "kernels are timed\non this machine, for about a second.",

@@ -13,8 +13,9 @@ enum { opt_output, opt_threshold, opt_no_figures };
 
 static const nl_option options[] = {
     [opt_output] = {"output", 'o', "OUT", "folder of the report; default: report in the first DIR"},
-    [opt_threshold] = {"threshold", 0, "C",
-                       "kernel distance below which a network counts as lazy; default 0.1"},
+    [opt_threshold] =
+        {"threshold", 0, "C",
+         "kernel distance, 0 to 2, below which a network counts as lazy; default 0.1"},
     [opt_no_figures] = {"no-figures", 0, NULL, "numbers and words only"},
     {0},
 };

@@ -11,7 +11,8 @@
 
 static const nl_option options[] = {
     {"output", 'o', "DIR", "folder of the results; running again with the same one continues"},
-    {"set", 0, "KEY=VALUE", "override a key of the study file; may be given many times"},
+    {"set", 0, "KEY=VALUE",
+     "override a key, as --set 'model.widths=[8, 16]'; may be given many times"},
     {"max-time", 0, "HH:MM:SS", "stop early enough to be done by then; exit code 75"},
     {"fresh", 0, NULL, "start anew; earlier results are kept in DIR/previous-<n>"},
     {"quiet", 'q', NULL, "no progress"},
@@ -161,16 +162,15 @@ static nl_status run(const nl_command *command, int argc, char **argv)
 
 const nl_command nl_command_run = {
     .name = "run",
-    .operands = "STUDY.yaml -o DIR [--set KEY=VALUE ...] [--max-time HH:MM:SS] [--fresh] [--quiet]",
+    .operands = "STUDY.yaml -o DIR [--set KEY=VALUE ...] [--max-time HH:MM:SS]\n"
+                "                   [--fresh] [--quiet]",
     .summary = "Train and measure every cell of a study; continue where an earlier run ended.",
     .details = "Start it with mpirun or srun to use many ranks, or alone for one:\n"
                "  mpirun -n 2 ntklens run configs/quickstart.yaml -o out/quickstart\n\n"
                "It stops early, keeping all work, on SIGINT, SIGTERM or SIGUSR1 to any rank, when "
                "--max-time\n"
                "nears, and when a file DIR/stop appears.\n\n"
-               "exit codes: 0 done, 1 internal error, 2 usage or study file, 3 data, 4 numerical "
-               "failure,\n"
-               "75 stopped early: the same command continues",
+               "ntklens --help tells the exit codes.",
     .options = options,
     .run = run,
 };

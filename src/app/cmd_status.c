@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 static const nl_option options[] = {
-    {"json", 0, NULL, "for programs"},
+    {"json", 0, NULL, "print JSON instead of text"},
     {0},
 };
 

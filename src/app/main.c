@@ -19,6 +19,14 @@ static void print_help(void)
     for (size_t k = 0; k < NL_COUNT(commands); k++) {
         printf("  %-8s %s\n", commands[k]->name, commands[k]->summary);
     }
+    printf("\nexit codes:\n"
+           "  0  done\n"
+           "  1  internal error: memory, MPI, a file that cannot be read or written\n"
+           "  2  wrong usage or study file\n"
+           "  3  data files missing, damaged or unfit\n"
+           "  4  numerical failure: no trustworthy spectrum for some kernel, the rest is saved\n"
+           "  75 stopped early, disk full, or folder in use by another run; the same command "
+           "continues\n");
     printf("\nntklens COMMAND --help tells more; ntklens --version names the version.\n");
 }
 

@@ -1,4 +1,4 @@
-/** @file dataset.c  One copy of the images a node, read by one rank and shared by all. */
+/** @file dataset.c  One copy of the images per node, read by one rank and shared by all. */
 #include "files.h"
 
 #include <stdlib.h>

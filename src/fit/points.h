@@ -19,7 +19,7 @@ typedef struct nl_points {
 NL_MUST_CHECK nl_status nl_points_create(int count, const nl_sample *samples, nl_points *out);
 void nl_points_free(nl_points *points);
 
-/** Slopes of log y against log x, one a seed that has two points or more and half of the range.
+/** Slopes of log y against log x, one per seed that has two points or more and half of the range.
  *  slope, intercept: [seeds].  Returns how many. */
 int nl_points_slopes(const nl_points *points, double *slope, double *intercept);
 

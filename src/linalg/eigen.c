@@ -24,6 +24,10 @@ static const nl_solver solvers[] = {
      .second = "scalapack-x",
      .workspace = nl_scalapack_workspace,
      .eigenvalues = nl_scalapack_eigenvalues},
+    {.name = "twostage",
+     .second = "scalapack",
+     .workspace = nl_twostage_workspace,
+     .eigenvalues = nl_twostage_eigenvalues},
 #ifdef NTKLENS_ELPA
     {.name = "elpa",
      .second = "scalapack",

@@ -18,6 +18,26 @@ typedef void nl_sytrd(const char *uplo, const int *n, void *a, const int *lda, v
                       void *tau, void *work, const int *lwork, int *info, size_t uplo_length);
 nl_sytrd dsytrd_, ssytrd_;
 
+/* LAPACK: A [m x n] = Q R, Q = I - V T V^T in blocks of nb reflectors */
+typedef void nl_geqrt(const int *m, const int *n, const int *nb, void *a, const int *lda, void *t,
+                      const int *ldt, void *work, int *info);
+nl_geqrt dgeqrt_, sgeqrt_;
+
+/* BLAS: C = alpha A B + beta C with a symmetric A; B = alpha op(A) B with a triangular A, or B
+ * op(A)
+ */
+typedef void nl_symm(const char *side, const char *uplo, const int *m, const int *n,
+                     const void *alpha, const void *a, const int *lda, const void *b,
+                     const int *ldb, const void *beta, void *c, const int *ldc, size_t side_length,
+                     size_t uplo_length);
+nl_symm dsymm_, ssymm_;
+
+typedef void nl_trmm(const char *side, const char *uplo, const char *op, const char *diag,
+                     const int *m, const int *n, const void *alpha, const void *a, const int *lda,
+                     void *b, const int *ldb, size_t side_length, size_t uplo_length,
+                     size_t op_length, size_t diag_length);
+nl_trmm dtrmm_, strmm_;
+
 /* LAPACK: all eigenvalues, by bisection where abstol > 0 */
 typedef void nl_syevx(const char *jobz, const char *range, const char *uplo, const int *n, void *a,
                       const int *lda, const void *vl, const void *vu, const int *il, const int *iu,

@@ -6,33 +6,67 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The sum goes over the ranks one after the other: MPI_Allreduce promises neither an order nor the
- * same bits everywhere. */
-static void sum_on_first(const nl_grid *grid, double *values, double *part, int count)
+/* What rank after rank gave to my slice. */
+static void add_slices(nl_precision precision, void *slice, const void *parts, int length,
+                       int ranks)
 {
-    if (!nl_grid_root(grid)) {
-        MPI_Send(values, count, MPI_DOUBLE, 0, 0, grid->comm);
-        return;
-    }
-    for (int rank = 1; rank < grid->rows * grid->cols; rank++) {
-        MPI_Recv(part, count, MPI_DOUBLE, rank, 0, grid->comm, MPI_STATUS_IGNORE);
-        for (int k = 0; k < count; k++) {
-            values[k] += part[k];
+    memcpy(slice, parts, (size_t)length * nl_precision_bytes(precision));
+    for (int rank = 1; rank < ranks; rank++) {
+        const size_t from = (size_t)rank * (size_t)length;
+
+        for (int k = 0; k < length; k++) {
+            if (precision == NL_DOUBLE) {
+                ((double *)slice)[k] += ((const double *)parts)[from + (size_t)k];
+            } else {
+                ((float *)slice)[k] += ((const float *)parts)[from + (size_t)k];
+            }
         }
     }
 }
 
+static int slice_length(int count, int ranks)
+{
+    return (count - 1) / ranks + 1;
+}
+
+double nl_grid_add_up_scratch(double count, int ranks)
+{
+    return 2.0 * (count + ranks);
+}
+
+/* Not MPI_Allreduce, which promises neither an order nor the same bits everywhere. */
+void nl_grid_add_up(const nl_grid *grid, nl_precision precision, void *values, int count,
+                    void *scratch)
+{
+    const int ranks = grid->rows * grid->cols;
+    const int length = slice_length(count, ranks);
+    const size_t bytes = nl_precision_bytes(precision);
+    MPI_Datatype type = precision == NL_DOUBLE ? MPI_DOUBLE : MPI_FLOAT;
+    char *mine = scratch;
+    char *theirs = mine + (size_t)length * (size_t)ranks * bytes;
+
+    if (ranks == 1) {
+        return;
+    }
+    memcpy(mine, values, (size_t)count * bytes);
+    MPI_Alltoall(mine, length, type, theirs, length, type, grid->comm);
+    add_slices(precision, mine, theirs, length, ranks);
+    MPI_Allgather(mine, length, type, theirs, length, type, grid->comm);
+    memcpy(values, theirs, (size_t)count * bytes);
+}
+
 nl_status nl_grid_sum(const nl_grid *grid, double *values, int count)
 {
-    double *part = nl_calloc(nl_grid_root(grid) ? (size_t)count : 0, sizeof *part);
-    nl_status status = nl_agree(
-        grid->comm, part != NULL ? NL_OK : NL_FAIL(NL_ERR_NOMEM, "no memory for %d sums", count));
+    double *scratch =
+        nl_calloc((size_t)nl_grid_add_up_scratch(count, grid->rows * grid->cols), sizeof *scratch);
+    nl_status status =
+        nl_agree(grid->comm,
+                 scratch != NULL ? NL_OK : NL_FAIL(NL_ERR_NOMEM, "no memory for %d sums", count));
 
     if (status == NL_OK) {
-        sum_on_first(grid, values, part, count);
-        MPI_Bcast(values, count, MPI_DOUBLE, 0, grid->comm);
+        nl_grid_add_up(grid, NL_DOUBLE, values, count, scratch);
     }
-    free(part);
+    free(scratch);
     return status;
 }
 

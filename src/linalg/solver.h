@@ -13,6 +13,8 @@ double nl_scalapack_workspace(int n, int nb, nl_precision precision, int rows, i
 nl_status nl_scalapack_eigenvalues(nl_dmat *a, double *ascending);
 double nl_scalapack_x_workspace(int n, int nb, nl_precision precision, int rows, int cols);
 nl_status nl_scalapack_x_eigenvalues(nl_dmat *a, double *ascending);
+double nl_twostage_workspace(int n, int nb, nl_precision precision, int rows, int cols);
+nl_status nl_twostage_eigenvalues(nl_dmat *a, double *ascending);
 #ifdef NTKLENS_ELPA
 double nl_elpa_workspace(int n, int nb, nl_precision precision, int rows, int cols);
 nl_status nl_elpa_eigenvalues(nl_dmat *a, double *ascending);
@@ -21,8 +23,9 @@ nl_status nl_elpa_eigenvalues(nl_dmat *a, double *ascending);
 /** Vectors of 64 bytes in a column of a band. */
 enum { nl_narrow_parts = 4, nl_wide_parts = 6 };
 
-/** Off-diagonals of the bands that nl_band_to_tridiagonal() takes: 32 or 48, in single 64 or 96. */
-int nl_band_width(bool wide, nl_precision precision);
+/** Off-diagonals of the band by way of which a matrix of order n is solved: 32 or, from n = 3000,
+ *  48; in single precision 64 or 96. */
+int nl_band_width(int n, nl_precision precision);
 
 /**
  * A tridiagonal matrix with the eigenvalues of a symmetric band matrix.  Local.
@@ -45,6 +48,14 @@ void nl_tridiagonal_eigenvalues(int n, nl_precision precision, void *diagonal, v
 
 /** How many of the first n indices a process row (column) holds. */
 int nl_local_extent(int n, int nb, int process, int processes);
+
+/** Sum over the ranks of a grid, in the order of ranks, in place on every rank, the same bits on
+ *  each.  Every rank adds up a slice.  Collective.
+ *
+ *  @param scratch  nl_grid_add_up_scratch() elements */
+void nl_grid_add_up(const nl_grid *grid, nl_precision precision, void *values, int count,
+                    void *scratch);
+double nl_grid_add_up_scratch(double count, int ranks);
 
 /** Is this the rank that speaks for its grid?  What all ranks find alike is told once. */
 bool nl_grid_root(const nl_grid *grid);

@@ -26,7 +26,6 @@ static const lapack_routines routines[] = {
     [NL_DOUBLE] = {"dsytrd", "dsyevx", dsytrd_sy2sb_, dsytrd_, dsyevx_, 600},
     [NL_SINGLE] = {"ssytrd", "ssyevx", ssytrd_sy2sb_, ssytrd_, ssyevx_, 700},
 };
-enum { wide_band = 3000 }; /* from this order the band is the wide one */
 
 /* Elements that a work space query wrote. */
 static double answer(const void *number, nl_precision precision)
@@ -57,7 +56,7 @@ static layout lay_out(int n, nl_precision precision)
     if (n <= call->one_stage) {
         call->full_to_tridiagonal("L", &n, NULL, &n, NULL, NULL, NULL, number, &ask, &info, 1);
     } else {
-        l.band = nl_band_width(n >= wide_band, precision);
+        l.band = nl_band_width(n, precision);
         l.band_matrix = 2.0 * l.band * (n + 2.0 * l.band);
         call->full_to_band("L", &n, &l.band, NULL, &n, NULL, &(int){2 * l.band}, NULL, number, &ask,
                            &info, 1);

@@ -23,7 +23,8 @@ enum {
     longest = most_parts * vector_bytes / (int)sizeof(float),
     sweeps_at_once = 4,
     points = 4, /* vectors of x that are counted at once */
-    grid_points = 512
+    grid_points = 512,
+    wide_band = 3000 /* from this order the band is the wide one */
 };
 
 #define real       double
@@ -46,9 +47,9 @@ enum {
 #undef integer
 #undef NAME
 
-int nl_band_width(bool wide, nl_precision precision)
+int nl_band_width(int n, nl_precision precision)
 {
-    return (wide ? nl_wide_parts : nl_narrow_parts) * vector_bytes /
+    return (n >= wide_band ? nl_wide_parts : nl_narrow_parts) * vector_bytes /
            (int)nl_precision_bytes(precision);
 }
 

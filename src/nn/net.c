@@ -59,7 +59,8 @@ static void set_ntk(const nl_net_spec *spec, nl_layer *layer)
     layer->bias_std = layer->trains_bias ? 1.0 : 0.0;
 }
 
-/* Yang & Hu 2021 (Tensor Programs IV, V), in the one form of DESIGN 3; r = width / base_width. */
+/* Yang & Hu 2021 (Tensor Programs IV, V), in the one form that nn.h tells; r = width / base_width.
+ */
 static void set_mup(const nl_net_spec *spec, nl_optimizer optimizer, bool input, bool output,
                     nl_layer *layer)
 {

@@ -41,7 +41,7 @@ static double forward_flops(const nl_cell *cell, const nl_dataset_info *info)
     return 2.0 * width * (info->inputs + (cell->depth - 1) * width + info->classes);
 }
 
-/* Of gradient factors: one pass forward, one backward an output. */
+/* Of gradient factors: one pass forward, one backward per output. */
 static double factors_flops(const nl_cell *cell, const nl_dataset_info *info, int samples)
 {
     const double width = cell->width;

@@ -140,15 +140,15 @@ static void print_machine(const check_up *c, FILE *stream)
 
     fprintf(stream, "cpu        %s, %s; %d cores for %d ranks of this node, %d in all\n",
             m->cpu_name, nl_vectors_name(m->cpu.vectors), m->cores, m->ranks, m->ranks_in_all);
-    fprintf(stream, "memory     %s a rank for kernels (measure.memory_per_rank: auto)\n",
+    fprintf(stream, "memory     %s per rank for kernels (measure.memory_per_rank: auto)\n",
             nl_format_bytes(m->memory_share, bytes));
     fprintf(stream, "mpi        %s, %s\n", c->mpi,
             c->thread_level == MPI_THREAD_MULTIPLE ? "threads as needed"
                                                    : "without MPI_THREAD_MULTIPLE");
-    fprintf(stream, "blas       %s, kernels %s, 1 thread a rank; dgemm from %s\n",
+    fprintf(stream, "blas       %s, kernels %s, 1 thread per rank; dgemm from %s\n",
             nl_blas_version(blas), nl_blas_kernel(),
             nl_blas_file() != NULL ? nl_blas_file() : "a place the system does not tell");
-    fprintf(stream, "speed      double %.1f, single %.1f GFLOP/s a thread\n", m->gflops_double,
+    fprintf(stream, "speed      double %.1f, single %.1f GFLOP/s per thread\n", m->gflops_double,
             m->gflops_single);
     fprintf(stream, "libraries  HDF5 %s, GSL %s\n", nl_h5_version(hdf5), GSL_VERSION);
 }

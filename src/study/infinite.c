@@ -175,7 +175,7 @@ static nl_status measure(limits *l, const nl_net *net, const float *probe, nl_in
     return status;
 }
 
-/* full = traced times the identity: each eigenvalue once an output. */
+/* full = traced times the identity: each eigenvalue once per output. */
 static nl_observables observed_of(const nl_measurement *m, nl_kernel_kind kind, int outputs)
 {
     nl_observables o = m->observed;

@@ -41,7 +41,7 @@ static const nl_key_info table[NL_KEY_COUNT] = {
                           .help = "Seed of the draw of probe, validation and test images."},
     [NL_KEY_SUBSET] = {"data.subset", NULL, CHOICE("per-seed|fixed"), SCALAR, TRAINS,
                        .fallback = "per-seed",
-                       .help = "One permutation of the training images a seed, or one for all."},
+                       .help = "One permutation of the training images per seed, or one for all."},
     [NL_KEY_TEST_SIZE] = {"data.test_size", NULL, INT(1, 1e9), SCALAR, TRAINS, .fallback = "2000",
                           .help = "Images on which test_loss is evaluated."},
     [NL_KEY_PROBE_SIZE] = {"data.probe_size", NULL, INT(1, 1e9), SCALAR, MEASURES,
@@ -58,7 +58,7 @@ static const nl_key_info table[NL_KEY_COUNT] = {
                                         "on them and test_loss only reported."},
     [NL_KEY_STANDARDIZE] = {"data.standardize", NULL, BOOL, SCALAR, TRAINS, .fallback = "true",
                             .help = "Subtract the mean and divide by the deviation of the full "
-                                    "training set, a channel; false: pixels/255."},
+                                    "training set, per channel; false: pixels/255."},
     [NL_KEY_LABEL_NOISE] = {"data.label_noise", "label_noise", REAL(0, 1), SCALAR, TRAINS,
                             .fallback = "0.0", .help = "Fraction of training labels redrawn."},
 
@@ -100,7 +100,7 @@ static const nl_key_info table[NL_KEY_COUNT] = {
                          .help = "Learning rate over the steps; cosine ends at max_steps."},
     [NL_KEY_BATCH_SIZE] = {"training.batch_size", "batch_size", INT(1, 1e9), AXIS, TRAINS,
                            .fallback = "32", .choices = "full",
-                           .help = "Images a step; full, or more than there are: all of them."},
+                           .help = "Images per step; full, or more than there are: all of them."},
     [NL_KEY_STOP_AFTER_BEST] = {"training.stop_after_best", "stop_after_best", REAL(0, 1e6), AXIS,
                                 TRAINS, .fallback = "0",
                                 .help = "Stop once steps exceed this times the step of best; 0: "
@@ -118,7 +118,7 @@ static const nl_key_info table[NL_KEY_COUNT] = {
     [NL_KEY_KERNELS] = {"measure.kernels", NULL, CHOICE("traced|full|class"), LIST, MEASURES,
                         .fallback = "[traced, full]",
                         .help = "traced: N x N, averaged over outputs; full: NC x NC; class: one "
-                                "N x N an output."},
+                                "N x N per output."},
     [NL_KEY_AT_STEPS] = {"measure.at.steps", NULL, INT(0, 1e9), LIST, MEASURES, .fallback = "[]",
                          .help = "Further steps to measure at, tag step=K."},
     [NL_KEY_AT_TRAIN_LOSS] =
@@ -156,9 +156,10 @@ static const nl_key_info table[NL_KEY_COUNT] = {
                                  "of the grid on the probe (relu, erf, gelu)."},
     [NL_KEY_PRECISION] = {"measure.precision", NULL, CHOICE("double|single"), SCALAR, MEASURES,
                           .fallback = "double", .help = "Of kernel and eigensolve."},
-    [NL_KEY_SOLVER] = {"measure.solver", NULL, CHOICE("auto|lapack|scalapack|elpa|none"), SCALAR,
-                       EXECUTES, .fallback = "auto",
-                       .help = "Eigensolver; none: no spectra (measured anew where that changes)."},
+    [NL_KEY_SOLVER] = {"measure.solver", NULL, CHOICE("auto|lapack|twostage|scalapack|elpa|none"),
+                       SCALAR, EXECUTES, .fallback = "auto",
+                       .help = "Eigensolver: lapack on one rank, the others on several; none: no "
+                               "spectra (measured anew where that changes)."},
     [NL_KEY_TEAM_SIZE] = {"measure.team_size", NULL, INT(1, 1e6), SCALAR, EXECUTES,
                           .fallback = "auto", .choices = "auto|all",
                           .help = "Ranks that share one kernel."},

@@ -56,7 +56,7 @@ nl_status nl_machine_look(const nl_team *team, nl_machine *out)
                         .ranks_in_all = team->size,
                         .memory_share = nl_memory_share(team->node_size),
                         .better_kernel = nl_blas_better_kernel(nl_cpu_here(), nl_blas_kernel())};
-    if (team->rank == 0) { /* one rank a node at most: the others would slow it */
+    if (team->rank == 0) { /* one rank per node at most: the others would slow it */
         read_cpu_name(out->cpu_name, sizeof out->cpu_name);
         out->gflops_double = nl_blas_speed(NL_DOUBLE);
         out->gflops_single = nl_blas_speed(NL_SINGLE);
@@ -80,7 +80,7 @@ void nl_machine_rank_findings(const nl_machine *machine, nl_text *lines)
                        "cores of their own (mpirun --bind-to core; srun --cpus-per-task=1)\n",
                        machine->ranks);
     } else if (machine->ranks > machine->cores) {
-        nl_text_append(lines, "%d ranks share %d cores of the node: one rank a core is faster\n",
+        nl_text_append(lines, "%d ranks share %d cores of the node: one rank per core is faster\n",
                        machine->ranks, machine->cores);
     }
 }

@@ -13,7 +13,7 @@ typedef struct nl_machine {
     int cores_of_node;    /* that there are */
     int ranks;            /* of the node */
     int ranks_in_all;     /* of the job */
-    double memory_share;  /* bytes a rank */
+    double memory_share;  /* bytes per rank */
     double gflops_double; /* of this thread */
     double gflops_single;
     const char *better_kernel; /* NULL: the BLAS uses what the CPU has */

@@ -101,8 +101,8 @@ static int smallest_team(nl_solve_plan trial, const char *solver, nl_precision p
     return 0;
 }
 
-/* Alone where that fits, else with ELPA, which is quicker a rank, else with ScaLAPACK, which needs
- * least memory: see ARCHITECTURE.md.  A solver that the study names decides alone. */
+/* Alone where that fits, else in two stages, else with ScaLAPACK, which is several times slower but
+ * needs least memory: see ARCHITECTURE.md.  A solver that the study names decides alone. */
 static int choose_team_size(const char *solver, const nl_solve_plan *plan, nl_precision precision,
                             int ranks, double memory)
 {
@@ -114,7 +114,7 @@ static int choose_team_size(const char *solver, const nl_solve_plan *plan, nl_pr
     }
     team = smallest_team(*plan, "lapack", precision, 1, 1, memory);
     if (team == 0) {
-        team = smallest_team(*plan, "elpa", precision, 2, ranks, memory);
+        team = smallest_team(*plan, "twostage", precision, 2, ranks, memory);
     }
     if (team == 0) {
         team = smallest_team(*plan, "scalapack", precision, 2, ranks, memory);
@@ -122,32 +122,29 @@ static int choose_team_size(const char *solver, const nl_solve_plan *plan, nl_pr
     return team > 0 ? team : ranks;
 }
 
-static const char *auto_solver(const nl_solve_plan *plan, nl_precision precision, int ranks,
-                               double memory)
+static const char *auto_solver(const nl_solve_plan *plan, nl_precision precision, double memory)
 {
     nl_solve_plan trial = *plan;
 
     if (plan->team == 1) {
         return "lapack";
     }
-    trial.solver = nl_solver_find("elpa");
-    return able(trial.solver, plan, precision, ranks) && fits(&trial, precision, memory)
-               ? "elpa"
-               : "scalapack";
+    trial.solver = nl_solver_find("twostage");
+    return fits(&trial, precision, memory) ? "twostage" : "scalapack";
 }
 
 /* What keeps the solver from this plan, NULL where nothing does. */
 static const char *obstacle(const nl_solver *solver, int team, nl_precision precision)
 {
     if (solver == NULL) {
-        return "is not in this build; use auto, lapack or scalapack";
+        return "is not in this build; use auto";
     }
     if (solver->one_rank && team > 1) {
-        return "works on one rank only, but a team shares a kernel; use scalapack, team_size 1 or "
+        return "works on one rank only, but a team shares a kernel; use twostage, team_size 1 or "
                "more memory_per_rank";
     }
     if (solver->double_only && precision != NL_DOUBLE) {
-        return "knows only double precision in this build; use auto, scalapack or "
+        return "knows only double precision in this build; use auto or "
                "measure.precision double";
     }
     return NULL;
@@ -164,7 +161,7 @@ static nl_status choose_solver(const nl_study *study, nl_precision precision, in
         return NL_OK;
     }
     if (strcmp(name, "auto") == 0) {
-        name = auto_solver(plan, precision, ranks, memory);
+        name = auto_solver(plan, precision, memory);
     }
     plan->solver = nl_solver_find(name);
     why = obstacle(plan->solver, plan->team, precision);

@@ -302,6 +302,19 @@ static nl_status open_study(nl_plan *plan)
     return status;
 }
 
+/* The solver of the largest kernel that is shared, NULL where none is. */
+static const nl_solver *shared_solver(const nl_plan *plan)
+{
+    const nl_solve_plan *largest = NULL;
+
+    for (int k = 0; k < plan->measure->kernels; k++) {
+        if (plan->solve[k].team > 1 && (largest == NULL || plan->solve[k].n > largest->n)) {
+            largest = &plan->solve[k];
+        }
+    }
+    return largest != NULL ? largest->solver : NULL;
+}
+
 nl_status nl_plan_make(const nl_study *study, const nl_plan_options *options, nl_plan *out)
 {
     nl_status status = NL_OK;
@@ -319,7 +332,7 @@ nl_status nl_plan_make(const nl_study *study, const nl_plan_options *options, nl
         status = options->timings != NULL
                      ? nl_rates_read(options->timings, &out->rates)
                      : nl_rates_measure(study, out->cells, out->count, &out->info, out->measure,
-                                        out->team_size > 1, &out->rates);
+                                        shared_solver(out), &out->rates);
     }
     if (status == NL_OK) {
         status = measure_time(out);

@@ -54,7 +54,7 @@ static void print_kernels(const nl_plan *plan, FILE *stream)
     char bytes[32];
 
     fprintf(stream, "\n  %-22s %8s  %-10s %6s  %s\n", "kernel", "order n", "solver", "ranks",
-            "at most, a rank");
+            "at most, per rank");
     for (int k = 0; k < plan->measure->kernels; k++) {
         const nl_solve_plan *s = &plan->solve[k];
 
@@ -85,7 +85,7 @@ static void print_needs(const nl_plan *plan, FILE *stream)
     fprintf(stream, "\n  wall time     %s on %d rank%s (rates: %s)\n",
             nl_format_seconds(plan->wall, a), plan->ranks, plan->ranks > 1 ? "s" : "",
             plan->rates.source);
-    fprintf(stream, "  memory        %s a rank at its peak, %s in all\n",
+    fprintf(stream, "  memory        %s per rank at its peak, %s in all\n",
             nl_format_bytes(plan->rank_bytes, a), nl_format_bytes(plan->all_bytes, b));
     if (plan->least_ranks > 0) {
         fprintf(stream, "  fits          from %d rank%s of %s\n", plan->least_ranks,
@@ -115,7 +115,7 @@ static void print_batch(const nl_plan *plan, FILE *stream)
 
     fprintf(stream,
             "\n#SBATCH --job-name=%.60s\n#SBATCH --ntasks=%d\n#SBATCH --cpus-per-task=1\n"
-            "#SBATCH --mem-per-cpu=%.0fM\n#SBATCH --time=%s\n#SBATCH --signal=B:USR1@120\n",
+            "#SBATCH --mem-per-cpu=%.0fM\n#SBATCH --time=%s\n#SBATCH --signal=B:USR1@90\n",
             job_name(plan, name), plan->ranks, batch_megabytes(plan), batch_time(plan, text));
 }
 

@@ -236,7 +236,8 @@ static nl_status try_kernel(trial *t, const nl_cell *cell, const nl_net *net, co
 
 /* All kernels of one network at a probe of `samples`. */
 static nl_status try_kernels(trial *t, const nl_cell *cell, const nl_net *net,
-                             const nl_measure_plan *plan, int samples, bool solve, bool shared)
+                             const nl_measure_plan *plan, int samples, bool solve,
+                             const nl_solver *shared)
 {
     nl_measure_plan reduced = *plan;
     float *theta = nl_calloc(net->size, sizeof *theta);
@@ -253,8 +254,8 @@ static nl_status try_kernels(trial *t, const nl_cell *cell, const nl_net *net,
         const nl_solver *solver = solve ? nl_solver_find("lapack") : NULL;
 
         status = try_kernel(t, cell, net, theta, &reduced, k, solver);
-        if (status == NL_OK && solve && shared) {
-            status = try_kernel(t, cell, net, theta, &reduced, k, nl_solver_find("scalapack"));
+        if (status == NL_OK && solve && shared != NULL) {
+            status = try_kernel(t, cell, net, theta, &reduced, k, shared);
         }
     }
     free(theta);
@@ -289,7 +290,7 @@ static nl_cell tractable(const nl_cell *cell, const nl_dataset_info *info)
 }
 
 static nl_status try_cell(trial *t, const nl_cell *wanted, const nl_measure_plan *plan, int place,
-                          bool last, bool shared)
+                          bool last, const nl_solver *shared)
 {
     const nl_cell cell = tractable(wanted, t->info);
     const nl_net_spec spec = nl_cell_net_spec(&cell, t->info);
@@ -322,8 +323,8 @@ static int compare_work(const void *a, const void *b)
 }
 
 nl_status nl_rates_measure(const nl_study *study, const nl_cell *cells, int count,
-                           const nl_dataset_info *info, const nl_measure_plan *plan, bool shared,
-                           nl_rates *out)
+                           const nl_dataset_info *info, const nl_measure_plan *plan,
+                           const nl_solver *shared, nl_rates *out)
 {
     trial t = {.study = study, .info = info, .rates = out};
     nl_rate_point *steps = nl_calloc((size_t)count, sizeof *steps); /* seconds: index of the cell */

@@ -36,10 +36,11 @@ void nl_rate_add(nl_rate *rate, double flops, double seconds);
 double nl_rate_seconds(const nl_rate *rate, double flops);
 
 /** Time steps, evaluations and kernels of a few of the study's cells on random images.  Local to
- *  this process; needs MPI. */
+ *  this process; needs MPI.
+ *  @param shared  solver of shared kernels; NULL: there are none */
 NL_MUST_CHECK nl_status nl_rates_measure(const nl_study *study, const nl_cell *cells, int count,
                                          const nl_dataset_info *info, const nl_measure_plan *plan,
-                                         bool shared, nl_rates *out);
+                                         const nl_solver *shared, nl_rates *out);
 
 /** From the timings.csv of an earlier run, its study.yaml being beside it. */
 NL_MUST_CHECK nl_status nl_rates_read(const char *path, nl_rates *out);

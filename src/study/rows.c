@@ -183,11 +183,10 @@ static const column row_columns[] = {
     {"n", COLUMN_INT, ROW(n), "order of the kernel"},
     {"trace", COLUMN_REAL, ROW(observed.trace), "(1/n) sum lambda_i"},
     {"entropy", COLUMN_REAL, ROW(observed.entropy),
-     "S = -sum p_i ln p_i, p_i = lambda_i / sum lambda; nats"},
-    {"effective_rank", COLUMN_REAL, ROW(observed.effective_rank),
-     "exp(S) (Roy & Vetterli, EUSIPCO 2007)"},
+     "S = -sum p_i ln p_i, p_i = lambda_i / sum lambda; nats (Roy & Vetterli 2007)"},
+    {"effective_rank", COLUMN_REAL, ROW(observed.effective_rank), "exp(S) (Roy & Vetterli 2007)"},
     {"participation_ratio", COLUMN_REAL, ROW(observed.participation_ratio),
-     "(sum lambda)^2 / sum lambda^2"},
+     "(sum lambda)^2 / sum lambda^2 (as in Gao & Ganguli 2015)"},
     {"lambda_max", COLUMN_REAL, ROW(observed.lambda_max), "largest eigenvalue"},
     {"lambda_min", COLUMN_REAL, ROW(observed.lambda_min), "smallest eigenvalue"},
     {"solver", COLUMN_TEXT, ROW(solver), "eigensolver that gave the spectrum"},
@@ -204,7 +203,8 @@ static const column late_columns[] = {
      "share of argmax hits on the validation set; else nan"},
     {"samples_seen", COLUMN_INT, ROW(samples_seen), "training images shown, repeats counted"},
     {"training_flops", COLUMN_REAL, ROW(training_flops),
-     "6 x weights x samples_seen: 2 operations a weight forward, 4 backward (Kaplan et al. 2020)"},
+     "6 x weights x samples_seen: 2 operations per weight forward, 4 backward (Kaplan et al. "
+     "2020)"},
 #define OBSERVED(name, meaning) {#name, COLUMN_REAL, ROW(observed.name), meaning},
     NL_OBSERVED(OBSERVED)
 #undef OBSERVED
@@ -328,6 +328,23 @@ void nl_rows_write(const nl_cell *cells, nl_row *rows, int count, nl_text *out)
     }
 }
 
+static const char sources[] =
+    "\nSources\n\n"
+    "  Bahri et al. 2021          Explaining neural scaling laws, arXiv:2102.06701\n"
+    "  Canatar et al. 2021        Nature Communications 12, 2914\n"
+    "  Cohen et al. 2021          Gradient descent ... at the edge of stability, ICLR\n"
+    "  Cortes et al. 2012         Algorithms for learning kernels ..., JMLR 13, 795\n"
+    "  Fort et al. 2020           Deep learning versus kernel learning, NeurIPS\n"
+    "  Gao & Ganguli 2015         Current Opinion in Neurobiology 32, 148\n"
+    "  Kaplan et al. 2020         Scaling laws for neural language models, arXiv:2001.08361\n"
+    "  Kornblith et al. 2019      Similarity of neural network representations revisited, ICML\n"
+    "  Lee et al. 2019            Wide neural networks of any depth evolve as linear models ..., "
+    "NeurIPS\n"
+    "  Lewkowycz et al. 2020      The large learning rate phase ..., arXiv:2003.02218\n"
+    "  Roy & Vetterli 2007        The effective rank, EUSIPCO\n"
+    "  Rudelson & Vershynin 2007  Sampling from large matrices, Journal of the ACM 54 (4)\n"
+    "  Tovey et al. 2023          Machine Learning: Science and Technology 4, 035040\n";
+
 static void print_column(FILE *stream, const char *name, const char *help)
 {
     fprintf(stream, "  %-24s %s\n", name, help);
@@ -335,7 +352,9 @@ static void print_column(FILE *stream, const char *name, const char *help)
 
 void nl_columns_print(FILE *stream)
 {
-    fprintf(stream, "Columns of results.csv: one row per cell, measured state, tag and kernel\n\n");
+    fprintf(stream, "Columns of results.csv: one row per cell, measured state, tag and kernel.  In "
+                    "parentheses:\n"
+                    "the source, listed below; plain definitions have none.\n\n");
     print_column(stream, "cell", "name of the cell's file in cells/");
     print_column(stream, "width, depth", "units of a hidden layer; hidden layers");
     print_column(stream, "n_train", "training images");
@@ -353,4 +372,5 @@ void nl_columns_print(FILE *stream)
         print_column(stream, late_columns[k].name, late_columns[k].help);
     }
     nl_infinite_columns_print(stream);
+    fputs(sources, stream);
 }

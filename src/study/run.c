@@ -20,8 +20,7 @@ static const double tell_interval = 1.0; /* seconds between two words of progres
  *-------------------------------------------------------------------------------------------*/
 
 /* A rank deep in a library call cannot be asked to leave.  When time runs out for it, all else is
- * on disk already: the root ends the job; what that rank computed is done again later (DESIGN 4).
- */
+ * on disk already: the root ends the job; what that rank computed is done again later. */
 static void end_in_time(const nl_run *run, int reason)
 {
     if (run->team->rank == 0 && run->options->time_left != NULL &&
@@ -227,6 +226,7 @@ static bool remove_stop_file(const nl_run *run)
 static nl_status open_results(nl_run *run, const char *data_folder)
 {
     char blas[64];
+    const char *job = getenv("SLURM_JOB_ID"); /* jobs/study.sbatch knows its starts by it */
     nl_status status = nl_run_open_folder(run->study, run->options, &run->lock);
     char *path = nl_path_join(run->options->folder, "log.txt");
 
@@ -243,9 +243,10 @@ static nl_status open_results(nl_run *run, const char *data_folder)
     if (status == NL_OK) {
         nl_log_event(
             run->log, "start",
-            "version=%s study=%s ranks=%d nodes_ranks=%d cells=%d blas=\"%s\" blas_kernel=%s",
+            "version=%s study=%s ranks=%d nodes_ranks=%d cells=%d blas=\"%s\" blas_kernel=%s "
+            "job=%s",
             NTKLENS_VERSION, run->study->file, run->team->size, run->team->node_size, run->count,
-            nl_blas_version(blas), nl_blas_kernel());
+            nl_blas_version(blas), nl_blas_kernel(), job != NULL && job[0] != '\0' ? job : "-");
         status = nl_ledger_create(run->options->folder, run->cells, run->cost, run->count, run->log,
                                   run->options->quiet, &run->ledger);
     }

@@ -4,7 +4,7 @@
  *
  *   bench_eigen [--n N] [--precision double|single] [--solver NAME] [--block NB] [--repeats R]
  *
- * Without --solver: lapack on one rank; on more, elpa where this build has it, else scalapack.
+ * Without --solver: lapack on one rank, twostage on more.
  */
 #include "bench.h"
 
@@ -31,17 +31,6 @@ static nl_status fill(nl_dmat *a, void *context)
     nl_dmat_fill(a, entry, c);
     c->seconds += nl_now() - start;
     return NL_OK;
-}
-
-static const nl_solver *choose_solver(int argc, char **argv, int ranks)
-{
-    const char *name = bench_option(argc, argv, "solver", ranks == 1 ? "lapack" : "elpa");
-    const nl_solver *solver = nl_solver_find(name);
-
-    if (solver == NULL && bench_option(argc, argv, "solver", NULL) == NULL) {
-        solver = nl_solver_find("scalapack");
-    }
-    return solver;
 }
 
 static double solve_seconds(nl_dmat *a, const nl_solver *solver, content *c)
@@ -75,7 +64,7 @@ int main(int argc, char **argv)
     MPI_Comm_size(MPI_COMM_WORLD, &ranks);
     nl_grid_shape(ranks, &rows, &cols);
     nl_blas_set_threads(1);
-    solver = choose_solver(argc, argv, ranks);
+    solver = nl_solver_find(bench_option(argc, argv, "solver", ranks == 1 ? "lapack" : "twostage"));
     bench_check(covariance != NULL && solver != NULL, "memory, or the choice of a solver,");
     for (int k = 0; k < n; k++) {
         covariance[k] = exp(-k / 100.0);

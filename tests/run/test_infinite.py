@@ -306,9 +306,9 @@ def small(out, *sets, activation="relu", infinite="true", more="", **options):
 def the_table_is_the_same_again_and_on_more_ranks():
     folder = lib.scratch("again")
     small(folder / "one", "--set", "output.kernels=true")
-    check_distances(folder / "one", open_cells(folder / "one"))  # a probe a seed
+    check_distances(folder / "one", open_cells(folder / "one"))  # a probe per seed
     first = (folder / "one/infinite.csv").read_text()
-    lib.check_equal(len(first.splitlines()), 1 + 2 * 2, "lines: two limits, a probe a seed")
+    lib.check_equal(len(first.splitlines()), 1 + 2 * 2, "lines: two limits, a probe per seed")
     (folder / "one/infinite.csv").unlink()
     small(folder / "one", "--set", "output.kernels=true")
     lib.check_same_bytes((folder / "one/infinite.csv").read_text(), first, "infinite.csv again")

@@ -92,7 +92,7 @@ def memory_decides_about_ranks():
     lib.check(shared["least_ranks"] > 1, f"ranks of 400M: {shared['least_ranks']}")
     lib.check_equal(shared["ranks"], shared["least_ranks"], "ranks taken")
     lib.check(shared["memory"]["per_rank"] <= 400 * 2**20, "does not fit")
-    lib.check_equal(shared["kernels"][1]["solver"], "scalapack", "solver")
+    lib.check_equal(shared["kernels"][1]["solver"], "twostage", "solver")
 
 
 @lib.case

@@ -237,6 +237,12 @@ def flagged_rows_are_in_no_mean():
     lib.check_equal(list(means.index), [8, 16, 32], "widths")
     lib.check((means["mean"] < 1).all(), f"a flagged row is in a mean: {means}")
     lib.check_equal(list(np.isnan(means["sd"])), [True, False, True], "deviations of one seed")
+    one = table[(table["width"] == "32") & (table["seed"] == "0") & (table["kernel"] == "full")]
+    line = group.evolution("trace", "full", 32)
+    for step, trace in one[one["tag"] == "log"][["step", "trace"]].itertuples(index=False):
+        lib.check_close(line[int(step)], float(trace), 0, f"trace at step {step} without the diverged network")
+    cells = table["cell"][(table["tag"] == "best") & (table["kernel"] == "full") & (table["flags"] == "")]
+    lib.check_equal(sorted(group.clean_cells("full", "best")), sorted(cells), "networks without flags")
 
 
 @lib.case
@@ -292,7 +298,19 @@ def loader_gives_tables_and_spectra():
     lib.check_equal(curves.to_dict(), best.to_dict(), "lowest test losses")
     cell = study.cells["cell"].iloc[0]
     lib.check_equal(study.snapshot(cell)["weight0"].shape, (8, 784), "shape of the first weights")
-    lib.check(study.spectra("full", "no such tag").empty, "spectra of a tag that is not there")
+    refused(KeyError, "bset", study.snapshot, cell, "bset")
+    refused(KeyError, "bset", study.spectra, "full", "bset")
+    refused(FileNotFoundError, "expected a results folder of ntklens run", ntklens.load, folder / "cells")
+
+
+def refused(kind, phrase, function, *arguments):
+    """function(*arguments) raises `kind`, and says so with the phrase."""
+    try:
+        function(*arguments)
+    except kind as error:
+        lib.check(phrase in str(error), f"{error!r} lacks {phrase!r}")
+    else:
+        lib.check(False, f"{function.__name__}{arguments}: no {kind.__name__}")
 
 
 lib.main()

@@ -27,7 +27,7 @@ STUDY = """\
 
 SPECTRAL = ("trace", "entropy", "effective_rank", "participation_ratio", "lambda_max")
 MAY_DIFFER = {*SPECTRAL, "lambda_min", "condition_number", "solver", "flags"}
-RELATIVE = 1e-9  # DESIGN 2, double precision
+RELATIVE = 1e-9  # double precision; the README's "same table" holds for the same number of ranks
 
 _folder = lib.scratch("ranks")
 

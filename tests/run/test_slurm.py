@@ -273,7 +273,9 @@ def no_requeue(bench):
 def no_progress(bench):
     """A program that never gets anywhere is restarted three times, not for ever."""
     program = bench.folder / "idle"
-    program.write_text("#!/bin/sh\nexit 75\n")
+    program.write_text("#!/bin/sh\n"
+                       'echo "start time=$(date +%s) job=$SLURM_JOB_ID" >>"$4/log.txt"\n'
+                       "exit 75\n")
     program.chmod(0o755)
     (bench.folder / "idle-results").mkdir()
     job = bench.submit("idle-results", "--ntasks=1", environment={"NTKLENS": str(program)})
@@ -281,8 +283,23 @@ def no_progress(bench):
     assert (job.exit_code(), job.restarts()) == (1, 3)
 
 
+def in_use(bench):
+    """A second job in a folder ends, and leaves the first one and its record alone."""
+    name = "in use"
+    first = bench.submit(name, "--ntasks=1", arguments=["--set", "training.max_steps=10000000"])
+    first.wait_working(1)
+    second = bench.submit(name, "--ntasks=1", arguments=["--fresh"])
+    second.wait_state("FAILED")
+    assert (second.exit_code(), second.restarts()) == (75, 0)
+    assert not (first.folder / ".requeue").exists(), "the record of the first job"
+    assert first.state() == "RUNNING"
+    call("scancel", first.name)
+    expected = f"sbatch [options] {JOBS}/study.sbatch {bench.study} {bench.folder}/in\\ use\n"
+    assert expected in bench.output(second), bench.output(second)
+
+
 CASES = [srun_one_node, mpirun_two_nodes, no_progress, srun_two_nodes, mpirun_one_node, array,
-         short_limit, slices, bad_study, cancelled, stop_file, no_requeue]
+         short_limit, slices, bad_study, cancelled, stop_file, no_requeue, in_use]
 
 
 def attempt(case, bench):

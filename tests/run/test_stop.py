@@ -57,7 +57,7 @@ class Study:
 
     def check_written(self, before):
         after = self.written()
-        lib.check_equal(sorted(after), sorted(before), "checkpoints, one a rank")
+        lib.check_equal(sorted(after), sorted(before), "checkpoints, one per rank")
         old = [name for name in after if after[name] <= before[name]]
         lib.check(not old, f"not written at the stop: {old}")
 

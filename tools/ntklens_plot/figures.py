@@ -123,7 +123,7 @@ def kernel_distance(groups, fits):
 
 
 def infinite_distance(groups, fits):
-    """How far kernels are from their infinite-width limit, before and after training."""
+    """How far kernels are from their closed form, before and after training."""
     need(groups, "infinite_distance")
     kernels = kernels_of(groups)
     figure, axes = style.panels(len(kernels), len(groups), sharey="row")
@@ -132,7 +132,7 @@ def infinite_distance(groups, fits):
             for tag in ("init", "best"):
                 points(axis, group, "infinite_distance", kernel, tag, *style.TAGS[tag], label=tag)
             label_scales([axis], group)
-        finish(axes[row], groups, f"distance to infinite width\n({kernel}, relative)", legend=row == 0)
+        finish(axes[row], groups, f"distance to closed form\n({kernel}, relative)", legend=row == 0)
     return figure
 
 
@@ -300,14 +300,17 @@ def spectra(groups, fits):
 
 
 def spectrum_lines(axis, group, tag):
-    """Medians over seeds, which descend as spectra do; returns how many were drawn."""
+    """Medians over seeds, of rows without flags, which descend as spectra do; returns how many were drawn."""
+    kernel = main_kernel(group.study)
     try:
-        table = group.study.spectra(main_kernel(group.study), tag)
+        table = group.study.spectra(kernel, tag)
     except ImportError as missing:
         raise Absent(f"h5py is missing ({missing})") from None
+    except KeyError:  # the tag is not in the table
+        return 0
     if table.empty:
         return 0
-    table = table[table.index.get_level_values("cell").isin(group.rows["cell"])]
+    table = table[table.index.get_level_values("cell").isin(group.clean_cells(kernel, tag))]
     shares = table.div(table.sum(axis=1), axis=0).groupby(level=group.scale).median()
     for k, (x, colour) in enumerate(zip(shares.index, style.ordered(len(shares)))):
         line = shares.loc[x]

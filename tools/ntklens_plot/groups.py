@@ -14,8 +14,9 @@ KEYS = [
     "evaluations_per_decade",
 ]
 SCALES = {"width": "width", "data": "n_train"}  # direction: its column
-UNITS = {"width": "width (units a hidden layer)", "data": "training images"}
+UNITS = {"width": "width (units per hidden layer)", "data": "training images"}
 LEFT_OUT = ("censored", "diverged", "collapsed")  # rows of these flags belong in no mean
+BROKEN = ("diverged", "collapsed")  # nor do networks of these along training
 
 
 @dataclasses.dataclass
@@ -51,7 +52,7 @@ class Group:
             rows = rows[rows["kernel"] == kernel]
         elif len(rows):
             rows = rows[rows["kernel"] == rows["kernel"].iloc[0]]  # training's columns: the same on all
-        clean = ~rows["flags"].str.contains("|".join(LEFT_OUT))
+        clean = ~_flagged(rows, LEFT_OUT)
         frame = pd.DataFrame(
             {"x": rows[self.scale], "y": rows[column], "step": rows["step"], "clean": clean}
         )
@@ -69,15 +70,26 @@ class Group:
             }
         )
 
+    def clean_cells(self, kernel, tag):
+        """Networks whose row of a kernel and tag has no flag that leaves it out."""
+        rows = self.rows[(self.rows["kernel"] == kernel) & (self.rows["tag"] == tag)]
+        return rows["cell"][~_flagged(rows, LEFT_OUT)]
+
     def evolution(self, column, kernel, scale):
-        """Mean over seeds against step, of one width or size: init, log steps, final."""
+        """Mean over seeds against step, of one width or size: init, log steps, final.  A network that broke
+        on the way is left out from the start: the same networks at each step."""
         rows = self.rows[
             (self.rows[self.scale] == scale)
             & (self.rows["kernel"] == kernel)
             & self.rows["tag"].isin(["init", "log", "final"])
         ].drop_duplicates(["cell", "step"])
+        rows = rows[~rows["cell"].isin(rows["cell"][_flagged(rows, BROKEN)])]
         by_step = rows.groupby("step")[column]
-        return by_step.mean()[by_step.count() == by_step.count().max()]  # the same networks at each
+        return by_step.mean()[by_step.count() == by_step.count().max()]
+
+
+def _flagged(rows, flags):
+    return rows["flags"].str.contains("|".join(flags))
 
 
 def find_groups(study):
@@ -85,9 +97,9 @@ def find_groups(study):
     groups = []
     for direction, scale in SCALES.items():
         other = "n_train" if scale == "width" else "width"
-        varying = [k for k in ["depth", *KEYS] if k in study.table and study.table[k].nunique() > 1]
+        varying = [k for k in ["depth", *KEYS] if k in study.table and study.table[k].nunique(dropna=False) > 1]
         by = [other, *varying]
-        for _, rows in study.table.groupby(by[0] if len(by) == 1 else by):
+        for _, rows in study.table.groupby(by[0] if len(by) == 1 else by, dropna=False):
             held = {name: rows[name].iloc[0] for name in by}
             if rows[scale].nunique() > 1:
                 groups.append(Group(study, direction, held, rows))

@@ -10,15 +10,17 @@ CAPTIONS = {
     "slope the mean one in the logarithms, each with its 95 % interval.",
     "loss": "Loss at the state of lowest test loss and at the end of training.",
     "evolution": "Trace (mean eigenvalue) and effective rank along training, means over seeds, one curve for each "
-    "width or number of images. Dots are at best, with standard deviations; step 0 is the initial network.",
+    "width or number of images; networks flagged diverged or collapsed are left out. Dots are at best, with standard deviations; step 0 is the initial network.",
     "scale": "Trace (mean eigenvalue) and effective rank at init, at best and at the end.",
     "grid": "Test loss and effective rank at best, one curve for each value of what the other panel varies.",
-    "spectra": "Eigenvalues over their sum, at init and at best: medians over seeds, down to shares of 1e-9.",
+    "spectra": "Eigenvalues over their sum, at init and at best: medians over seeds, down to shares of "
+    "1e-9. Flagged rows are left out.",
     "kernel_distance": "1 - <Theta_t, Theta_0>/(|Theta_t| |Theta_0|): how far training turned the kernel; 0 is "
     "lazy training. The vertical line is the width at which it falls below the threshold (dash-dotted), with "
     "its 95 % interval.",
-    "infinite_distance": "|Theta - Theta_inf|/|Theta_inf|, Frobenius norms: distance to the kernel of infinite "
-    "width, before training and at best.",
+    "infinite_distance": "|Theta - Theta_inf|/|Theta_inf|, Frobenius norms: distance to the closed form "
+    "of the mean kernel, before training and at best. Parametrization ntk: that of infinite width; standard and "
+    "mup: of the network's own width.",
     "robustness": "Slopes of log rank against log scale for each definition of rank, kernel and state: blue rises, "
     "orange falls, grey cannot be told at 95 %; a dash is no slope, or one that is zero by construction.",
 }

@@ -1,0 +1,196 @@
+/** @file solver_twostage.c  Eigenvalues on a grid of ranks by way of a band matrix (Bischof, Lang,
+ * Sun 2000): the ranks reduce the matrix to a band together, one of them goes on from there as
+ * solver_lapack.c does.
+ *
+ * All but a few per cent of the operations are products of the local part with panels of a few
+ * dozen columns.  Panels travel to all ranks, which factor them alike: two sums over the grid a
+ * panel are all the communication there is. */
+#include "fortran.h"
+#include "solver.h"
+
+#include "ntklens/par.h"
+
+#include <string.h>
+
+/** A reduction under way.  Arrays are of the matrix's precision, column-major, and parts of one
+ *  work space. */
+typedef struct reduction {
+    nl_dmat *a;
+    int b;              /* columns of a panel, off-diagonals of the band */
+    int first, rows;    /* what is left behind the panel: from global row `first`, this many */
+    int count;          /* reflectors of the panel: min(b, rows) */
+    int row_ld, col_ld; /* local rows and local columns, at least 1 */
+    void *panel, *z;    /* [n x b] at most, the same on every rank */
+    void *t, *m, *work; /* [b x b] */
+    void *at_rows;      /* V, then W, where local rows are: [row_ld x 2 b] */
+    void *at_cols;      /* W, then V, where local columns are: [col_ld x 2 b] */
+    void *z_rows;       /* local part of A V, by columns: [row_ld x b] */
+    void *z_cols;       /* and by symmetry: [col_ld x b] */
+    void *scratch;      /* of sums over the grid */
+    void *band;         /* [2 b x (n + 2 b)], as nl_band_to_tridiagonal() takes it */
+    void *diagonal, *off_diagonal; /* [n] */
+    void *row_of, *col_of;         /* int: global indices of local rows, of local columns */
+} reduction;
+
+/* Points the parts into the work space; its length in elements. */
+static double lay_out(reduction *r, int n, int ranks, nl_precision precision, void *elements)
+{
+    const double square = (double)r->b * r->b;
+    const double panel = (double)n * r->b;
+    const double rows = (double)r->row_ld * r->b;
+    const double cols = (double)r->col_ld * r->b;
+    const struct {
+        void **part;
+        double length;
+    } parts[] = {{&r->panel, panel},
+                 {&r->z, panel},
+                 {&r->t, square},
+                 {&r->m, square},
+                 {&r->work, square},
+                 {&r->at_rows, 2.0 * rows},
+                 {&r->at_cols, 2.0 * cols},
+                 {&r->z_rows, rows},
+                 {&r->z_cols, cols},
+                 {&r->scratch, nl_grid_add_up_scratch(panel, ranks)},
+                 {&r->band, 2.0 * r->b * (n + 2.0 * r->b)},
+                 {&r->diagonal, n},
+                 {&r->off_diagonal, n},
+                 {&r->row_of, r->row_ld},
+                 {&r->col_of, r->col_ld}};
+    double length = 0.0;
+
+    for (size_t k = 0; k < NL_COUNT(parts); k++) {
+        if (elements != NULL) {
+            *parts[k].part = (char *)elements + (size_t)length * nl_precision_bytes(precision);
+        }
+        length += parts[k].length;
+    }
+    return length;
+}
+
+/* Local columns of the first `count` global ones; nl_dmat_first_row() says it of rows. */
+static int local_cols_before(const nl_dmat *a, int count)
+{
+    const int zero = 0;
+
+    return numroc_(&count, &a->nb, &a->grid->col, &zero, &a->grid->cols);
+}
+
+/** A rectangle of local elements that lie below the diagonal, or a square on it. */
+typedef void visit_part(void *context, int row, int rows, int col, int cols, bool diagonal);
+
+/* Local columns col to col_end, rows up to row_end, as few large rectangles: what lies below the
+ * right half is one, both halves go the same way. */
+static void walk_lower_half(const nl_dmat *a, int col, int col_end, int row_end, visit_part *visit,
+                            void *context)
+{
+    const int block_end = (col / a->nb + 1) * a->nb;
+    int row = 0;
+    int middle = (col + col_end) / 2 / a->nb * a->nb;
+
+    if (col >= col_end) {
+        return;
+    }
+    row = nl_dmat_first_row(a, nl_dmat_global_col(a, col));
+    if (row >= row_end) {
+        return;
+    }
+    if (col_end <= block_end) {
+        const int cols = col_end - col;
+
+        if (nl_dmat_global_row(a, row) == nl_dmat_global_col(a, col)) {
+            visit(context, row, cols, col, cols, true);
+            row += cols;
+        }
+        if (row < row_end) {
+            visit(context, row, row_end - row, col, cols, false);
+        }
+        return;
+    }
+    middle = middle > col ? middle : block_end;
+    row = nl_dmat_first_row(a, nl_dmat_global_col(a, middle));
+    row = row < row_end ? row : row_end;
+    walk_lower_half(a, col, middle, row, visit, context);
+    if (row < row_end) {
+        visit(context, row, row_end - row, col, middle - col, false);
+    }
+    walk_lower_half(a, middle, col_end, row_end, visit, context);
+}
+
+#define real       double
+#define NAME(name) name##_double
+#define BLAS(name) d##name##_
+#include "twostage_real.h"
+#undef real
+#undef NAME
+#undef BLAS
+
+#define real       float
+#define NAME(name) name##_single
+#define BLAS(name) s##name##_
+#include "twostage_real.h"
+#undef real
+#undef NAME
+#undef BLAS
+
+/* Asked for in inner loops. */
+static void list_indices(reduction *r)
+{
+    int *row_of = r->row_of;
+    int *col_of = r->col_of;
+
+    for (int k = 0; k < r->a->local_rows; k++) {
+        row_of[k] = nl_dmat_global_row(r->a, k);
+    }
+    for (int k = 0; k < r->a->local_cols; k++) {
+        col_of[k] = nl_dmat_global_col(r->a, k);
+    }
+}
+
+static reduction prepare(int n, nl_precision precision, int local_rows, int local_cols)
+{
+    return (reduction){.b = nl_band_width(n, precision),
+                       .row_ld = local_rows > 1 ? local_rows : 1,
+                       .col_ld = local_cols > 1 ? local_cols : 1};
+}
+
+double nl_twostage_workspace(int n, int nb, nl_precision precision, int rows, int cols)
+{
+    const int zero = 0;
+    reduction r = prepare(n, precision, numroc_(&n, &nb, &zero, &zero, &rows),
+                          numroc_(&n, &nb, &zero, &zero, &cols));
+
+    return (lay_out(&r, n, rows * cols, precision, NULL) + n) *
+           (double)nl_precision_bytes(precision);
+}
+
+nl_status nl_twostage_eigenvalues(nl_dmat *a, double *ascending)
+{
+    const int ranks = a->grid->rows * a->grid->cols;
+    reduction r = prepare(a->n, a->precision, a->local_rows, a->local_cols);
+    nl_work work = {0};
+    nl_status status =
+        nl_work_create(a, "twostage", lay_out(&r, a->n, ranks, a->precision, NULL), &work);
+
+    if (status != NL_OK) {
+        return status;
+    }
+    r.a = a;
+    (void)lay_out(&r, a->n, ranks, a->precision, work.elements);
+    list_indices(&r);
+    if (a->precision == NL_DOUBLE) {
+        full_to_band_double(&r);
+    } else {
+        full_to_band_single(&r);
+    }
+    if (nl_grid_root(a->grid)) {
+        nl_band_to_tridiagonal(a->n, r.b, a->precision, r.band, r.diagonal, r.off_diagonal);
+        nl_tridiagonal_eigenvalues(a->n, a->precision, r.diagonal, r.off_diagonal,
+                                   work.eigenvalues);
+    }
+    MPI_Bcast(work.eigenvalues, a->n, a->precision == NL_DOUBLE ? MPI_DOUBLE : MPI_FLOAT, 0,
+              a->grid->comm);
+    status = nl_work_finish(a, "twostage", 0, &work, ascending);
+    nl_work_free(&work);
+    return status;
+}

@@ -1,0 +1,206 @@
+/**
+ * @file twostage_real.h  Full to band on a grid of ranks in one floating-point format; included
+ * once per format by solver_twostage.c, which defines real, NAME(name) and BLAS(name) before.
+ *
+ * A panel's reflectors are Q = I - V T V^T.  With Z = A V T and W = Z - V (T^T V^T Z) / 2 the rest
+ * of the matrix becomes Q^T A Q = A - V W^T - W V^T (Dongarra, Sorensen, Hammarling 1989).
+ */
+
+static real *NAME(at)(const nl_dmat *a, int row, int col)
+{
+    return (real *)a->local + (size_t)col * (size_t)a->ld + (size_t)row;
+}
+
+/* Columns first - b to first - 1 from the diagonal down, to all ranks.  Leading dimension: what
+ * is left, the panel's own rows included. */
+static void NAME(share_panel)(reduction *r, int width)
+{
+    const nl_dmat *a = r->a;
+    const int corner = r->first - r->b;
+    const size_t ld = (size_t)(a->n - corner);
+    const int end = local_cols_before(a, corner + width);
+    const int *row_of = r->row_of;
+    real *panel = r->panel;
+
+    memset(panel, 0, ld * (size_t)width * sizeof *panel);
+    for (int c = local_cols_before(a, corner); c < end; c++) {
+        const int j = nl_dmat_global_col(a, c);
+
+        for (int k = nl_dmat_first_row(a, j); k < a->local_rows; k++) {
+            panel[(size_t)(j - corner) * ld + (size_t)(row_of[k] - corner)] = *NAME(at)(a, k, c);
+        }
+    }
+    nl_grid_add_up(a->grid, a->precision, panel, (int)ld * width, r->scratch);
+}
+
+/* Rows `low` to `high` of a panel's column, to where the band has them. */
+static void NAME(keep_column)(reduction *r, int c, int low, int high)
+{
+    const int corner = r->first - r->b;
+    const real *column = (const real *)r->panel + (size_t)c * (size_t)(r->a->n - corner);
+    real *to = (real *)r->band + 2 * (size_t)r->b * (size_t)(corner + c);
+
+    memcpy(to + (low - c), column + low, (size_t)(high - low) * sizeof *to);
+}
+
+/* QR of what lies below the diagonal block: R to the band, V stays, T.  Every rank does the same,
+ * which is quicker than to share it. */
+static void NAME(factor_panel)(reduction *r)
+{
+    const int ld = r->rows + r->b;
+    real *v = (real *)r->panel + r->b;
+    int info = 0;
+
+    BLAS(geqrt)(&r->rows, &r->b, &r->count, v, &ld, r->t, &r->b, r->work, &info);
+    for (int c = 0; c < r->b; c++) {
+        NAME(keep_column)(r, c, r->b, r->b + (c < r->count ? c + 1 : r->count));
+    }
+    for (int c = 0; c < r->count; c++) {
+        memset(v + (size_t)c * (size_t)ld, 0, (size_t)c * sizeof *v);
+        v[(size_t)c * (size_t)ld + (size_t)c] = 1;
+    }
+}
+
+/* The rows that a rank has of V or W (columns by the same rule). */
+static void NAME(take_rows)(const reduction *r, const real *from, int ld, real *rows, real *cols)
+{
+    const nl_dmat *a = r->a;
+    const int *row_of = r->row_of;
+    const int *col_of = r->col_of;
+
+    for (int c = 0; c < r->count; c++) {
+        const real *column = from + (size_t)c * (size_t)ld;
+
+        for (int k = nl_dmat_first_row(a, r->first); k < a->local_rows; k++) {
+            rows[(size_t)c * (size_t)r->row_ld + (size_t)k] = column[row_of[k] - r->first];
+        }
+        for (int k = local_cols_before(a, r->first); k < a->local_cols; k++) {
+            cols[(size_t)c * (size_t)r->col_ld + (size_t)k] = column[col_of[k] - r->first];
+        }
+    }
+}
+
+static void NAME(multiply_part)(void *context, int row, int rows, int col, int cols, bool diagonal)
+{
+    const reduction *r = context;
+    const real one = 1;
+    const real *part = NAME(at)(r->a, row, col);
+    const real *v_rows = r->at_rows;
+    const real *v_cols = (const real *)r->at_cols + (size_t)r->count * (size_t)r->col_ld;
+    real *z_rows = r->z_rows;
+    real *z_cols = r->z_cols;
+
+    if (diagonal) {
+        BLAS(symm)
+        ("L", "L", &rows, &r->count, &one, part, &r->a->ld, v_cols + col, &r->col_ld, &one,
+         z_cols + col, &r->col_ld, 1, 1);
+    } else {
+        BLAS(gemm)
+        ("N", "N", &rows, &r->count, &cols, &one, part, &r->a->ld, v_cols + col, &r->col_ld, &one,
+         z_rows + row, &r->row_ld);
+        BLAS(gemm)
+        ("T", "N", &cols, &r->count, &rows, &one, part, &r->a->ld, v_rows + row, &r->row_ld, &one,
+         z_cols + col, &r->col_ld);
+    }
+}
+
+/* Z = A V, on every rank. */
+static void NAME(multiply)(reduction *r)
+{
+    const nl_dmat *a = r->a;
+    const int *row_of = r->row_of;
+    const int *col_of = r->col_of;
+    real *z_rows = r->z_rows;
+    real *z_cols = r->z_cols;
+
+    memset(r->z, 0, (size_t)r->rows * (size_t)r->count * sizeof(real));
+    memset(z_rows, 0, (size_t)r->row_ld * (size_t)r->count * sizeof *z_rows);
+    memset(z_cols, 0, (size_t)r->col_ld * (size_t)r->count * sizeof *z_cols);
+    walk_lower_half(a, local_cols_before(a, r->first), a->local_cols, a->local_rows,
+                    NAME(multiply_part), r);
+    for (int c = 0; c < r->count; c++) {
+        real *z = (real *)r->z + (size_t)c * (size_t)r->rows;
+
+        for (int k = nl_dmat_first_row(a, r->first); k < a->local_rows; k++) {
+            z[row_of[k] - r->first] += z_rows[(size_t)c * (size_t)r->row_ld + (size_t)k];
+        }
+        for (int k = local_cols_before(a, r->first); k < a->local_cols; k++) {
+            z[col_of[k] - r->first] += z_cols[(size_t)c * (size_t)r->col_ld + (size_t)k];
+        }
+    }
+    nl_grid_add_up(a->grid, a->precision, r->z, r->rows * r->count, r->scratch);
+}
+
+/* A V to W. */
+static void NAME(complete_w)(reduction *r)
+{
+    const int ld = r->rows + r->b;
+    const real *v = (const real *)r->panel + r->b;
+    const real one = 1;
+    const real zero = 0;
+    const real minus_half = (real)-0.5;
+
+    BLAS(trmm)
+    ("R", "U", "N", "N", &r->rows, &r->count, &one, r->t, &r->b, r->z, &r->rows, 1, 1, 1, 1);
+    BLAS(gemm)
+    ("T", "N", &r->count, &r->count, &r->rows, &one, v, &ld, r->z, &r->rows, &zero, r->m, &r->b);
+    BLAS(trmm)
+    ("L", "U", "T", "N", &r->count, &r->count, &one, r->t, &r->b, r->m, &r->b, 1, 1, 1, 1);
+    BLAS(gemm)
+    ("N", "N", &r->rows, &r->count, &r->count, &minus_half, v, &ld, r->m, &r->b, &one, r->z,
+     &r->rows);
+}
+
+/* On the diagonal what lies above it is changed, too: it means nothing. */
+static void NAME(update_part)(void *context, int row, int rows, int col, int cols, bool diagonal)
+{
+    const reduction *r = context;
+    const int both = 2 * r->count;
+    const real one = 1;
+    const real minus_one = -1;
+    const real *left = (const real *)r->at_rows + row;
+    const real *right = (const real *)r->at_cols + col;
+
+    (void)diagonal;
+    BLAS(gemm)
+    ("N", "T", &rows, &cols, &both, &minus_one, left, &r->row_ld, right, &r->col_ld, &one,
+     NAME(at)(r->a, row, col), &r->a->ld);
+}
+
+/* Clear a panel below the band and apply that to the rest. */
+static void NAME(reduce_panel)(reduction *r)
+{
+    const nl_dmat *a = r->a;
+    const real *v = (const real *)r->panel + r->b;
+    real *at_rows = r->at_rows;
+    real *at_cols = r->at_cols;
+
+    NAME(take_rows)(r, v, r->rows + r->b, at_rows, at_cols + (size_t)r->count * (size_t)r->col_ld);
+    NAME(multiply)(r);
+    NAME(complete_w)(r);
+    NAME(take_rows)(r, r->z, r->rows, at_rows + (size_t)r->count * (size_t)r->row_ld, at_cols);
+    walk_lower_half(a, local_cols_before(a, r->first), a->local_cols, a->local_rows,
+                    NAME(update_part), r);
+}
+
+/* The whole reduction: every rank of the grid gets the band. */
+static void NAME(full_to_band)(reduction *r)
+{
+    const int n = r->a->n;
+
+    for (int corner = 0; corner < n; corner += r->b) {
+        const int width = n - corner < r->b ? n - corner : r->b;
+
+        r->first = corner + r->b;
+        r->rows = n > r->first ? n - r->first : 0;
+        r->count = r->rows < r->b ? r->rows : r->b;
+        NAME(share_panel)(r, width);
+        for (int c = 0; c < width; c++) {
+            NAME(keep_column)(r, c, c, width);
+        }
+        if (r->rows > 0) {
+            NAME(factor_panel)(r);
+            NAME(reduce_panel)(r);
+        }
+    }
+}
