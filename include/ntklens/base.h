@@ -23,6 +23,16 @@
 #define NL_VECTOR_CLONES
 #endif
 
+static inline int nl_smaller(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+static inline int nl_larger(int a, int b)
+{
+    return a > b ? a : b;
+}
+
 /*---------------------------------------------------------------------------------------------
  * Status
  *-------------------------------------------------------------------------------------------*/
@@ -35,11 +45,13 @@
     X(NL_ERR_NUMERIC, 4, "numerical failure")                                                      \
     X(NL_ERR_LINALG, 4, "linear algebra library failed")                                           \
     X(NL_ERR_DAMAGED, 3, "damaged file")                                                           \
+    X(NL_ERR_OUTDATED, 3, "of another file format")                                                \
     X(NL_ERR_DATA, 3, "data error")                                                                \
     X(NL_ERR_STUDY, 2, "study file error")                                                         \
     X(NL_ERR_USAGE, 2, "usage error")                                                              \
     X(NL_ERR_BUSY, 75, "in use by another run")                                                    \
     X(NL_ERR_FULL, 75, "no space left")                                                            \
+    X(NL_ERR_DENIED, 75, "folder gone or not writable")                                            \
     X(NL_ERR_IO, 1, "input or output failed")                                                      \
     X(NL_ERR_NOMEM, 1, "out of memory")                                                            \
     X(NL_ERR_MPI, 1, "MPI failed")                                                                 \
@@ -58,6 +70,14 @@ const char *nl_status_text(nl_status status);
 /** Exit code of a program that ends with this status: 0, 1, 2, 3, 4 or 75 (`ntklens --help` says
  * what each means). */
 int nl_status_exit_code(nl_status status);
+
+/** What a failed change of a file means, by errno: NL_ERR_FULL (disk, quota) and NL_ERR_DENIED
+ *  (folder removed, permission lost, file system read-only or stale) can be put right from outside,
+ *  and the same command continues; NL_ERR_IO, a broken disk, say, cannot. */
+nl_status nl_write_status(int error);
+
+/** What helps against it, the end of a message; "" where nothing is known to. */
+const char *nl_write_advice(nl_status status);
 
 /**
  * Report an error once, where it arises: one line `ntklens: ...` on stderr, atomically written.

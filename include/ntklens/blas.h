@@ -1,12 +1,17 @@
 /**
- * @file blas.h  The BLAS routines that more than one room calls: Fortran interface, column-major,
- * every argument by address.  No MPI.
+ * @file blas.h  What rooms other than linalg call of BLAS and LAPACK: Fortran interface,
+ * column-major, every argument by address.  No MPI.
  *
- * The hidden lengths of character arguments are left out: they are all one character long, and no
- * BLAS reads them.
+ * Today's Fortran compilers have a caller pass the lengths of character arguments behind the
+ * others. LAPACK and ScaLAPACK are Fortran and end in calls of further routines: such a tail call
+ * may write the lengths where it believes ours to be, over our stack, so they are passed
+ * (linalg/fortran.h too).  BLAS routines call nothing but, after an error, XERBLA, which fits into
+ * registers, and read no length: there they are left out.
  */
 #ifndef NTKLENS_BLAS_H
 #define NTKLENS_BLAS_H
+
+#include <stddef.h>
 
 /** Floating-point format of kernels and eigensolves. */
 typedef enum nl_precision { NL_DOUBLE, NL_SINGLE } nl_precision;
@@ -23,5 +28,11 @@ void sgemm_(const char *op_a, const char *op_b, const int *m, const int *n, cons
 void dgemv_(const char *op, const int *m, const int *n, const double *alpha, const double *a,
             const int *lda, const double *x, const int *incx, const double *beta, double *y,
             const int *incy);
+
+/** LAPACK: A = L L^T [n x n]; and the solution B [n x columns] of A X = B from it. */
+void dpotrf_(const char *uplo, const int *n, double *a, const int *lda, int *info,
+             size_t uplo_length);
+void dpotrs_(const char *uplo, const int *n, const int *columns, const double *a, const int *lda,
+             double *b, const int *ldb, int *info, size_t uplo_length);
 
 #endif

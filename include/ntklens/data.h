@@ -36,6 +36,9 @@ typedef struct nl_dataset_info {
     int train_count, test_count;
 } nl_dataset_info;
 
+/** What the images of a source look like, without looking for its files: the counts are 0. */
+nl_dataset_info nl_dataset_shape(nl_source source);
+
 /**
  * Look at the files' headers and sizes, without reading their content.  Local.
  * For a gzipped file the size inside is only known after reading; its header is checked.  Gzipped

@@ -66,7 +66,7 @@ typedef struct nl_fit {
  * exponent the law is linear in the rest, so the chi-square is profiled over the exponent, of
  * either sign and through 0 (where it is a logarithm); the interval is where it exceeds its
  * minimum by less than t^2.  AIC = chi-square + 2 x parameters chooses; where the two differ by
- * less than 4, the interval is the union of both.
+ * less than 2, the interval is the union of both.
  *
  * @return NL_ERR_NOMEM, or NL_OK also where nothing can be fitted
  */

@@ -18,15 +18,19 @@ typedef enum nl_seal { NL_PLAIN, NL_SEALED } nl_seal;
  * old content or all of the new: temporary name in the same folder, content, trailer where sealed,
  * fsync, rename, fsync of the folder.
  *
- * @return NL_ERR_FULL where the disk or quota is full, NL_ERR_IO otherwise; nothing is left behind
+ * @return as nl_write_status(); nothing is left behind
  */
 NL_MUST_CHECK nl_status nl_file_write_atomic(const char *path, const void *bytes, size_t length,
                                              nl_seal seal);
 
-/** The same; the file that stood at `path` is kept as `keep` (NULL: not kept).  A sealed file is
- * read back and verified before it takes any other's place. */
+/** The same; the file that stood at `path` is kept as `keep` (NULL: not kept), in the same file
+ * system.  A sealed file is read back and verified before it takes any other's place. */
 NL_MUST_CHECK nl_status nl_file_write_kept(const char *path, const char *keep, const void *bytes,
                                            size_t length, nl_seal seal);
+
+/** The same for a text that grew, into `folder`/`name`; NL_ERR_NOMEM where it failed to. */
+NL_MUST_CHECK nl_status nl_file_write_text(const char *folder, const char *name,
+                                           const nl_text *text);
 
 /**
  * Read a whole file.

@@ -96,6 +96,18 @@ typedef struct nl_dmat {
     void *local; /* owned; column-major, ld * local_cols, double or float */
 } nl_dmat;
 
+/** Element `at` of values in either precision. */
+static inline double nl_element(const void *values, size_t at, nl_precision precision)
+{
+    return precision == NL_DOUBLE ? ((const double *)values)[at] : ((const float *)values)[at];
+}
+
+/** A stored element, by local indices. */
+static inline double nl_dmat_element(const nl_dmat *a, int row, int col)
+{
+    return nl_element(a->local, (size_t)col * (size_t)a->ld + (size_t)row, a->precision);
+}
+
 /**
  * Create a matrix of zeros.  Collective.  A local part beyond 2^31 - 1 elements (what ScaLAPACK can
  * count) is refused with the rank count that would do.
@@ -213,10 +225,10 @@ typedef nl_status nl_operator_fn(const double *x, double *y, void *context);
 /**
  * The largest eigenvalue of a positive semidefinite operator, by Lanczos iteration: exact to about
  * 1e-12 over its relative distance to the next.  NaN where that is not reached in 200 products.
- * Every rank iterates on its own; collective where the operator is.
+ * Every rank iterates on its own.  Collective over comm, which is that of the operator.
  */
-NL_MUST_CHECK nl_status nl_largest_eigenvalue(int n, nl_operator_fn *apply, void *context,
-                                              double *lambda);
+NL_MUST_CHECK nl_status nl_largest_eigenvalue(MPI_Comm comm, int n, nl_operator_fn *apply,
+                                              void *context, double *lambda);
 
 /** Fill a freshly created or used matrix with its content.  Collective over its grid. */
 typedef nl_status nl_fill_fn(nl_dmat *a, void *context);
@@ -235,6 +247,9 @@ typedef nl_status nl_fill_fn(nl_dmat *a, void *context);
 NL_MUST_CHECK nl_status nl_spectrum_compute(nl_dmat *a, const nl_solver *solver, nl_fill_fn *fill,
                                             void *context, nl_spectrum **out);
 void nl_spectrum_destroy(nl_spectrum **spectrum);
+
+/** Elements of work space that nl_dmat_projections() has the library count: at most 2^31 - 1. */
+double nl_projections_length(int n, int nb, int rows, int cols);
 
 /** Bytes that nl_dmat_projections() needs on a rank beside the matrix. */
 double nl_projections_workspace(int n, int nb, nl_precision precision, int rows, int cols);

@@ -15,12 +15,10 @@ typedef enum nl_loss { NL_CROSS_ENTROPY, NL_MSE, NL_LOSS_COUNT } nl_loss;
 typedef enum nl_optimizer { NL_SGD, NL_MOMENTUM, NL_ADAM, NL_OPTIMIZER_COUNT } nl_optimizer;
 typedef enum nl_schedule { NL_CONSTANT, NL_COSINE, NL_SCHEDULE_COUNT } nl_schedule;
 
-/** Names as in the study file ("relu", "standard", "cross-entropy", "sgd", "constant"). */
+/** Names as in the study file ("relu", "standard", "sgd"). */
 const char *nl_activation_name(nl_activation activation);
 const char *nl_parametrization_name(nl_parametrization parametrization);
-const char *nl_loss_name(nl_loss loss);
 const char *nl_optimizer_name(nl_optimizer optimizer);
-const char *nl_schedule_name(nl_schedule schedule);
 
 /** phi(z) and phi'(z) in double: the definition, which the fast float loops are tested against. */
 double nl_activation_value(nl_activation activation, double z);

@@ -178,10 +178,6 @@ NL_MUST_CHECK nl_status nl_kernel_pack(const nl_dmat *layout, nl_kernel_spec spe
 NL_MUST_CHECK nl_status nl_kernel_compare_packed(const nl_dmat *a, const void *packed,
                                                  nl_kernel_pair *out);
 
-/** Compare a filled kernel with one given entry by entry (i >= j).  As above. */
-NL_MUST_CHECK nl_status nl_kernel_compare_entries(const nl_dmat *a, nl_entry_fn *entry,
-                                                  const void *context, nl_kernel_pair *out);
-
 /** |A - B|_F / |B|_F. */
 double nl_kernel_pair_change(const nl_kernel_pair *pair);
 

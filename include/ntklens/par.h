@@ -1,5 +1,7 @@
 /** @file par.h  A team of ranks, what it agrees on, and the service thread that hands out its work.
- */
+ *
+ * Where an MPI call fails, MPI ends the job, by its own handler: what such calls return is not
+ * looked at.  One call has another handler, that of memory shared by a node (data/dataset.c). */
 #ifndef NTKLENS_PAR_H
 #define NTKLENS_PAR_H
 

@@ -38,11 +38,6 @@ void nl_stop_watch_signals(void)
     }
 }
 
-int nl_stop_signal(void)
-{
-    return caught;
-}
-
 nl_stop_policy nl_stop_policy_make(nl_clock_fn *clock, void *clock_context, double max_seconds,
                                    const char *stop_file)
 {

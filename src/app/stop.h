@@ -29,9 +29,6 @@ nl_stop_policy nl_stop_policy_make(nl_clock_fn *clock, void *clock_context, doub
  */
 void nl_stop_watch_signals(void);
 
-/** The signal that came, 0: none. */
-int nl_stop_signal(void);
-
 /**
  * Is it time to stop?  For nl_run_options.stop_wanted.
  *

@@ -35,13 +35,14 @@ nl_status nl_log_open(const char *path, nl_log **out)
     if (log == NULL) {
         return NL_FAIL(NL_ERR_NOMEM, "%s: out of memory for the log", path);
     }
-    log->stream = fopen(path, "a+");
+    log->stream = fopen(path, "a+e");
     if (log->stream == NULL) {
-        const bool full = errno == ENOSPC || errno == EDQUOT;
+        const int error = errno;
+        const nl_status status = nl_write_status(error);
 
         free(log);
-        return NL_FAIL(full ? NL_ERR_FULL : NL_ERR_IO, "%s: cannot be opened for appending: %s",
-                       path, strerror(errno));
+        return NL_FAIL(status, "%s: cannot be opened for appending: %s%s", path, strerror(error),
+                       nl_write_advice(status));
     }
     end_last_line(log->stream);
     pthread_mutex_init(&log->lock, NULL);

@@ -1,6 +1,7 @@
 /** @file status.c  Status codes and the one line in which an error is told. */
 #include "ntklens/base.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <unistd.h>
 
@@ -21,6 +22,31 @@ const char *nl_status_text(nl_status status)
 int nl_status_exit_code(nl_status status)
 {
     return (size_t)status < NL_COUNT(status_table) ? status_table[status].exit_code : 1;
+}
+
+nl_status nl_write_status(int error)
+{
+    switch (error) {
+    case ENOSPC:
+    case EDQUOT:
+        return NL_ERR_FULL;
+    case EACCES:
+    case EPERM:
+    case EROFS:
+    case ENOENT:
+    case ESTALE:
+        return NL_ERR_DENIED;
+    default:
+        return NL_ERR_IO;
+    }
+}
+
+const char *nl_write_advice(nl_status status)
+{
+    return status == NL_ERR_FULL ? "; free some space and run the same command again"
+           : status == NL_ERR_DENIED
+               ? "; run the same command again once the folder is there and writable"
+               : "";
 }
 
 /* One write() per line: lines of several ranks on one terminal stay whole. */

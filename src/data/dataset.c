@@ -76,8 +76,8 @@ static nl_status allocate_shared(const nl_team *team, size_t size, nl_dataset *d
         data->window = MPI_WIN_NULL;
         return out_of_shared_memory(size);
     }
-    if (MPI_Win_shared_query(data->window, 0, &held, &unit, &base) != MPI_SUCCESS ||
-        held < (MPI_Aint)size) {
+    MPI_Win_shared_query(data->window, 0, &held, &unit, &base);
+    if (held < (MPI_Aint)size) {
         return out_of_shared_memory(size);
     }
     data->bytes = base;
@@ -142,14 +142,9 @@ static nl_status load(nl_source source, const char *folder, const nl_team *team,
     if (st != NL_OK) {
         return st;
     }
-    if (MPI_Bcast(info, sizeof *info, MPI_BYTE, 0, team->node) != MPI_SUCCESS) {
-        st = NL_FAIL(NL_ERR_MPI, "MPI_Bcast of the data set's shape failed");
-    }
+    MPI_Bcast(info, sizeof *info, MPI_BYTE, 0, team->node);
     at = layout_of(info);
-    if (st == NL_OK) {
-        st = allocate_shared(team, at.size, data);
-    }
-    st = nl_agree(team->comm, st);
+    st = nl_agree(team->comm, allocate_shared(team, at.size, data));
     if (st != NL_OK) {
         return st;
     }

@@ -101,7 +101,7 @@ nl_status nl_data_file_open(const char *path, nl_data_file *file)
     if (file->path == NULL) {
         return NL_FAIL(NL_ERR_NOMEM, "%s: out of memory for the path", path);
     }
-    file->stream = fopen(path, "rb");
+    file->stream = fopen(path, "rbe");
     if (file->stream == NULL || fstat(fileno(file->stream), &status) != 0) {
         st = NL_FAIL(NL_ERR_DATA, "%s: cannot be opened for reading: %s", path, strerror(errno));
         goto done;

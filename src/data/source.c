@@ -32,6 +32,19 @@ static nl_status probe_count(nl_source source, const char *folder, bool test, in
     }
 }
 
+nl_dataset_info nl_dataset_shape(nl_source source)
+{
+    const int channels = sources[source].channels;
+    const int side = sources[source].side;
+
+    return (nl_dataset_info){.source = source,
+                             .channels = channels,
+                             .height = side,
+                             .width = side,
+                             .inputs = channels * side * side,
+                             .classes = nl_class_count};
+}
+
 nl_status nl_dataset_probe(nl_source source, const char *folder, nl_dataset_info *info)
 {
     nl_status st = NL_OK;
@@ -41,6 +54,7 @@ nl_status nl_dataset_probe(nl_source source, const char *folder, nl_dataset_info
         return NL_FAIL(NL_ERR_ARG, "data source %d: expected 0 to %d", (int)source,
                        NL_SOURCE_COUNT - 1);
     }
+    *info = nl_dataset_shape(source);
     if (source != NL_GLYPHS) {
         st = nl_data_folder_check(source, folder);
     }
@@ -54,12 +68,6 @@ nl_status nl_dataset_probe(nl_source source, const char *folder, nl_dataset_info
         *info = (nl_dataset_info){0};
         return st;
     }
-    info->source = source;
-    info->channels = sources[source].channels;
-    info->height = sources[source].side;
-    info->width = sources[source].side;
-    info->inputs = info->channels * info->height * info->width;
-    info->classes = nl_class_count;
     return NL_OK;
 }
 

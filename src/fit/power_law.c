@@ -113,6 +113,7 @@ static void choose(const nl_points *p, nl_fit *out)
         note_bounds(out, "the exponent");
         return;
     }
+    /* Nested laws: an offset never fits worse, so that AIC prefers the power by 2 at most. */
     out->exponent.low = fmin(out->exponent.low, offset.exponent.low);
     out->exponent.high = fmax(out->exponent.high, offset.exponent.high);
     if (gain > 0.0) {

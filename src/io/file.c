@@ -39,11 +39,11 @@ static trailer make_trailer(const void *bytes, size_t length)
 
 static nl_status write_failed(const char *path, const char *act)
 {
-    int error = errno;
-    bool full = error == ENOSPC || error == EDQUOT;
+    const int error = errno;
+    const nl_status status = nl_write_status(error);
 
-    return NL_FAIL(full ? NL_ERR_FULL : NL_ERR_IO, "%s: %s failed: %s%s", path, act,
-                   strerror(error), full ? "; free some space and run the same command again" : "");
+    return NL_FAIL(status, "%s: %s failed: %s%s", path, act, strerror(error),
+                   nl_write_advice(status));
 }
 
 static bool write_all(int file, const void *bytes, size_t length)
@@ -110,7 +110,28 @@ static nl_status verify(const char *name, nl_seal seal)
     nl_status status = seal == NL_SEALED ? nl_file_read(name, seal, &back, &length) : NL_OK;
 
     free(back);
-    return status;
+    return status == NL_ERR_IO && !nl_path_exists(name) ? NL_ERR_DENIED : status; /* removed */
+}
+
+/* The file at `path` gets a second name, so that one stands at `path` at any moment; it is moved
+ * where the file system knows no links.  Fine where there is none. */
+static bool keep_file(const char *path, const char *keep)
+{
+    nl_text temporary = {0};
+    bool kept = false;
+    int error = ENOMEM;
+
+    nl_text_append(&temporary, "%s.tmp", keep);
+    if (!temporary.failed) {
+        unlink(temporary.data);
+        kept = link(path, temporary.data) == 0 ? rename(temporary.data, keep) == 0
+                                               : errno == ENOENT || rename(path, keep) == 0;
+        error = errno;
+        unlink(temporary.data); /* still there where both were names of one file */
+    }
+    nl_text_free(&temporary);
+    errno = error;
+    return kept;
 }
 
 nl_status nl_file_write_kept(const char *path, const char *keep, const void *bytes, size_t length,
@@ -127,7 +148,7 @@ nl_status nl_file_write_kept(const char *path, const char *keep, const void *byt
     if (status == NL_OK) {
         status = verify(temporary.data, seal);
     }
-    if (status == NL_OK && keep != NULL && rename(path, keep) != 0 && errno != ENOENT) {
+    if (status == NL_OK && keep != NULL && !keep_file(path, keep)) {
         status = write_failed(path, "keeping the previous one");
     }
     if (status == NL_OK && (rename(temporary.data, path) != 0 || !sync_folder_of(path))) {
@@ -143,6 +164,17 @@ nl_status nl_file_write_kept(const char *path, const char *keep, const void *byt
 nl_status nl_file_write_atomic(const char *path, const void *bytes, size_t length, nl_seal seal)
 {
     return nl_file_write_kept(path, NULL, bytes, length, seal);
+}
+
+nl_status nl_file_write_text(const char *folder, const char *name, const nl_text *text)
+{
+    char *path = nl_path_join(folder, name);
+    nl_status status = path == NULL || text->failed
+                           ? NL_FAIL(NL_ERR_NOMEM, "%s: out of memory for %s", folder, name)
+                           : nl_file_write_atomic(path, text->data, text->length, NL_PLAIN);
+
+    free(path);
+    return status;
 }
 
 /* Check the trailer and take it off. */

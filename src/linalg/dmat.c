@@ -10,8 +10,7 @@
 
 enum { most_ranks = 1 << 16 }; /* how far an error message looks for a rank count that would do */
 
-/* How many of the first n indices a process row (column) holds. */
-static int local_extent(int n, int nb, int process, int processes)
+int nl_local_extent(int n, int nb, int process, int processes)
 {
     const int source = 0;
 
@@ -37,7 +36,7 @@ int nl_dmat_global_col(const nl_dmat *a, int local_col)
 /* Rank 0 holds the largest part; double, because the count may pass any integer. */
 static double largest_part(int n, int nb, int rows, int cols)
 {
-    return (double)local_extent(n, nb, 0, rows) * (double)local_extent(n, nb, 0, cols);
+    return (double)nl_local_extent(n, nb, 0, rows) * (double)nl_local_extent(n, nb, 0, cols);
 }
 
 /* The same verdict on every rank of the grid; told by one. */
@@ -91,8 +90,8 @@ nl_status nl_dmat_create(const nl_grid *grid, int n, int nb, nl_precision precis
         goto done;
     }
     *a = (nl_dmat){.grid = grid, .precision = precision, .n = n, .nb = nb};
-    a->local_rows = local_extent(n, nb, grid->row, grid->rows);
-    a->local_cols = local_extent(n, nb, grid->col, grid->cols);
+    a->local_rows = nl_local_extent(n, nb, grid->row, grid->rows);
+    a->local_cols = nl_local_extent(n, nb, grid->col, grid->cols);
     a->ld = a->local_rows > 1 ? a->local_rows : 1;
     descinit_(a->desc, &n, &n, &nb, &nb, &zero, &zero, &grid->context, &a->ld, &info);
     if (info != 0) {
@@ -125,7 +124,7 @@ void nl_dmat_destroy(nl_dmat **a)
 
 int nl_dmat_first_row(const nl_dmat *a, int global_col)
 {
-    return local_extent(global_col, a->nb, a->grid->row, a->grid->rows);
+    return nl_local_extent(global_col, a->nb, a->grid->row, a->grid->rows);
 }
 
 static void *column(const nl_dmat *a, int local_col)
@@ -151,11 +150,6 @@ void nl_dmat_fill(nl_dmat *a, nl_entry_fn *entry, const void *context)
             }
         }
     }
-}
-
-static double element(const void *values, int k, nl_precision precision)
-{
-    return precision == NL_DOUBLE ? ((const double *)values)[k] : ((const float *)values)[k];
 }
 
 size_t nl_dmat_packed_count(const nl_dmat *a)
@@ -203,8 +197,8 @@ void nl_dmat_map(nl_dmat *a, nl_map_fn *map, const void *context)
         int j = nl_dmat_global_col(a, c);
 
         for (int r = nl_dmat_first_row(a, j); r < a->local_rows; r++) {
-            double value =
-                map(nl_dmat_global_row(a, r), j, element(values, r, a->precision), context);
+            double value = map(nl_dmat_global_row(a, r), j,
+                               nl_element(values, (size_t)r, a->precision), context);
 
             if (a->precision == NL_DOUBLE) {
                 ((double *)values)[r] = value;
@@ -228,14 +222,14 @@ static void local_moments(const nl_dmat *a, double moments[2])
         double squares = 0.0;
 
         if (r < a->local_rows && nl_dmat_global_row(a, r) == j) {
-            double diagonal = element(values, r, a->precision);
+            double diagonal = nl_element(values, (size_t)r, a->precision);
 
             moments[0] += diagonal;
             moments[1] += diagonal * diagonal;
             r++;
         }
         for (; r < a->local_rows; r++) {
-            double value = element(values, r, a->precision);
+            double value = nl_element(values, (size_t)r, a->precision);
 
             squares += value * value;
         }
@@ -277,8 +271,10 @@ static void place_column(const nl_dmat *a, int grid_row, int rows, int j, const 
         int i = global_index(r, a->nb, grid_row, a->grid->rows);
 
         if (i >= j) {
-            full[(size_t)i * (size_t)a->n + (size_t)j] = element(values, r, a->precision);
-            full[(size_t)j * (size_t)a->n + (size_t)i] = element(values, r, a->precision);
+            full[(size_t)i * (size_t)a->n + (size_t)j] =
+                nl_element(values, (size_t)r, a->precision);
+            full[(size_t)j * (size_t)a->n + (size_t)i] =
+                nl_element(values, (size_t)r, a->precision);
         }
     }
 }
@@ -289,8 +285,8 @@ static void receive_columns(const nl_dmat *a, int rank, void *buffer, double *fu
     const nl_grid *grid = a->grid;
     int row = rank / grid->cols; /* row-major */
     int col = rank % grid->cols;
-    int rows = local_extent(a->n, a->nb, row, grid->rows);
-    int cols = local_extent(a->n, a->nb, col, grid->cols);
+    int rows = nl_local_extent(a->n, a->nb, row, grid->rows);
+    int cols = nl_local_extent(a->n, a->nb, col, grid->cols);
     MPI_Datatype type = a->precision == NL_DOUBLE ? MPI_DOUBLE : MPI_FLOAT;
 
     for (int c = 0; c < cols; c++) {

@@ -8,20 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int local_extent(int n, int nb, int process, int processes)
-{
-    const int source = 0;
-
-    return numroc_(&n, &nb, &process, &source, &processes);
-}
-
 /* dsyevd: LWORK >= 1 + 6 N + 2 N^2.  pdsyevd: the same with the local part of the matrix for N^2,
  * and 2 N more; its own formula forgets what pdormtr, the way back from tridiagonal form, needs
  * where blocks are large: (NP + NQ + 2 NB) NB + NB^2 beside 5 N. */
-static double work_length(int n, int nb, int rows, int cols)
+double nl_projections_length(int n, int nb, int rows, int cols)
 {
-    const double local_rows = local_extent(n, nb, 0, rows);
-    const double local_cols = local_extent(n, nb, 0, cols);
+    const double local_rows = nl_local_extent(n, nb, 0, rows);
+    const double local_cols = nl_local_extent(n, nb, 0, cols);
     const double back = (local_rows + local_cols + 3.0 * nb) * nb;
 
     return 1.0 + 8.0 * n + fmax(2.0 * local_rows * local_cols, back);
@@ -35,11 +28,12 @@ static int integer_length(const nl_dmat *a)
 
 double nl_projections_workspace(int n, int nb, nl_precision precision, int rows, int cols)
 {
-    const double vectors = rows * cols > 1 ? (double)local_extent(n, nb, 0, rows) *
-                                                 (double)local_extent(n, nb, 0, cols)
+    const double vectors = rows * cols > 1 ? (double)nl_local_extent(n, nb, 0, rows) *
+                                                 (double)nl_local_extent(n, nb, 0, cols)
                                            : 0.0;
 
-    return (work_length(n, nb, rows, cols) + n + vectors) * (double)nl_precision_bytes(precision) +
+    return (nl_projections_length(n, nb, rows, cols) + n + vectors) *
+               (double)nl_precision_bytes(precision) +
            (7.0 * n + 8.0 * cols) * (double)sizeof(int);
 }
 
@@ -62,14 +56,6 @@ static nl_status solve(nl_dmat *a, nl_dmat *z, nl_work *work, int *integers, dou
     return nl_work_finish(a, single ? "pssyevd" : "pdsyevd", info, work, ascending);
 }
 
-static double element(const nl_dmat *z, int row, int col)
-{
-    const size_t at = (size_t)col * (size_t)z->ld + (size_t)row;
-
-    return z->precision == NL_DOUBLE ? ((const double *)z->local)[at]
-                                     : ((const float *)z->local)[at];
-}
-
 /* Y = U^T X with the largest eigenvalue's vector first. */
 static nl_status project(const nl_dmat *z, int columns, const double *x, double *y)
 {
@@ -83,7 +69,8 @@ static nl_status project(const nl_dmat *z, int columns, const double *x, double 
             double sum = 0.0;
 
             for (int r = 0; r < z->local_rows; r++) {
-                sum += element(z, r, c) * x[(size_t)k * n + (size_t)nl_dmat_global_row(z, r)];
+                sum +=
+                    nl_dmat_element(z, r, c) * x[(size_t)k * n + (size_t)nl_dmat_global_row(z, r)];
             }
             y[(size_t)k * n + place] = sum;
         }
@@ -140,7 +127,8 @@ static nl_status prepare(nl_dmat *a, nl_dmat **z, nl_work *work, int **integers)
     return status != NL_OK
                ? status
                : nl_work_create(a, "eigenvectors",
-                                work_length(a->n, a->nb, a->grid->rows, a->grid->cols), work);
+                                nl_projections_length(a->n, a->nb, a->grid->rows, a->grid->cols),
+                                work);
 }
 
 nl_status nl_dmat_projections(nl_dmat *a, int columns, const double *x, double *lambda, double *y)

@@ -1,8 +1,7 @@
 /** @file fortran.h  What this room calls of LAPACK, ScaLAPACK and BLACS.
  *
- * Arrays of either precision are passed as void *, so that one type of function serves both.  The
- * trailing lengths of character arguments are part of the calling convention of today's Fortran
- * compilers: without them a callee's tail call may overwrite our stack. */
+ * Arrays of either precision are passed as void *, so that one type of function serves both.  Why
+ * the lengths of character arguments are passed is said in blas.h. */
 #ifndef NTKLENS_LINALG_FORTRAN_H
 #define NTKLENS_LINALG_FORTRAN_H
 

@@ -2,6 +2,8 @@
 #include "fortran.h"
 #include "solver.h"
 
+#include "ntklens/par.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,7 +89,8 @@ static bool converged(lanczos *it, double *lambda)
            fabs(it->beside[k - 1] * it->z[(size_t)k * (size_t)k - 1]) <= wanted_residual * *lambda;
 }
 
-nl_status nl_largest_eigenvalue(int n, nl_operator_fn *apply, void *context, double *lambda)
+nl_status nl_largest_eigenvalue(MPI_Comm comm, int n, nl_operator_fn *apply, void *context,
+                                double *lambda)
 {
     lanczos *it = calloc(1, sizeof *it);
     nl_status status = NL_OK;
@@ -103,6 +106,9 @@ nl_status nl_largest_eigenvalue(int n, nl_operator_fn *apply, void *context, dou
     }
     if (it == NULL || !it->before || !it->now || !it->next || !it->z) {
         status = NL_FAIL(NL_ERR_NOMEM, "out of memory for a Lanczos iteration of order %d", n);
+    }
+    status = nl_agree(comm, status); /* before the first product, which is collective */
+    if (status != NL_OK) {
         goto done;
     }
     start(it);

@@ -70,14 +70,6 @@ nl_status nl_grid_sum(const nl_grid *grid, double *values, int count)
     return status;
 }
 
-static double element(const nl_dmat *a, int row, int col)
-{
-    const size_t at = (size_t)col * (size_t)a->ld + (size_t)row;
-
-    return a->precision == NL_DOUBLE ? ((const double *)a->local)[at]
-                                     : ((const float *)a->local)[at];
-}
-
 nl_status nl_dmat_diagonal(const nl_dmat *a, double *diagonal)
 {
     memset(diagonal, 0, (size_t)a->n * sizeof *diagonal);
@@ -86,7 +78,7 @@ nl_status nl_dmat_diagonal(const nl_dmat *a, double *diagonal)
         const int r = nl_dmat_first_row(a, j);
 
         if (r < a->local_rows && nl_dmat_global_row(a, r) == j) {
-            diagonal[j] = element(a, r, c);
+            diagonal[j] = nl_dmat_element(a, r, c);
         }
     }
     return nl_grid_sum(a->grid, diagonal, a->n);
@@ -131,9 +123,9 @@ static void multiply_diagonal(const product *p, int r0, int c0, int width, int j
         double *y = p->y + (size_t)k * (size_t)p->a->n + j0;
 
         for (int c = 0; c < width; c++) {
-            y[c] += element(p->a, r0 + c, c0 + c) * x[c];
+            y[c] += nl_dmat_element(p->a, r0 + c, c0 + c) * x[c];
             for (int r = c + 1; r < width; r++) {
-                const double value = element(p->a, r0 + r, c0 + c);
+                const double value = nl_dmat_element(p->a, r0 + r, c0 + c);
 
                 y[r] += value * x[c];
                 y[c] += value * x[r];
@@ -152,7 +144,7 @@ static const double *panel_of(const product *p, int r0, int c0, int width)
     }
     for (int c = 0; c < width; c++) {
         for (int r = r0; r < p->a->local_rows; r++) {
-            p->panel[(size_t)c * ld + (size_t)r] = element(p->a, r, c0 + c);
+            p->panel[(size_t)c * ld + (size_t)r] = nl_dmat_element(p->a, r, c0 + c);
         }
     }
     return p->panel + r0;

@@ -46,6 +46,9 @@ void nl_band_to_tridiagonal(int n, int b, nl_precision precision, void *band, vo
 void nl_tridiagonal_eigenvalues(int n, nl_precision precision, void *diagonal, void *off_diagonal,
                                 void *ascending);
 
+/** How many of the first n indices a process row (column) holds. */
+int nl_local_extent(int n, int nb, int process, int processes);
+
 /** Sum over the ranks of a grid, in the order of ranks, in place on every rank, the same bits on
  *  each.  Every rank adds up a slice.  Collective.
  *

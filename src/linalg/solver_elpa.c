@@ -81,8 +81,10 @@ static elpa_t prepare(const nl_dmat *a, int *error)
                     {"process_row", a->grid->row},
                     {"process_col", a->grid->col},
                     {"mpi_comm_parent", (int)MPI_Comm_c2f(a->grid->comm)}};
-    elpa_t handle = elpa_init(ELPA_API_VERSION) == ELPA_OK ? elpa_allocate(error) : NULL;
+    elpa_t handle = NULL;
 
+    *error = elpa_init(ELPA_API_VERSION);
+    handle = *error == ELPA_OK ? elpa_allocate(error) : NULL;
     for (size_t k = 0; handle != NULL && *error == ELPA_OK && k < NL_COUNT(settings); k++) {
         elpa_set_integer(handle, settings[k].name, settings[k].value, error);
     }
@@ -92,7 +94,26 @@ static elpa_t prepare(const nl_dmat *a, int *error)
     if (handle != NULL && *error == ELPA_OK) {
         elpa_set_integer(handle, "solver", ELPA_SOLVER_2STAGE, error);
     }
+    if (handle == NULL && *error == ELPA_OK) {
+        *error = ELPA_ERROR;
+    }
     return handle;
+}
+
+/* The same on every rank, told by one. */
+static nl_status agree_on_set_up(const nl_dmat *a, int error)
+{
+    int worst = 0; /* ELPA_OK is 0, errors are negative */
+
+    MPI_Allreduce(&error, &worst, 1, MPI_INT, MPI_MIN, a->grid->comm);
+    if (worst == ELPA_OK) {
+        return NL_OK;
+    }
+    if (nl_grid_root(a->grid)) {
+        nl_warn("ELPA of order %d on %d x %d ranks: cannot be set up: error = %d, expected %d",
+                a->n, a->grid->rows, a->grid->cols, worst, ELPA_OK);
+    }
+    return NL_ERR_LINALG;
 }
 
 nl_status nl_elpa_eigenvalues(nl_dmat *a, double *ascending)
@@ -108,7 +129,7 @@ nl_status nl_elpa_eigenvalues(nl_dmat *a, double *ascending)
         return status;
     }
     handle = prepare(a, &error);
-    status = nl_agree(a->grid->comm, handle != NULL && error == ELPA_OK ? NL_OK : NL_ERR_LINALG);
+    status = agree_on_set_up(a, error);
     if (status == NL_OK) {
         mirror(a);
         if (a->precision == NL_DOUBLE) {

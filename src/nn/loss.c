@@ -3,13 +3,6 @@
 
 #include <math.h>
 
-const char *nl_loss_name(nl_loss loss)
-{
-    static const char *const names[NL_LOSS_COUNT] = {"cross-entropy", "mse"};
-
-    return loss < NL_LOSS_COUNT ? names[loss] : "unknown";
-}
-
 static double largest(int outputs, const float *logits)
 {
     double most = logits[0];

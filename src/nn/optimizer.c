@@ -14,13 +14,6 @@ const char *nl_optimizer_name(nl_optimizer optimizer)
     return optimizer < NL_OPTIMIZER_COUNT ? names[optimizer] : "unknown";
 }
 
-const char *nl_schedule_name(nl_schedule schedule)
-{
-    static const char *const names[NL_SCHEDULE_COUNT] = {"constant", "cosine"};
-
-    return schedule < NL_SCHEDULE_COUNT ? names[schedule] : "unknown";
-}
-
 double nl_learning_rate(const nl_train_spec *spec, long step)
 {
     if (spec->schedule == NL_COSINE) {

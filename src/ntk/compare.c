@@ -21,11 +21,6 @@ static void add(nl_kernel_pair *sums, double x, double y, double times)
     sums->gain += times * difference * (x + y);
 }
 
-static double element(const void *values, size_t at, nl_precision precision)
-{
-    return precision == NL_DOUBLE ? ((const double *)values)[at] : ((const float *)values)[at];
-}
-
 /* A run of entries down a column.  Those off the diagonal stand in the matrix twice. */
 static void add_run(nl_kernel_pair *to, nl_precision precision, int count, const void *x,
                     const void *y, bool from_diagonal)
@@ -33,7 +28,7 @@ static void add_run(nl_kernel_pair *to, nl_precision precision, int count, const
     nl_kernel_pair sums = *to;
 
     for (int k = 0; k < count; k++) {
-        add(&sums, element(x, (size_t)k, precision), element(y, (size_t)k, precision),
+        add(&sums, nl_element(x, (size_t)k, precision), nl_element(y, (size_t)k, precision),
             k == 0 && from_diagonal ? 1.0 : 2.0);
     }
     *to = sums;
@@ -138,22 +133,6 @@ static void take_packed(const comparison *all, const void *packed)
     }
 }
 
-static void take_entries(const comparison *all, nl_entry_fn *entry, const void *context)
-{
-    const nl_dmat *a = all->a;
-
-    for (int c = 0; c < a->local_cols; c++) {
-        const int j = nl_dmat_global_col(a, c);
-
-        for (int r = nl_dmat_first_row(a, j); r < a->local_rows; r++) {
-            const int i = nl_dmat_global_row(a, r);
-
-            add(&all->column[c], element(stored(a, r, c), 0, a->precision), entry(i, j, context),
-                i == j ? 1.0 : 2.0);
-        }
-    }
-}
-
 static nl_status begin(const nl_dmat *a, comparison *all)
 {
     *all = (comparison){.a = a};
@@ -210,21 +189,6 @@ nl_status nl_kernel_compare_packed(const nl_dmat *a, const void *packed, nl_kern
         return status;
     }
     take_packed(&all, packed);
-    return end(&all, out);
-}
-
-nl_status nl_kernel_compare_entries(const nl_dmat *a, nl_entry_fn *entry, const void *context,
-                                    nl_kernel_pair *out)
-{
-    comparison all = {0};
-    nl_status status = begin(a, &all);
-
-    *out = (nl_kernel_pair){NAN, NAN, NAN, NAN};
-    if (status != NL_OK) {
-        free(all.column);
-        return status;
-    }
-    take_entries(&all, entry, context);
     return end(&all, out);
 }
 

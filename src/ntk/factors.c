@@ -7,11 +7,6 @@
  * networks for nothing. */
 enum { scratch_elements = 1 << 21 };
 
-static int smaller(int a, int b)
-{
-    return a < b ? a : b;
-}
-
 static int weight_rows_at_once(const nl_layer *layer)
 {
     return layer->fan_in < scratch_elements ? scratch_elements / layer->fan_in : 1;
@@ -59,7 +54,7 @@ static size_t scratch_size(const nl_net *net)
 
     for (int l = 0; l < net->layers; l++) {
         const nl_layer *layer = &net->layer[l];
-        const size_t rows = (size_t)smaller(weight_rows_at_once(layer), layer->fan_out);
+        const size_t rows = (size_t)nl_smaller(weight_rows_at_once(layer), layer->fan_out);
         const size_t piece = rows * (size_t)layer->fan_in;
 
         most = piece > most ? piece : most;

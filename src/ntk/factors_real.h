@@ -31,7 +31,7 @@ static void NAME(preactivations)(const nl_factors *f, const nl_layer *layer, con
     const real zero = 0;
 
     for (int first = 0; first < layer->fan_out; first += weight_rows_at_once(layer)) {
-        int rows = smaller(weight_rows_at_once(layer), layer->fan_out - first);
+        int rows = nl_smaller(weight_rows_at_once(layer), layer->fan_out - first);
         const real *w = NAME(weight_rows)(f, layer, theta, first, rows);
 
         GEMM("T", "N", &rows, &f->samples, &layer->fan_in, &s, w, &layer->fan_in, h, &layer->fan_in,
@@ -106,7 +106,7 @@ static void NAME(step_backward)(nl_factors *f, const float *theta, int l)
     real *delta = f->delta[l];
 
     for (int first = 0; first < above->fan_out; first += weight_rows_at_once(above)) {
-        int part = smaller(weight_rows_at_once(above), above->fan_out - first);
+        int part = nl_smaller(weight_rows_at_once(above), above->fan_out - first);
         const real *w = NAME(weight_rows)(f, above, theta, first, part);
         const real beta = first > 0 ? 1 : 0;
 

@@ -1,4 +1,6 @@
 /** @file infinite.c  Kernels of wide random networks, in closed form. */
+#include "samples.h"
+
 #include "ntklens/ntk.h"
 #include "ntklens/par.h"
 
@@ -297,17 +299,12 @@ static void fill_tile(nl_infinite *k, nl_infinite_kind kind, int m, const int *r
     }
 }
 
-static int smaller(int a, int b)
-{
-    return a < b ? a : b;
-}
-
 void nl_infinite_block(nl_infinite *infinite, nl_infinite_kind kind, int m, const int *rows, int n,
                        const int *cols, double *out, int ld)
 {
     for (int j = 0; j < n; j += tile) {
         for (int i = 0; i < m; i += tile) {
-            fill_tile(infinite, kind, smaller(tile, m - i), rows + i, smaller(tile, n - j),
+            fill_tile(infinite, kind, nl_smaller(tile, m - i), rows + i, nl_smaller(tile, n - j),
                       cols + j, out + (size_t)j * (size_t)ld + (size_t)i, ld);
         }
     }
@@ -317,50 +314,19 @@ void nl_infinite_block(nl_infinite *infinite, nl_infinite_kind kind, int m, cons
  * Block-cyclic matrices
  *-------------------------------------------------------------------------------------------*/
 
-/** Samples of the local rows and columns, which are whole samples. */
-typedef struct local_samples {
-    int unit; /* rows of a sample */
-    int rows, cols;
-    int *row, *col; /* owned */
-} local_samples;
-
-static nl_status list_samples(const nl_dmat *a, int unit, local_samples *out)
-{
-    *out =
-        (local_samples){.unit = unit, .rows = a->local_rows / unit, .cols = a->local_cols / unit};
-    out->row = nl_calloc((size_t)out->rows, sizeof *out->row);
-    out->col = nl_calloc((size_t)out->cols, sizeof *out->col);
-    if (out->row == NULL || out->col == NULL) {
-        return NL_FAIL(NL_ERR_NOMEM, "out of memory for the list of local samples");
-    }
-    for (int i = 0; i < out->rows; i++) {
-        out->row[i] = nl_dmat_global_row(a, i * unit) / unit;
-    }
-    for (int j = 0; j < out->cols; j++) {
-        out->col[j] = nl_dmat_global_col(a, j * unit) / unit;
-    }
-    return NL_OK;
-}
-
-static void free_samples(local_samples *samples)
-{
-    free(samples->row);
-    free(samples->col);
-}
-
 /** A tile of the local samples, with the kernel's values [tile x tile] on and below the diagonal.
  */
 typedef void take_tile(int i0, int m, int j0, int n, const double *values, void *context);
 
 /* Tiles that hold something on or below the diagonal. */
-static void walk(nl_infinite *k, nl_infinite_kind kind, const local_samples *s, take_tile *take,
+static void walk(nl_infinite *k, nl_infinite_kind kind, const nl_local_samples *s, take_tile *take,
                  void *context)
 {
     for (int j = 0; j < s->cols; j += tile) {
-        const int n = smaller(tile, s->cols - j);
+        const int n = nl_smaller(tile, s->cols - j);
 
         for (int i = 0; i < s->rows; i += tile) {
-            const int m = smaller(tile, s->rows - i);
+            const int m = nl_smaller(tile, s->rows - i);
 
             if (s->row[i + m - 1] >= s->col[j]) {
                 fill_tile(k, kind, m, s->row + i, n, s->col + j, k->result, tile);
@@ -382,8 +348,8 @@ static void store_tile(int i0, int m, int j0, int n, const double *values, void 
 
 nl_status nl_infinite_fill(nl_dmat *a, nl_infinite *infinite, nl_infinite_kind kind)
 {
-    local_samples samples;
-    nl_status status = list_samples(a, 1, &samples);
+    nl_local_samples samples;
+    nl_status status = nl_local_samples_list(a, 1, &samples);
 
     if (status == NL_OK && (a->n != infinite->samples || a->precision != NL_DOUBLE)) {
         status = NL_FAIL(NL_ERR_ARG,
@@ -394,7 +360,7 @@ nl_status nl_infinite_fill(nl_dmat *a, nl_infinite *infinite, nl_infinite_kind k
     if (status == NL_OK) {
         walk(infinite, kind, &samples, store_tile, a);
     }
-    free_samples(&samples);
+    nl_local_samples_free(&samples);
     return status;
 }
 
@@ -425,7 +391,7 @@ static void keep_tile(int i0, int m, int j0, int n, const double *values, void *
 static nl_status keep(nl_infinite *k)
 {
     const size_t samples = (size_t)k->samples;
-    local_samples all = {.unit = 1, .rows = k->samples, .cols = k->samples};
+    nl_local_samples all = {.unit = 1, .rows = k->samples, .cols = k->samples};
     int *list = nl_calloc(samples, sizeof *list);
 
     k->kept = nl_calloc(samples * (samples + 1) / 2, sizeof *k->kept);
@@ -456,27 +422,19 @@ double nl_infinite_bytes(int samples, int inputs)
 /** A comparison in work: sums over the entries of a sample with a sample, in one output. */
 typedef struct comparison {
     const nl_dmat *a;
-    const local_samples *samples;
+    const nl_local_samples *samples;
     double difference2; /* (A - K)^2 */
     double same2;       /* A^2 */
     double closed2;     /* K^2 */
 } comparison;
 
-static double stored(const nl_dmat *a, size_t row, size_t col)
-{
-    const size_t at = col * (size_t)a->ld + row;
-
-    return a->precision == NL_DOUBLE ? ((const double *)a->local)[at]
-                                     : (double)((const float *)a->local)[at];
-}
-
 static void compare_entry(comparison *c, int row, int col, bool diagonal, double closed)
 {
-    const size_t unit = (size_t)c->samples->unit;
+    const int unit = c->samples->unit;
     const double times = diagonal ? 1.0 : 2.0; /* the others stand in the matrix twice */
 
-    for (size_t a = 0; a < unit; a++) {
-        const double value = stored(c->a, (size_t)row * unit + a, (size_t)col * unit + a);
+    for (int a = 0; a < unit; a++) {
+        const double value = nl_dmat_element(c->a, row * unit + a, col * unit + a);
         const double difference = value - closed;
 
         c->difference2 += times * difference * difference;
@@ -488,7 +446,7 @@ static void compare_entry(comparison *c, int row, int col, bool diagonal, double
 static void compare_tile(int i0, int m, int j0, int n, const double *values, void *context)
 {
     comparison *c = context;
-    const local_samples *s = c->samples;
+    const nl_local_samples *s = c->samples;
 
     for (int j = 0; j < n; j++) {
         for (int i = 0; i < m; i++) {
@@ -502,7 +460,7 @@ static void compare_tile(int i0, int m, int j0, int n, const double *values, voi
 
 static void compare_kept(const nl_infinite *k, comparison *c)
 {
-    const local_samples *s = c->samples;
+    const nl_local_samples *s = c->samples;
 
     for (int j = 0; j < s->cols; j++) {
         const double *column = k->kept + kept_column(k, s->col[j]);
@@ -518,10 +476,10 @@ static void compare_kept(const nl_infinite *k, comparison *c)
 nl_status nl_infinite_distance(const nl_dmat *a, int rows_per_sample, double frobenius2,
                                nl_infinite *infinite, double *distance)
 {
-    local_samples samples;
+    nl_local_samples samples;
     comparison c = {.a = a, .samples = &samples};
     double sums[3] = {0};
-    nl_status status = list_samples(a, rows_per_sample, &samples);
+    nl_status status = nl_local_samples_list(a, rows_per_sample, &samples);
 
     *distance = NAN;
     if (status == NL_OK && infinite->kept == NULL && infinite->samples <= most_kept) {
@@ -532,7 +490,7 @@ nl_status nl_infinite_distance(const nl_dmat *a, int rows_per_sample, double fro
     } else if (status == NL_OK) {
         walk(infinite, NL_INFINITE_NTK, &samples, compare_tile, &c);
     }
-    free_samples(&samples);
+    nl_local_samples_free(&samples);
     status = nl_agree(a->grid->comm, status);
     if (status != NL_OK) {
         return status;

@@ -1,4 +1,6 @@
 /** @file kernel.c  Kernels into block-cyclic storage, tile by tile. */
+#include "samples.h"
+
 #include "ntklens/ntk.h"
 
 #include <stdlib.h>
@@ -41,16 +43,6 @@ typedef struct tile_job {
 #undef real
 #undef GEMM
 #undef NAME
-
-static int smaller(int a, int b)
-{
-    return a < b ? a : b;
-}
-
-static int larger(int a, int b)
-{
-    return a > b ? a : b;
-}
 
 static delta_view view_of(nl_kernel_spec spec, int outputs)
 {
@@ -107,37 +99,16 @@ int nl_kernel_block(nl_kernel_spec spec, int outputs, int wanted)
 typedef struct fill_job {
     const nl_dmat *a; /* layout and precision */
     const nl_kernel_input *input;
-    int *row_samples, *col_samples; /* owned; probe samples of the local rows and columns */
-    int local_rows, local_cols;     /* in samples */
-    int panel;                      /* samples whose factors are held at once */
-    int row_start, col_start;       /* of the panels at work, in local samples */
-    nl_factors *rows, *cols;        /* owned; rows: NULL where cols serve both */
+    nl_local_samples samples; /* owned; of the probe */
+    int panel;                /* samples whose factors are held at once */
+    int row_start, col_start; /* of the panels at work, in local samples */
+    nl_factors *rows, *cols;  /* owned; rows: NULL where cols serve both */
     tile_job tile;
     void *local;   /* where tiles go; NULL: they go to `take`, one by one */
     void *scratch; /* owned; one tile, where `local` is NULL */
     nl_tile_fn *take;
     void *context;
 } fill_job;
-
-static bool list_samples(fill_job *job)
-{
-    const int unit = job->tile.view.rows_per_sample;
-
-    job->local_rows = job->a->local_rows / unit;
-    job->local_cols = job->a->local_cols / unit;
-    job->row_samples = nl_calloc((size_t)job->local_rows, sizeof(int));
-    job->col_samples = nl_calloc((size_t)job->local_cols, sizeof(int));
-    if (job->row_samples == NULL || job->col_samples == NULL) {
-        return false;
-    }
-    for (int i = 0; i < job->local_rows; i++) {
-        job->row_samples[i] = nl_dmat_global_row(job->a, i * unit) / unit;
-    }
-    for (int j = 0; j < job->local_cols; j++) {
-        job->col_samples[j] = nl_dmat_global_col(job->a, j * unit) / unit;
-    }
-    return true;
-}
 
 bool nl_kernel_one_panel(const nl_kernel_input *input, nl_precision precision)
 {
@@ -163,8 +134,8 @@ nl_status nl_kernel_factors(const nl_kernel_input *input, nl_precision precision
 /* Local rows and columns are the same samples: one set of factors serves both. */
 static bool is_square(const fill_job *job)
 {
-    return job->local_rows == job->local_cols &&
-           memcmp(job->row_samples, job->col_samples, (size_t)job->local_rows * sizeof(int)) == 0;
+    return job->samples.rows == job->samples.cols &&
+           memcmp(job->samples.row, job->samples.col, (size_t)job->samples.rows * sizeof(int)) == 0;
 }
 
 /* Panels of as many samples as the memory given holds factors of; rows need their own, but where
@@ -174,7 +145,7 @@ static nl_status create_panels(fill_job *job)
     const nl_net *net = job->input->net;
     const nl_precision precision = job->a->precision;
     const double sample_bytes = nl_factors_bytes(net, precision);
-    const int most = larger(job->local_rows, job->local_cols);
+    const int most = nl_larger(job->samples.rows, job->samples.cols);
     const double fitting = job->input->panel_bytes / sample_bytes;
     nl_status status = NL_OK;
 
@@ -183,12 +154,13 @@ static nl_status create_panels(fill_job *job)
         return nl_factors_create(net, precision, most, &job->cols);
     }
     if (fitting < 2.0 * most) {
-        job->panel = larger((int)(fitting / 2.0), 1);
+        job->panel = nl_larger((int)(fitting / 2.0), 1);
     }
-    status = nl_factors_create(net, precision, smaller(job->panel, job->local_cols), &job->cols);
+    status =
+        nl_factors_create(net, precision, nl_smaller(job->panel, job->samples.cols), &job->cols);
     if (status == NL_OK) {
-        status =
-            nl_factors_create(net, precision, smaller(job->panel, job->local_rows), &job->rows);
+        status = nl_factors_create(net, precision, nl_smaller(job->panel, job->samples.rows),
+                                   &job->rows);
     }
     return status;
 }
@@ -198,8 +170,8 @@ static nl_status prepare(fill_job *job)
     const size_t size = nl_precision_bytes(job->a->precision);
     const int unit = job->tile.view.rows_per_sample;
     /* a tile has at least one sample */
-    const int most = larger(job->local_rows, job->local_cols) * unit;
-    const size_t side = (size_t)smaller(larger(unit, tile_rows), most);
+    const int most = nl_larger(job->samples.rows, job->samples.cols) * unit;
+    const size_t side = (size_t)nl_smaller(nl_larger(unit, tile_rows), most);
 
     job->tile.gram_h = nl_calloc(side * side / (size_t)(unit * unit), size);
     job->tile.gram_delta = nl_calloc(side * side, size);
@@ -241,8 +213,8 @@ static void make_tile(fill_job *job, int i, int m, int j, int n)
  * as there is enough to be saved; upper parts come first. */
 static void make_lower_tile(fill_job *job, int i, int m, int j, int n)
 {
-    const int *rows = job->row_samples + job->row_start + i;
-    const int *cols = job->col_samples + job->col_start + j;
+    const int *rows = job->samples.row + job->row_start + i;
+    const int *cols = job->samples.col + job->col_start + j;
     const int unit = job->tile.view.rows_per_sample;
     const int upper = m / 2;
     const int left = n / 2;
@@ -250,7 +222,7 @@ static void make_lower_tile(fill_job *job, int i, int m, int j, int n)
     if (rows[m - 1] < cols[0]) {
         return;
     }
-    if (rows[0] >= cols[n - 1] || smaller(upper, left) * unit < smallest_rows) {
+    if (rows[0] >= cols[n - 1] || nl_smaller(upper, left) * unit < smallest_rows) {
         make_tile(job, i, m, j, n);
         return;
     }
@@ -263,11 +235,11 @@ static void make_lower_tile(fill_job *job, int i, int m, int j, int n)
 /* All tiles of a pair of panels of so many samples, those over a column from top to bottom. */
 static void make_tiles(fill_job *job, int rows, int cols)
 {
-    const int step = larger(tile_rows / job->tile.view.rows_per_sample, 1);
+    const int step = nl_larger(tile_rows / job->tile.view.rows_per_sample, 1);
 
     for (int j = 0; j < cols; j += step) {
         for (int i = 0; i < rows; i += step) {
-            make_lower_tile(job, i, smaller(step, rows - i), j, smaller(step, cols - j));
+            make_lower_tile(job, i, nl_smaller(step, rows - i), j, nl_smaller(step, cols - j));
         }
     }
 }
@@ -276,7 +248,7 @@ static void make_tiles(fill_job *job, int rows, int cols)
 static bool same_samples(const fill_job *job, int i0, int m, int j0, int n)
 {
     return m == n &&
-           memcmp(job->row_samples + i0, job->col_samples + j0, (size_t)n * sizeof(int)) == 0;
+           memcmp(job->samples.row + i0, job->samples.col + j0, (size_t)n * sizeof(int)) == 0;
 }
 
 static void fill_panels(fill_job *job)
@@ -285,23 +257,23 @@ static void fill_panels(fill_job *job)
 
     if (input->ready != NULL) {
         job->tile.rows = job->tile.cols = input->ready;
-        make_tiles(job, job->local_rows, job->local_cols);
+        make_tiles(job, job->samples.rows, job->samples.cols);
         return;
     }
-    for (int j0 = 0; j0 < job->local_cols; j0 += job->panel) {
-        const int n = smaller(job->panel, job->local_cols - j0);
+    for (int j0 = 0; j0 < job->samples.cols; j0 += job->panel) {
+        const int n = nl_smaller(job->panel, job->samples.cols - j0);
 
-        nl_factors_compute(job->cols, input->theta, input->probe, n, job->col_samples + j0);
-        for (int i0 = 0; i0 < job->local_rows; i0 += job->panel) {
-            const int m = smaller(job->panel, job->local_rows - i0);
+        nl_factors_compute(job->cols, input->theta, input->probe, n, job->samples.col + j0);
+        for (int i0 = 0; i0 < job->samples.rows; i0 += job->panel) {
+            const int m = nl_smaller(job->panel, job->samples.rows - i0);
 
-            if (job->row_samples[i0 + m - 1] < job->col_samples[j0]) {
+            if (job->samples.row[i0 + m - 1] < job->samples.col[j0]) {
                 continue;
             }
             job->tile.cols = job->cols;
             job->tile.rows = job->cols;
             if (!same_samples(job, i0, m, j0, n)) {
-                nl_factors_compute(job->rows, input->theta, input->probe, m, job->row_samples + i0);
+                nl_factors_compute(job->rows, input->theta, input->probe, m, job->samples.row + i0);
                 job->tile.rows = job->rows;
             }
             job->row_start = i0;
@@ -325,12 +297,9 @@ static nl_status walk(fill_job *job, nl_kernel_spec spec)
                        "kernel of %d samples: matrix of order %d in blocks of %d does not fit",
                        job->input->samples, job->a->n, job->a->nb);
     }
-    if (!list_samples(job)) {
-        status = NL_FAIL(NL_ERR_NOMEM, "out of memory for the list of local samples");
-        goto done;
-    }
-    if (job->local_rows == 0 || job->local_cols == 0) {
-        goto done; /* this rank holds no block */
+    status = nl_local_samples_list(job->a, job->tile.view.rows_per_sample, &job->samples);
+    if (status != NL_OK || job->samples.rows == 0 || job->samples.cols == 0) {
+        goto done; /* or this rank holds no block */
     }
     status = prepare(job);
     if (status == NL_OK) {
@@ -344,8 +313,7 @@ done:
     free(job->tile.gram_delta);
     free(job->tile.factor);
     free(job->scratch);
-    free(job->row_samples);
-    free(job->col_samples);
+    nl_local_samples_free(&job->samples);
     return status;
 }
 

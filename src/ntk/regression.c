@@ -4,11 +4,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* LAPACK; with the hidden lengths of character arguments (see linalg/fortran.h). */
-void dpotrf_(const char *uplo, const int *n, double *a, const int *lda, int *info, size_t length);
-void dpotrs_(const char *uplo, const int *n, const int *columns, const double *a, const int *lda,
-             double *b, const int *ldb, int *info, size_t length);
-
 static void add_ridge(int train, double *kernel, int ld, double ridge)
 {
     const size_t step = (size_t)ld + 1;
@@ -46,15 +41,17 @@ static nl_regression judge(int test, int outputs, const double *prediction, cons
 
     for (int i = 0; i < test; i++) {
         int best = 0;
+        bool told = true; /* NaN is no prediction */
 
         for (int a = 0; a < outputs; a++) {
             const double f = prediction[(size_t)a * (size_t)test + (size_t)i];
             const double miss = f + 1.0 / outputs - (labels[i] == a ? 1.0 : 0.0);
 
             sum += miss * miss;
+            told = told && !isnan(f);
             best = f > prediction[(size_t)best * (size_t)test + (size_t)i] ? a : best;
         }
-        correct += best == labels[i];
+        correct += told && best == labels[i];
     }
     return (nl_regression){.test_loss = sum / test / outputs,
                            .test_accuracy = (double)correct / test};

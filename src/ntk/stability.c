@@ -56,7 +56,7 @@ nl_status nl_observe_curvature(const nl_dmat *a, const nl_probe_state *state, do
         nl_agree(a->grid->comm,
                  c.scratch != NULL ? NL_OK : NL_FAIL(NL_ERR_NOMEM, "out of memory for a vector"));
     if (status == NL_OK) {
-        status = nl_largest_eigenvalue(a->n, apply, &c, largest);
+        status = nl_largest_eigenvalue(a->grid->comm, a->n, apply, &c, largest);
     }
     free(c.scratch);
     return nl_agree(a->grid->comm, status);

@@ -11,9 +11,7 @@ nl_status nl_worst_status(MPI_Comm comm, nl_status status)
     int mine = (int)status;
     int worst = 0;
 
-    if (MPI_Allreduce(&mine, &worst, 1, MPI_INT, MPI_MAX, comm) != MPI_SUCCESS) {
-        return NL_FAIL(NL_ERR_MPI, "MPI_Allreduce failed while ranks agreed on a status");
-    }
+    MPI_Allreduce(&mine, &worst, 1, MPI_INT, MPI_MAX, comm);
     return (nl_status)worst;
 }
 
@@ -69,15 +67,11 @@ nl_status nl_team_form(const nl_team *parent, int count, const int *ranks, nl_te
     *out = NULL;
     MPI_Comm_group(parent->comm, &all);
     MPI_Group_incl(all, count, ranks, &few);
-    if (MPI_Comm_create_group(parent->comm, few, 0, &part) != MPI_SUCCESS) {
-        status = NL_FAIL(NL_ERR_MPI, "MPI_Comm_create_group of %d ranks failed", count);
-    }
+    MPI_Comm_create_group(parent->comm, few, 0, &part);
     MPI_Group_free(&few);
     MPI_Group_free(&all);
-    if (status == NL_OK) {
-        status = nl_team_create(part, out);
-        MPI_Comm_free(&part);
-    }
+    status = nl_team_create(part, out);
+    MPI_Comm_free(&part);
     return status;
 }
 
@@ -97,9 +91,7 @@ nl_status nl_team_broadcast(const nl_team *team, void *bytes, size_t length, int
         size_t left = length - done;
         int part = left < broadcast_chunk ? (int)left : broadcast_chunk;
 
-        if (MPI_Bcast((char *)bytes + done, part, MPI_BYTE, root, team->comm) != MPI_SUCCESS) {
-            return NL_FAIL(NL_ERR_MPI, "MPI_Bcast of %d bytes failed", part);
-        }
+        MPI_Bcast((char *)bytes + done, part, MPI_BYTE, root, team->comm);
     }
     return NL_OK;
 }
@@ -109,9 +101,7 @@ nl_status nl_team_wait(const nl_team *team)
     MPI_Request barrier = MPI_REQUEST_NULL;
     int done = 0;
 
-    if (MPI_Ibarrier(team->comm, &barrier) != MPI_SUCCESS) {
-        return NL_FAIL(NL_ERR_MPI, "MPI_Ibarrier failed");
-    }
+    MPI_Ibarrier(team->comm, &barrier);
     for (MPI_Test(&barrier, &done, MPI_STATUS_IGNORE); !done;
          MPI_Test(&barrier, &done, MPI_STATUS_IGNORE)) {
         nl_sleep(wait_poll_seconds);

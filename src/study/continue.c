@@ -127,7 +127,10 @@ static nl_status move_one(const char *folder, const char *aside, const char *nam
     if (from == NULL || to == NULL) {
         status = NL_FAIL(NL_ERR_NOMEM, "out of memory for a path");
     } else if (nl_path_exists(from) && rename(from, to) != 0) {
-        status = NL_FAIL(NL_ERR_IO, "%s: cannot be moved to %s: %s", from, to, strerror(errno));
+        const int error = errno;
+
+        status = NL_FAIL(nl_write_status(error), "%s: cannot be moved to %s: %s", from, to,
+                         strerror(error));
     }
     free(from);
     free(to);

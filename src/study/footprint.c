@@ -6,15 +6,9 @@
 #include <math.h>
 #include <string.h>
 
-enum { evaluation_rows = 256 };               /* of a pass, as in train.c */
 static const double fixed_file = 80e3;        /* groups, attributes, curve, columns */
 static const double deflated_share = 0.25;    /* of the probe and the indices once deflated */
 static const double training_scratch = 0.5e6; /* panels of gradients, lists */
-
-static double larger(double a, double b)
-{
-    return a > b ? a : b;
-}
 
 static double optimizer_states(const nl_cell *cell)
 {
@@ -29,10 +23,10 @@ static double optimizer_states(const nl_cell *cell)
 static double training_bytes(const nl_plan *plan, const nl_cell *cell, const nl_net *net)
 {
     const nl_net_spec *spec = &net->spec;
-    const double rows = larger(nl_cell_batch(cell), evaluation_rows);
+    const double rows = fmax(nl_cell_batch(cell), nl_evaluation_rows);
     const bool slopes = spec->activation == NL_ERF || spec->activation == NL_GELU;
     const double units = (double)spec->depth * spec->width * (slopes ? 2.0 : 1.0) +
-                         2.0 * larger(spec->width, spec->outputs) + 2.0 * spec->outputs;
+                         2.0 * fmax(spec->width, spec->outputs) + 2.0 * spec->outputs;
     const double compared = plan->measure->per_decade > 0 ? 2.0 : 1.0; /* initial, previous state */
     const double numbers = (2.0 + compared + optimizer_states(cell)) * (double)net->size +
                            rows * (units + spec->inputs) +
@@ -51,18 +45,6 @@ static double infinite_bytes(const nl_plan *plan, const nl_net *net)
                ? (weighted ? 2.0 : 1.0) *
                      nl_infinite_bytes(plan->measure->samples, net->spec.inputs)
                : 0.0;
-}
-
-/* Kernel of a regression: one matrix, no eigensolve. */
-static double regression_bytes(const nl_plan *plan, const nl_cell *cell, const nl_net *net)
-{
-    const int train = nl_regression_train(plan->measure, cell->n_train);
-    const int samples = train + plan->measure->regression_test;
-    const nl_solve_plan solve = {.n = samples, .block = samples, .team = 1};
-
-    return train == 0 ? 0.0
-                      : nl_measure_memory(&solve, samples, NL_DOUBLE, net) +
-                            (double)sizeof(float) * samples * net->spec.inputs;
 }
 
 /* Matrices that output.kernels keeps until the cell is written. */
@@ -120,7 +102,7 @@ nl_status nl_cell_footprint(const nl_plan *plan, const nl_cell *cell, const nl_c
     lent = theta * fmin(plan->ranks - 1, nl_most_errands);
     out->training =
         training_bytes(plan, cell, net) + fmax(held, lent) + arrays + infinite_bytes(plan, net);
-    out->kernel = regression_bytes(plan, cell, net);
+    out->kernel = nl_regression_bytes(plan->measure, cell->n_train, net->spec.inputs, net);
     /* The image is built, copied, and read back to be verified: two are held at once. */
     out->image = 2.0 * (plan->team_size > 1 ? out->checkpoint : out->file);
     for (int k = 0; k < plan->measure->kernels; k++) {
@@ -128,15 +110,15 @@ nl_status nl_cell_footprint(const nl_plan *plan, const nl_cell *cell, const nl_c
                                                plan->measure->precision, net);
 
         if (plan->solve[k].team > 1) {
-            shared = larger(shared, bytes);
+            shared = fmax(shared, bytes);
         } else {
-            out->kernel = larger(out->kernel, bytes - plan->solve[k].kept);
+            out->kernel = fmax(out->kernel, bytes - plan->solve[k].kept);
             kept += plan->solve[k].kept;
         }
     }
     out->kernel += kept;
     if (shared > 0.0) { /* the team's first rank holds the states, but trains no longer */
-        out->kernel = larger(out->kernel, shared + 2.0 * theta + held - out->training);
+        out->kernel = fmax(out->kernel, shared + 2.0 * theta + held - out->training);
     }
     nl_net_destroy(&net);
     return NL_OK;

@@ -345,17 +345,6 @@ static nl_status fill_table(limits *l)
     return worst;
 }
 
-static nl_status write_table(limits *l)
-{
-    char *path = nl_path_join(l->run->options->folder, "infinite.csv");
-    nl_status status = path == NULL || l->table.failed
-                           ? NL_FAIL(NL_ERR_NOMEM, "out of memory for infinite.csv")
-                           : nl_file_write_atomic(path, l->table.data, l->table.length, NL_PLAIN);
-
-    free(path);
-    return status;
-}
-
 /* Work of the ranks that share the spectra. */
 static nl_status work(limits *l)
 {
@@ -366,16 +355,35 @@ static nl_status work(limits *l)
         status = fill_table(l);
     }
     if (l->team->rank == 0 && (status == NL_OK || status == NL_ERR_NUMERIC)) {
-        written = write_table(l);
+        written = nl_file_write_text(l->run->options->folder, "infinite.csv", &l->table);
     }
     nl_measurer_destroy(&l->measurer);
     nl_text_free(&l->table);
     return nl_agree(l->team->comm, written != NL_OK ? written : status);
 }
 
+static nl_measure_plan plan_of(int samples, nl_kernel_spec kernel[1])
+{
+    kernel[0] = (nl_kernel_spec){.kind = NL_KERNEL_TRACED};
+    return (nl_measure_plan){
+        .kernels = 1, .kernel = kernel, .samples = samples, .precision = NL_DOUBLE};
+}
+
+nl_status nl_infinite_plan(const nl_study *study, const nl_measure_plan *plan, int outputs,
+                           int ranks, double memory, nl_solve_plan *out)
+{
+    nl_kernel_spec kernel[1];
+    const nl_measure_plan traced = plan_of(plan->samples, kernel);
+
+    *out = (nl_solve_plan){0};
+    return nl_study_number(study, NL_KEY_INFINITE) == 0.0
+               ? NL_OK
+               : nl_solve_plan_make(study, &traced, 0, outputs, ranks, memory, out);
+}
+
 nl_status nl_infinite_write(nl_run *run)
 {
-    limits l = {.run = run, .kernel = {{.kind = NL_KERNEL_TRACED}}};
+    limits l = {.run = run};
     nl_team *part = NULL;
     nl_status status = NL_OK;
     nl_status waited = NL_OK;
@@ -383,10 +391,9 @@ nl_status nl_infinite_write(nl_run *run)
     if (nl_study_number(run->study, NL_KEY_INFINITE) == 0.0) {
         return NL_OK;
     }
-    l.traced = (nl_measure_plan){
-        .kernels = 1, .kernel = l.kernel, .samples = run->plan->samples, .precision = NL_DOUBLE};
-    status = nl_solve_plan_make(run->study, &l.traced, 0, run->splits->info->classes,
-                                run->team->size, run->memory, &l.solve);
+    l.traced = plan_of(run->plan->samples, l.kernel);
+    status = nl_infinite_plan(run->study, run->plan, run->splits->info->classes, run->team->size,
+                              run->memory, &l.solve);
     if (status == NL_OK) {
         status = nl_team_split(run->team, run->team->rank < l.solve.team ? 0 : -1, &part);
     }

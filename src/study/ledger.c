@@ -1,5 +1,6 @@
 /** @file ledger.c  The root's book of the study. */
 #include "ledger.h"
+#include "timings.h"
 
 #include "ntklens/io.h"
 
@@ -39,8 +40,6 @@ struct nl_ledger {
     nl_status status; /* first failure on the service thread */
 };
 
-static const char timing_header[] = "cell,phase,rank,seconds,peak_bytes\n";
-
 /* A whole line of timings.csv, as "w8-d2-n64-s0-0123456789ab,train,0,1.500000,1048576"; the cell is
  * "-" where the line is about a rank. */
 static bool is_timing(const char *line)
@@ -66,7 +65,7 @@ static void read_timings(nl_ledger *ledger)
     char *rest = NULL;
     int dropped = 0;
 
-    nl_text_append(&ledger->timing_lines, "%s", timing_header);
+    nl_text_append(&ledger->timing_lines, "%s\n", nl_timings_header);
     if (!nl_path_exists(ledger->timings) ||
         nl_file_read(ledger->timings, NL_PLAIN, &bytes, &length) != NL_OK) {
         return;
@@ -78,7 +77,7 @@ static void read_timings(nl_ledger *ledger)
          line = strtok_r(NULL, "\n", &rest)) {
         if (is_timing(line)) {
             nl_text_append(&ledger->timing_lines, "%s\n", line);
-        } else if (strncmp(line, timing_header, strlen(line)) != 0) {
+        } else if (strncmp(line, nl_timings_header, strlen(line)) != 0) {
             dropped++;
         }
     }

@@ -15,20 +15,12 @@
 static const double patience = 10.0; /* seconds to wait for another run to end */
 static const double poll_interval = 0.25;
 static const double beat_interval = 3.0; /* several fit into the patience of another run */
+static const double sign_of_life = 15.0; /* a file touched longer ago than that is left behind */
 
 struct nl_lock {
     int file;
     double next_beat;
 };
-
-/** Who holds a lock, as written in the file. */
-typedef struct holder {
-    char host[256];
-    long pid;
-    unsigned long long start; /* of the process, clock ticks since boot (/proc) */
-    char job[64];             /* SLURM_JOB_ID, "-" without */
-    char since[32];
-} holder;
 
 /* Field 22 of /proc/<pid>/stat; 0: no such process, or no /proc. */
 static unsigned long long start_of_process(long pid)
@@ -57,9 +49,9 @@ static unsigned long long start_of_process(long pid)
     return start;
 }
 
-static holder myself(void)
+static nl_holder myself(void)
 {
-    holder me = {.pid = (long)getpid()};
+    nl_holder me = {.pid = (long)getpid()};
     const char *job = getenv("SLURM_JOB_ID");
     time_t now = time(NULL);
     struct tm utc;
@@ -74,12 +66,12 @@ static holder myself(void)
 }
 
 /* False where the file is empty or not whole: nobody holds it. */
-static bool read_holder(int file, holder *h)
+static bool read_holder(int file, nl_holder *h)
 {
     char text[1024];
     ssize_t length = pread(file, text, sizeof text - 1, 0);
 
-    *h = (holder){0};
+    *h = (nl_holder){0};
     if (length <= 0) {
         return false;
     }
@@ -88,7 +80,7 @@ static bool read_holder(int file, holder *h)
                   &h->start, h->job, h->since) == 5;
 }
 
-static bool write_holder(int file, const holder *h)
+static bool write_holder(int file, const nl_holder *h)
 {
     char text[1024];
     int length = snprintf(text, sizeof text, "host=%s\npid=%ld\nstart=%llu\njob=%s\ntime=%s\n",
@@ -98,19 +90,22 @@ static bool write_holder(int file, const holder *h)
            fsync(file) == 0;
 }
 
+static double seconds_of(struct timespec time)
+{
+    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
 static double changed_at(int file)
 {
     struct stat entry;
 
-    return fstat(file, &entry) == 0
-               ? (double)entry.st_mtim.tv_sec + 1e-9 * (double)entry.st_mtim.tv_nsec
-               : 0.0;
+    return fstat(file, &entry) == 0 ? seconds_of(entry.st_mtim) : 0.0;
 }
 
 /** What is known of another run after a look. */
 typedef enum sight { DEAD, ALIVE, UNKNOWN } sight;
 
-static sight look_at(const holder *other, const holder *me)
+static sight look_at(const nl_holder *other, const nl_holder *me)
 {
     const unsigned long long start = start_of_process(other->pid);
 
@@ -126,8 +121,35 @@ static sight look_at(const holder *other, const holder *me)
     return UNKNOWN;
 }
 
+bool nl_lock_look(const char *folder, nl_holder *holder, bool *alive)
+{
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    nl_holder me = myself();
+    char *path = nl_path_join(folder, "lock");
+    const int file = path != NULL ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    const bool named = file >= 0 && read_holder(file, holder);
+    struct timespec now;
+
+    *alive = false;
+    snprintf(me.job, sizeof me.job, "-"); /* whoever only looks may do so from within the job */
+    if (named && fcntl(file, F_GETLK, &whole) == 0 && whole.l_type != F_UNLCK) {
+        *alive = true;
+    } else if (named) {
+        const sight what = look_at(holder, &me);
+
+        clock_gettime(CLOCK_REALTIME, &now);
+        *alive =
+            what == ALIVE || (what == UNKNOWN && seconds_of(now) - changed_at(file) < sign_of_life);
+    }
+    if (file >= 0) {
+        close(file);
+    }
+    free(path);
+    return named;
+}
+
 /* Wait until nobody else runs here; false when patience ends and *other still does. */
-static bool wait_for_turn(const char *folder, int file, const holder *me, holder *other)
+static bool wait_for_turn(const char *folder, int file, const nl_holder *me, nl_holder *other)
 {
     const double start = nl_now();
     const double seen = changed_at(file);
@@ -154,18 +176,22 @@ static bool wait_for_turn(const char *folder, int file, const holder *me, holder
     }
 }
 
-/* Of errno. */
-static nl_status failure(void)
+/* Tells errno. */
+static nl_status failure(const char *path, const char *what)
 {
-    return errno == ENOSPC || errno == EDQUOT ? NL_ERR_FULL : NL_ERR_IO;
+    const int error = errno;
+    const nl_status status = nl_write_status(error);
+
+    return NL_FAIL(status, "%s: cannot be %s: %s%s", path, what, strerror(error),
+                   nl_write_advice(status));
 }
 
 nl_status nl_lock_take(const char *folder, nl_lock **out)
 {
-    const holder me = myself();
+    const nl_holder me = myself();
     char *path = nl_path_join(folder, "lock");
     nl_lock *lock = calloc(1, sizeof *lock);
-    holder other = {0};
+    nl_holder other = {0};
     nl_status status = NL_OK;
 
     *out = NULL;
@@ -175,7 +201,7 @@ nl_status nl_lock_take(const char *folder, nl_lock **out)
     }
     lock->file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (lock->file < 0) {
-        status = NL_FAIL(failure(), "%s: cannot be opened for writing: %s", path, strerror(errno));
+        status = failure(path, "opened for writing");
         goto done;
     }
     if (!wait_for_turn(folder, lock->file, &me, &other)) {
@@ -183,7 +209,7 @@ nl_status nl_lock_take(const char *folder, nl_lock **out)
                          "%s: another run is at work there: host %s, process %ld, job %s, since %s",
                          folder, other.host, other.pid, other.job, other.since);
     } else if (!write_holder(lock->file, &me)) {
-        status = NL_FAIL(failure(), "%s: cannot be written: %s", path, strerror(errno));
+        status = failure(path, "written");
     }
     if (status != NL_OK) {
         close(lock->file);

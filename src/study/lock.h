@@ -18,6 +18,23 @@ typedef struct nl_lock nl_lock;
  */
 NL_MUST_CHECK nl_status nl_lock_take(const char *folder, nl_lock **out);
 
+/** Who holds a lock, as written in the file. */
+typedef struct nl_holder {
+    char host[256];
+    long pid;
+    unsigned long long start; /* of the process, clock ticks since boot (/proc) */
+    char job[64];             /* SLURM_JOB_ID, "-" without */
+    char since[32];
+} nl_holder;
+
+/**
+ * Who holds the lock, by the same rules but without taking it or waiting: elsewhere a run counts as
+ * alive where the file's time is that of a moment ago.  Local.
+ *
+ * @return false where it names nobody
+ */
+bool nl_lock_look(const char *folder, nl_holder *holder, bool *alive);
+
 /** A sign of life, at most every 3 s; call it as often as you like. */
 void nl_lock_beat(nl_lock *lock);
 

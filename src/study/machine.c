@@ -31,28 +31,6 @@ static void read_cpu_name(char *name, size_t size)
     }
 }
 
-/* Cores' worth of time that a container allows; infinite where it does not limit. */
-static double cpu_quota(void)
-{
-    char path[nl_cgroup_path_size];
-    FILE *file = nl_cgroup_path("", "cpu.max", path) ? fopen(path, "re") : NULL;
-    double quota = INFINITY;
-    double used = 0.0;
-    double period = 0.0;
-
-    if (file != NULL) {
-        if (fscanf(file, "%lf %lf", &used, &period) == 2 && period > 0.0) {
-            quota = used / period;
-        }
-        fclose(file);
-    } else if (nl_cgroup_path("cpu", "cpu.cfs_quota_us", path) &&
-               (used = nl_number_in(path)) > 0.0 &&
-               nl_cgroup_path("cpu", "cpu.cfs_period_us", path)) {
-        quota = used / nl_number_in(path);
-    }
-    return quota > 0.0 ? quota : INFINITY;
-}
-
 /* Cores that any rank of the node may run on.  Collective over the node. */
 static int count_cores(const nl_team *team)
 {
@@ -65,15 +43,15 @@ static int count_cores(const nl_team *team)
         cores = (int)sysconf(_SC_NPROCESSORS_ONLN);
     }
     MPI_Allreduce(&mine, &all, sizeof mine, MPI_BYTE, MPI_BOR, team->node);
-    return cores > 0 ? cores : (int)fmin(CPU_COUNT(&all), ceil(cpu_quota()));
+    return cores > 0 ? cores : (int)fmin(CPU_COUNT(&all), ceil(nl_cgroup_cores("")));
 }
 
 nl_status nl_machine_look(const nl_team *team, nl_machine *out)
 {
     *out = (nl_machine){.cpu = nl_cpu_here(),
                         .cores = count_cores(team),
-                        .cores_of_node =
-                            (int)fmin((double)sysconf(_SC_NPROCESSORS_ONLN), ceil(cpu_quota())),
+                        .cores_of_node = (int)fmin((double)sysconf(_SC_NPROCESSORS_ONLN),
+                                                   ceil(nl_cgroup_cores(""))),
                         .ranks = team->node_size,
                         .ranks_in_all = team->size,
                         .memory_share = nl_memory_share(team->node_size),

@@ -6,12 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    private_block = 64, /* of a matrix on one rank: only its storage */
-    shared_block = 32,  /* of a distributed one; see ARCHITECTURE.md */
-};
-static const double panel_bytes = 64.0 * 1024 * 1024; /* of gradient factors, at least */
-
 /*---------------------------------------------------------------------------------------------
  * Plan
  *-------------------------------------------------------------------------------------------*/
@@ -32,7 +26,7 @@ double nl_solve_memory(const nl_solve_plan *plan, nl_precision precision)
     double work = 0.0; /* of observables and solve, which come one after the other */
 
     nl_grid_shape(plan->team, &rows, &cols);
-    bytes = local_bytes(plan, precision, rows, cols) + panel_bytes;
+    bytes = local_bytes(plan, precision, rows, cols) + nl_panel_bytes;
     if (plan->solver != NULL) {
         work = plan->solver->workspace(plan->n, plan->block, precision, rows, cols);
     }
@@ -57,11 +51,11 @@ double nl_measure_memory(const nl_solve_plan *plan, int samples, nl_precision pr
     both = (fmin(samples, ceil(samples / (double)rows) + plan->block / unit) +
             fmin(samples, ceil(samples / (double)cols) + plan->block / unit)) *
            sample;
-    if (rows * cols == 1 && samples * sample <= panel_bytes) {
+    if (rows * cols == 1 && samples * sample <= nl_panel_bytes) {
         both = samples * sample; /* rows and columns are the same samples */
     }
-    return nl_solve_memory(plan, precision) - panel_bytes +
-           fmax(fmin(both, panel_bytes), 2.0 * sample) +
+    return nl_solve_memory(plan, precision) - nl_panel_bytes +
+           fmax(fmin(both, nl_panel_bytes), 2.0 * sample) +
            2.0 * nl_factors_fixed_bytes(net, precision);
 }
 
@@ -72,7 +66,8 @@ static bool countable(const nl_solve_plan *plan)
     int cols = 1;
 
     nl_grid_shape(plan->team, &rows, &cols);
-    return local_bytes(plan, NL_SINGLE, rows, cols) <= (double)sizeof(float) * INT_MAX;
+    return local_bytes(plan, NL_SINGLE, rows, cols) <= (double)sizeof(float) * INT_MAX &&
+           (!plan->vectors || nl_projections_length(plan->n, plan->block, rows, cols) <= INT_MAX);
 }
 
 static bool fits(const nl_solve_plan *plan, nl_precision precision, double memory)
@@ -186,9 +181,11 @@ static nl_status choose_team(const nl_study *study, const nl_measure_plan *measu
 {
     const nl_kernel_spec spec = measure->kernel[kernel];
     const char *team = nl_study_word(study, NL_KEY_TEAM_SIZE);
+    int rows = 1;
+    int cols = 1;
 
     *out = (nl_solve_plan){.n = nl_kernel_order(spec, measure->samples, outputs)};
-    out->block = nl_kernel_block(spec, outputs, shared_block);
+    out->block = nl_kernel_block(spec, outputs, nl_shared_block);
     out->columns = spec.kind == NL_KERNEL_FULL ? outputs + 2 : 2 * outputs + 1;
     out->kept = nl_kept_bytes(measure, kernel);
     out->vectors = measure->eigenvectors;
@@ -201,8 +198,10 @@ static nl_status choose_team(const nl_study *study, const nl_measure_plan *measu
         out->team = choose_team_size(nl_study_word(study, NL_KEY_SOLVER), out, measure->precision,
                                      ranks, memory);
     }
+    nl_grid_shape(out->team, &rows, &cols);
+    out->team = rows * cols; /* spare ranks, of a prime count, take other work */
     if (out->team == 1) {
-        out->block = nl_kernel_block(spec, outputs, private_block);
+        out->block = nl_kernel_block(spec, outputs, nl_private_block);
     }
     return choose_solver(study, measure->precision, ranks, memory, quiet, out);
 }
@@ -234,9 +233,11 @@ nl_status nl_solve_plan_make(const nl_study *study, const nl_measure_plan *measu
         }
         if (!countable(out)) {
             return NL_FAIL(NL_ERR_STUDY,
-                           "%s: a kernel of order %d has more than 2^31 - 1 elements on each of %d "
-                           "ranks; %s",
-                           study->file, out->n, out->team, advice);
+                           "%s: a kernel of order %d%s has more than 2^31 - 1 elements on each of "
+                           "%d ranks; %s",
+                           study->file, out->n,
+                           out->vectors ? ", or the work space for its eigenvectors," : "",
+                           out->team, advice);
         }
         return NL_FAIL(
             NL_ERR_STUDY,
@@ -316,7 +317,7 @@ static nl_status take_input(nl_measurer *m)
                                  .theta = m->subject.theta,
                                  .probe = m->subject.probe,
                                  .samples = m->plan->samples,
-                                 .panel_bytes = panel_bytes};
+                                 .panel_bytes = nl_panel_bytes};
     if (m->grid->rows * m->grid->cols == 1 && nl_kernel_one_panel(&m->input, m->plan->precision)) {
         status = nl_kernel_factors(&m->input, m->plan->precision, &m->factors);
         m->input.ready = m->factors;

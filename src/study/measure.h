@@ -17,6 +17,10 @@ typedef struct nl_solve_plan {
     bool vectors;            /* eigenvectors are solved for too */
 } nl_solve_plan;
 
+/** Wanted blocks: of a matrix on one rank, only its storage; of a distributed one, see
+ *  ARCHITECTURE.md.  Bytes of the gradient factors of a fill, at least. */
+enum { nl_private_block = 64, nl_shared_block = 32, nl_panel_bytes = 64 << 20 };
+
 /** Kernels of one cell that other ranks measure at a time, at most: each may hold a copy of the
  * parameters. */
 enum { nl_most_errands = 8 };
@@ -45,13 +49,15 @@ bool nl_solve_plan_fits(const nl_study *study, const nl_measure_plan *plan, int 
 double nl_measure_memory(const nl_solve_plan *plan, int samples, nl_precision precision,
                          const nl_net *net);
 
-/** Path of a file of this process's cgroup: of version 2 for controller "", else of version 1.
- *  False: it is in none. */
-enum { nl_cgroup_path_size = 1280 };
-bool nl_cgroup_path(const char *controller, const char *file, char out[nl_cgroup_path_size]);
+/** What cgroups of either version leave this process: bytes, and cores' worth of time.  Infinite
+ *  where they do not limit it.  root: "" for this machine, a folder with /proc and /sys for tests.
+ *  Local. */
+double nl_cgroup_memory(const char *root);
+double nl_cgroup_cores(const char *root);
 
-/** First number in a small text file; negative where there is none ("max"). */
-double nl_number_in(const char *path);
+/** What of so much memory kernels may use: the rest is for MPI, libraries and the system's caches.
+ */
+double nl_usable_memory(double bytes);
 
 /** What cgroup, SLURM and the machine leave each of the ranks of a node, bytes.  Local. */
 double nl_memory_share(int ranks_of_node);

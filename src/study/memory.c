@@ -1,15 +1,29 @@
 /** @file memory.c  How much memory a rank may use. */
 #include "measure.h"
 
+#include "ntklens/io.h"
+
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-static const double usable = 0.8; /* the rest is for MPI, libraries and the system's caches */
+enum { line_size = 1024 };
 
-double nl_number_in(const char *path)
+/* A file of a folder; NULL where there is none. */
+static FILE *open_in(const char *folder, const char *name)
 {
-    FILE *file = fopen(path, "re");
+    char *path = nl_path_join(folder, name);
+    FILE *file = path != NULL ? fopen(path, "re") : NULL;
+
+    free(path);
+    return file;
+}
+
+/* First number in a small text file; negative where there is none ("max"). */
+static double number_in(const char *folder, const char *name)
+{
+    FILE *file = open_in(folder, name);
     double number = -1.0;
 
     if (file != NULL) {
@@ -37,22 +51,19 @@ static bool has_controller(const char *line, const char *controller)
     return false;
 }
 
-bool nl_cgroup_path(const char *controller, const char *file, char out[nl_cgroup_path_size])
+/* Path of this process's group, below where groups are mounted; false: it is in none. */
+static bool find_group(const char *root, const char *controller, char out[line_size])
 {
-    FILE *list = fopen("/proc/self/cgroup", "re");
-    char line[1024];
+    FILE *list = open_in(root, "proc/self/cgroup");
+    char line[line_size];
     bool found = false;
 
     while (list != NULL && !found && fgets(line, sizeof line, list) != NULL) {
-        const char *group = NULL;
-
         line[strcspn(line, "\n")] = '\0';
         found =
             controller[0] == '\0' ? strncmp(line, "0::", 3) == 0 : has_controller(line, controller);
         if (found) {
-            group = strchr(strchr(line, ':') + 1, ':') + 1;
-            snprintf(out, nl_cgroup_path_size, "/sys/fs/cgroup%s%s%s/%s",
-                     controller[0] != '\0' ? "/" : "", controller, group, file);
+            snprintf(out, line_size, "%s", strchr(strchr(line, ':') + 1, ':') + 1);
         }
     }
     if (list != NULL) {
@@ -61,16 +72,78 @@ bool nl_cgroup_path(const char *controller, const char *file, char out[nl_cgroup
     return found;
 }
 
-/* Limit of this process's cgroup (version 2, then 1), negative where there is none. */
-static double cgroup_limit(void)
-{
-    char path[nl_cgroup_path_size];
-    double limit = nl_cgroup_path("", "memory.max", path) ? nl_number_in(path) : -1.0;
+/** What a group, a folder, is limited to by itself; not positive where it is not limited. */
+typedef double limit_fn(const char *group);
 
-    if (limit < 0.0 && nl_cgroup_path("memory", "memory.limit_in_bytes", path)) {
-        limit = nl_number_in(path);
+/* The least limit of this process's group and of all those above it, which bind as well: a batch
+ * system limits the job's.  In a container the path may be that of the host, of which only the
+ * mount point is seen.  Version 2 for controller "", else 1; infinite where nothing limits. */
+static double least_limit(const char *root, const char *controller, limit_fn *limit_of)
+{
+    char group[line_size];
+    nl_text path = {0};
+    double least = INFINITY;
+    char *end = NULL;
+
+    if (!find_group(root, controller, group)) {
+        return INFINITY;
     }
-    return limit;
+    do {
+        double limit = 0.0;
+
+        path.length = 0;
+        nl_text_append(&path, "%s/sys/fs/cgroup%s%s%s", root, controller[0] != '\0' ? "/" : "",
+                       controller, group);
+        limit = path.failed ? 0.0 : limit_of(path.data);
+        least = limit > 0.0 && limit < least ? limit : least;
+        end = strrchr(group, '/');
+        if (end != NULL) {
+            *end = '\0';
+        }
+    } while (end != NULL);
+    nl_text_free(&path);
+    return least;
+}
+
+static double memory_of(const char *group)
+{
+    return number_in(group, "memory.max");
+}
+
+static double memory_of_version_1(const char *group)
+{
+    return number_in(group, "memory.limit_in_bytes");
+}
+
+static double cores_of(const char *group)
+{
+    FILE *file = open_in(group, "cpu.max");
+    double used = 0.0;
+    double period = 0.0;
+    bool limited = false;
+
+    if (file != NULL) {
+        limited = fscanf(file, "%lf %lf", &used, &period) == 2 && period > 0.0;
+        fclose(file);
+    }
+    return limited ? used / period : -1.0;
+}
+
+static double cores_of_version_1(const char *group)
+{
+    const double used = number_in(group, "cpu.cfs_quota_us"); /* -1: not limited */
+
+    return used > 0.0 ? used / number_in(group, "cpu.cfs_period_us") : -1.0;
+}
+
+double nl_cgroup_memory(const char *root)
+{
+    return fmin(least_limit(root, "", memory_of), least_limit(root, "memory", memory_of_version_1));
+}
+
+double nl_cgroup_cores(const char *root)
+{
+    return fmin(least_limit(root, "", cores_of), least_limit(root, "cpu", cores_of_version_1));
 }
 
 static void lower(double *limit, double other)
@@ -87,17 +160,22 @@ static double megabytes_in(const char *variable)
     return text != NULL ? strtod(text, NULL) * 1024.0 * 1024.0 : -1.0;
 }
 
+double nl_usable_memory(double bytes)
+{
+    return 0.8 * bytes;
+}
+
 double nl_memory_share(int ranks_of_node)
 {
     const char *cpus = getenv("SLURM_CPUS_ON_NODE");
     double node = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
 
-    lower(&node, cgroup_limit());
+    lower(&node, nl_cgroup_memory(""));
     lower(&node, megabytes_in("SLURM_MEM_PER_NODE"));
     if (cpus != NULL) {
         lower(&node, megabytes_in("SLURM_MEM_PER_CPU") * strtod(cpus, NULL));
     }
-    return usable * node / ranks_of_node;
+    return nl_usable_memory(node) / ranks_of_node;
 }
 
 double nl_memory_budget(const nl_study *study, int ranks_of_node)

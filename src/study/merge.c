@@ -5,12 +5,11 @@
 #include "result.h"
 #include "timings.h"
 
+#include "ntklens/data.h"
 #include "ntklens/io.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-enum { outputs = 10 }; /* classes of every source */
 
 /** A folder that takes part. */
 typedef struct part {
@@ -28,7 +27,8 @@ typedef struct entry {
 
 typedef struct merge {
     const char *out;
-    part *part; /* owned; the first is `out` itself where it holds results */
+    nl_lock *lock; /* of out; owned */
+    part *part;    /* owned; the first is `out` itself where it holds results */
     int parts;
     bool continues; /* it is */
     nl_study *study;
@@ -143,7 +143,9 @@ static nl_status unite_studies(merge *m)
         nl_text_free(&set[k]);
     }
     if (status == NL_OK) {
-        status = nl_measure_plan_create(m->study, outputs, &m->plan);
+        status = nl_measure_plan_create(
+            m->study, nl_dataset_shape((nl_source)nl_study_number(m->study, NL_KEY_SOURCE)).classes,
+            &m->plan);
     }
     if (status == NL_OK) {
         status = nl_study_cells(m->study, &m->cells, &m->count);
@@ -280,17 +282,6 @@ static nl_status copy_cells(const merge *m)
  * Tables and log
  *-------------------------------------------------------------------------------------------*/
 
-static nl_status write_text(const merge *m, const char *name, const nl_text *text)
-{
-    char *path = nl_path_join(m->out, name);
-    nl_status status = path == NULL || text->failed
-                           ? NL_FAIL(NL_ERR_NOMEM, "%s: out of memory for %s", m->out, name)
-                           : nl_file_write_atomic(path, text->data, text->length, NL_PLAIN);
-
-    free(path);
-    return status;
-}
-
 static nl_status write_results(const merge *m)
 {
     nl_text table = {0};
@@ -313,7 +304,7 @@ static nl_status write_results(const merge *m)
         }
     }
     nl_rows_write(m->cells, rows, count, &table);
-    status = write_text(m, "results.csv", &table);
+    status = nl_file_write_text(m->out, "results.csv", &table);
     nl_text_free(&table);
     free(rows);
     return status;
@@ -354,7 +345,7 @@ static nl_status write_timings(const merge *m)
     nl_text table = {0};
     nl_status status = NL_OK;
 
-    nl_text_append(&table, "cell,phase,rank,seconds,peak_bytes\n");
+    nl_text_append(&table, "%s\n", nl_timings_header);
     for (int p = 0; status == NL_OK && p < m->parts; p++) {
         char *text = NULL;
         char *rest = NULL;
@@ -371,7 +362,7 @@ static nl_status write_timings(const merge *m)
         free(text);
     }
     if (status == NL_OK) {
-        status = write_text(m, "timings.csv", &table);
+        status = nl_file_write_text(m->out, "timings.csv", &table);
     }
     nl_text_free(&table);
     return status;
@@ -401,7 +392,7 @@ static nl_status write_log(const merge *m)
     }
     if (status == NL_OK) {
         nl_text_append(&all, "%s", "");
-        status = write_text(m, "log.txt", &all);
+        status = nl_file_write_text(m->out, "log.txt", &all);
     }
     nl_text_free(&all);
     return status;
@@ -459,9 +450,8 @@ static nl_status open_parts(merge *m, int count, const char *const folders[])
     return status;
 }
 
-static nl_status write_all(const merge *m)
+static nl_status write_all(merge *m)
 {
-    nl_lock *lock = NULL;
     nl_text cells = {0};
     nl_status status = NL_OK;
 
@@ -469,8 +459,8 @@ static nl_status write_all(const merge *m)
     status = cells.failed ? NL_FAIL(NL_ERR_NOMEM, "out of memory for a path")
                           : nl_folder_create(cells.data);
     nl_text_free(&cells);
-    if (status == NL_OK) {
-        status = nl_lock_take(m->out, &lock);
+    if (status == NL_OK && m->lock == NULL) {
+        status = nl_lock_take(m->out, &m->lock);
     }
     if (status == NL_OK) {
         status = copy_cells(m);
@@ -487,7 +477,6 @@ static nl_status write_all(const merge *m)
     if (status == NL_OK) {
         status = write_results(m);
     }
-    nl_lock_release(&lock);
     return status;
 }
 
@@ -499,6 +488,7 @@ static void merge_free(merge *m)
     for (int p = 0; p < m->parts; p++) {
         nl_study_destroy(&m->part[p].study);
     }
+    nl_lock_release(&m->lock);
     free(m->entry);
     free(m->cells);
     free(m->part);
@@ -511,6 +501,9 @@ nl_status nl_study_merge(const char *out, int count, const char *const folders[]
     merge m = {.out = out};
     nl_status status = open_parts(&m, count, folders);
 
+    if (status == NL_OK && m.continues) { /* what is read there must not change until written */
+        status = nl_lock_take(out, &m.lock);
+    }
     if (status == NL_OK) {
         status = unite_studies(&m);
     }

@@ -1,5 +1,6 @@
 /** @file plan.c  What a run would need: memory, time, files. */
 #include "plan.h"
+#include "infinite.h"
 #include "regression.h"
 #include "splits.h"
 #include "train.h"
@@ -10,7 +11,6 @@
 #include <unistd.h>
 
 enum { most_ranks = 1 << 14 };
-static const double kernel_share = 0.8;   /* of a rank's memory, as in memory.c */
 static const double service_bytes = 6e6;  /* threads, buffers of MPI and BLAS once at work */
 static const double start_seconds = 0.5;  /* launcher, MPI */
 static const double data_rate = 50e6;     /* bytes of images a second, read or drawn */
@@ -18,11 +18,6 @@ static const double write_seconds = 0.02; /* a small file until it is safe */
 static const double write_rate = 100e6;   /* bytes of a file a second: built, written, verified */
 static const double shared_efficiency = 0.7; /* of a distributed solve over one on a rank */
 static const double table_row = 450.0;       /* bytes of a row of results.csv */
-
-static double larger(double a, double b)
-{
-    return a > b ? a : b;
-}
 
 /*---------------------------------------------------------------------------------------------
  * Who solves, and in how much memory
@@ -33,7 +28,7 @@ static double budget_of(const nl_plan *plan, int ranks)
     const long cores = sysconf(_SC_NPROCESSORS_ONLN);
 
     if (plan->memory_per_rank > 0.0 && nl_study_word(plan->study, NL_KEY_MEMORY_PER_RANK) != NULL) {
-        return kernel_share * plan->memory_per_rank;
+        return nl_usable_memory(plan->memory_per_rank);
     }
     return nl_memory_budget(plan->study, ranks < cores ? ranks : (int)cores);
 }
@@ -67,8 +62,7 @@ static nl_status measure_memory(nl_plan *plan)
         if (status != NL_OK) {
             return status;
         }
-        plan->rank_bytes =
-            larger(plan->rank_bytes, need.training + larger(need.kernel, need.image));
+        plan->rank_bytes = fmax(plan->rank_bytes, need.training + fmax(need.kernel, need.image));
     }
     plan->rank_bytes += plan->process_bytes;
     plan->all_bytes = plan->ranks * plan->rank_bytes + plan->data_bytes;
@@ -97,6 +91,7 @@ static nl_status find_least(nl_plan *plan)
 static nl_status choose_ranks(nl_plan *plan, const nl_plan_options *options)
 {
     int ranks = options->ranks > 0 ? options->ranks : 1;
+    nl_solve_plan infinite;
     nl_status status = NL_OK;
 
     plan->least_ranks = -1;
@@ -114,6 +109,10 @@ static nl_status choose_ranks(nl_plan *plan, const nl_plan_options *options)
     }
     if (status == NL_OK) {
         status = nl_regression_check(plan->study, plan->measure, &plan->info, plan->budget);
+    }
+    if (status == NL_OK) {
+        status = nl_infinite_plan(plan->study, plan->measure, plan->info.classes, ranks,
+                                  plan->budget, &infinite);
     }
     return status == NL_OK ? measure_memory(plan) : status;
 }
@@ -209,7 +208,7 @@ static nl_status time_cell(nl_plan *plan, const nl_cell *cell, cell_time *time)
     plan->states += cost.states;
     plan->files++;
     plan->disk_bytes += need.file + cost.states * plan->measure->kernels * table_row;
-    plan->running_bytes = larger(plan->running_bytes, need.checkpoint);
+    plan->running_bytes = fmax(plan->running_bytes, need.checkpoint);
     return status;
 }
 
@@ -234,7 +233,7 @@ static double makespan(const cell_time *times, int count, bool team, int workers
             first = free_at[w] < free_at[first] ? w : first;
         }
         free_at[first] += team ? times[k].team : times[k].rank;
-        end = larger(end, free_at[first]);
+        end = fmax(end, free_at[first]);
     }
     return end;
 }

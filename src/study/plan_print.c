@@ -2,6 +2,7 @@
 #include "json.h"
 #include "plan.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <string.h>
 
@@ -97,15 +98,25 @@ static void print_needs(const nl_plan *plan, FILE *stream)
             nl_format_bytes(plan->disk_bytes, a), nl_format_bytes(plan->running_bytes, b));
 }
 
+/* The study's name as one word. */
+static const char *job_name(const nl_plan *plan, char out[61])
+{
+    snprintf(out, 61, "%s", nl_study_word(plan->study, NL_KEY_STUDY));
+    for (char *c = out; *c != '\0'; c++) {
+        *c = isalnum((unsigned char)*c) || strchr("._-", *c) != NULL ? *c : '_';
+    }
+    return out;
+}
+
 static void print_batch(const nl_plan *plan, FILE *stream)
 {
+    char name[61];
     char text[32];
 
     fprintf(stream,
             "\n#SBATCH --job-name=%.60s\n#SBATCH --ntasks=%d\n#SBATCH --cpus-per-task=1\n"
             "#SBATCH --mem-per-cpu=%.0fM\n#SBATCH --time=%s\n#SBATCH --signal=B:USR1@90\n",
-            nl_study_word(plan->study, NL_KEY_STUDY), plan->ranks, batch_megabytes(plan),
-            batch_time(plan, text));
+            job_name(plan, name), plan->ranks, batch_megabytes(plan), batch_time(plan, text));
 }
 
 void nl_plan_print(const nl_plan *plan, FILE *stream)

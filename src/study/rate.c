@@ -63,10 +63,9 @@ double nl_rate_seconds(const nl_rate *rate, double flops)
  *-------------------------------------------------------------------------------------------*/
 
 enum {
-    trial_cells = 5,       /* networks tried, spread over the study's */
-    trial_images = 2048,   /* random ones */
-    trial_order = 1000,    /* of a kernel, at most */
-    evaluation_rows = 256, /* of a pass, as in train.c */
+    trial_cells = 5,     /* networks tried, spread over the study's */
+    trial_images = 2048, /* random ones */
+    trial_order = 1000,  /* of a kernel, at most */
     least_turns = 3
 };
 static const double step_seconds = 0.05;     /* spent on steps of one network */
@@ -170,11 +169,13 @@ static nl_status try_training(trial *t, const nl_cell *cell, const nl_net *net, 
     while (rows > 16 && rows * sample > step_flops) {
         rows /= 2;
     }
-    status = nl_model_create(net, &spec, rows > evaluation_rows ? rows : evaluation_rows, &model);
+    status =
+        nl_model_create(net, &spec, rows > nl_evaluation_rows ? rows : nl_evaluation_rows, &model);
     if (status == NL_OK) {
         nl_net_initialize(net, 0, nl_model_parameters(model));
         nl_rate_add(&t->rates->effort[NL_EFFORT_EVALUATE], cost->effort[NL_EFFORT_EVALUATE].unit,
-                    time_turns(t, model, spec.loss, false, evaluation_rows) / evaluation_rows);
+                    time_turns(t, model, spec.loss, false, nl_evaluation_rows) /
+                        nl_evaluation_rows);
         nl_rate_add(&t->rates->effort[NL_EFFORT_TRAIN], rows * sample,
                     time_turns(t, model, spec.loss, true, rows));
     }
@@ -206,7 +207,8 @@ static nl_status try_kernel(trial *t, const nl_cell *cell, const nl_net *net, co
     }
     measurer->keep_kernels = false;
     solve.n = nl_kernel_order(plan->kernel[kernel], plan->samples, t->info->classes);
-    solve.block = nl_kernel_block(plan->kernel[kernel], t->info->classes, shared ? 32 : 64);
+    solve.block = nl_kernel_block(plan->kernel[kernel], t->info->classes,
+                                  shared ? nl_shared_block : nl_private_block);
     /* Memory that was used once is had without page faults: the second fill is the usual one. */
     for (int pass = 0; status == NL_OK && pass < 2; pass++) {
         start = worked();

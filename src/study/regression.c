@@ -4,26 +4,23 @@
 #include <math.h>
 #include <stdlib.h>
 
-static const double panel_bytes = 64.0 * 1024 * 1024; /* of gradient factors, at least */
-
-static int smaller(int a, int b)
-{
-    return a < b ? a : b;
-}
-
 int nl_regression_train(const nl_measure_plan *plan, int n_train)
 {
-    return smaller(plan->regression_train, n_train);
+    return nl_smaller(plan->regression_train, n_train);
 }
 
-double nl_regression_bytes(const nl_measure_plan *plan, int n_train, int inputs)
+double nl_regression_bytes(const nl_measure_plan *plan, int n_train, int inputs, const nl_net *net)
 {
-    const double train = nl_regression_train(plan, n_train);
-    const double samples = train + plan->regression_test;
+    const int train = nl_regression_train(plan, n_train);
+    const int samples = train + plan->regression_test;
+    const nl_solve_plan solve = {.n = samples, .block = samples, .team = 1}; /* no eigensolve */
 
-    return train < 1.0 ? 0.0
-                       : (double)sizeof(double) * samples * samples +
-                             (double)sizeof(float) * samples * inputs;
+    if (train == 0) {
+        return 0.0;
+    }
+    return (net != NULL ? nl_measure_memory(&solve, samples, NL_DOUBLE, net)
+                        : nl_solve_memory(&solve, NL_DOUBLE)) +
+           (double)sizeof(float) * samples * inputs;
 }
 
 nl_status nl_regression_check(const nl_study *study, const nl_measure_plan *plan,
@@ -36,15 +33,15 @@ nl_status nl_regression_check(const nl_study *study, const nl_measure_plan *plan
     for (int k = 0; k < study->value[NL_KEY_TRAIN_SIZES].count; k++) {
         const int n_train = (int)study->value[NL_KEY_TRAIN_SIZES].item[k].number;
 
-        need = fmax(need, nl_regression_bytes(plan, n_train, info->inputs));
+        need = fmax(need, nl_regression_bytes(plan, n_train, info->inputs, NULL));
     }
-    if (need > 0.0 && need + panel_bytes > memory) {
+    if (need > memory) {
         return NL_FAIL(NL_ERR_STUDY,
                        "%s: a kernel regression on %d + %d images needs %s on a rank, "
                        "measure.memory_per_rank is %s; make measure.regression.train_images or "
                        "test_images smaller",
                        study->file, plan->regression_train, plan->regression_test,
-                       nl_format_bytes(need + panel_bytes, needed), nl_format_bytes(memory, have));
+                       nl_format_bytes(need, needed), nl_format_bytes(memory, have));
     }
     return NL_OK;
 }
@@ -95,7 +92,7 @@ nl_status nl_regress_network(const nl_grid *grid, const nl_measure_plan *plan,
                                    .theta = theta,
                                    .probe = set->x,
                                    .samples = set->train + set->test,
-                                   .panel_bytes = panel_bytes};
+                                   .panel_bytes = nl_panel_bytes};
     nl_dmat *a = NULL;
     nl_status status = nl_dmat_create(grid, input.samples, input.samples, NL_DOUBLE, &a);
 

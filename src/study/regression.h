@@ -2,7 +2,7 @@
 #ifndef NTKLENS_STUDY_REGRESSION_H
 #define NTKLENS_STUDY_REGRESSION_H
 
-#include "result.h"
+#include "measure.h"
 #include "splits.h"
 
 /** Images of one regression: the first ones of the training subset, then those of the test set.
@@ -16,8 +16,9 @@ typedef struct nl_regression_set {
 /** Training images that a regression of a cell uses; 0: none is asked for.  Pure. */
 int nl_regression_train(const nl_measure_plan *plan, int n_train);
 
-/** Bytes of a regression beside what its kernel's fill needs. */
-double nl_regression_bytes(const nl_measure_plan *plan, int n_train, int inputs);
+/** Bytes of a regression: its kernel, what fills that, and its images; 0 where none is asked for.
+ *  Of this network, or a bound for any of small ones where it is NULL, as nl_solve_memory(). */
+double nl_regression_bytes(const nl_measure_plan *plan, int n_train, int inputs, const nl_net *net);
 
 /** Does the largest regression fit into a rank's memory?  Complaints name the key.  Pure. */
 NL_MUST_CHECK nl_status nl_regression_check(const nl_study *study, const nl_measure_plan *plan,

@@ -149,20 +149,6 @@ static void put_left_out(const nl_report_data *data, const char *differences, nl
     }
 }
 
-static nl_status write_file(const char *folder, const char *name, const nl_text *text)
-{
-    char *path = nl_path_join(folder, name);
-    nl_status status = NL_OK;
-
-    if (text->failed || path == NULL) {
-        status = NL_FAIL(NL_ERR_NOMEM, "%s: out of memory for %s", folder, name);
-    } else {
-        status = nl_file_write_atomic(path, text->data, text->length, NL_PLAIN);
-    }
-    free(path);
-    return status;
-}
-
 /* The words: all into `summary`, what fits a terminal to the stream too. */
 static void put_words(const nl_report_options *options, const source *sources,
                       const nl_report_data *data, const nl_report_fits *fits,
@@ -193,7 +179,7 @@ static nl_status write_report(const nl_report_options *options, const source *so
     nl_report_transition_csv(data, fits, &text[3]);
     for (size_t k = 0; k < NL_COUNT(names); k++) {
         if (status == NL_OK) {
-            status = write_file(options->out, names[k], &text[k]);
+            status = nl_file_write_text(options->out, names[k], &text[k]);
         }
         nl_text_free(&text[k]);
     }

@@ -1,6 +1,7 @@
 /** @file report_csv.c  fits.csv, robustness.csv and transition.csv. */
 #include "report.h"
 #include "report_words.h"
+#include "result.h"
 
 #include <math.h>
 #include <string.h>
@@ -49,20 +50,11 @@ static void put_text(nl_text *out, const char *text)
     nl_text_append(out, "\"");
 }
 
-static void put_number(nl_text *out, double value)
-{
-    if (isnan(value)) {
-        nl_text_append(out, ",nan");
-    } else {
-        nl_text_append(out, ",%.17g", value);
-    }
-}
-
 static void put_interval(nl_text *out, nl_interval i)
 {
-    put_number(out, i.value);
-    put_number(out, i.low);
-    put_number(out, i.high);
+    nl_table_append(out, i.value);
+    nl_table_append(out, i.low);
+    nl_table_append(out, i.high);
 }
 
 /* The columns behind `quantity`. */
@@ -70,11 +62,11 @@ static void put_fit(nl_text *out, const nl_fit *fit, const char *note)
 {
     nl_text_append(out, ",%s", nl_law_name(fit->law));
     put_interval(out, fit->exponent);
-    put_number(out, fit->amplitude);
-    put_number(out, fit->offset);
+    nl_table_append(out, fit->amplitude);
+    nl_table_append(out, fit->offset);
     nl_text_append(out, ",%d,%d,", fit->points, fit->seeds);
     put_text(out, note);
-    put_number(out, -fit->exponent.value);
+    nl_table_append(out, -fit->exponent.value);
     put_interval(out, fit->slope);
     nl_text_append(out, "\n");
 }
@@ -190,7 +182,7 @@ void nl_report_transition_csv(const nl_report_data *data, const nl_report_fits *
 
         put_text(out, fits->group[crossing->group].held);
         nl_text_append(out, ",%s", data->kernel[crossing->kernel]);
-        put_number(out, fits->threshold);
+        nl_table_append(out, fits->threshold);
         put_interval(out, crossing->at.x);
         nl_text_append(out, ",%d,", crossing->at.seeds);
         put_text(out, crossing->at.note);

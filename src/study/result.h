@@ -202,7 +202,8 @@ enum {
  * @param[in]  net           may be NULL where neither snapshots nor the continuation are read
  * @param[in]  what          sum of the above
  * @param[out] continuation  NULL where it is not read
- * @return NL_ERR_DAMAGED where something is missing or belongs to another cell; NL_ERR_STUDY,
+ * @return NL_ERR_DAMAGED where something is missing or belongs to another cell; NL_ERR_OUTDATED
+ *         where another version of the format wrote it; NL_ERR_STUDY,
  *         silently, where the file was measured under another plan
  */
 NL_MUST_CHECK nl_status nl_result_read(const unsigned char *image, size_t length,

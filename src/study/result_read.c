@@ -268,8 +268,10 @@ static nl_status check_identity(nl_h5 *file, const nl_study *study, const nl_cel
     nl_status status = nl_h5_get_int(file, "/", "format", &format);
 
     if (status == NL_OK && format != nl_file_format) {
-        status = NL_FAIL(NL_ERR_DAMAGED, "%s: format %lld, expected %d", cell->id,
-                         (long long)format, nl_file_format);
+        status = NL_FAIL(NL_ERR_OUTDATED,
+                         "%s: its file is of %s format (%lld; this is %d): computed anew", cell->id,
+                         format < nl_file_format ? "an older" : "a newer", (long long)format,
+                         nl_file_format);
     }
     THEN(status, nl_h5_get_text(file, "/", "training_hash", &training));
     THEN(status, nl_h5_get_text(file, "/", "measurement_hash", &measurement));

@@ -124,6 +124,7 @@ static nl_status check_data(nl_run *run, char **folder)
 static nl_status plan_solves(nl_run *run, const nl_dataset_info *info)
 {
     double mine = nl_memory_budget(run->study, run->team->node_size);
+    nl_solve_plan infinite; /* made again at the end: here, so that nothing is trained in vain */
     nl_status status = NL_OK;
 
     MPI_Allreduce(&mine, &run->memory, 1, MPI_DOUBLE, MPI_MIN, run->team->comm);
@@ -145,6 +146,10 @@ static nl_status plan_solves(nl_run *run, const nl_dataset_info *info)
         }
         if (status == NL_OK && (turn == 0) == (run->team->rank == 0)) {
             status = nl_regression_check(run->study, run->plan, info, run->memory);
+        }
+        if (status == NL_OK && (turn == 0) == (run->team->rank == 0)) {
+            status = nl_infinite_plan(run->study, run->plan, info->classes, run->team->size,
+                                      run->memory, &infinite);
         }
         status = nl_agree(run->team->comm, status);
     }

@@ -6,17 +6,11 @@
 #include "ntklens/io.h"
 
 #include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <math.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
-
-static const double sign_of_life = 15.0; /* seconds; a run touches its lock every few */
 
 /*---------------------------------------------------------------------------------------------
  * Files
@@ -40,31 +34,6 @@ static nl_status path_of(const nl_standing *s, const char *name, char **path)
 {
     *path = nl_path_join(s->folder, name);
     return *path != NULL ? NL_OK : NL_FAIL(NL_ERR_NOMEM, "out of memory for a path");
-}
-
-static void read_lock(nl_runner *runner, const char *path)
-{
-    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    char text[1024] = "";
-    char host[256] = "";
-    const int file = open(path, O_RDONLY | O_CLOEXEC);
-    const ssize_t length = file >= 0 ? read(file, text, sizeof text - 1) : 0;
-    bool held = false;
-
-    if (length > 0 && sscanf(text, "host=%255s pid=%ld start=%*u job=%63s time=%31s", runner->host,
-                             &runner->pid, runner->job, runner->since) == 4) {
-        held = fcntl(file, F_GETLK, &whole) == 0 && whole.l_type != F_UNLCK;
-        runner->alive = held;
-        if (!held && gethostname(host, sizeof host - 1) == 0 && strcmp(host, runner->host) == 0) {
-            runner->alive = false; /* its lock would stand */
-        } else if (!held) {
-            runner->alive = age_of(path) < sign_of_life;
-        }
-        runner->left_lock = !runner->alive;
-    }
-    if (file >= 0) {
-        close(file);
-    }
 }
 
 /* Newest file of a folder; NaN: none. */
@@ -204,17 +173,6 @@ static nl_status read_log(nl_standing *s)
  * Cells
  *-------------------------------------------------------------------------------------------*/
 
-/* What the networks of a study are shown, without looking for the files. */
-static nl_dataset_info info_of(const nl_study *study)
-{
-    const bool colour = nl_study_is(study, NL_KEY_SOURCE, "cifar10");
-    nl_dataset_info info = {.channels = colour ? 3 : 1, .height = colour ? 32 : 28, .classes = 10};
-
-    info.width = info.height;
-    info.inputs = info.channels * info.height * info.width;
-    return info;
-}
-
 /* Is this a whole file with everything that the present study measures? */
 static nl_status look_at_finished(nl_standing *s, const nl_measure_plan *plan, int k,
                                   const char *path)
@@ -224,8 +182,12 @@ static nl_status look_at_finished(nl_standing *s, const nl_measure_plan *plan, i
     nl_status status = nl_finished_read(path, s->study, &s->cells[k], plan, &result, &why);
     const bool whole = status == NL_ERR_NUMERIC || status == NL_ERR_STUDY; /* kernels are left */
 
-    s->state[k] = status == NL_OK ? NL_STATE_DONE : whole ? NL_STATE_BEGUN : NL_STATE_DAMAGED;
-    s->fraction[k] = s->state[k] == NL_STATE_DAMAGED ? 0.0 : 1.0;
+    if (status == NL_ERR_OUTDATED) {
+        s->outdated++; /* whole, but of no use: as if it was not there */
+    } else {
+        s->state[k] = status == NL_OK ? NL_STATE_DONE : whole ? NL_STATE_BEGUN : NL_STATE_DAMAGED;
+    }
+    s->fraction[k] = s->state[k] == NL_STATE_DAMAGED || s->state[k] == NL_STATE_LEFT ? 0.0 : 1.0;
     nl_result_destroy(&result, plan->kernels);
     return status == NL_ERR_NOMEM ? status : NL_OK;
 }
@@ -279,7 +241,8 @@ static nl_status look_at_cell(nl_standing *s, const nl_measure_plan *plan, int k
 /* From the time that finished work took; where the queue ends uneven it takes a little longer. */
 static nl_status expect_rest(nl_standing *s, const nl_measure_plan *plan)
 {
-    const nl_dataset_info info = info_of(s->study);
+    const nl_dataset_info info =
+        nl_dataset_shape((nl_source)nl_study_number(s->study, NL_KEY_SOURCE));
     nl_timing *timings = NULL;
     int count = 0;
     int open = 0;
@@ -327,7 +290,8 @@ static nl_status expect_rest(nl_standing *s, const nl_measure_plan *plan)
 
 static nl_status look_at_cells(nl_standing *s)
 {
-    const nl_dataset_info info = info_of(s->study);
+    const nl_dataset_info info =
+        nl_dataset_shape((nl_source)nl_study_number(s->study, NL_KEY_SOURCE));
     nl_measure_plan *plan = NULL;
     nl_status status = nl_measure_plan_create(s->study, info.classes, &plan);
 
@@ -373,11 +337,8 @@ nl_status nl_standing_read(const char *folder, nl_standing *out)
                          folder);
     }
     if (status == NL_OK) {
-        status = path_of(out, "lock", &path);
-    }
-    if (status == NL_OK) {
-        read_lock(&out->runner, path);
-        free(path);
+        out->runner.left_lock =
+            nl_lock_look(folder, &out->runner.who, &out->runner.alive) && !out->runner.alive;
         status = path_of(out, "checkpoints", &path);
     }
     if (status == NL_OK) {

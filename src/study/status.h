@@ -2,6 +2,8 @@
 #ifndef NTKLENS_STUDY_STATUS_H
 #define NTKLENS_STUDY_STATUS_H
 
+#include "lock.h"
+
 #include "ntklens/study.h"
 
 typedef enum nl_cell_state {
@@ -24,8 +26,7 @@ typedef struct nl_incident {
 typedef struct nl_runner {
     bool alive;
     bool left_lock; /* the file names somebody who is no longer there: killed */
-    char host[256], job[64], since[32];
-    long pid;
+    nl_holder who;
 } nl_runner;
 
 enum { nl_most_incidents = 64 };
@@ -39,6 +40,7 @@ typedef struct nl_standing {
     nl_cell_state *state; /* [count] */
     double *fraction;     /* [count] of the cell's steps that are done */
     int total[NL_STATE_COUNT];
+    int outdated; /* finished, but their file is of another format: counted as left */
     nl_runner runner;
     bool has_log;
     int runs;           /* start events */

@@ -37,7 +37,6 @@ static const char *state_word(const nl_standing *s)
 typedef struct group {
     int width, n_train;
     int total[NL_STATE_COUNT];
-    double fraction; /* summed over the begun ones */
 } group;
 
 /* The first cell of the grid's order decides: a group is visited once, from that cell. */
@@ -50,7 +49,6 @@ static bool group_at(const nl_standing *s, int first, group *g)
                 return false;
             }
             g->total[s->state[k]]++;
-            g->fraction += s->state[k] == NL_STATE_BEGUN ? s->fraction[k] : 0.0;
         }
     }
     return true;
@@ -76,11 +74,12 @@ static void print_runner(const nl_standing *s, FILE *stream)
     const nl_runner *r = &s->runner;
 
     if (r->alive) {
-        fprintf(stream, "  runs on       %s, process %ld, job %s, since %s, %d rank%s\n", r->host,
-                r->pid, r->job, r->since, s->ranks, s->ranks > 1 ? "s" : "");
+        fprintf(stream, "  runs on       %s, process %ld, job %s, since %s, %d rank%s\n",
+                r->who.host, r->who.pid, r->who.job, r->who.since, s->ranks,
+                s->ranks > 1 ? "s" : "");
     } else if (r->left_lock) {
         fprintf(stream, "  last run      on %s, process %ld, job %s, since %s: ended unannounced\n",
-                r->host, r->pid, r->job, r->since);
+                r->who.host, r->who.pid, r->who.job, r->who.since);
     } else if (s->last_end[0] != '\0') {
         fprintf(stream, "  last run      %s\n", s->last_end);
     }
@@ -98,6 +97,10 @@ static void print_incidents(const nl_standing *s, FILE *stream)
 
         fprintf(stream, "  %s %s %s%s%s\n", i->time, i->event, i->cell,
                 i->cell[0] != '\0' ? ": " : "", i->reason);
+    }
+    if (s->outdated > 0) {
+        fprintf(stream, "\n  %d files in cells/ are of another format: ntklens run redoes them\n",
+                s->outdated);
     }
     for (int k = 0; k < s->count; k++) {
         if (s->state[k] == NL_STATE_DAMAGED) {
@@ -205,11 +208,11 @@ static void put_incidents(nl_text *text, const nl_standing *s)
 static void put_runner(nl_text *text, const nl_runner *r)
 {
     nl_text_append(text, ",\n  \"run\": {\"alive\": %s, \"host\": ", r->alive ? "true" : "false");
-    nl_json_string(text, r->host);
-    nl_text_append(text, ", \"pid\": %ld, \"job\": ", r->pid);
-    nl_json_string(text, r->job);
+    nl_json_string(text, r->who.host);
+    nl_text_append(text, ", \"pid\": %ld, \"job\": ", r->who.pid);
+    nl_json_string(text, r->who.job);
     nl_text_append(text, ", \"since\": ");
-    nl_json_string(text, r->since);
+    nl_json_string(text, r->who.since);
     nl_text_append(text, "}");
 }
 
@@ -223,6 +226,7 @@ void nl_standing_print_json(const nl_standing *s, FILE *stream)
     for (int c = 0; c < NL_STATE_COUNT; c++) {
         nl_text_append(&text, ",\n  \"%s\": %d", nl_cell_state_name((nl_cell_state)c), s->total[c]);
     }
+    nl_text_append(&text, ",\n  \"outdated\": %d", s->outdated);
     put_runner(&text, &s->runner);
     nl_text_append(&text, ",\n  \"runs\": %d,\n  \"ranks\": %d,\n  \"last_end\": ", s->runs,
                    s->ranks);

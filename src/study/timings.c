@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+const char nl_timings_header[] = "cell,phase,rank,seconds,peak_bytes";
+
 const nl_timing *nl_timing_find(const nl_timing *timings, int count, const char *id)
 {
     for (int k = 0; k < count; k++) {
@@ -102,12 +104,10 @@ nl_status nl_timings_read(const char *path, nl_timing **timings, int *count)
     if (status != NL_OK) {
         return status;
     }
-    if (strncmp((const char *)bytes, "cell,phase,rank,seconds", 23) != 0) {
+    if (strncmp((const char *)bytes, nl_timings_header, strlen(nl_timings_header)) != 0) {
         free(bytes);
-        return NL_FAIL(NL_ERR_DATA,
-                       "%s: is no timings.csv of ntklens: its first line should be "
-                       "cell,phase,rank,seconds,peak_bytes",
-                       path);
+        return NL_FAIL(NL_ERR_DATA, "%s: is no timings.csv of ntklens: its first line should be %s",
+                       path, nl_timings_header);
     }
     strtok_r((char *)bytes, "\n", &rest);
     for (char *line = strtok_r(NULL, "\n", &rest); fine && line != NULL;

@@ -4,6 +4,9 @@
 
 #include "cost.h"
 
+/** First line of the table. */
+extern const char nl_timings_header[];
+
 /** All lines of a cell, summed. */
 typedef struct nl_timing {
     char id[64];

@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { evaluation_rows = 256 }; /* images of one forward pass when a whole set is evaluated */
-
 /** A step at which training pauses to look. */
 typedef struct look {
     long step;
@@ -167,7 +165,7 @@ done:
 
 static nl_status allocate(nl_training *t)
 {
-    const size_t rows = (size_t)(t->batch > evaluation_rows ? t->batch : evaluation_rows);
+    const size_t rows = (size_t)(t->batch > nl_evaluation_rows ? t->batch : nl_evaluation_rows);
 
     t->order = nl_calloc((size_t)t->cell->n_train, sizeof *t->order);
     t->index = nl_calloc(rows, sizeof *t->index);
@@ -225,7 +223,7 @@ nl_status nl_training_create(const nl_cell *cell, const nl_net *net, const nl_sp
     }
     if (status == NL_OK) {
         status = nl_model_create(
-            net, &spec, t->batch > evaluation_rows ? t->batch : evaluation_rows, &t->model);
+            net, &spec, t->batch > nl_evaluation_rows ? t->batch : nl_evaluation_rows, &t->model);
     }
     if (status != NL_OK) {
         nl_training_destroy(&t);
@@ -268,9 +266,9 @@ static void evaluate_set(nl_training *t, const nl_subset *set, double *loss, dou
     double sum = 0.0;
     long correct = 0;
 
-    for (int first = 0; first < set->count; first += evaluation_rows) {
+    for (int first = 0; first < set->count; first += nl_evaluation_rows) {
         const int rows =
-            set->count - first < evaluation_rows ? set->count - first : evaluation_rows;
+            set->count - first < nl_evaluation_rows ? set->count - first : nl_evaluation_rows;
 
         nl_images_gather(t->splits->info, set->images, &t->splits->scaling, rows,
                          set->index + first, t->x);

@@ -17,6 +17,9 @@ nl_train_spec nl_cell_train_spec(const nl_cell *cell);
 /** Samples of a step: batch_size, or the whole subset where that is smaller or asked for. */
 int nl_cell_batch(const nl_cell *cell);
 
+/** Images of one forward pass when a whole set is evaluated. */
+enum { nl_evaluation_rows = 256 };
+
 /** Opaque.  A cell in training.  What it holds is a function of the study and the step alone. */
 typedef struct nl_training nl_training;
 

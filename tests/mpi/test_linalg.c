@@ -262,11 +262,11 @@ static void the_largest_eigenvalue_is_found(void **state)
     (void)state;
     expect_all(grid->comm, nl_dmat_create(grid, n, 16, NL_DOUBLE, &a) == NL_OK);
     nl_dmat_fill(a, shorter_entry, NULL);
-    expect_all(grid->comm, nl_largest_eigenvalue(n, multiply, a, &lambda) == NL_OK);
+    expect_all(grid->comm, nl_largest_eigenvalue(grid->comm, n, multiply, a, &lambda) == NL_OK);
     expect_all(grid->comm, fabs(lambda - expected) <= 1e-11 * expected);
     nl_dmat_map(a, twice, NULL);
     nl_dmat_map(a, twice, NULL);
-    expect_all(grid->comm, nl_largest_eigenvalue(n, multiply, a, &lambda) == NL_OK);
+    expect_all(grid->comm, nl_largest_eigenvalue(grid->comm, n, multiply, a, &lambda) == NL_OK);
     expect_all(grid->comm, fabs(lambda - 4.0 * expected) <= 4e-11 * expected);
     nl_dmat_destroy(&a);
     nl_grid_destroy(&grid);

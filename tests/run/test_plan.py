@@ -97,8 +97,10 @@ def memory_decides_about_ranks():
 
 @lib.case
 def batch_header_is_ready():
-    text = lib.run(["plan", tiny(), "--ranks", 3]).stdout
-    for line in ("#SBATCH --ntasks=3", "#SBATCH --mem-per-cpu=", "#SBATCH --time=00:05:00"):
+    name = ["--set", "study=a study (1)"]
+    text = lib.run(["plan", tiny(), "--ranks", 3, *name]).stdout
+    for line in ("#SBATCH --job-name=a_study__1_\n", "#SBATCH --ntasks=3", "#SBATCH --mem-per-cpu=",
+                 "#SBATCH --time=00:05:00"):  # fmt: skip
         lib.check(line in text, f"{line} is not in\n{text}")
 
 

@@ -4,8 +4,10 @@
 import json
 import os
 import signal
+import struct
 import subprocess
 import time
+import zlib
 
 import lib
 
@@ -66,6 +68,39 @@ def damaged_and_missing_files():
     (out / "timings.csv").write_bytes(os.urandom(100))
     (out / "log.txt").write_bytes(os.urandom(1000))
     status(out)
+
+
+@lib.case
+def files_of_another_format_count_as_left():
+    h5py = lib.need("h5py")
+    out = finished()
+    cell = sorted((out / "cells").iterdir())[0]
+    cell.write_bytes(cell.read_bytes()[:-24])  # without the trailer
+    with h5py.File(cell, "r+") as file:
+        file.attrs.modify("format", file.attrs["format"] - 1)
+    content = cell.read_bytes()
+    end = struct.pack("<8sQII", b"NTKLENS1", len(content), zlib.crc32(content), 0)
+    cell.write_bytes(content + end)
+    said = status(out)
+    lib.check_equal((said["done"], said["damaged"], said["left"]), (3, 0, 1), "done, damaged, left")
+    lib.check_equal(said["outdated"], 1, "files of another format")
+    told = lib.run(["status", out])
+    lib.check("older format" in told.stderr, told.stderr)
+    lib.check("another format" in told.stdout and "damaged:" not in told.stdout, told.stdout)
+
+
+@lib.case
+def the_process_of_another_start_is_not_alive():
+    """On this host a run lives while its process does: not where the number was given anew."""
+    out = finished()
+    host, pid = os.uname().nodename, os.getpid()
+    text = "host={}\npid={}\nstart={}\njob=-\ntime=2026-01-01T00:00:00Z\n"
+    (out / "lock").write_text(text.format(host, pid, 1))
+    lib.check(not status(out)["run"]["alive"], "alive")
+    (out / "lock").write_text(text.format("elsewhere", pid, 1))
+    lib.check(status(out)["run"]["alive"], "touched a moment ago elsewhere, and not alive")
+    os.utime(out / "lock", (0, 0))
+    lib.check(not status(out)["run"]["alive"], "touched long ago elsewhere, and alive")
 
 
 @lib.case

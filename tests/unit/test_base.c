@@ -1,6 +1,7 @@
 /** @file test_base.c  Status table, text, numbers as text, random numbers. */
 #include "ntklens/base.h"
 
+#include <errno.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,6 +20,9 @@ static void exit_codes_are_those_of_the_contract(void **state)
     assert_int_equal(nl_status_exit_code(NL_ERR_NUMERIC), 4);
     assert_int_equal(nl_status_exit_code(NL_STOPPED), 75);
     assert_int_equal(nl_status_exit_code((nl_status)1000), 1);
+    assert_int_equal(nl_status_exit_code(nl_write_status(ENOSPC)), 75);
+    assert_int_equal(nl_status_exit_code(nl_write_status(EROFS)), 75);
+    assert_int_equal(nl_status_exit_code(nl_write_status(EIO)), 1);
     assert_string_equal(nl_status_text((nl_status)-1), "unknown status");
 }
 

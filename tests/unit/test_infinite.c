@@ -428,6 +428,18 @@ static void a_singular_kernel_gives_nan(void **state)
     assert_true(isnan(r.test_loss) && isnan(r.test_accuracy));
 }
 
+/* Column-major [4 x 2]: the last two rows are of test images, one of which has no kernel. */
+static void an_image_without_a_prediction_is_no_hit(void **state)
+{
+    double kernel[8] = {1.0, 0.0, NAN, 1.0, NAN, 1.0, NAN, 0.0};
+    const int labels[4] = {0, 1, 0, 0};
+    nl_regression r;
+
+    (void)state;
+    assert_int_equal(nl_kernel_regression(2, 2, kernel, 4, 2, labels, 0.0, &r), NL_OK);
+    assert_true(isnan(r.test_loss) && r.test_accuracy == 0.5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -443,6 +455,7 @@ int main(void)
         cmocka_unit_test(what_has_no_closed_form_is_refused),
         cmocka_unit_test(two_samples_regress_as_by_hand),
         cmocka_unit_test(a_singular_kernel_gives_nan),
+        cmocka_unit_test(an_image_without_a_prediction_is_no_hit),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

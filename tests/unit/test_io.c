@@ -1,6 +1,8 @@
 /** @file test_io.c  Atomic files, their trailer, and HDF5 images. */
 #include "ntklens/io.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -9,6 +11,18 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+
+static const char *not_to; /* a rename to this name fails */
+
+/* Instead of the system's. */
+int rename(const char *from, const char *to)
+{
+    if (not_to != NULL && strcmp(to, not_to) == 0) {
+        errno = EIO;
+        return -1;
+    }
+    return renameat(AT_FDCWD, from, AT_FDCWD, to);
+}
 
 static int enter_scratch(void **state)
 {
@@ -21,6 +35,7 @@ static int enter_scratch(void **state)
 static int leave_scratch(void **state)
 {
     unlink("file");
+    unlink("kept");
     unlink("blocked.tmp/inside");
     rmdir("blocked.tmp");
     rmdir("a/b");
@@ -83,7 +98,7 @@ static void a_write_that_fails_keeps_the_old_file(void **state)
     assert_int_equal(nl_folder_create("blocked.tmp"), NL_OK); /* stands where the temporary would */
     assert_int_equal(nl_file_write_atomic("blocked", "new", 3, NL_PLAIN), NL_ERR_IO);
     assert_false(nl_path_exists("blocked"));
-    assert_int_equal(nl_file_write_atomic("missing/file", "new", 3, NL_PLAIN), NL_ERR_IO);
+    assert_int_equal(nl_file_write_atomic("missing/file", "new", 3, NL_PLAIN), NL_ERR_DENIED);
     if (nl_path_exists("/dev/full")) {
         assert_int_equal(nl_file_write_atomic("file", "old", 3, NL_PLAIN), NL_OK);
         assert_int_equal(symlink("/dev/full", "file.tmp"), 0);
@@ -92,6 +107,37 @@ static void a_write_that_fails_keeps_the_old_file(void **state)
         assert_string_equal((char *)bytes, "old");
         free(bytes);
     }
+}
+
+static void expect_content(const char *path, const char *content)
+{
+    unsigned char *bytes = NULL;
+    size_t length = 0;
+
+    assert_int_equal(nl_file_read(path, NL_SEALED, &bytes, &length), NL_OK);
+    assert_string_equal((char *)bytes, content);
+    free(bytes);
+}
+
+static void a_file_stands_in_its_place_at_any_moment(void **state)
+{
+    (void)state;
+    unlink("file");
+    assert_int_equal(nl_file_write_kept("file", "kept", "1", 1, NL_SEALED), NL_OK);
+    assert_false(nl_path_exists("kept"));
+    not_to = "file";
+    for (int again = 0; again < 2; again++) {
+        assert_int_equal(nl_file_write_kept("file", "kept", "2", 1, NL_SEALED), NL_ERR_IO);
+        expect_content("file", "1");
+        expect_content("kept", "1");
+    }
+    not_to = NULL;
+    assert_int_equal(nl_file_write_kept("file", "kept", "2", 1, NL_SEALED), NL_OK);
+    expect_content("file", "2");
+    expect_content("kept", "1");
+    assert_int_equal(nl_file_write_kept("file", "kept", "3", 1, NL_SEALED), NL_OK);
+    expect_content("kept", "2");
+    assert_false(nl_path_exists("file.tmp") || nl_path_exists("kept.tmp"));
 }
 
 static void folders_are_made_with_their_parents(void **state)
@@ -156,6 +202,7 @@ int main(void)
         cmocka_unit_test(what_was_written_is_read_and_no_temporary_stays),
         cmocka_unit_test(every_flipped_bit_and_every_truncation_is_seen),
         cmocka_unit_test(a_write_that_fails_keeps_the_old_file),
+        cmocka_unit_test(a_file_stands_in_its_place_at_any_moment),
         cmocka_unit_test(folders_are_made_with_their_parents),
         cmocka_unit_test(hdf5_images_keep_datasets_and_attributes),
     };

@@ -1,6 +1,6 @@
 /** @file test_solve_plan.c  Who shares a kernel, and how it is solved: the rule of ARCHITECTURE.md.
  */
-#include "../../src/study/measure.h"
+#include "../../src/study/infinite.h"
 #include "outcome.h"
 
 static const double gigabyte = 0x1p30;
@@ -83,6 +83,25 @@ static void a_solver_that_cannot_is_replaced_or_refused(void **state)
     }
 }
 
+static void a_team_is_as_large_as_its_grid(void **state)
+{
+    const char *set[] = {"measure.team_size=all"};
+    nl_solve_plan plan;
+
+    (void)state;
+    for (int ranks = 1; ranks <= 16; ranks++) {
+        int rows = 0;
+        int cols = 0;
+
+        nl_grid_shape(ranks, &rows, &cols);
+        assert_int_equal(make(set, 1, ranks, gigabyte, &plan), NL_OK);
+        assert_int_equal(plan.team, rows * cols);
+    }
+    set[0] = "measure.team_size=5";
+    assert_int_equal(make(set, 1, 8, gigabyte, &plan), NL_OK);
+    assert_int_equal(plan.team, 4);
+}
+
 static void more_than_32_bits_count_is_never_one_ranks(void **state)
 {
     const char *set[] = {"data.probe_size=6000", "data.test_size=3000"};
@@ -94,13 +113,50 @@ static void more_than_32_bits_count_is_never_one_ranks(void **state)
     assert_int_equal(plan.team, 2);
 }
 
+/* infinite.csv is made last: what does not fit must be refused before the first training. */
+static void kernels_of_infinite_width_are_planned_in_double(void **state)
+{
+    const char *set[] = {"data.probe_size=6000", "data.test_size=3000", "measure.kernels=[traced]",
+                         "measure.precision=single", "measure.infinite=true"};
+    outcome o = parse(DATA MODEL, 5, set);
+    nl_measure_plan *measure = NULL;
+    nl_solve_plan plan;
+
+    (void)state;
+    assert_int_equal(o.status, NL_OK);
+    assert_int_equal(nl_measure_plan_create(o.study, 10, &measure), NL_OK);
+    assert_int_equal(nl_solve_plan_make(o.study, measure, 0, 10, 1, 300e6, &plan), NL_OK);
+    assert_int_equal(nl_infinite_plan(o.study, measure, 10, 1, 300e6, &plan), NL_ERR_STUDY);
+    assert_int_equal(nl_infinite_plan(o.study, measure, 10, 1, 400e6, &plan), NL_OK);
+    assert_int_equal(plan.n, 6000);
+    nl_measure_plan_destroy(&measure);
+    forget(&o);
+}
+
+/* dsyevd counts 2 n^2 elements of work space. */
+static void eigenvectors_reach_that_limit_sooner(void **state)
+{
+    const char *set[] = {"data.probe_size=3300", "data.test_size=3000",
+                         "measure.eigenvectors=true"};
+    nl_solve_plan plan;
+
+    (void)state;
+    assert_int_equal(make(set, 2, 1, 1e15, &plan), NL_OK);
+    assert_int_equal(make(set, 3, 1, 1e15, &plan), NL_ERR_STUDY);
+    assert_int_equal(make(set, 3, 4, 1e15, &plan), NL_OK);
+    assert_true(plan.team > 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_kernel_that_fits_is_solved_alone),
         cmocka_unit_test(a_larger_one_is_shared_by_as_few_as_its_solver_needs),
         cmocka_unit_test(a_solver_that_cannot_is_replaced_or_refused),
+        cmocka_unit_test(a_team_is_as_large_as_its_grid),
         cmocka_unit_test(more_than_32_bits_count_is_never_one_ranks),
+        cmocka_unit_test(kernels_of_infinite_width_are_planned_in_double),
+        cmocka_unit_test(eigenvectors_reach_that_limit_sooner),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
