@@ -1,4 +1,5 @@
 /** @file product.c  Products with a block-cyclic symmetric matrix, and sums over its grid. */
+#include "fortran.h"
 #include "solver.h"
 
 #include "ntklens/par.h"
@@ -115,25 +116,6 @@ static void scatter_rows(const product *p)
     }
 }
 
-/* The block on the diagonal, of which only the lower half counts. */
-static void multiply_diagonal(const product *p, int r0, int c0, int width, int j0)
-{
-    for (int k = 0; k < p->columns; k++) {
-        const double *x = p->x + (size_t)k * (size_t)p->a->n + j0;
-        double *y = p->y + (size_t)k * (size_t)p->a->n + j0;
-
-        for (int c = 0; c < width; c++) {
-            y[c] += nl_dmat_element(p->a, r0 + c, c0 + c) * x[c];
-            for (int r = c + 1; r < width; r++) {
-                const double value = nl_dmat_element(p->a, r0 + r, c0 + c);
-
-                y[r] += value * x[c];
-                y[c] += value * x[r];
-            }
-        }
-    }
-}
-
 /* Entries of local rows from r0 on, `width` columns, in double. */
 static const double *panel_of(const product *p, int r0, int c0, int width)
 {
@@ -150,11 +132,19 @@ static const double *panel_of(const product *p, int r0, int c0, int width)
     return p->panel + r0;
 }
 
-/* What lies below the diagonal block, and its mirror image above. */
-static void multiply_panel(const product *p, int r0, int c0, int width, int j0)
+/* The block on the diagonal, of which only the lower half counts. */
+static void multiply_diagonal(const product *p, const double *block, int width, int j0)
+{
+    const double one = 1.0;
+
+    dsymm_("L", "L", &width, &p->columns, &one, block, &p->a->ld, p->x + j0, &p->a->n, &one,
+           p->y + j0, &p->a->n, 1, 1);
+}
+
+/* What lies below it, and the mirror image of that above. */
+static void multiply_below(const product *p, const double *panel, int r0, int width, int j0)
 {
     const nl_dmat *a = p->a;
-    const double *panel = panel_of(p, r0, c0, width);
     const int rows = a->local_rows - r0;
     const double one = 1.0;
     const int step = 1;
@@ -181,13 +171,15 @@ static void multiply_local(product *p)
         const int width = a->local_cols - c0 < a->nb ? a->local_cols - c0 : a->nb;
         const int j0 = nl_dmat_global_col(a, c0);
         int r0 = nl_dmat_first_row(a, j0);
+        const double *panel = r0 < a->local_rows ? panel_of(p, r0, c0, width) : NULL;
 
-        if (r0 < a->local_rows && nl_dmat_global_row(a, r0) == j0) {
-            multiply_diagonal(p, r0, c0, width, j0);
+        if (panel != NULL && nl_dmat_global_row(a, r0) == j0) {
+            multiply_diagonal(p, panel, width, j0);
             r0 += width;
+            panel += width;
         }
         if (r0 < a->local_rows) {
-            multiply_panel(p, r0, c0, width, j0);
+            multiply_below(p, panel, r0, width, j0);
         }
     }
     scatter_rows(p);

@@ -16,9 +16,7 @@ static const double copies = 4.25;
 
 double nl_elpa_workspace(int n, int nb, nl_precision precision, int rows, int cols)
 {
-    const int zero = 0;
-
-    return copies * numroc_(&n, &nb, &zero, &zero, &rows) * numroc_(&n, &nb, &zero, &zero, &cols) *
+    return copies * nl_local_extent(n, nb, 0, rows) * nl_local_extent(n, nb, 0, cols) *
            (double)nl_precision_bytes(precision);
 }
 

@@ -15,24 +15,17 @@ static double larger(double a, double b)
     return a > b ? a : b;
 }
 
-/* Rows of the process row that holds most. */
-static double most_rows(int n, int nb, int rows)
-{
-    const int zero = 0;
-
-    return numroc_(&n, &nb, &zero, &zero, &rows);
-}
-
 /* pdsyev: LWORK >= 5 N + max(NB (NP + 1), 3 NB) + 1 */
 static double qr_length(int n, int nb, int rows)
 {
-    return 5.0 * n + larger(nb * (most_rows(n, nb, rows) + 1.0), 3.0 * nb) + 1.0;
+    return 5.0 * n + larger(nb * (nl_local_extent(n, nb, 0, rows) + 1.0), 3.0 * nb) + 1.0;
 }
 
 /* pdsyevx: LWORK >= 5 N + max(5 NN, NB (NP + 1)), NN = max(N, NB, 2) */
 static double bisection_length(int n, int nb, int rows)
 {
-    return 5.0 * n + larger(5.0 * larger(larger(n, nb), 2.0), nb * (most_rows(n, nb, rows) + 1.0));
+    return 5.0 * n +
+           larger(5.0 * larger(larger(n, nb), 2.0), nb * (nl_local_extent(n, nb, 0, rows) + 1.0));
 }
 
 /* pdsyevx: LIWORK >= 6 max(N, ranks + 1, 4) */

@@ -71,9 +71,7 @@ static double lay_out(reduction *r, int n, int ranks, nl_precision precision, vo
 /* Local columns of the first `count` global ones; nl_dmat_first_row() says it of rows. */
 static int local_cols_before(const nl_dmat *a, int count)
 {
-    const int zero = 0;
-
-    return numroc_(&count, &a->nb, &a->grid->col, &zero, &a->grid->cols);
+    return nl_local_extent(count, a->nb, a->grid->col, a->grid->cols);
 }
 
 /** A rectangle of local elements that lie below the diagonal, or a square on it. */
@@ -156,9 +154,8 @@ static reduction prepare(int n, nl_precision precision, int local_rows, int loca
 
 double nl_twostage_workspace(int n, int nb, nl_precision precision, int rows, int cols)
 {
-    const int zero = 0;
-    reduction r = prepare(n, precision, numroc_(&n, &nb, &zero, &zero, &rows),
-                          numroc_(&n, &nb, &zero, &zero, &cols));
+    reduction r =
+        prepare(n, precision, nl_local_extent(n, nb, 0, rows), nl_local_extent(n, nb, 0, cols));
 
     return (lay_out(&r, n, rows * cols, precision, NULL) + n) *
            (double)nl_precision_bytes(precision);
