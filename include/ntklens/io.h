@@ -185,5 +185,7 @@ NL_MUST_CHECK nl_status nl_h5_get_double(nl_h5 *file, const char *path, const ch
 NL_MUST_CHECK nl_status nl_h5_get_text(nl_h5 *file, const char *path, const char *name,
                                        char **value);
 bool nl_h5_exists(nl_h5 *file, const char *path);
+/** Of an object that exists: has it an attribute of that name? */
+bool nl_h5_has_attribute(nl_h5 *file, const char *path, const char *name);
 
 #endif

@@ -161,6 +161,11 @@ NL_MUST_CHECK nl_status nl_study_data_folder(const nl_study *study, char **out);
 void nl_study_write(const nl_study *study, const char *data_folder, int facts,
                     const char *const fact_names[], const char *const fact_values[], nl_text *out);
 
+/** The resolved study of a results folder, with these overrides; NULL where it holds no study.yaml.
+ */
+NL_MUST_CHECK nl_status nl_study_in(const char *folder, int set_count, const char *const sets[],
+                                    nl_study **study);
+
 /*---------------------------------------------------------------------------------------------
  * Cells: the grid
  *-------------------------------------------------------------------------------------------*/

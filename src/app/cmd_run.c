@@ -115,9 +115,15 @@ static nl_status run_on_team(run_request *request)
     nl_study *study = NULL;
     nl_status status = nl_team_create(MPI_COMM_WORLD, &team);
 
-    if (status != NL_OK || stop_file == NULL) {
+    if (status == NL_OK) {
+        status =
+            nl_agree(team->comm,
+                     stop_file != NULL ? NL_OK : NL_FAIL(NL_ERR_NOMEM, "out of memory for a path"));
+    }
+    if (status != NL_OK) {
         free(stop_file);
-        return status != NL_OK ? status : NL_FAIL(NL_ERR_NOMEM, "out of memory for a path");
+        nl_team_destroy(&team);
+        return status;
     }
     request->policy.stop_file = team->rank == 0 ? stop_file : NULL;
     request->policy.startup = nl_now() - request->policy.start;

@@ -347,6 +347,11 @@ nl_status nl_h5_get_text(nl_h5 *file, const char *path, const char *name, char *
     return status;
 }
 
+bool nl_h5_has_attribute(nl_h5 *file, const char *path, const char *name)
+{
+    return H5Aexists_by_name(file->file, path, name, H5P_DEFAULT) > 0;
+}
+
 bool nl_h5_exists(nl_h5 *file, const char *path)
 {
     const size_t length = strlen(path);

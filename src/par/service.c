@@ -264,6 +264,9 @@ static void *serve(void *argument)
     while (!service->over) {
         while (!service->over && serve_one(service)) {
         }
+        if (service->over) { /* the other threads are gone: a wish would wait for them */
+            break;
+        }
         if (!left && nl_now() >= next_tick) {
             tick(service);
             next_tick = nl_now() + tick_seconds;
@@ -275,9 +278,7 @@ static void *serve(void *argument)
             left = true;
             send_int(0, root, tag_end, service->calls);
         }
-        if (!service->over) {
-            nl_sleep(poll_seconds);
-        }
+        nl_sleep(poll_seconds);
     }
     return NULL;
 }

@@ -87,6 +87,16 @@ int nl_scalar_compare(const nl_scalar *a, const nl_scalar *b)
     return (a->number > b->number) - (a->number < b->number);
 }
 
+bool nl_values_hold(const nl_values *values, const nl_scalar *value)
+{
+    for (int k = 0; k < values->count; k++) {
+        if (nl_scalar_compare(&values->item[k], value) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static int compare_values(const void *a, const void *b)
 {
     return nl_scalar_compare(a, b);

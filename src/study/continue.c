@@ -1,5 +1,6 @@
 /** @file continue.c  A folder that holds an earlier run: what may go on, what is refused, what is
  * kept. */
+#include "keys.h"
 #include "run.h"
 
 #include "ntklens/io.h"
@@ -14,24 +15,11 @@
  * Is this the same study?
  *-------------------------------------------------------------------------------------------*/
 
-static bool same_scalar(const nl_scalar *a, const nl_scalar *b)
-{
-    if (a->word != NULL || b->word != NULL) {
-        return a->word != NULL && b->word != NULL && strcmp(a->word, b->word) == 0;
-    }
-    return a->number == b->number;
-}
-
 /* Every old value is still asked for: the grid was widened at most. */
 static bool keeps_values(const nl_values *before, const nl_values *now)
 {
     for (int k = 0; k < before->count; k++) {
-        bool found = false;
-
-        for (int j = 0; j < now->count && !found; j++) {
-            found = same_scalar(&before->item[k], &now->item[j]);
-        }
-        if (!found) {
+        if (!nl_values_hold(now, &before->item[k])) {
             return false;
         }
     }
@@ -59,20 +47,7 @@ static bool is_longer_training(const nl_study *before, const nl_study *now)
         }
     }
     return !nl_study_is(now, NL_KEY_SCHEDULE, "cosine") &&
-           !nl_study_is(before, NL_KEY_SCHEDULE, "cosine") &&
-           !(nl_study_number(now, NL_KEY_STOP_AFTER_BEST) > 0.0);
-}
-
-static void append_values(nl_text *text, const nl_values *values)
-{
-    char number[32];
-
-    for (int k = 0; k < values->count; k++) {
-        const nl_scalar *v = &values->item[k];
-
-        nl_text_append(text, "%s%s", k > 0 ? "," : "",
-                       v->word != NULL ? v->word : nl_format_double(v->number, number));
-    }
+           !nl_study_is(before, NL_KEY_SCHEDULE, "cosine");
 }
 
 static void name_differences(const nl_study *before, const nl_study *now, nl_text *names)
@@ -86,44 +61,50 @@ static void name_differences(const nl_study *before, const nl_study *now, nl_tex
             continue;
         }
         nl_text_append(names, "%s%s (was ", names->length > 0 ? "; " : "", info->path);
-        append_values(names, &before->value[key]);
+        nl_values_append(names, info, &before->value[key]);
         nl_text_append(names, ", now ");
-        append_values(names, &now->value[key]);
+        nl_values_append(names, info, &now->value[key]);
         nl_text_append(names, ")");
     }
 }
 
-static nl_status compare_with_earlier(const nl_study *study, const nl_run_options *options)
+static bool has_finished_cells(const char *folder)
 {
-    char *path = nl_path_join(options->folder, "study.yaml");
-    unsigned char *bytes = NULL;
-    size_t length = 0;
-    nl_study *before = NULL;
-    nl_text names = {0};
-    nl_status status = path == NULL ? NL_FAIL(NL_ERR_NOMEM, "out of memory for a path") : NL_OK;
+    char *path = nl_path_join(folder, "cells");
+    DIR *listing = path != NULL ? opendir(path) : NULL;
+    bool found = path == NULL; /* out of memory: refuse rather than lose anything */
 
-    if (status != NL_OK || !nl_path_exists(path)) {
-        free(path);
-        return status;
+    if (listing != NULL) {
+        for (struct dirent *entry = readdir(listing); entry != NULL && !found;
+             entry = readdir(listing)) {
+            const size_t length = strlen(entry->d_name);
+
+            found = length > 3 && strcmp(entry->d_name + length - 3, ".h5") == 0;
+        }
+        closedir(listing);
     }
-    status = nl_file_read(path, NL_PLAIN, &bytes, &length);
-    if (status == NL_OK) {
-        status = nl_study_parse(path, (const char *)bytes, length, 0, NULL, false, &before);
-    }
-    if (status == NL_OK) {
-        name_differences(before, study, &names);
-        if (names.length > 0) {
+    free(path);
+    return found;
+}
+
+/* changed: keys that no finished cell depends on. */
+static nl_status compare_with_earlier(const nl_study *study, const nl_run_options *options,
+                                      nl_text *changed)
+{
+    nl_study *before = NULL;
+    nl_status status = nl_study_in(options->folder, 0, NULL, &before);
+
+    if (status == NL_OK && before != NULL) {
+        name_differences(before, study, changed);
+        if (changed->length > 0 && has_finished_cells(options->folder)) {
             status = NL_FAIL(
                 NL_ERR_STUDY,
                 "%s: finished work there was trained with other keys: %s; give another -o DIR, or "
                 "--fresh to start anew (earlier results are kept aside)",
-                options->folder, names.data);
+                options->folder, changed->data);
         }
     }
-    nl_text_free(&names);
     nl_study_destroy(&before);
-    free(bytes);
-    free(path);
     return status;
 }
 
@@ -221,7 +202,8 @@ static void remove_half_written(const char *folder, const char *below)
     free(path);
 }
 
-nl_status nl_run_open_folder(const nl_study *study, const nl_run_options *options, nl_lock **lock)
+nl_status nl_run_open_folder(const nl_study *study, const nl_run_options *options, nl_lock **lock,
+                             nl_text *changed)
 {
     nl_status status = nl_folder_create(options->folder);
 
@@ -229,8 +211,8 @@ nl_status nl_run_open_folder(const nl_study *study, const nl_run_options *option
         status = nl_lock_take(options->folder, lock);
     }
     if (status == NL_OK && has_earlier_run(options->folder)) {
-        status =
-            options->fresh ? move_aside(options->folder) : compare_with_earlier(study, options);
+        status = options->fresh ? move_aside(options->folder)
+                                : compare_with_earlier(study, options, changed);
     }
     if (status == NL_OK) {
         status = create_below(options->folder, "cells");
@@ -248,42 +230,45 @@ nl_status nl_run_open_folder(const nl_study *study, const nl_run_options *option
  * Finished cells
  *-------------------------------------------------------------------------------------------*/
 
-static nl_status load_one(nl_run *run, int index, const char *path)
+/** Finished cells that were computed with other BLAS kernels or libraries than those here. */
+typedef struct foreign_cells {
+    int count, first;
+    char differs[nl_differs_width]; /* of the first */
+} foreign_cells;
+
+static nl_status load_one(nl_run *run, int index, const char *path, foreign_cells *foreign)
 {
     const nl_cell *cell = &run->cells[index];
-    unsigned char *image = NULL;
-    size_t length = 0;
+    const char *why = NULL;
     nl_result *result = NULL;
     nl_row *rows = NULL;
     int count = 0;
-    nl_status status = nl_file_read(path, NL_SEALED, &image, &length);
+    nl_status status = nl_finished_read(path, run->study, cell, run->plan, &result, &why);
 
     if (status == NL_OK) {
-        status = nl_result_read(image, length, run->study, cell, NULL, run->plan,
-                                NL_READ_MEASUREMENTS, &result, NULL);
-    }
-    if (status == NL_OK && nl_result_complete(result, run->plan)) {
         status = nl_result_rows(result, run->plan, run->cells, index, &rows, &count);
         if (status == NL_OK) {
             status = nl_ledger_add(run->ledger, index, rows, count);
         }
         run->phase[index] = status == NL_OK ? NL_CELL_FINISHED : NL_CELL_LEFT;
+        if (result->differs[0] != '\0' && foreign->count++ == 0) {
+            foreign->first = index;
+            memcpy(foreign->differs, result->differs, sizeof foreign->differs);
+        }
         nl_remove_checkpoints(run, cell); /* killed before it could do so itself */
     }
     if (run->phase[index] != NL_CELL_FINISHED) {
         nl_log_event(run->log, "cell_redone", "cell=%s reason=\"%s\"", cell->id,
-                     status == NL_OK          ? "a spectrum is missing"
-                     : status == NL_ERR_STUDY ? "other probe, kernels or observables are asked for"
-                                              : nl_status_text(status));
+                     why != NULL ? why : nl_status_text(status));
     }
     free(rows);
-    free(image);
     nl_result_destroy(&result, run->plan->kernels);
     return status == NL_ERR_NOMEM ? status : NL_OK;
 }
 
 nl_status nl_run_load_finished(nl_run *run)
 {
+    foreign_cells foreign = {0};
     nl_status status = NL_OK;
 
     for (int k = 0; status == NL_OK && k < run->count; k++) {
@@ -293,9 +278,13 @@ nl_status nl_run_load_finished(nl_run *run)
             return NL_FAIL(NL_ERR_NOMEM, "out of memory for a path");
         }
         if (nl_path_exists(path)) {
-            status = load_one(run, k, path);
+            status = load_one(run, k, path, &foreign);
         }
         free(path);
+    }
+    if (foreign.count > 0) { /* each is of one kind, the table is not */
+        nl_log_event(run->log, "blas_mix", "cell=%s finished_cells=%d reason=\"%s\"",
+                     run->cells[foreign.first].id, foreign.count, foreign.differs);
     }
     return status;
 }

@@ -22,6 +22,7 @@ static nl_status read_file(const nl_run *run, const char *path, const nl_cell *c
     if (status == NL_OK) {
         status = nl_result_read(image, length, run->study, cell, net, run->plan, what,
                                 &found->result, &found->continuation);
+        found->max_steps = (long)cell->value[NL_KEY_MAX_STEPS].number;
     }
     free(image);
     return status;
@@ -30,6 +31,16 @@ static nl_status read_file(const nl_run *run, const char *path, const nl_cell *c
 static nl_status tell(nl_run *run, int index, const char *event, const char *reason)
 {
     return nl_tell_event(run->service, index, run->team->rank, event, reason);
+}
+
+/* This rank goes on with what other BLAS kernels or libraries began: the cell depends on both. */
+static nl_status note_mix(nl_run *run, int index, nl_result *result)
+{
+    if (result->differs[0] == '\0') {
+        return NL_OK;
+    }
+    result->mixed = true;
+    return tell(run, index, "blas_mix", result->differs);
 }
 
 /*---------------------------------------------------------------------------------------------
@@ -96,9 +107,11 @@ static nl_status find_checkpoint(nl_run *run, int index, const nl_net *net, nl_f
 {
     static const char *const folders[] = {"checkpoints", "checkpoints/previous"};
     const int what = NL_READ_MEASUREMENTS | NL_READ_ARRAYS | NL_READ_THETA;
+    nl_status told = NL_OK;
     nl_status status = NL_OK;
 
-    for (size_t k = 0; k < NL_COUNT(folders) && found->result == NULL && status != NL_ERR_NOMEM;
+    for (size_t k = 0;
+         k < NL_COUNT(folders) && found->result == NULL && status != NL_ERR_NOMEM && told == NL_OK;
          k++) {
         char *path = nl_cell_path(run, folders[k], &run->cells[index]);
 
@@ -110,20 +123,20 @@ static nl_status find_checkpoint(nl_run *run, int index, const nl_net *net, nl_f
             status = NL_ERR_DAMAGED;
         }
         if (status != NL_OK && status != NL_ERR_NOMEM) {
-            nl_status told = tell(run, index, "checkpoint_dropped", nl_status_text(status));
-
-            status = told == NL_OK ? status : NL_ERR_NOMEM;
+            told = tell(run, index, "checkpoint_dropped", nl_status_text(status));
         }
         free(path);
     }
     if (found->result != NULL) {
         found->kind = classify(run, found->result);
-        return tell(run, index, "cell_resumed",
-                    found->kind == NL_FOUND_TRAINING    ? "training"
-                    : found->kind == NL_FOUND_SNAPSHOTS ? "kernels"
-                                                        : "shared kernels");
+        told = note_mix(run, index, found->result);
+        return told != NL_OK ? told
+                             : tell(run, index, "cell_resumed",
+                                    found->kind == NL_FOUND_TRAINING    ? "training"
+                                    : found->kind == NL_FOUND_SNAPSHOTS ? "kernels"
+                                                                        : "shared kernels");
     }
-    return status == NL_ERR_NOMEM ? status : NL_OK;
+    return status == NL_ERR_NOMEM ? status : told;
 }
 
 /*---------------------------------------------------------------------------------------------
@@ -251,6 +264,7 @@ static nl_status replan(const nl_run *run, const nl_net *net, const snapshots *f
         result->final_step = old->final_step;
         result->diverged = old->diverged;
         result->mixed = old->mixed;
+        memcpy(result->differs, old->differs, sizeof result->differs);
         result->parameters = old->parameters;
         result->weights = old->weights;
         status = add_states(run, net, from, result, &lacking);
@@ -278,6 +292,9 @@ static nl_status find_snapshots(nl_run *run, int index, const nl_net *net, const
 
         status = replan(run, net, &from, &found->result);
         if (status == NL_OK && found->result != NULL) {
+            status = note_mix(run, index, found->result);
+        }
+        if (status == NL_OK && found->result != NULL) {
             found->kind = NL_FOUND_SNAPSHOTS;
             found->continuation = old.continuation;
             old.continuation = (nl_continuation){0};
@@ -288,7 +305,7 @@ static nl_status find_snapshots(nl_run *run, int index, const nl_net *net, const
     }
     nl_result_destroy(&old.result, run->plan->kernels);
     nl_continuation_free(&old.continuation);
-    return status == NL_ERR_NOMEM ? status : NL_OK;
+    return status == NL_ERR_NOMEM || status == NL_ERR_MPI ? status : NL_OK;
 }
 
 /*---------------------------------------------------------------------------------------------
@@ -349,8 +366,8 @@ static nl_status consider_shorter(nl_run *run, int index, const nl_net *net, con
     return status == NL_ERR_NOMEM ? status : NL_OK;
 }
 
-/* The longest finished training of this cell with fewer steps.  Only a constant schedule, run to
- * its end, makes a short training the beginning of a long one. */
+/* The longest finished training of this cell with fewer steps.  Only a constant schedule makes a
+ * short training the beginning of a long one, or all of it where it ended before its last step. */
 static nl_status find_shorter(nl_run *run, int index, const nl_net *net, nl_found *found)
 {
     const nl_cell *cell = &run->cells[index];
@@ -358,8 +375,7 @@ static nl_status find_shorter(nl_run *run, int index, const nl_net *net, nl_foun
     DIR *listing = folder != NULL ? opendir(folder) : NULL;
     nl_status status = NL_OK;
 
-    if (listing == NULL || strcmp(cell->value[NL_KEY_SCHEDULE].word, "constant") != 0 ||
-        cell->value[NL_KEY_STOP_AFTER_BEST].number > 0.0) {
+    if (listing == NULL || strcmp(cell->value[NL_KEY_SCHEDULE].word, "constant") != 0) {
         goto done;
     }
     for (struct dirent *entry = readdir(listing); status == NL_OK && entry != NULL;
@@ -371,6 +387,9 @@ static nl_status find_shorter(nl_run *run, int index, const nl_net *net, nl_foun
                                   : consider_shorter(run, index, net, path, entry->d_name, found);
             free(path);
         }
+    }
+    if (status == NL_OK && found->result != NULL) {
+        status = note_mix(run, index, found->result);
     }
     if (status == NL_OK && found->result != NULL) {
         status = tell(run, index, "cell_extended", "from a shorter training");

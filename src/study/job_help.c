@@ -3,6 +3,7 @@
  * the same function of the same parameters. */
 #include "job.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -123,7 +124,8 @@ nl_status nl_job_give_away(nl_job *job, nl_result *result, int kernel, const flo
     nl_status status = NL_OK;
 
     *given = false;
-    if (!run->helping || (team == 1 && run->solve_seconds[kernel] < worth_seconds)) {
+    if (!run->helping || (team == 1 && run->solve_seconds[kernel] < worth_seconds) ||
+        job->net->size > INT_MAX) { /* more parameters than a message may have */
         return NL_OK;
     }
     errand = free_place(job);

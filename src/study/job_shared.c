@@ -1,5 +1,6 @@
 /** @file job_shared.c  Kernels that a team of ranks shares. */
 #include "job.h"
+#include "libraries.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -171,6 +172,19 @@ static nl_status measure_shared_states(nl_job *job, const nl_team *team, nl_meas
     return status;
 }
 
+/* Ranks of a team that compute with other kernels than its leader mix them.  Collective over the
+ * team.  result: NULL but on the leader. */
+static nl_status note_mix(const nl_run *run, const nl_team *team, nl_result *result)
+{
+    bool same = true;
+    nl_status status = run->same_blas ? NL_OK : nl_libraries_same(team, &same);
+
+    if (result != NULL) {
+        result->mixed = result->mixed || !same;
+    }
+    return status;
+}
+
 /* The leader, once its team has nothing left to measure. */
 static nl_status finish_shared(nl_job *job, nl_measurer *measurer, nl_found *found)
 {
@@ -211,6 +225,9 @@ nl_status nl_cell_measure_shared(nl_run *run, const nl_team *team, nl_measurer *
         }
     }
     status = nl_agree(team->comm, status);
+    if (status == NL_OK) {
+        status = note_mix(run, team, found.result);
+    }
     if (status == NL_OK) {
         status = measure_shared_states(&job, team, measurer, found.result, &found.continuation);
     }

@@ -267,7 +267,8 @@ static nl_status train_or_go_on(nl_job *job)
         status = measure_again(job, found.result, &found.continuation);
     } else if (status == NL_OK) {
         if (found.kind == NL_FOUND_TRAINING) {
-            status = nl_training_restore(job->training, &found.result, &found.continuation);
+            status = nl_training_restore(job->training, &found.result, &found.continuation,
+                                         found.max_steps);
             if (status == NL_ERR_DAMAGED) { /* then it begins anew */
                 status = nl_tell_event(run->service, job->index, run->team->rank,
                                        "checkpoint_dropped", "does not fit the cell");

@@ -38,6 +38,12 @@ const char *nl_scalar_text(const nl_key_info *info, const nl_scalar *value, char
 /** Order of an axis: numbers upward, then words. */
 int nl_scalar_compare(const nl_scalar *a, const nl_scalar *b);
 
+/** Is one of the values this one? */
+bool nl_values_hold(const nl_values *values, const nl_scalar *value);
+
+/** All of them, in their one spelling, with commas between. */
+void nl_values_append(nl_text *text, const nl_key_info *info, const nl_values *values);
+
 /** A key that nobody knows, and what was probably meant. */
 typedef struct nl_suggestion {
     char text[nl_suggestion_size]; /* "did you mean model.widths?" */

@@ -14,8 +14,8 @@ enum { told_rows = 1, told_timing, told_event, told_progress };
 /** What every message starts with; rows follow where there are any. */
 typedef struct told {
     int kind, cell, rank, count;
-    char phase[24];  /* timing: phase; event: what happened */
-    char reason[64]; /* event */
+    char phase[24];                /* timing: phase; event: what happened */
+    char reason[nl_differs_width]; /* event */
     double seconds, bytes, fraction;
     int64_t step;
 } told;

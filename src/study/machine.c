@@ -110,12 +110,14 @@ void nl_machine_findings(const nl_machine *machine, nl_text *lines)
 
 void nl_machine_log(const nl_machine *machine, nl_log *log)
 {
+    const char *before = getenv("NTKLENS_BLAS_FIX"); /* set by src/app/blas_fix.c */
     char blas[64];
 
     nl_log_event(log, "machine",
                  "cpu=\"%s\" vectors=%s cores=%d ranks=%d blas=\"%s\" blas_kernel=%s "
-                 "gflops_double=%.1f gflops_single=%.1f memory_per_rank=%.0f",
+                 "gflops_double=%.1f gflops_single=%.1f memory_per_rank=%.0f%s%s",
                  machine->cpu_name, nl_vectors_name(machine->cpu.vectors), machine->cores,
                  machine->ranks, nl_blas_version(blas), nl_blas_kernel(), machine->gflops_double,
-                 machine->gflops_single, machine->memory_share);
+                 machine->gflops_single, machine->memory_share,
+                 before != NULL ? " blas_kernel_before=" : "", before != NULL ? before : "");
 }

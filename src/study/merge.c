@@ -43,16 +43,6 @@ typedef struct merge {
  * One study
  *-------------------------------------------------------------------------------------------*/
 
-static bool holds(const nl_values *values, const nl_scalar *value)
-{
-    for (int k = 0; k < values->count; k++) {
-        if (nl_scalar_compare(&values->item[k], value) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool same_values(const nl_values *a, const nl_values *b)
 {
     for (int k = 0; a->count == b->count && k < a->count; k++) {
@@ -61,16 +51,6 @@ static bool same_values(const nl_values *a, const nl_values *b)
         }
     }
     return a->count == b->count;
-}
-
-static void append_values(nl_text *text, const nl_key_info *info, const nl_values *values)
-{
-    char number[32];
-
-    for (int k = 0; k < values->count; k++) {
-        nl_text_append(text, "%s%s", k > 0 ? ", " : "",
-                       nl_scalar_text(info, &values->item[k], number));
-    }
 }
 
 /* Axes may differ, and what affects no number. */
@@ -88,9 +68,9 @@ static nl_status compare_studies(const part *a, const part *b)
             continue;
         }
         nl_text_append(&names, "%s%s (", names.length > 0 ? "; " : "", info->path);
-        append_values(&names, info, &a->study->value[key]);
+        nl_values_append(&names, info, &a->study->value[key]);
         nl_text_append(&names, " there, ");
-        append_values(&names, info, &b->study->value[key]);
+        nl_values_append(&names, info, &b->study->value[key]);
         nl_text_append(&names, " here)");
     }
     if (names.length > 0) {
@@ -126,35 +106,17 @@ static nl_status unite_axis(const merge *m, nl_key key, nl_text *set)
         const nl_values *values = &m->part[p].study->value[key];
 
         for (int k = 0; k < values->count; k++) {
-            if (!holds(&all, &values->item[k])) {
+            if (!nl_values_hold(&all, &values->item[k])) {
                 all.item[all.count++] = values->item[k];
             }
         }
     }
     qsort(all.item, (size_t)all.count, sizeof *all.item, compare_scalars);
     nl_text_append(set, "%s=%s", info->path, all.count > 1 ? "[" : "");
-    append_values(set, info, &all);
+    nl_values_append(set, info, &all);
     nl_text_append(set, "%s", all.count > 1 ? "]" : "");
     free(all.item);
     return set->failed ? NL_FAIL(NL_ERR_NOMEM, "out of memory for an axis") : NL_OK;
-}
-
-/* The first part's study file, its axes overridden. */
-static nl_status parse_united(merge *m, int set_count, const char *const sets[])
-{
-    char *path = nl_path_join(m->part[0].folder, "study.yaml");
-    unsigned char *bytes = NULL;
-    size_t length = 0;
-    nl_status status = path == NULL ? NL_FAIL(NL_ERR_NOMEM, "out of memory for a path")
-                                    : nl_file_read(path, NL_PLAIN, &bytes, &length);
-
-    if (status == NL_OK) {
-        status =
-            nl_study_parse(path, (const char *)bytes, length, set_count, sets, false, &m->study);
-    }
-    free(bytes);
-    free(path);
-    return status;
 }
 
 static nl_status unite_studies(merge *m)
@@ -175,7 +137,7 @@ static nl_status unite_studies(merge *m)
         }
     }
     if (status == NL_OK) {
-        status = parse_united(m, sets, texts);
+        status = nl_study_in(m->part[0].folder, sets, texts, &m->study);
     }
     for (int k = 0; k < sets; k++) {
         nl_text_free(&set[k]);
@@ -213,28 +175,19 @@ static nl_status cell_path(const char *folder, const nl_cell *cell, nl_text *pat
 /* Rows of a cell's file; none where it cannot serve, which is told. */
 static nl_status read_rows(const merge *m, int index, const char *path, nl_row **rows, int *count)
 {
-    unsigned char *image = NULL;
-    size_t length = 0;
+    const char *why = NULL;
     nl_result *result = NULL;
-    nl_status status = nl_file_read(path, NL_SEALED, &image, &length);
+    nl_status status = nl_finished_read(path, m->study, &m->cells[index], m->plan, &result, &why);
 
     *rows = NULL;
     *count = 0;
     if (status == NL_OK) {
-        status = nl_result_read(image, length, m->study, &m->cells[index], NULL, m->plan,
-                                NL_READ_MEASUREMENTS, &result, NULL);
-    }
-    if (status == NL_OK && nl_result_complete(result, m->plan)) {
         status = nl_result_rows(result, m->plan, m->cells, index, rows, count);
     } else if (status != NL_ERR_NOMEM) {
-        nl_warn("%s: is left out: %s", path,
-                status == NL_OK          ? "a spectrum is missing"
-                : status == NL_ERR_STUDY ? "it was measured with another probe or other kernels"
-                                         : nl_status_text(status));
+        nl_warn("%s: is left out: %s", path, why);
         status = NL_OK;
     }
     nl_result_destroy(&result, m->plan->kernels);
-    free(image);
     return status;
 }
 
@@ -456,7 +409,7 @@ static nl_status add_part(merge *m, const char *folder, bool must)
 
     *p = (part){.folder = folder};
     if (must || nl_path_is_folder(folder)) {
-        status = nl_study_in(folder, &p->study);
+        status = nl_study_in(folder, 0, NULL, &p->study);
     }
     if (status == NL_OK && p->study == NULL && must) {
         return NL_FAIL(NL_ERR_USAGE, "%s: is no results folder: it has no study.yaml", folder);

@@ -163,6 +163,7 @@ static nl_status rank_of(nl_dmat *a, const nl_solver *solver, related *r, double
     if (status == NL_OK) {
         *effective_rank = nl_observe(spectrum->n, spectrum->lambda, nl_precision_eps(a->precision))
                               .effective_rank;
+        r->view->out->resolved = r->view->out->resolved || spectrum->resolved;
     }
     nl_spectrum_destroy(&spectrum);
     return status;

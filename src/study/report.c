@@ -18,29 +18,14 @@ typedef struct source {
 
 static nl_status read_study(source *s)
 {
-    char *path = nl_path_join(s->folder, "study.yaml");
-    unsigned char *bytes = NULL;
-    size_t length = 0;
-    nl_status status = NL_OK;
+    nl_status status = nl_study_in(s->folder, 0, NULL, &s->study);
 
     s->name = s->folder;
-    if (path == NULL) {
-        return NL_FAIL(NL_ERR_NOMEM, "%s: out of memory for a path", s->folder);
-    }
-    if (!nl_path_exists(path)) {
-        nl_warn("%s: no study.yaml; the report names only what the table holds", s->folder);
-        free(path);
-        return NL_OK;
-    }
-    status = nl_file_read(path, NL_PLAIN, &bytes, &length);
-    if (status == NL_OK) {
-        status = nl_study_parse(path, (const char *)bytes, length, 0, NULL, false, &s->study);
-    }
-    if (status == NL_OK) {
+    if (status == NL_OK && s->study != NULL) {
         s->name = nl_study_word(s->study, NL_KEY_STUDY);
+    } else if (status == NL_OK) {
+        nl_warn("%s: no study.yaml; the report names only what the table holds", s->folder);
     }
-    free(bytes);
-    free(path);
     return status;
 }
 

@@ -93,8 +93,11 @@ static void say_rank(const view *v)
         nl_text_append(v->out,
                        "- %s: nothing is said about whether width and data act in opposite ways.\n",
                        found == 0 ? "Neither direction has a fit"
-                                  : "Only one direction was measured (`ntklens report` takes the "
-                                    "folders of both)");
+                       : v->data->settings > 1
+                           ? "Only one direction was measured with these settings (the headings "
+                             "name what differs)"
+                           : "Only one direction was measured (`ntklens report` takes the "
+                             "folders of both)");
         return;
     }
     if (sign[NL_WIDTH] >= NL_SIGN_NO_INTERVAL || sign[NL_DATA] >= NL_SIGN_NO_INTERVAL ||

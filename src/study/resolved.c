@@ -152,6 +152,16 @@ const char *nl_scalar_text(const nl_key_info *info, const nl_scalar *value, char
     return buffer;
 }
 
+void nl_values_append(nl_text *text, const nl_key_info *info, const nl_values *values)
+{
+    char number[32];
+
+    for (int k = 0; k < values->count; k++) {
+        nl_text_append(text, "%s%s", k > 0 ? ", " : "",
+                       nl_scalar_text(info, &values->item[k], number));
+    }
+}
+
 /* Plural keys (widths, seeds) stay lists also with one value; learning_rate does not. */
 static bool is_written_as_list(const nl_key_info *info, const nl_values *values)
 {
@@ -224,4 +234,24 @@ void nl_study_write(const nl_study *study, const char *data_folder, int facts,
         write_quoted(fact_values[k], out);
         nl_text_append(out, "\n");
     }
+}
+
+nl_status nl_study_in(const char *folder, int set_count, const char *const sets[], nl_study **study)
+{
+    char *path = nl_path_join(folder, "study.yaml");
+    unsigned char *bytes = NULL;
+    size_t length = 0;
+    nl_status status = path == NULL ? NL_FAIL(NL_ERR_NOMEM, "out of memory for a path") : NL_OK;
+
+    *study = NULL;
+    if (status == NL_OK && nl_path_exists(path)) {
+        status = nl_file_read(path, NL_PLAIN, &bytes, &length);
+        if (status == NL_OK) {
+            status =
+                nl_study_parse(path, (const char *)bytes, length, set_count, sets, false, study);
+        }
+    }
+    free(bytes);
+    free(path);
+    return status;
 }

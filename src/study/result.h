@@ -43,6 +43,8 @@ typedef struct nl_curve {
     nl_losses *losses; /* owned */
 } nl_curve;
 
+enum { nl_differs_width = 160 };
+
 /** Everything known of a cell.  Zero-initialise with nl_result_create(). */
 typedef struct nl_result {
     nl_curve curve; /* evaluated states: 0, log-spaced, final */
@@ -51,9 +53,12 @@ typedef struct nl_result {
     long best_step;  /* earliest lowest selection loss of the curve; -1: none was finite */
     long final_step; /* -1: still in training */
     bool diverged;
-    bool mixed;         /* computed by several BLAS kernels: interrupted and continued elsewhere */
-    int64_t parameters; /* trained ones */
-    int64_t weights;    /* entries of the weight matrices */
+    bool mixed; /* computed with several BLAS kernels or library versions: interrupted and continued
+                   elsewhere, or by a team of such ranks */
+    char
+        differs[nl_differs_width]; /* what of these is other here than where it was read from; "" */
+    int64_t parameters;            /* trained ones */
+    int64_t weights;               /* entries of the weight matrices */
 } nl_result;
 
 /** Which states are measured, with which kernels; the same for all cells of a study. */
@@ -205,5 +210,17 @@ NL_MUST_CHECK nl_status nl_result_read(const unsigned char *image, size_t length
                                        const nl_study *study, const nl_cell *cell,
                                        const nl_net *net, const nl_measure_plan *plan, int what,
                                        nl_result **out, nl_continuation *continuation);
+
+/**
+ * Read the measurements of a finished cell, if its file serves the present study as it is.
+ *
+ * @param[out] out  NULL where it does not
+ * @param[out] why  in words why it does not; NULL where it does
+ * @return NL_ERR_NUMERIC where a spectrum is missing, NL_ERR_STUDY where other measurements were
+ *         asked for, others where it cannot be read or belongs to another cell
+ */
+NL_MUST_CHECK nl_status nl_finished_read(const char *path, const nl_study *study,
+                                         const nl_cell *cell, const nl_measure_plan *plan,
+                                         nl_result **out, const char **why);
 
 #endif

@@ -1,4 +1,5 @@
 /** @file result_read.c  A cell's result from an HDF5 image. */
+#include "libraries.h"
 #include "result_file.h"
 
 #include "ntklens/io.h"
@@ -288,6 +289,34 @@ static nl_status check_identity(nl_h5 *file, const nl_study *study, const nl_cel
     return status;
 }
 
+/* What the file was computed with, as far as it tells: older ones know their kernel only. */
+static nl_status get_libraries(nl_h5 *file, nl_result *result)
+{
+    nl_libraries theirs = {0};
+    nl_text text = {0};
+    nl_status status = NL_OK;
+
+    for (int k = 0; status == NL_OK && k < nl_library_facts; k++) {
+        char *fact = NULL;
+
+        if (nl_h5_has_attribute(file, "/", nl_library_names[k])) {
+            status = nl_h5_get_text(file, "/", nl_library_names[k], &fact);
+        }
+        snprintf(theirs.fact[k], nl_library_width, "%s", fact != NULL ? fact : "");
+        free(fact);
+    }
+    if (status == NL_OK) {
+        nl_libraries_compare(&theirs, &text);
+        status =
+            text.failed ? NL_FAIL(NL_ERR_NOMEM, "out of memory for names of libraries") : NL_OK;
+    }
+    if (status == NL_OK && text.length > 0) {
+        snprintf(result->differs, sizeof result->differs, "%s", text.data);
+    }
+    nl_text_free(&text);
+    return status;
+}
+
 /* Attributes of the result itself. */
 static nl_status get_attributes(nl_h5 *file, nl_result *result)
 {
@@ -295,7 +324,6 @@ static nl_status get_attributes(nl_h5 *file, nl_result *result)
     int64_t final = 0;
     int64_t diverged = 0;
     int64_t mixed = 0;
-    char *kernel = NULL;
     nl_status status = nl_h5_get_int(file, "/", "parameters", &result->parameters);
 
     THEN(status, nl_h5_get_int(file, "/", "weights", &result->weights));
@@ -303,15 +331,11 @@ static nl_status get_attributes(nl_h5 *file, nl_result *result)
     THEN(status, nl_h5_get_int(file, "/", "final_step", &final));
     THEN(status, nl_h5_get_int(file, "/", "diverged", &diverged));
     THEN(status, nl_h5_get_int(file, "/", "mixed_blas_kernels", &mixed));
-    THEN(status, nl_h5_get_text(file, "/", "blas_kernel", &kernel));
+    THEN(status, get_libraries(file, result));
     result->best_step = (long)best;
     result->final_step = (long) final;
     result->diverged = diverged != 0;
     result->mixed = mixed != 0;
-    if (status == NL_OK && final < 0) { /* will go on with the kernels of this machine */
-        result->mixed = result->mixed || strcmp(kernel, nl_blas_kernel()) != 0;
-    }
-    free(kernel);
     return status;
 }
 
@@ -356,4 +380,29 @@ nl_status nl_result_read(const unsigned char *image, size_t length, const nl_stu
     }
     *out = result;
     return NL_OK;
+}
+
+nl_status nl_finished_read(const char *path, const nl_study *study, const nl_cell *cell,
+                           const nl_measure_plan *plan, nl_result **out, const char **why)
+{
+    unsigned char *image = NULL;
+    size_t length = 0;
+    nl_status status = nl_file_read(path, NL_SEALED, &image, &length);
+
+    *out = NULL;
+    *why = NULL;
+    THEN(status,
+         nl_result_read(image, length, study, cell, NULL, plan, NL_READ_MEASUREMENTS, out, NULL));
+    free(image);
+    if (status == NL_OK && !nl_result_complete(*out, plan)) {
+        nl_result_destroy(out, plan->kernels);
+        status = NL_ERR_NUMERIC;
+    }
+    if (status != NL_OK) {
+        *why = status == NL_ERR_NUMERIC ? "a spectrum is missing"
+               : status == NL_ERR_STUDY
+                   ? "another probe, other kernels or observables are asked for"
+                   : nl_status_text(status);
+    }
+    return status;
 }

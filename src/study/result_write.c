@@ -1,4 +1,5 @@
 /** @file result_write.c  A cell's result as an HDF5 image. */
+#include "libraries.h"
 #include "result_file.h"
 
 #include "ntklens/io.h"
@@ -83,6 +84,7 @@ static nl_status put_key_attributes(nl_h5 *file, const nl_cell *cell)
 static nl_status put_attributes(nl_h5 *file, const nl_result *result, const nl_cell_context *c)
 {
     const size_t channels = (size_t)c->channels;
+    const nl_libraries here = nl_libraries_here();
     nl_status status = put_key_attributes(file, c->cell);
     char hash[32];
 
@@ -93,7 +95,9 @@ static nl_status put_attributes(nl_h5 *file, const nl_result *result, const nl_c
     nl_cell_hash_text(c->study, c->cell, NL_AFFECTS_MEASUREMENT, hash);
     THEN(status, nl_h5_put_text(file, "/", "measurement_hash", hash));
     THEN(status, nl_h5_put_text(file, "/", "program", "ntklens " NTKLENS_VERSION));
-    THEN(status, nl_h5_put_text(file, "/", "blas_kernel", nl_blas_kernel()));
+    for (int k = 0; k < nl_library_facts; k++) {
+        THEN(status, nl_h5_put_text(file, "/", nl_library_names[k], here.fact[k]));
+    }
     THEN(status, nl_h5_put_int(file, "/", "mixed_blas_kernels", result->mixed));
     THEN(status, nl_h5_put_int(file, "/", "parameters", result->parameters));
     THEN(status, nl_h5_put_int(file, "/", "weights", result->weights));

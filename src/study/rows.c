@@ -191,8 +191,8 @@ static const column row_columns[] = {
     {"lambda_min", COLUMN_REAL, ROW(observed.lambda_min), "smallest eigenvalue"},
     {"solver", COLUMN_TEXT, ROW(solver), "eigensolver that gave the spectrum"},
     {"flags", COLUMN_TEXT, ROW(flags),
-     "censored, diverged, collapsed, negative, resolved, mixed (BLAS kernels), joined by '+'; "
-     "empty when clean"},
+     "censored, diverged, collapsed, negative, resolved, mixed (BLAS kernels or library versions), "
+     "joined by '+'; empty when clean"},
 };
 
 /** Columns behind those of the keys. */

@@ -3,6 +3,7 @@
 #include "run.h"
 #include "cost.h"
 #include "infinite.h"
+#include "libraries.h"
 #include "machine.h"
 #include "provenance.h"
 #include "regression.h"
@@ -20,16 +21,27 @@ static const double tell_interval = 1.0; /* seconds between two words of progres
  *-------------------------------------------------------------------------------------------*/
 
 /* A rank deep in a library call cannot be asked to leave.  When time runs out for it, all else is
- * on disk already: the root ends the job; what that rank computed is done again later. */
+ * on disk already: the root ends the job; what that rank computed is done again later.  Where a
+ * failure is what ends it, its exit code says so: the same command would fail again. */
 static void end_in_time(const nl_run *run, int reason)
 {
-    if (run->team->rank == 0 && run->options->time_left != NULL &&
-        run->options->time_left(run->options->stop_context, reason) <= 0.0) {
+    const nl_status why = reason > NL_STOP_ERROR ? (nl_status)(reason - NL_STOP_ERROR) : NL_STOPPED;
+
+    if (run->team->rank != 0 || run->options->time_left == NULL ||
+        run->options->time_left(run->options->stop_context, reason) > 0.0) {
+        return;
+    }
+    if (why != NL_STOPPED) {
+        nl_complain("%s: the study has failed (%s); a solve that still runs is not waited for",
+                    run->options->folder, nl_status_text(why));
+        nl_log_event(run->log, "solve_abandoned", "reason=\"the study has failed: %s\"",
+                     nl_status_text(why));
+    } else {
         nl_warn("%s: no time is left for a solve to end; the same command continues",
                 run->options->folder);
         nl_log_event(run->log, "solve_abandoned", "reason=\"no time is left for it to end\"");
-        MPI_Abort(run->team->comm, nl_status_exit_code(NL_STOPPED));
     }
+    MPI_Abort(run->team->comm, nl_status_exit_code(why));
 }
 
 static nl_status tell_progress(nl_run *run)
@@ -54,21 +66,22 @@ static int tick(void *context)
 {
     nl_run *run = context;
     const double reserve = 1e-3 * (double)atomic_load(&run->reserve);
+    const bool stopping = nl_run_stopping(run);
+    nl_status status = NL_OK;
 
     if (run->ledger != NULL) {
         nl_lock_beat(run->lock);
-        if (nl_ledger_tick(run->ledger) != NL_OK) {
-            return NL_STOP_ERROR;
-        }
+        status = nl_ledger_tick(run->ledger);
     }
-    if (nl_run_stopping(run)) {
+    if (stopping) {
         end_in_time(run, nl_service_stopping(run->service));
-        return 0;
+    } else if (status == NL_OK) {
+        status = tell_progress(run);
     }
-    if (tell_progress(run) != NL_OK) {
-        return NL_STOP_ERROR;
+    if (status != NL_OK) {
+        return NL_STOP_ERROR + (int)status;
     }
-    return run->options->stop_wanted != NULL
+    return !stopping && run->options->stop_wanted != NULL
                ? run->options->stop_wanted(run->options->stop_context, reserve)
                : 0;
 }
@@ -147,33 +160,40 @@ static nl_status plan_solves(nl_run *run, const nl_dataset_info *info)
 }
 
 /* Ranks on different CPUs may compute with different kernels: results then depend on who computes,
- * and each cell is left to one rank.  *same: they do not.  Collective. */
-static nl_status compare_blas(nl_run *run, bool *same)
+ * and each cell is left to one rank, or flagged where a team shares it.  Collective. */
+static nl_status compare_libraries(nl_run *run)
 {
-    enum { width = 64 };
-    char mine[width] = "";
-    char *all = run->team->rank == 0 ? nl_calloc((size_t)run->team->size, width) : NULL;
-    nl_status status =
-        nl_agree(run->team->comm, run->team->rank == 0 && all == NULL ? NL_ERR_NOMEM : NL_OK);
+    const nl_libraries mine = nl_libraries_here();
+    nl_libraries *all =
+        run->team->rank == 0 ? nl_calloc((size_t)run->team->size, sizeof *all) : NULL;
+    nl_text differences = {0};
+    nl_status status = NL_OK;
 
-    *same = true;
-    snprintf(mine, sizeof mine, "%s", nl_blas_kernel());
-    if (status == NL_OK) {
-        MPI_Gather(mine, width, MPI_CHAR, all, width, MPI_CHAR, 0, run->team->comm);
+    if (run->team->rank == 0 && all == NULL) {
+        status =
+            NL_FAIL(NL_ERR_NOMEM, "out of memory for the libraries of %d ranks", run->team->size);
     }
-    for (int k = 1; all != NULL && k < run->team->size && *same; k++) {
-        if (strcmp(all + (size_t)k * width, mine) != 0) {
-            *same = false;
-            nl_warn("rank %d uses BLAS kernels %s, rank 0 %s: the last bits of results depend on "
-                    "which rank "
-                    "computes a cell; OPENBLAS_CORETYPE sets one for all",
-                    k, all + (size_t)k * width, mine);
-            nl_log_event(run->log, "blas_mix", "rank=%d blas_kernel=%s root=%s", k,
-                         all + (size_t)k * width, mine);
+    status = nl_agree(run->team->comm, status);
+    run->same_blas = true;
+    if (status != NL_OK) {
+        free(all);
+        return status;
+    }
+    MPI_Gather(&mine, sizeof mine, MPI_BYTE, all, sizeof mine, MPI_BYTE, 0, run->team->comm);
+    for (int k = 1; all != NULL && k < run->team->size && differences.length == 0; k++) {
+        nl_libraries_compare(&all[k], &differences);
+        if (differences.length > 0) {
+            run->same_blas = false;
+            nl_warn("rank %d computes with other libraries than rank 0 (%s): the last bits of "
+                    "results depend on which rank computes a cell; OPENBLAS_CORETYPE sets one BLAS "
+                    "kernel for all",
+                    k, differences.data);
+            nl_log_event(run->log, "blas_mix", "rank=%d reason=\"%s\"", k, differences.data);
         }
     }
+    nl_text_free(&differences);
     free(all);
-    return status == NL_OK ? nl_team_broadcast(run->team, same, sizeof *same, 0) : status;
+    return nl_team_broadcast(run->team, &run->same_blas, sizeof run->same_blas, 0);
 }
 
 /* Into the log; too few cores for the ranks are told to people too. */
@@ -227,7 +247,8 @@ static nl_status open_results(nl_run *run, const char *data_folder)
 {
     char blas[64];
     const char *job = getenv("SLURM_JOB_ID"); /* jobs/study.sbatch knows its starts by it */
-    nl_status status = nl_run_open_folder(run->study, run->options, &run->lock);
+    nl_text changed = {0};
+    nl_status status = nl_run_open_folder(run->study, run->options, &run->lock, &changed);
     char *path = nl_path_join(run->options->folder, "log.txt");
 
     if (path == NULL) {
@@ -237,6 +258,13 @@ static nl_status open_results(nl_run *run, const char *data_folder)
         remove_stop_file(run);
         status = nl_log_open(path, &run->log);
     }
+    if (status == NL_OK && changed.length > 0) {
+        nl_log_event(run->log, "keys_changed",
+                     "keys=\"%s\" reason=\"no cell is finished; checkpoints of other trainings are "
+                     "left aside\"",
+                     changed.data);
+    }
+    nl_text_free(&changed);
     if (status == NL_OK) {
         status = nl_provenance_write(run->study, run->options->folder, data_folder);
     }
@@ -262,7 +290,6 @@ static nl_status prepare(nl_run *run)
     char *data_folder = NULL;
     const nl_dataset_info *info = NULL;
     const double start = nl_now();
-    bool same_blas = true;
     nl_status status = check_data(run, &data_folder);
 
     if (status != NL_OK) {
@@ -292,8 +319,8 @@ static nl_status prepare(nl_run *run)
         status = tell_machine(run);
     }
     if (status == NL_OK) {
-        status = compare_blas(run, &same_blas);
-        run->helping = same_blas && nl_study_number(run->study, NL_KEY_OUTPUT_KERNELS) == 0 &&
+        status = compare_libraries(run);
+        run->helping = run->same_blas && nl_study_number(run->study, NL_KEY_OUTPUT_KERNELS) == 0 &&
                        !run->plan->eigenvectors; /* large replies */
     }
     if (status == NL_OK) {
@@ -351,7 +378,7 @@ static void note_failure(nl_run *run, nl_status status, nl_status *worst)
 {
     *worst = status > *worst ? status : *worst;
     if (status != NL_OK && status != NL_ERR_NUMERIC) {
-        nl_service_stop(run->service, NL_STOP_ERROR);
+        nl_service_stop(run->service, NL_STOP_ERROR + (int)status);
     }
 }
 
@@ -461,9 +488,9 @@ static nl_status work(nl_run *run)
     if (status == NL_OK) {
         status = exchange_phases(run, do_tasks(run, queue));
     }
-    if ((status == NL_OK || status == NL_ERR_NUMERIC) && !nl_run_stopping(run)) {
-        limits = nl_infinite_write(run);
-        status = limits > status ? limits : status;
+    if (status == NL_OK || status == NL_ERR_NUMERIC) {
+        limits = nl_infinite_write(run); /* which all ranks enter: whether to stop the root says */
+        status = limits > status || limits == NL_STOPPED ? limits : status;
     }
     if (count > 0) {
         told = nl_tell_timing(run->service, nl_no_cell, run->team->rank, "idle", run->idle_seconds);

@@ -41,6 +41,7 @@ typedef struct nl_run {
     double regression_seconds; /* the same of the last kernel regression */
     double checkpoint_every;   /* seconds */
     double idle_seconds;       /* that this rank waited: for images, for work, for other ranks */
+    bool same_blas;            /* all ranks compute with the same BLAS kernels and libraries */
     bool helping;              /* ranks without work measure kernels of cells that others train */
     double next_told;          /* service thread: when to tell progress again */
     atomic_int now_cell;       /* cell in work, -1: none */
@@ -55,7 +56,8 @@ enum nl_cell_phase {
     NL_CELL_FINISHED = 2,
 };
 
-/** Why a study stops early; above the values that stop_wanted() may give. */
+/** Why a study stops early: NL_STOP_ERROR + the status of a failure, which is above the values that
+ *  stop_wanted() may give. */
 enum { NL_STOP_ERROR = 1000 };
 
 bool nl_run_stopping(const nl_run *run);
@@ -90,6 +92,7 @@ typedef struct nl_found {
     nl_found_kind kind;
     nl_result *result;            /* owned */
     nl_continuation continuation; /* owned */
+    long max_steps;               /* of the training that left these */
 } nl_found;
 
 /**
@@ -107,8 +110,10 @@ NL_MUST_CHECK nl_status nl_find_earlier(nl_run *run, int index, const nl_net *ne
 NL_MUST_CHECK nl_status nl_run_load_finished(nl_run *run);
 
 /** Create the results folder and take its lock.  What does an earlier run there mean for this one?
- *  Refuses changes that alter finished cells; with --fresh moves everything aside.  Root only. */
+ *  Refuses changes that alter finished cells; with --fresh moves everything aside.  Root only.
+ *  @param[in,out] changed  training keys that are others now, in words, where no cell is finished
+ */
 NL_MUST_CHECK nl_status nl_run_open_folder(const nl_study *study, const nl_run_options *options,
-                                           nl_lock **lock);
+                                           nl_lock **lock, nl_text *changed);
 
 #endif

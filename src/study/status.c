@@ -177,26 +177,18 @@ static nl_status read_log(nl_standing *s)
 static nl_status look_at_finished(nl_standing *s, const nl_measure_plan *plan, int k,
                                   const char *path)
 {
-    unsigned char *image = NULL;
-    size_t length = 0;
+    const char *why = NULL;
     nl_result *result = NULL;
-    nl_status status = nl_file_read(path, NL_SEALED, &image, &length);
+    nl_status status = nl_finished_read(path, s->study, &s->cells[k], plan, &result, &why);
+    const bool whole = status == NL_ERR_NUMERIC || status == NL_ERR_STUDY; /* kernels are left */
 
-    if (status == NL_OK) {
-        status = nl_result_read(image, length, s->study, &s->cells[k], NULL, plan,
-                                NL_READ_MEASUREMENTS, &result, NULL);
-    }
-    if (status == NL_OK) {
-        s->state[k] = nl_result_complete(result, plan) ? NL_STATE_DONE : NL_STATE_BEGUN;
-    } else if (status == NL_ERR_OUTDATED) {
-        s->outdated++; /* whole, but of no use: as if it was not there */
-    } else {
-        /* NL_ERR_STUDY: whole, but measured with other kernels or another probe. */
-        s->state[k] = status == NL_ERR_STUDY ? NL_STATE_BEGUN : NL_STATE_DAMAGED;
-    }
-    s->fraction[k] = s->state[k] == NL_STATE_DAMAGED || s->state[k] == NL_STATE_LEFT ? 0.0 : 1.0;
+    s->outdated += status == NL_ERR_OUTDATED; /* whole, but of no use: as if it was not there */
+    s->state[k] = status == NL_OK             ? NL_STATE_DONE
+                  : whole                     ? NL_STATE_BEGUN
+                  : status == NL_ERR_OUTDATED ? NL_STATE_LEFT
+                                              : NL_STATE_DAMAGED;
+    s->fraction[k] = status == NL_OK || whole ? 1.0 : 0.0;
     nl_result_destroy(&result, plan->kernels);
-    free(image);
     return status == NL_ERR_NOMEM ? status : NL_OK;
 }
 
@@ -337,7 +329,7 @@ nl_status nl_standing_read(const char *folder, nl_standing *out)
         return NL_FAIL(NL_ERR_USAGE, "%s: is no folder; expected the DIR of ntklens run -o DIR",
                        folder);
     }
-    status = nl_study_in(folder, &out->study);
+    status = nl_study_in(folder, 0, NULL, &out->study);
     if (status == NL_OK && out->study == NULL) {
         status = NL_FAIL(NL_ERR_USAGE,
                          "%s: is no results folder: it has no study.yaml, which ntklens run writes "

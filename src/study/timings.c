@@ -124,25 +124,6 @@ nl_status nl_timings_read(const char *path, nl_timing **timings, int *count)
     return NL_OK;
 }
 
-nl_status nl_study_in(const char *folder, nl_study **study)
-{
-    char *path = nl_path_join(folder, "study.yaml");
-    unsigned char *bytes = NULL;
-    size_t length = 0;
-    nl_status status = path == NULL ? NL_FAIL(NL_ERR_NOMEM, "out of memory for a path") : NL_OK;
-
-    *study = NULL;
-    if (status == NL_OK && nl_path_exists(path)) {
-        status = nl_file_read(path, NL_PLAIN, &bytes, &length);
-        if (status == NL_OK) {
-            status = nl_study_parse(path, (const char *)bytes, length, 0, NULL, false, study);
-        }
-    }
-    free(bytes);
-    free(path);
-    return status;
-}
-
 /*---------------------------------------------------------------------------------------------
  * Rates
  *-------------------------------------------------------------------------------------------*/
@@ -167,7 +148,7 @@ static nl_status earlier_open(const char *timings, earlier *e)
     if (folder == NULL) {
         return NL_FAIL(NL_ERR_NOMEM, "out of memory for a path");
     }
-    status = nl_study_in(folder, &e->study);
+    status = nl_study_in(folder, 0, NULL, &e->study);
     if (status == NL_OK && e->study == NULL) {
         status = NL_FAIL(NL_ERR_DATA,
                          "%s: the study.yaml of that run is expected beside it: it tells what the "

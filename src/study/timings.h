@@ -25,7 +25,4 @@ NL_MUST_CHECK nl_status nl_timings_read(const char *path, nl_timing **timings, i
 /** The timing of a cell, NULL: none. */
 const nl_timing *nl_timing_find(const nl_timing *timings, int count, const char *id);
 
-/** Study file beside another file of its folder, parsed; `study` is NULL where there is none. */
-NL_MUST_CHECK nl_status nl_study_in(const char *folder, nl_study **study);
-
 #endif

@@ -324,9 +324,9 @@ static void update_best(nl_training *t, const nl_losses *losses, bool on_grid)
     }
 }
 
-static bool out_of_patience(const nl_training *t)
+static bool out_of_patience(const nl_training *t, long best_step)
 {
-    const long best = t->result->best_step > 1 ? t->result->best_step : 1;
+    const long best = best_step > 1 ? best_step : 1;
 
     return t->stop_after_best > 0.0 && (double)t->step > t->stop_after_best * (double)best;
 }
@@ -346,7 +346,8 @@ static nl_status look_now(nl_training *t, const look *at, nl_state **state)
     if (finite && (on_grid || t->step >= t->max_steps)) {
         update_best(t, &losses, on_grid);
     }
-    last = t->step >= t->max_steps || !finite || (on_grid && out_of_patience(t));
+    last =
+        t->step >= t->max_steps || !finite || (on_grid && out_of_patience(t, t->result->best_step));
     if (on_grid || last) {
         status = nl_curve_append(&t->result->curve, t->step, &losses);
         measured = measured || reaches_train_loss(t);
@@ -527,6 +528,14 @@ static bool is_evaluated(const nl_training *t, long step)
     return false;
 }
 
+/* Did a training of at most so many steps end for no other reason, and would a longer one go on?
+ */
+static bool ended_by_length(const nl_training *t, const nl_result *result, long max_steps)
+{
+    return result->final_step >= max_steps && max_steps < t->max_steps && !result->diverged &&
+           !(is_evaluated(t, result->final_step) && out_of_patience(t, t->best_step));
+}
+
 /* The end of a shorter training is no end here: forget what only its being the last made of it. */
 static void reopen(nl_training *t, nl_result *result)
 {
@@ -569,13 +578,15 @@ static bool restore_previous(nl_training *t, const nl_result *result, const nl_c
     return true;
 }
 
-nl_status nl_training_restore(nl_training *t, nl_result **result, const nl_continuation *from)
+nl_status nl_training_restore(nl_training *t, nl_result **result, const nl_continuation *from,
+                              long max_steps)
 {
     size_t optimizer_size = 0;
     float *optimizer = nl_model_optimizer_state(t->model, &optimizer_size);
 
     if (from->theta == NULL || from->optimizer_size != optimizer_size ||
-        from->step > t->max_steps || (*result)->diverged || !restore_previous(t, *result, from)) {
+        from->step > t->max_steps || ((*result)->diverged && (*result)->final_step < 0) ||
+        !restore_previous(t, *result, from)) {
         return NL_FAIL(NL_ERR_DAMAGED, "%s: its checkpoint does not fit the cell", t->cell->id);
     }
     memcpy(nl_model_parameters(t->model), from->theta, t->net->size * sizeof *from->theta);
@@ -588,8 +599,7 @@ nl_status nl_training_restore(nl_training *t, nl_result **result, const nl_conti
     t->step = from->step;
     t->best_step = from->best_step;
     t->best_loss = from->best_loss;
-    if ((*result)->final_step >= 0 && (*result)->final_step < t->max_steps &&
-        t->stop_after_best <= 0.0) {
+    if (ended_by_length(t, *result, max_steps)) {
         reopen(t, *result);
     }
     t->final_is_best = (*result)->best_step >= 0 && (*result)->best_step != t->best_step;

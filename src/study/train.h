@@ -49,12 +49,14 @@ nl_continuation nl_training_continuation(nl_training *training);
 
 /**
  * Go on from a checkpoint, or (a finished result and a longer max_steps) from the end of a shorter
- * training.  Takes over the result, which is NULL afterwards.
+ * training, which stays the end where it came of divergence or of lost patience.  Takes over the
+ * result, which is NULL afterwards.
  *
+ * @param[in] max_steps  of the training that left these; the cell's own where it is a checkpoint
  * @return NL_ERR_DAMAGED where the pieces do not fit this cell; the training is then as created
  */
 NL_MUST_CHECK nl_status nl_training_restore(nl_training *training, nl_result **result,
-                                            const nl_continuation *from);
+                                            const nl_continuation *from, long max_steps);
 
 /**
  * Train until something happens.  Every state to be measured comes once: those on the schedule as

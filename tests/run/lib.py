@@ -10,11 +10,13 @@ import importlib
 import os
 import pathlib
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
 import textwrap
 import traceback
+import zlib
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -258,6 +260,18 @@ def cell_files(out):
     h5py = need("h5py")
     folder = pathlib.Path(out) / "cells"
     return {path.stem: h5py.File(path, "r") for path in sorted(folder.glob("*.h5"))}
+
+
+def edit_cell(path, edit, to=None):
+    """Let edit(open h5py file) change a file of cells/ or checkpoints/, and seal it again."""
+    h5py = need("h5py")
+    plain = scratch("edit") / "plain.h5"
+    plain.write_bytes(path.read_bytes()[:-24])
+    with h5py.File(plain, "r+") as file:
+        edit(file)
+    content = plain.read_bytes()
+    trailer = struct.pack("<8sQII", b"NTKLENS1", len(content), zlib.crc32(content), 0)
+    pathlib.Path(to or path).write_bytes(content + trailer)
 
 
 def log_events(out, event):

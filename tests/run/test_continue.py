@@ -8,6 +8,8 @@ import time
 
 import lib
 
+numpy = lib.need("numpy")
+
 STUDY = """\
     data:
       source: glyphs
@@ -99,6 +101,136 @@ def a_longer_training_equals_a_fresh_one():
     goes_on({"steps": 70}, 2, kept=False)
 
 
+@lib.case
+def a_longer_training_that_may_lose_patience_equals_a_fresh_one():
+    """The rates decide: some lose it before the shorter end, which is off the grid, some behind."""
+    rates, steps, patience = [0.01, 0.02, 0.05, 0.2], 120, 1.5
+    kept = {"widths": [8], "rate": f"{rates}\n      stop_after_best: {patience}"}
+    out = goes_on({"steps": 4 * steps}, len(rates), kept=False, steps=steps, **kept)
+    last = {int(row["step"]) for row in lib.select(lib.table(out), tag="final")}
+    lib.check(min(last) < steps, f"none lost its patience before: {last}")
+    lib.check(max(last) > steps, f"none went on: {last}")
+    extended = len(lib.log_events(out, "cell_extended"))
+    lib.check_equal(extended, len(rates), "cells that were not trained anew")
+
+
+@lib.case
+def patience_that_ends_with_the_shorter_training():
+    """A cell that is through at its last step for both reasons does not go on."""
+    kept = {"widths": [8], "rate": "0.05\n      stop_after_best: 1.5"}
+    first = lib.scratch("patience") / "out"
+    run(first, steps=400, **kept)
+    end = int(lib.one(lib.table(first), tag="final")["step"])
+    lib.check(10 < end < 400, f"its patience ended at step {end}: no test")
+    out = goes_on({"steps": 400}, 1, kept=False, steps=end, **kept)
+    lib.check_equal(int(lib.one(lib.table(out), tag="final")["step"]), end, "last step")
+
+
+@lib.case
+def a_diverged_cell_is_not_trained_again_for_a_kernel_that_is_left():
+    """Its checkpoint as a stop in the kernel of `best`, behind the last step, leaves it."""
+    keys = {"widths": [8], "rate": "1000\n      loss: mse"}
+    out, whole = lib.scratch("diverged") / "out", lib.scratch("whole") / "out"
+    run(whole, snapshots="measured", **keys)
+    (done,) = (whole / "cells").iterdir()
+    run(out, **keys)
+    (file,) = (out / "cells").iterdir()
+    reference = lib.table_text(out)
+    with lib.need("h5py").File(done) as source:
+        steps = sorted(map(int, source["snapshots"]))
+        snapshots = {step: [source[f"snapshots/{step}/{name}"][()].ravel()
+                            for l in range(3) for name in (f"weight{l}", f"bias{l}")]
+                     for step in steps}  # fmt: skip
+    lib.check_equal(file.name, done.name, "names")
+
+    def reopen(file):
+        best, final = int(file.attrs["best_step"]), int(file.attrs["final_step"])
+        lib.check(file.attrs["diverged"] == 1 and best in snapshots, "it did not diverge: no test")
+        flat = {step: numpy.concatenate(parts) for step, parts in snapshots.items()}
+        at = list(file["states/step"]).index(best)
+        file["measurements/traced/bits"][at] = 0
+        previous = max(step for step in steps if step < final and step in (1, 3, 10))
+        training = file.create_group("training")
+        training["theta"], training["best"] = flat[best], flat[best]
+        training["previous"] = flat[previous]
+        for name, value in (("step", final), ("best_step", best), ("previous_step", previous)):
+            training.attrs[name] = numpy.int64(value)
+        training.attrs["best_loss"] = float(file["states/test_loss"][at])
+        del file["snapshots"]
+
+    lib.edit_cell(file, reopen, out / "checkpoints" / file.name)
+    file.unlink()
+    (out / "results.csv").unlink()
+    run(out, **keys)
+    lib.check_equal(len(lib.log_events(out, "cell_resumed")), 1, "cells resumed")
+    lib.check_equal(lib.log_events(out, "checkpoint_dropped"), [], "checkpoints dropped")
+    lib.check_same_bytes(lib.table_text(out), reference, "results.csv")
+
+
+# ---------------------------------------------------------------------------------------------
+# On another machine
+# ---------------------------------------------------------------------------------------------
+
+
+def computed_elsewhere(out, **facts):
+    """Finished cells as another BLAS kernel or library would have left them."""
+
+    def edit(file):
+        for name, value in facts.items():
+            lib.check(name in file.attrs, f"no attribute {name}")
+            file.attrs[name] = value
+
+    for path in (out / "cells").iterdir():
+        lib.edit_cell(path, edit)
+
+
+def mixed_rows(out):
+    return [row for row in lib.table(out) if "mixed" in row["flags"].split("+")]
+
+
+def mix_is_told(facts, mixed, start, **change):
+    """Go on elsewhere: is every row flagged (mixed) or none, and does the log name the fact?"""
+    out = lib.scratch("mixed") / "out"
+    run(out, **start)
+    lib.check_equal(lib.log_events(out, "blas_mix"), [], "blas_mix on one machine")
+    computed_elsewhere(out, **facts)
+    run(out, **{**start, **change})
+    rows = lib.table(out)
+    lib.check_equal(len(mixed_rows(out)), len(rows) if mixed else 0, f"mixed rows of {len(rows)}")
+    told = lib.log_events(out, "blas_mix")
+    for name, value in facts.items():
+        lib.check(any(f"{name} {value}, here " in line for line in told), f"log: {told}")
+
+
+KEPT = {"widths": [8], "snapshots": "measured"}
+lib.add("finished cells of another BLAS kernel stay as they are, and are told", mix_is_told,
+        {"blas_kernel": "Elsewhere"}, False, KEPT)  # fmt: skip
+lib.add("kernels measured anew with another BLAS kernel are flagged", mix_is_told,
+        {"blas_kernel": "Elsewhere"}, True, KEPT, probe=15)  # fmt: skip
+lib.add("a training extended with another BLAS kernel is flagged", mix_is_told,
+        {"blas_kernel": "Elsewhere"}, True, KEPT, steps=70)  # fmt: skip
+lib.add("so is one with another library", mix_is_told,
+        {"blas": "OpenBLAS 0.0.1", "scalapack": "lib.so.0"}, True, KEPT, steps=70)  # fmt: skip
+
+
+@lib.case
+def a_team_of_different_ranks_is_flagged():
+    out = lib.scratch("team") / "out"
+    text = STUDY.format(**{**SMALL, "widths": [8], "solver": "scalapack\n      team_size: all"})
+    study = lib.write_study(out.parent, text)
+    line = lib.command(["run", study, "-o", out, "--quiet"], 1)
+    at = line.index("-n")
+    ranks = [["-n", "1", "env", f"OPENBLAS_CORETYPE={kernel}", *line[at + 2:]]
+             for kernel in ("Nehalem", "Prescott")]  # fmt: skip
+    told = subprocess.run([*line[:at], *ranks[0], ":", *ranks[1]], env=lib.environment(), text=True,
+                          capture_output=True, timeout=lib.TIMEOUT)  # fmt: skip
+    lib.check_equal(told.returncode, 0, f"exit code; stderr:\n{told.stderr}")
+    if "blas_kernel Prescott, here Nehalem" not in told.stderr:
+        raise lib.Skip("this BLAS has no choice of kernels")
+    lib.check(lib.log_events(out, "blas_mix"), "the log does not tell it")
+    lib.check_equal(len(mixed_rows(out)), len(lib.table(out)), "mixed rows")
+
+
 # ---------------------------------------------------------------------------------------------
 # Refused, and anew
 # ---------------------------------------------------------------------------------------------
@@ -122,6 +254,19 @@ def another_learning_rate_is_refused_unless_fresh():
     lib.check_equal(len(kept), 1, "tables kept aside")
     lib.check_same_bytes(kept[0].read_text(), before, f"{kept[0].relative_to(out)}")
     lib.check_same_bytes(lib.table_text(out), fresh_table(rate=0.1), "results.csv after --fresh")
+
+
+@lib.case
+def another_learning_rate_where_no_cell_is_finished():
+    out = lib.scratch("unfinished") / "out"
+    run(out, "--max-time", "0.01", expect=None, steps=10000)
+    if any((out / "cells").iterdir()):
+        raise lib.Skip("a cell was finished before the run was stopped")
+    run(out, rate=0.1)
+    (told,) = lib.log_events(out, "keys_changed")
+    for phrase in ("training.learning_rate (was 0.05, now 0.1)", "training.max_steps (was 10000, now 30)"):
+        lib.check(phrase in told, f"the log does not say '{phrase}': {told}")
+    lib.check_same_bytes(lib.table_text(out), fresh_table(rate=0.1), "results.csv")
 
 
 # ---------------------------------------------------------------------------------------------
@@ -176,6 +321,20 @@ def interrupted(number, ranks, codes, orderly=True, steps=LONG["steps"]):
     lib.check_equal({name: stamps(out)[name] for name in files}, files, "cells finished before")
     lib.check_equal(cells_done(out), CELLS, "cells done in both runs")
     lib.check_same_bytes(lib.table_text(out), uninterrupted(steps), "results.csv")
+
+
+@lib.case
+def a_stop_behind_the_last_cell_leaves_the_limit_to_the_next_run():
+    out = lib.scratch("limit") / "out"
+    options = ("--set", "measure.infinite=true")
+    run(out, *options)
+    wanted = (out / "infinite.csv").read_text()
+    (out / "infinite.csv").unlink()
+    code = run(out, *options, "--max-time", "0.01", ranks=2, expect=None).returncode
+    written = (out / "infinite.csv").exists()
+    lib.check((code, written) in ((75, False), (0, True)), f"exit code {code}, infinite.csv {written}")
+    run(out, *options)
+    lib.check_same_bytes((out / "infinite.csv").read_text(), wanted, "infinite.csv")
 
 
 lib.add("SIGTERM to the program", interrupted, signal.SIGTERM, None, {75})

@@ -71,6 +71,7 @@ def all_ranks_alike():
     machine = lib.log_events(out, "machine")
     lib.check_equal(len(machine), 1, "lines of the machine in the log")
     lib.check("blas_kernel=Prescott" not in machine[0], machine[0])
+    lib.check("blas_kernel_before=Prescott" in machine[0], machine[0])
     lib.check_equal(lib.log_events(out, "blas_mix"), [], "ranks with other kernels")
 
 

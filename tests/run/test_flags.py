@@ -1,6 +1,7 @@
 """What is no clean, ordinary training: flags, tags and options of the schedule."""
 
 import math
+import os
 
 import lib
 
@@ -89,6 +90,29 @@ def dead_networks_are_flagged_collapsed_and_others_are_not():
         where = f"learning rate {row['learning_rate']}, step {row['step']}"
         lib.check_equal("collapsed" in flags(row), wanted, f"{where}: is flagged collapsed")
     lib.check_equal(seen, {False, True}, "networks with and without a dead layer")
+
+
+@lib.case
+def a_second_solve_is_flagged_resolved():
+    """The probe's 12 samples, or the 6 of an auxiliary spectrum, are solved wrongly once."""
+    shim = os.environ.get("NTKLENS_SOLVER_SHIM")
+    if not shim:
+        raise lib.Skip("NTKLENS_SOLVER_SHIM does not name the shim")
+    wanted, _ = results()
+    for order in (12, 6):
+        out = lib.scratch("resolved") / "out"
+        env = lib.environment(LD_PRELOAD=shim, NTKLENS_WRONG_ORDER=order)
+        told = lib.run_study(STUDY, out, env=env, expect=None)
+        if "cannot be preloaded" in told.stderr or "ASan runtime" in told.stderr:
+            raise lib.Skip("the shim cannot be preloaded into this build")
+        lib.check_equal(told.returncode, 0, f"exit code; stderr:\n{told.stderr}")
+        lib.check_equal(told.stderr.count("warning: "), 1, f"warnings in\n{told.stderr}")
+        rows = lib.table(out)
+        resolved = [row["tag"] for row in rows if "resolved" in flags(row)]
+        lib.check_equal(resolved, ["init"], f"order {order}: rows that are flagged resolved")
+        for column in ("effective_rank", "effective_rank_half"):
+            value = float(wanted[0][column])
+            lib.check_close(rows[0][column], value, 1e-9 * value, f"order {order}: {column}")
 
 
 @lib.case

@@ -134,6 +134,19 @@ def a_limit():
     raise lib.Failure("no cell was resumed within 75 s")
 
 
+def a_failure_does_not_pass_for_a_stop():
+    """Rank 0 cannot write, rank 1, held, is as deaf as in a solve: the job ends, and not with 75."""
+    study = Study("failure")
+    run = study.start("--set", "checkpoint.every=0.05")
+    run.send(signal.SIGSTOP, [run.ranks()[1]])
+    (study.out / "checkpoints").rename(study.folder / "lost")
+    code = run.wait()
+    told = run.stderr()
+    lib.check_equal(code, 1, f"exit code; stderr:\n{told}")
+    lib.check("the study has failed (input or output failed)" in told, told)
+    lib.check("the same command continues" not in told, told)
+
+
 def limited(text, least, most):
     """To the letter; for a machine that is ours."""
     study = Study("limit")
@@ -188,6 +201,7 @@ if LONG:
         for rank in 0, 1:
             lib.add(f"{name} to rank {rank}", signal_to, getattr(signal, name), rank)
     lib.case(a_solve_beyond_the_limit_ends_the_job_and_is_done_again)
+    lib.case(a_failure_does_not_pass_for_a_stop)
     lib.add("a limit of 20 s", limited, "00:00:20", 10, 20)
     lib.add("a limit of a minute", limited, "00:01:00", 40, 60)
 else:
