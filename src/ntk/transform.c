@@ -2,6 +2,8 @@
 #include "ntklens/ntk.h"
 #include "ntklens/par.h"
 
+#include <float.h>
+#include <math.h>
 #include <stdlib.h>
 
 /** What is taken off: for `unit` rows a sample, rows[b][(i,a)] the mean over samples j of
@@ -13,14 +15,20 @@ typedef struct means {
     double *all;  /* owned; [unit x unit] */
 } means;
 
+/* What is left of equal entries is the rounding of their mean: zero, or a kernel that is constant
+ * would have a spectrum of noise. */
 static double centred(int i, int j, double value, const void *context)
 {
     const means *m = context;
     const int a = i % m->unit;
     const int b = j % m->unit;
+    const double row = m->rows[(size_t)b * (size_t)m->n + (size_t)i];
+    const double col = m->rows[(size_t)a * (size_t)m->n + (size_t)j];
+    const double all = m->all[a * m->unit + b];
+    const double rest = value - row - col + all;
+    const double terms = fabs(value) + fabs(row) + fabs(col) + fabs(all);
 
-    return value - m->rows[(size_t)b * (size_t)m->n + (size_t)i] -
-           m->rows[(size_t)a * (size_t)m->n + (size_t)j] + m->all[a * m->unit + b];
+    return fabs(rest) > DBL_EPSILON * m->n * terms ? rest : 0.0;
 }
 
 static nl_status take_means(const nl_dmat *a, means *m)

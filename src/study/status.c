@@ -182,12 +182,12 @@ static nl_status look_at_finished(nl_standing *s, const nl_measure_plan *plan, i
     nl_status status = nl_finished_read(path, s->study, &s->cells[k], plan, &result, &why);
     const bool whole = status == NL_ERR_NUMERIC || status == NL_ERR_STUDY; /* kernels are left */
 
-    if (status == NL_ERR_OUTDATED) {
-        s->outdated++; /* whole, but of no use: as if it was not there */
-    } else {
-        s->state[k] = status == NL_OK ? NL_STATE_DONE : whole ? NL_STATE_BEGUN : NL_STATE_DAMAGED;
-    }
-    s->fraction[k] = s->state[k] == NL_STATE_DAMAGED || s->state[k] == NL_STATE_LEFT ? 0.0 : 1.0;
+    s->outdated += status == NL_ERR_OUTDATED; /* whole, but of no use: as if it was not there */
+    s->state[k] = status == NL_OK             ? NL_STATE_DONE
+                  : whole                     ? NL_STATE_BEGUN
+                  : status == NL_ERR_OUTDATED ? NL_STATE_LEFT
+                                              : NL_STATE_DAMAGED;
+    s->fraction[k] = status == NL_OK || whole ? 1.0 : 0.0;
     nl_result_destroy(&result, plan->kernels);
     return status == NL_ERR_NOMEM ? status : NL_OK;
 }
