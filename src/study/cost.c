@@ -122,11 +122,13 @@ nl_cost nl_cell_cost(const nl_study *study, const nl_cell *cell, const nl_datase
     const double looked_at = cell->n_train + nl_study_number(study, NL_KEY_TEST_SIZE) +
                              nl_study_number(study, NL_KEY_VALIDATION_SIZE);
     const int per_decade = (int)cell->value[NL_KEY_EVALUATIONS_PER_DECADE].number;
+    const int measured = 1 + count_steps(plan->per_decade, steps, true); /* with init */
     nl_cost cost = {.looks = 1 + count_steps(per_decade, steps, true),
-                    .states = 2 + count_steps(plan->per_decade, steps, true) + plan->at_losses};
+                    .states = measured + plan->at_losses};
     double gram = 0.0;
     double solve = 0.0;
 
+    cost.states += cost.looks > measured; /* best: it may be on no other schedule */
     for (int k = 0; k < plan->at_steps; k++) {
         cost.states += plan->at_step[k] <= steps;
     }
