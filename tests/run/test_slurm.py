@@ -20,13 +20,13 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 SANDBOX = ROOT / "tools" / "slurm-sandbox"
 JOBS = ROOT / "jobs"
 SKIPPED = 77
-PATIENCE = 300  # seconds for whatever is waited for; with luck it takes a tenth
+PATIENCE = 900  # seconds for whatever is waited for; with luck it takes a tenth
 
 STUDY = """
 study: batch
 data: {source: glyphs, train_sizes: [500], test_size: 300, probe_size: 40}
 model: {widths: [16, 96], depths: [2]}
-training: {max_steps: 40000}
+training: {max_steps: 200000}  # a minute of two fast cores: time for two interruptions
 seeds: [0, 1, 2, 3]
 measure: {kernels: [traced, full], steps_per_decade: 1, solver: lapack}
 checkpoint: {every: 5}
