@@ -123,12 +123,12 @@ typedef struct verdict {
 } verdict;
 
 /* Squared deviation in standard errors.  What does not vary (x and -x share no relu unit) is exact
- * but for rounding, which is below 1e-12 of the largest entries. */
+ * but for rounding: of an angle of pi about the root of eps. */
 static double square_z(double sum, double squares, int networks, double largest)
 {
     const double mean = sum / networks;
     const double error2 = (squares / networks - mean * mean) / (networks - 1);
-    const double rounding = 1e-12 * largest;
+    const double rounding = 1e-7 * largest;
 
     return mean * mean / (fmax(error2, 0.0) + rounding * rounding);
 }
