@@ -1,9 +1,9 @@
 /** @file cost.c  Expected work of a cell, in floating-point operations. */
 #include "cost.h"
 
+#include "cell_spec.h"
 #include "kept.h"
 #include "regression.h"
-#include "train.h"
 
 #include <stdlib.h>
 

@@ -1,7 +1,7 @@
 /** @file infinite.c  infinite.csv: the infinitely wide networks of the grid. */
 #include "infinite.h"
+#include "cell_spec.h"
 #include "regression.h"
-#include "train.h"
 
 #include "ntklens/io.h"
 

@@ -3,7 +3,6 @@
 #include "infinite.h"
 #include "regression.h"
 #include "splits.h"
-#include "train.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /** @file rows.c  From a cell's result to rows of results.csv: tags, flags, columns. */
+#include "cell_spec.h"
 #include "infinite.h"
-#include "train.h"
 
 #include <math.h>
 #include <stddef.h>

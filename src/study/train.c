@@ -1,17 +1,10 @@
 /** @file train.c  The train phase of one cell. */
 #include "train.h"
+#include "looks.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-/** A step at which training pauses to look. */
-typedef struct look {
-    long step;
-    bool evaluated; /* on the evaluation grid: part of the curve, may be best */
-    bool measured;  /* kernels are measured */
-    bool logged;    /* on the log grid of measurements: velocities are taken from here */
-} look;
 
 struct nl_training {
     const nl_cell *cell;
@@ -26,8 +19,8 @@ struct nl_training {
     nl_loss loss;
     int batch;
     long steps_per_epoch;
-    look *looks; /* owned; ascending steps */
-    int look_count, next_look;
+    nl_looks looks; /* owned */
+    int next_look;
     long epoch; /* whose permutation stands in order; -1: none */
     int *order; /* owned; [n_train] positions in the subset */
     int *index; /* owned; [rows of the gather] */
@@ -45,119 +38,6 @@ struct nl_training {
     const float *event_theta;
     nl_train_clock clock;
 };
-
-static int whole(const nl_cell *cell, nl_key key)
-{
-    return (int)cell->value[key].number;
-}
-
-nl_net_spec nl_cell_net_spec(const nl_cell *cell, const nl_dataset_info *info)
-{
-    return (nl_net_spec){
-        .inputs = info->inputs,
-        .outputs = info->classes,
-        .width = cell->width,
-        .depth = cell->depth,
-        .activation = (nl_activation)whole(cell, NL_KEY_ACTIVATION),
-        .parametrization = (nl_parametrization)whole(cell, NL_KEY_PARAMETRIZATION),
-        .base_width = whole(cell, NL_KEY_BASE_WIDTH),
-        .weight_variance = cell->value[NL_KEY_WEIGHT_VARIANCE].number,
-        .bias_variance = cell->value[NL_KEY_BIAS_VARIANCE].number,
-    };
-}
-
-nl_train_spec nl_cell_train_spec(const nl_cell *cell)
-{
-    return (nl_train_spec){
-        .loss = (nl_loss)whole(cell, NL_KEY_LOSS),
-        .optimizer = (nl_optimizer)whole(cell, NL_KEY_OPTIMIZER),
-        .learning_rate = cell->value[NL_KEY_LEARNING_RATE].number,
-        .momentum = cell->value[NL_KEY_MOMENTUM].number,
-        .weight_decay = cell->value[NL_KEY_WEIGHT_DECAY].number,
-        .schedule = (nl_schedule)whole(cell, NL_KEY_SCHEDULE),
-        .max_steps = (long)cell->value[NL_KEY_MAX_STEPS].number,
-    };
-}
-
-int nl_cell_batch(const nl_cell *cell)
-{
-    const nl_scalar *size = &cell->value[NL_KEY_BATCH_SIZE];
-
-    return size->word != NULL || size->number >= cell->n_train ? cell->n_train : (int)size->number;
-}
-
-/*---------------------------------------------------------------------------------------------
- * Schedule
- *-------------------------------------------------------------------------------------------*/
-
-static int compare_looks(const void *a, const void *b)
-{
-    const look *x = a;
-    const look *y = b;
-
-    return (x->step > y->step) - (x->step < y->step);
-}
-
-/* Unite looks at the same step. */
-static int unite_looks(look *looks, int count)
-{
-    int kept = 0;
-
-    qsort(looks, (size_t)count, sizeof *looks, compare_looks);
-    for (int k = 0; k < count; k++) {
-        if (kept > 0 && looks[kept - 1].step == looks[k].step) {
-            looks[kept - 1].evaluated |= looks[k].evaluated;
-            looks[kept - 1].measured |= looks[k].measured;
-            looks[kept - 1].logged |= looks[k].logged;
-        } else {
-            looks[kept++] = looks[k];
-        }
-    }
-    return kept;
-}
-
-static nl_status plan_looks(nl_training *t)
-{
-    long *evaluated = NULL;
-    long *measured = NULL;
-    int evaluations = 0;
-    int measurements = 0;
-    int count = 0;
-    nl_status status = nl_log_steps(whole(t->cell, NL_KEY_EVALUATIONS_PER_DECADE), t->max_steps,
-                                    &evaluated, &evaluations);
-
-    if (status == NL_OK && t->plan->per_decade > 0) {
-        status = nl_log_steps(t->plan->per_decade, t->max_steps, &measured, &measurements);
-    }
-    if (status != NL_OK) {
-        goto done;
-    }
-    t->looks =
-        nl_calloc((size_t)(evaluations + measurements + t->plan->at_steps) + 2, sizeof *t->looks);
-    if (t->looks == NULL) {
-        status = NL_FAIL(NL_ERR_NOMEM, "out of memory for the schedule of a cell");
-        goto done;
-    }
-    t->looks[count++] = (look){.step = 0, .evaluated = true, .measured = true};
-    t->looks[count++] = (look){.step = t->max_steps, .measured = true};
-    for (int k = 0; k < evaluations; k++) {
-        t->looks[count++] = (look){.step = evaluated[k], .evaluated = true};
-    }
-    for (int k = 0; k < measurements; k++) {
-        t->looks[count++] = (look){.step = measured[k], .measured = true, .logged = true};
-    }
-    for (int k = 0; k < t->plan->at_steps; k++) {
-        if (t->plan->at_step[k] <= t->max_steps) {
-            t->looks[count++] = (look){.step = t->plan->at_step[k], .measured = true};
-        }
-    }
-    t->look_count = unite_looks(t->looks, count);
-
-done:
-    free(evaluated);
-    free(measured);
-    return status;
-}
 
 /*---------------------------------------------------------------------------------------------
  * Creation
@@ -219,7 +99,7 @@ nl_status nl_training_create(const nl_cell *cell, const nl_net *net, const nl_sp
     t->steps_per_epoch = (cell->n_train + t->batch - 1) / t->batch;
     status = allocate(t);
     if (status == NL_OK) {
-        status = plan_looks(t);
+        status = nl_looks_create(cell, plan, &t->looks);
     }
     if (status == NL_OK) {
         status = nl_model_create(
@@ -245,7 +125,7 @@ void nl_training_destroy(nl_training **training)
     }
     nl_model_destroy(&t->model);
     nl_result_destroy(&t->result, t->plan->kernels);
-    free(t->looks);
+    nl_looks_free(&t->looks);
     free(t->order);
     free(t->index);
     free(t->labels);
@@ -332,7 +212,7 @@ static bool out_of_patience(const nl_training *t, long best_step)
 }
 
 /* Look at the present state; *state is set where its kernels are to be measured. */
-static nl_status look_now(nl_training *t, const look *at, nl_state **state)
+static nl_status look_now(nl_training *t, const nl_look *at, nl_state **state)
 {
     const nl_losses losses = evaluate(t);
     const bool finite = isfinite(losses.train_loss) && isfinite(losses.test_loss) && !t->diverged &&
@@ -414,7 +294,7 @@ static bool train_to_look(nl_training *t, nl_pause_fn *pause, const void *contex
     const double start = nl_now();
     bool paused = false;
 
-    while (t->step < t->looks[t->next_look].step && !t->diverged) {
+    while (t->step < t->looks.at[t->next_look].step && !t->diverged) {
         paused = pause != NULL && pause(context);
         if (paused) {
             break;
@@ -451,9 +331,9 @@ static nl_status give_best(nl_training *t, nl_event *event, nl_state **state)
 }
 
 /* The look at the present step, NULL where there is none. */
-static const look *look_here(const nl_training *t)
+static const nl_look *look_here(const nl_training *t)
 {
-    const look *last = t->next_look > 0 ? &t->looks[t->next_look - 1] : NULL;
+    const nl_look *last = t->next_look > 0 ? &t->looks.at[t->next_look - 1] : NULL;
 
     return last != NULL && last->step == t->step ? last : NULL;
 }
@@ -461,7 +341,7 @@ static const look *look_here(const nl_training *t)
 /* A state of the log grid is left: velocities of those to come are taken from it. */
 static void keep_previous(nl_training *t)
 {
-    const look *here = look_here(t);
+    const nl_look *here = look_here(t);
 
     if (here != NULL && here->logged && t->previous_step != t->step) {
         memcpy(t->previous_theta, nl_model_parameters(t->model),
@@ -478,14 +358,14 @@ nl_status nl_training_run(nl_training *t, nl_pause_fn *pause, const void *contex
     *state = NULL;
     keep_previous(t);
     while (t->result->final_step < 0) {
-        const look *at = NULL;
+        const nl_look *at = NULL;
 
         if (train_to_look(t, pause, context)) {
             *event = NL_EVENT_PAUSED;
             return NL_OK;
         }
-        if (t->step == t->looks[t->next_look].step) {
-            at = &t->looks[t->next_look++];
+        if (t->step == t->looks.at[t->next_look].step) {
+            at = &t->looks.at[t->next_look++];
         }
         status = look_now(t, at, state);
         if (status != NL_OK) {
@@ -518,22 +398,12 @@ nl_continuation nl_training_continuation(nl_training *t)
     return c;
 }
 
-static bool is_evaluated(const nl_training *t, long step)
-{
-    for (int k = 0; k < t->look_count; k++) {
-        if (t->looks[k].step == step) {
-            return t->looks[k].evaluated;
-        }
-    }
-    return false;
-}
-
 /* Did a training of at most so many steps end for no other reason, and would a longer one go on?
  */
 static bool ended_by_length(const nl_training *t, const nl_result *result, long max_steps)
 {
     return result->final_step >= max_steps && max_steps < t->max_steps && !result->diverged &&
-           !(is_evaluated(t, result->final_step) && out_of_patience(t, t->best_step));
+           !(nl_looks_evaluated(&t->looks, result->final_step) && out_of_patience(t, t->best_step));
 }
 
 /* The end of a shorter training is no end here: forget what only its being the last made of it. */
@@ -541,7 +411,7 @@ static void reopen(nl_training *t, nl_result *result)
 {
     nl_curve *curve = &result->curve;
 
-    if (curve->count > 0 && !is_evaluated(t, result->final_step)) {
+    if (curve->count > 0 && !nl_looks_evaluated(&t->looks, result->final_step)) {
         curve->count--;
     }
     result->best_step = t->best_step;
@@ -554,11 +424,8 @@ static bool restore_previous(nl_training *t, const nl_result *result, const nl_c
 {
     const nl_state *state = NULL;
     const float *theta = NULL;
-    long wanted = -1;
+    long wanted = nl_looks_logged_before(&t->looks, from->step);
 
-    for (int k = 0; k < t->look_count && t->looks[k].step < from->step; k++) {
-        wanted = t->looks[k].logged ? t->looks[k].step : wanted;
-    }
     if (wanted < 0) {
         return true;
     }
@@ -603,7 +470,7 @@ nl_status nl_training_restore(nl_training *t, nl_result **result, const nl_conti
         reopen(t, *result);
     }
     t->final_is_best = (*result)->best_step >= 0 && (*result)->best_step != t->best_step;
-    while (t->next_look < t->look_count && t->looks[t->next_look].step <= t->step) {
+    while (t->next_look < t->looks.count && t->looks.at[t->next_look].step <= t->step) {
         t->next_look++;
     }
     nl_result_destroy(&t->result, t->plan->kernels);

@@ -3,19 +3,9 @@
 #ifndef NTKLENS_STUDY_TRAIN_H
 #define NTKLENS_STUDY_TRAIN_H
 
+#include "cell_spec.h"
 #include "result.h"
 #include "splits.h"
-
-#include "ntklens/nn.h"
-
-/** Network of a cell. */
-nl_net_spec nl_cell_net_spec(const nl_cell *cell, const nl_dataset_info *info);
-
-/** Training of a cell. */
-nl_train_spec nl_cell_train_spec(const nl_cell *cell);
-
-/** Samples of a step: batch_size, or the whole subset where that is smaller or asked for. */
-int nl_cell_batch(const nl_cell *cell);
 
 /** Images of one forward pass when a whole set is evaluated. */
 enum { nl_evaluation_rows = 256 };
