@@ -60,11 +60,12 @@ NL_MUST_CHECK nl_status nl_team_form(const nl_team *parent, int count, const int
 void nl_team_destroy(nl_team **team);
 
 /** Broadcast any number of bytes (also beyond 2^31) from root.  Collective. */
-NL_MUST_CHECK nl_status nl_team_broadcast(const nl_team *team, void *bytes, size_t length,
-                                          int root);
+void nl_team_broadcast(const nl_team *team, void *bytes, size_t length, int root);
 
-/** Barrier that sleeps between polls: a waiting rank leaves its core to the working ones. */
-NL_MUST_CHECK nl_status nl_team_wait(const nl_team *team);
+/** Barrier that sleeps between polls: a waiting rank leaves its core to the working ones.
+ * Collective.
+ */
+void nl_team_wait(const nl_team *team);
 
 /*---------------------------------------------------------------------------------------------
  * Service: one light thread a rank, with a communicator of its own.  It hands out work, carries

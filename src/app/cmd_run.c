@@ -84,7 +84,7 @@ static nl_status read_study(const nl_team *team, const run_request *request, nl_
     }
     status = nl_agree(team->comm, status);
     if (status == NL_OK) {
-        status = nl_team_broadcast(team, &length, sizeof length, 0);
+        nl_team_broadcast(team, &length, sizeof length, 0);
     }
     if (status == NL_OK && team->rank != 0) {
         text = nl_calloc(length + 1, 1);
@@ -92,9 +92,7 @@ static nl_status read_study(const nl_team *team, const run_request *request, nl_
     }
     status = nl_agree(team->comm, status);
     if (status == NL_OK) {
-        status = nl_team_broadcast(team, text, length, 0);
-    }
-    if (status == NL_OK) {
+        nl_team_broadcast(team, text, length, 0);
         status = nl_study_parse(request->study, (const char *)text, length, request->set_count,
                                 request->sets, team->rank != 0, study);
     }

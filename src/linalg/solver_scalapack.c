@@ -8,30 +8,26 @@
 #include "ntklens/par.h"
 
 #include <float.h>
+#include <math.h>
 #include <stdlib.h>
-
-static double larger(double a, double b)
-{
-    return a > b ? a : b;
-}
 
 /* pdsyev: LWORK >= 5 N + max(NB (NP + 1), 3 NB) + 1 */
 static double qr_length(int n, int nb, int rows)
 {
-    return 5.0 * n + larger(nb * (nl_local_extent(n, nb, 0, rows) + 1.0), 3.0 * nb) + 1.0;
+    return 5.0 * n + fmax(nb * (nl_local_extent(n, nb, 0, rows) + 1.0), 3.0 * nb) + 1.0;
 }
 
 /* pdsyevx: LWORK >= 5 N + max(5 NN, NB (NP + 1)), NN = max(N, NB, 2) */
 static double bisection_length(int n, int nb, int rows)
 {
     return 5.0 * n +
-           larger(5.0 * larger(larger(n, nb), 2.0), nb * (nl_local_extent(n, nb, 0, rows) + 1.0));
+           fmax(5.0 * fmax(fmax(n, nb), 2.0), nb * (nl_local_extent(n, nb, 0, rows) + 1.0));
 }
 
 /* pdsyevx: LIWORK >= 6 max(N, ranks + 1, 4) */
 static double bisection_integers(int n, int rows, int cols)
 {
-    return 6.0 * larger(larger(n, (double)rows * cols + 1.0), 4.0);
+    return 6.0 * fmax(fmax(n, (double)rows * cols + 1.0), 4.0);
 }
 
 double nl_scalapack_workspace(int n, int nb, nl_precision precision, int rows, int cols)

@@ -85,7 +85,7 @@ void nl_team_destroy(nl_team **team)
     }
 }
 
-nl_status nl_team_broadcast(const nl_team *team, void *bytes, size_t length, int root)
+void nl_team_broadcast(const nl_team *team, void *bytes, size_t length, int root)
 {
     for (size_t done = 0; done < length; done += broadcast_chunk) {
         size_t left = length - done;
@@ -93,10 +93,9 @@ nl_status nl_team_broadcast(const nl_team *team, void *bytes, size_t length, int
 
         MPI_Bcast((char *)bytes + done, part, MPI_BYTE, root, team->comm);
     }
-    return NL_OK;
 }
 
-nl_status nl_team_wait(const nl_team *team)
+void nl_team_wait(const nl_team *team)
 {
     MPI_Request barrier = MPI_REQUEST_NULL;
     int done = 0;
@@ -106,5 +105,4 @@ nl_status nl_team_wait(const nl_team *team)
          MPI_Test(&barrier, &done, MPI_STATUS_IGNORE)) {
         nl_sleep(wait_poll_seconds);
     }
-    return NL_OK;
 }

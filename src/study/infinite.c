@@ -311,10 +311,8 @@ static nl_status add_limit(limits *l, int first)
             continue;
         }
         stop = nl_run_stopping(run);
-        status = nl_team_broadcast(l->team, &stop, sizeof stop, 0);
-        if (status == NL_OK) {
-            status = stop != 0 ? NL_STOPPED : add_images(l, k, k == first, measured);
-        }
+        nl_team_broadcast(l->team, &stop, sizeof stop, 0);
+        status = stop != 0 ? NL_STOPPED : add_images(l, k, k == first, measured);
         worst = status != NL_OK ? status : worst;
     }
     for (int kind = 0; kind < 2; kind++) {
@@ -386,7 +384,6 @@ nl_status nl_infinite_write(nl_run *run)
     limits l = {.run = run};
     nl_team *part = NULL;
     nl_status status = NL_OK;
-    nl_status waited = NL_OK;
 
     if (nl_study_number(run->study, NL_KEY_INFINITE) == 0.0) {
         return NL_OK;
@@ -402,9 +399,8 @@ nl_status nl_infinite_write(nl_run *run)
         status = work(&l);
     }
     nl_team_destroy(&part);
-    waited =
-        nl_team_wait(run->team); /* ranks without a part in it leave their cores to the others */
-    return nl_agree(run->team->comm, status != NL_OK ? status : waited);
+    nl_team_wait(run->team); /* ranks without a part in it leave their cores to the others */
+    return nl_agree(run->team->comm, status);
 }
 
 void nl_infinite_columns_print(FILE *stream)

@@ -90,8 +90,7 @@ NL_MUST_CHECK nl_status nl_shared_state_create(nl_job *job, const nl_team *team,
 void nl_shared_state_free(nl_shared_state *shared);
 
 /** From the leader to all.  Collective over the team. */
-NL_MUST_CHECK nl_status nl_shared_state_tell(const nl_job *job, const nl_team *team,
-                                             nl_shared_state *shared);
+void nl_shared_state_tell(const nl_job *job, const nl_team *team, nl_shared_state *shared);
 
 /** Measure its kernel.  Collective over the team.  measurer: NULL on ranks off the grid. */
 NL_MUST_CHECK nl_status nl_job_measure_shared(nl_job *job, const nl_team *team,

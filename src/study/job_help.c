@@ -424,7 +424,7 @@ static nl_status measure_together(nl_run *run, const nl_team *part, nl_measurer 
             unpack(run, &job, parcel, &shared);
         }
         if (status == NL_OK) {
-            status = nl_shared_state_tell(&job, part, &shared);
+            nl_shared_state_tell(&job, part, &shared);
         }
         if (status == NL_OK && shared.step >= 0) {
             status = nl_job_measure_shared(&job, part, measurer, &shared, out);
@@ -481,9 +481,7 @@ static nl_status help_together(nl_run *run, const nl_task *task)
     nl_status status = nl_team_form(run->team, task->count, task->ranks, &part);
 
     if (status == NL_OK) {
-        status = nl_team_broadcast(part, &cell, sizeof cell, 0);
-    }
-    if (status == NL_OK) {
+        nl_team_broadcast(part, &cell, sizeof cell, 0);
         status = nl_measurer_create(part->comm, run->study, run->plan, &measurer);
     }
     if (status == NL_OK) {

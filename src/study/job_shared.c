@@ -20,9 +20,10 @@ nl_status nl_shared_state_create(nl_job *job, const nl_team *team, nl_shared_sta
         status = NL_ERR_NOMEM;
     }
     status = nl_agree(team->comm, status);
-    return status != NL_OK
-               ? status
-               : nl_team_broadcast(team, job->initial, job->net->size * sizeof *job->initial, 0);
+    if (status == NL_OK) {
+        nl_team_broadcast(team, job->initial, job->net->size * sizeof *job->initial, 0);
+    }
+    return status;
 }
 
 void nl_shared_state_free(nl_shared_state *shared)
@@ -32,22 +33,21 @@ void nl_shared_state_free(nl_shared_state *shared)
     *shared = (nl_shared_state){.step = -1, .previous_step = -1};
 }
 
-nl_status nl_shared_state_tell(const nl_job *job, const nl_team *team, nl_shared_state *shared)
+void nl_shared_state_tell(const nl_job *job, const nl_team *team, nl_shared_state *shared)
 {
     const size_t size = job->net->size * sizeof *shared->theta;
     long head[] = {shared->step, shared->previous_step, shared->kernel};
-    nl_status status = nl_team_broadcast(team, head, sizeof head, 0);
 
+    nl_team_broadcast(team, head, sizeof head, 0);
     shared->step = head[0];
     shared->previous_step = head[1];
     shared->kernel = (int)head[2];
-    if (status == NL_OK && shared->step >= 0) {
-        status = nl_team_broadcast(team, shared->theta, size, 0);
+    if (shared->step >= 0) {
+        nl_team_broadcast(team, shared->theta, size, 0);
     }
-    if (status == NL_OK && shared->step >= 0 && shared->previous_step > 0) {
-        status = nl_team_broadcast(team, shared->previous, size, 0);
+    if (shared->step >= 0 && shared->previous_step > 0) {
+        nl_team_broadcast(team, shared->previous, size, 0);
     }
-    return status;
 }
 
 nl_status nl_job_measure_shared(nl_job *job, const nl_team *team, nl_measurer *measurer,
@@ -155,7 +155,7 @@ static nl_status measure_shared_states(nl_job *job, const nl_team *team, nl_meas
         }
         status = nl_agree(team->comm, status);
         if (status == NL_OK) {
-            status = nl_shared_state_tell(job, team, &shared);
+            nl_shared_state_tell(job, team, &shared);
         }
         if (status != NL_OK || shared.step < 0) {
             break;
@@ -174,15 +174,13 @@ static nl_status measure_shared_states(nl_job *job, const nl_team *team, nl_meas
 
 /* Ranks of a team that compute with other kernels than its leader mix them.  Collective over the
  * team.  result: NULL but on the leader. */
-static nl_status note_mix(const nl_run *run, const nl_team *team, nl_result *result)
+static void note_mix(const nl_run *run, const nl_team *team, nl_result *result)
 {
-    bool same = true;
-    nl_status status = run->same_blas ? NL_OK : nl_libraries_same(team, &same);
+    const bool same = run->same_blas || nl_libraries_same(team);
 
     if (result != NULL) {
         result->mixed = result->mixed || !same;
     }
-    return status;
 }
 
 /* The leader, once its team has nothing left to measure. */
@@ -201,20 +199,18 @@ static nl_status finish_shared(nl_job *job, nl_measurer *measurer, nl_found *fou
 }
 
 /* The others, until the leader has all results and has written them. */
-static nl_status wait_for_leader(nl_run *run, const nl_team *team)
+static void wait_for_leader(nl_run *run, const nl_team *team)
 {
     const double start = nl_now();
-    nl_status status = nl_team_wait(team);
 
+    nl_team_wait(team);
     run->idle_seconds += team->rank != 0 ? nl_now() - start : 0.0;
-    return status;
 }
 
 nl_status nl_cell_measure_shared(nl_run *run, const nl_team *team, nl_measurer *measurer, int index)
 {
     nl_job job;
     nl_found found = {0};
-    nl_status waited = NL_OK;
     nl_status status = nl_job_open(run, index, &job);
 
     atomic_store(&run->now_cell, index);
@@ -226,9 +222,7 @@ nl_status nl_cell_measure_shared(nl_run *run, const nl_team *team, nl_measurer *
     }
     status = nl_agree(team->comm, status);
     if (status == NL_OK) {
-        status = note_mix(run, team, found.result);
-    }
-    if (status == NL_OK) {
+        note_mix(run, team, found.result);
         status = measure_shared_states(&job, team, measurer, found.result, &found.continuation);
     }
     if (status == NL_OK && found.result != NULL) {
@@ -241,6 +235,6 @@ nl_status nl_cell_measure_shared(nl_run *run, const nl_team *team, nl_measurer *
         status = NL_ERR_NUMERIC;
     }
     nl_job_close(&job);
-    waited = wait_for_leader(run, team);
-    return nl_agree(team->comm, status > waited ? status : waited);
+    wait_for_leader(run, team);
+    return nl_agree(team->comm, status);
 }

@@ -52,15 +52,14 @@ void nl_libraries_compare(const nl_libraries *other, nl_text *differences)
     }
 }
 
-nl_status nl_libraries_same(const nl_team *team, bool *same)
+bool nl_libraries_same(const nl_team *team)
 {
     const nl_libraries here = nl_libraries_here();
     nl_libraries first = here;
     int differ = 0;
-    nl_status status = nl_team_broadcast(team, &first, sizeof first, 0);
 
+    nl_team_broadcast(team, &first, sizeof first, 0);
     differ = memcmp(&first, &here, sizeof here) != 0;
     MPI_Allreduce(MPI_IN_PLACE, &differ, 1, MPI_INT, MPI_LOR, team->comm);
-    *same = differ == 0;
-    return nl_agree(team->comm, status);
+    return differ == 0;
 }

@@ -22,6 +22,6 @@ nl_libraries nl_libraries_here(void);
 void nl_libraries_compare(const nl_libraries *other, nl_text *differences);
 
 /** Do all ranks compute with the same ones?  Collective. */
-NL_MUST_CHECK nl_status nl_libraries_same(const nl_team *team, bool *same);
+bool nl_libraries_same(const nl_team *team);
 
 #endif

@@ -193,7 +193,8 @@ static nl_status compare_libraries(nl_run *run)
     }
     nl_text_free(&differences);
     free(all);
-    return nl_team_broadcast(run->team, &run->same_blas, sizeof run->same_blas, 0);
+    nl_team_broadcast(run->team, &run->same_blas, sizeof run->same_blas, 0);
+    return NL_OK;
 }
 
 /* Into the log; too few cores for the ranks are told to people too. */
@@ -324,9 +325,7 @@ static nl_status prepare(nl_run *run)
                        !run->plan->eigenvectors; /* large replies */
     }
     if (status == NL_OK) {
-        status = nl_team_broadcast(run->team, run->phase, (size_t)run->count, 0);
-    }
-    if (status == NL_OK) {
+        nl_team_broadcast(run->team, run->phase, (size_t)run->count, 0);
         status = nl_measurer_create(MPI_COMM_SELF, run->study, run->plan, &run->alone);
     }
     status = nl_agree(run->team->comm, status);
@@ -386,10 +385,10 @@ static void note_failure(nl_run *run, nl_status status, nl_status *worst)
 static nl_status exchange_phases(nl_run *run, nl_status status)
 {
     const double start = nl_now();
-    nl_status waited = nl_team_wait(run->team);
 
+    nl_team_wait(run->team);
     run->idle_seconds += nl_now() - start;
-    status = nl_agree(run->team->comm, status > waited ? status : waited);
+    status = nl_agree(run->team->comm, status);
     MPI_Allreduce(MPI_IN_PLACE, run->phase, run->count, MPI_UINT8_T, MPI_MAX, run->team->comm);
     return status;
 }
