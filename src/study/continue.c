@@ -272,7 +272,7 @@ nl_status nl_run_load_finished(nl_run *run)
     nl_status status = NL_OK;
 
     for (int k = 0; status == NL_OK && k < run->count; k++) {
-        char *path = nl_cell_path(run, "cells", &run->cells[k]);
+        char *path = nl_cell_path(run->options->folder, "cells", &run->cells[k]);
 
         if (path == NULL) {
             return NL_FAIL(NL_ERR_NOMEM, "out of memory for a path");

@@ -113,7 +113,7 @@ static nl_status find_checkpoint(nl_run *run, int index, const nl_net *net, nl_f
     for (size_t k = 0;
          k < NL_COUNT(folders) && found->result == NULL && status != NL_ERR_NOMEM && told == NL_OK;
          k++) {
-        char *path = nl_cell_path(run, folders[k], &run->cells[index]);
+        char *path = nl_cell_path(run->options->folder, folders[k], &run->cells[index]);
 
         status = path == NULL ? NL_FAIL(NL_ERR_NOMEM, "out of memory for a path")
                               : read_file(run, path, &run->cells[index], net, what, found);
@@ -280,7 +280,7 @@ static nl_status replan(const nl_run *run, const nl_net *net, const snapshots *f
 static nl_status find_snapshots(nl_run *run, int index, const nl_net *net, const float *initial,
                                 nl_found *found)
 {
-    char *path = nl_cell_path(run, "cells", &run->cells[index]);
+    char *path = nl_cell_path(run->options->folder, "cells", &run->cells[index]);
     nl_found old = {0};
     nl_status status = path == NULL
                            ? NL_FAIL(NL_ERR_NOMEM, "out of memory for a path")

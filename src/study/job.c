@@ -14,14 +14,6 @@ bool nl_run_stopping(const nl_run *run)
     return nl_service_stopping(run->service) != 0;
 }
 
-char *nl_cell_path(const nl_run *run, const char *folder, const nl_cell *cell)
-{
-    nl_text path = {0};
-
-    nl_text_append(&path, "%s/%s/%s.h5", run->options->folder, folder, cell->id);
-    return path.failed ? NULL : path.data;
-}
-
 nl_status nl_job_open(nl_run *run, int index, nl_job *job)
 {
     const nl_cell *cell = &run->cells[index];
@@ -133,8 +125,9 @@ nl_status nl_job_write(nl_job *job, const nl_result *result, const nl_continuati
     const nl_cell_context context = context_of(job, continuation, unfinished);
     unsigned char *image = NULL;
     size_t length = 0;
-    char *path = nl_cell_path(job->run, unfinished ? "checkpoints" : "cells", job->cell);
-    char *previous = nl_cell_path(job->run, "checkpoints/previous", job->cell);
+    char *path =
+        nl_cell_path(job->run->options->folder, unfinished ? "checkpoints" : "cells", job->cell);
+    char *previous = nl_cell_path(job->run->options->folder, "checkpoints/previous", job->cell);
     nl_status status = nl_result_image(result, &context, &image, &length);
 
     if (status == NL_OK && (path == NULL || previous == NULL)) {
@@ -158,7 +151,7 @@ void nl_remove_checkpoints(const nl_run *run, const nl_cell *cell)
     static const char *const folders[] = {"checkpoints", "checkpoints/previous"};
 
     for (size_t k = 0; k < NL_COUNT(folders); k++) {
-        char *path = nl_cell_path(run, folders[k], cell);
+        char *path = nl_cell_path(run->options->folder, folders[k], cell);
 
         if (path != NULL) {
             unlink(path); /* most cells have none */

@@ -165,13 +165,6 @@ static nl_status unite_studies(merge *m)
  * Cells
  *-------------------------------------------------------------------------------------------*/
 
-static nl_status cell_path(const char *folder, const nl_cell *cell, nl_text *path)
-{
-    path->length = 0;
-    nl_text_append(path, "%s/cells/%s.h5", folder, cell->id);
-    return path->failed ? NL_FAIL(NL_ERR_NOMEM, "out of memory for a path") : NL_OK;
-}
-
 /* Rows of a cell's file; none where it cannot serve, which is told. */
 static nl_status read_rows(const merge *m, int index, const char *path, nl_row **rows, int *count)
 {
@@ -209,15 +202,15 @@ static bool same_rows(const merge *m, const entry *a, nl_row *rows, int count)
 static nl_status take_cell(merge *m, int p, int index)
 {
     entry *e = &m->entry[index];
-    nl_text path = {0};
+    char *path = nl_cell_path(m->part[p].folder, "cells", &m->cells[index]);
     nl_row *rows = NULL;
     int count = 0;
-    nl_status status = cell_path(m->part[p].folder, &m->cells[index], &path);
+    nl_status status = path != NULL ? NL_OK : NL_FAIL(NL_ERR_NOMEM, "out of memory for a path");
 
-    if (status == NL_OK && nl_path_exists(path.data)) {
-        status = read_rows(m, index, path.data, &rows, &count);
+    if (status == NL_OK && nl_path_exists(path)) {
+        status = read_rows(m, index, path, &rows, &count);
     }
-    nl_text_free(&path);
+    free(path);
     if (status == NL_OK && count > 0 && e->from < 0) {
         *e = (entry){.from = p, .rows = rows, .count = count};
         m->part[p].cells++;
@@ -248,33 +241,35 @@ static nl_status take_cells(merge *m)
     return worst;
 }
 
+static nl_status copy_cell(const merge *m, int index)
+{
+    const char *folder = m->part[m->entry[index].from].folder;
+    char *from = nl_cell_path(folder, "cells", &m->cells[index]);
+    char *to = nl_cell_path(m->out, "cells", &m->cells[index]);
+    unsigned char *image = NULL;
+    size_t length = 0;
+    nl_status status = from != NULL && to != NULL
+                           ? nl_file_read(from, NL_SEALED, &image, &length)
+                           : NL_FAIL(NL_ERR_NOMEM, "out of memory for a path");
+
+    if (status == NL_OK) {
+        status = nl_file_write_atomic(to, image, length, NL_SEALED);
+    }
+    free(image);
+    free(from);
+    free(to);
+    return status;
+}
+
 static nl_status copy_cells(const merge *m)
 {
-    nl_text from = {0};
-    nl_text to = {0};
     nl_status status = NL_OK;
 
     for (int k = 0; status == NL_OK && k < m->count; k++) {
-        unsigned char *image = NULL;
-        size_t length = 0;
-
-        if (m->entry[k].from < (m->continues ? 1 : 0)) {
-            continue;
+        if (m->entry[k].from >= (m->continues ? 1 : 0)) {
+            status = copy_cell(m, k);
         }
-        status = cell_path(m->part[m->entry[k].from].folder, &m->cells[k], &from);
-        if (status == NL_OK) {
-            status = cell_path(m->out, &m->cells[k], &to);
-        }
-        if (status == NL_OK) {
-            status = nl_file_read(from.data, NL_SEALED, &image, &length);
-        }
-        if (status == NL_OK) {
-            status = nl_file_write_atomic(to.data, image, length, NL_SEALED);
-        }
-        free(image);
     }
-    nl_text_free(&from);
-    nl_text_free(&to);
     return status;
 }
 

@@ -211,6 +211,10 @@ NL_MUST_CHECK nl_status nl_result_read(const unsigned char *image, size_t length
                                        const nl_net *net, const nl_measure_plan *plan, int what,
                                        nl_result **out, nl_continuation *continuation);
 
+/** File of a cell in a results folder; below: "cells", "checkpoints", "checkpoints/previous".
+ *  NULL: out of memory.  free(). */
+char *nl_cell_path(const char *results, const char *below, const nl_cell *cell);
+
 /**
  * Read the measurements of a finished cell, if its file serves the present study as it is.
  *

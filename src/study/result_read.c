@@ -382,6 +382,14 @@ nl_status nl_result_read(const unsigned char *image, size_t length, const nl_stu
     return NL_OK;
 }
 
+char *nl_cell_path(const char *results, const char *below, const nl_cell *cell)
+{
+    nl_text path = {0};
+
+    nl_text_append(&path, "%s/%s/%s.h5", results, below, cell->id);
+    return path.failed ? NULL : path.data;
+}
+
 nl_status nl_finished_read(const char *path, const nl_study *study, const nl_cell *cell,
                            const nl_measure_plan *plan, nl_result **out, const char **why)
 {

@@ -62,9 +62,6 @@ enum { NL_STOP_ERROR = 1000 };
 
 bool nl_run_stopping(const nl_run *run);
 
-/** DIR/`folder`/<id>.h5, free(); NULL: out of memory. */
-char *nl_cell_path(const nl_run *run, const char *folder, const nl_cell *cell);
-
 /** Remove the checkpoints of a cell, where there are any. */
 void nl_remove_checkpoints(const nl_run *run, const nl_cell *cell);
 

@@ -212,28 +212,23 @@ static double steps_of_checkpoint(const nl_cell *cell, const char *path)
 
 static nl_status look_at_cell(nl_standing *s, const nl_measure_plan *plan, int k)
 {
-    static const char *const checkpoints[] = {"checkpoints", "checkpoints/previous"};
-    nl_text path = {0};
+    static const char *const places[] = {"cells", "checkpoints", "checkpoints/previous"};
     nl_status status = NL_OK;
 
-    nl_text_append(&path, "%s/cells/%s.h5", s->folder, s->cells[k].id);
-    if (!path.failed && nl_path_exists(path.data)) {
-        status = look_at_finished(s, plan, k, path.data);
-    }
-    for (size_t c = 0; status == NL_OK && !path.failed && s->state[k] == NL_STATE_LEFT &&
-                       c < NL_COUNT(checkpoints);
+    for (size_t c = 0; status == NL_OK && s->state[k] == NL_STATE_LEFT && c < NL_COUNT(places);
          c++) {
-        path.length = 0;
-        nl_text_append(&path, "%s/%s/%s.h5", s->folder, checkpoints[c], s->cells[k].id);
-        if (!path.failed && nl_path_exists(path.data)) {
+        char *path = nl_cell_path(s->folder, places[c], &s->cells[k]);
+
+        if (path == NULL) {
+            status = NL_FAIL(NL_ERR_NOMEM, "out of memory for a path");
+        } else if (nl_path_exists(path) && c == 0) {
+            status = look_at_finished(s, plan, k, path);
+        } else if (nl_path_exists(path)) {
             s->state[k] = NL_STATE_BEGUN;
-            s->fraction[k] = steps_of_checkpoint(&s->cells[k], path.data);
+            s->fraction[k] = steps_of_checkpoint(&s->cells[k], path);
         }
+        free(path);
     }
-    if (path.failed) {
-        status = NL_FAIL(NL_ERR_NOMEM, "out of memory for a path");
-    }
-    nl_text_free(&path);
     s->total[s->state[k]]++;
     return status;
 }
