@@ -25,7 +25,7 @@ static void print_help(void)
            "  2  wrong usage or study file\n"
            "  3  data files missing, damaged or unfit\n"
            "  4  numerical failure: no trustworthy spectrum for some kernel, the rest is saved\n"
-           "  75 stopped early, disk full, or folder in use by another run; the same command "
+           "  75 stopped early, disk full, folder in use, gone or not writable; the same command "
            "continues\n");
     printf("\nntklens COMMAND --help tells more; ntklens --version names the version.\n");
 }
