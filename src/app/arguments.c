@@ -8,21 +8,6 @@
 
 enum { most_options = 16, first_long = 256, help_value = 255, blas_fix_value = 254 };
 
-int nl_launched_rank(void)
-{
-    static const char *const variables[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK",
-                                            "SLURM_PROCID"};
-
-    for (size_t k = 0; k < NL_COUNT(variables); k++) {
-        const char *text = getenv(variables[k]);
-
-        if (text != NULL) {
-            return atoi(text);
-        }
-    }
-    return 0;
-}
-
 static void print_help(const nl_command *command)
 {
     printf("usage: ntklens %s %s\n\n%s\n", command->name, command->operands, command->summary);

@@ -12,11 +12,10 @@ static const nl_option options[] = {
 
 static nl_status check(bool json)
 {
-    int level = 0;
     nl_team *team = NULL;
     nl_status status = NL_OK;
 
-    MPI_Init_thread(NULL, NULL, MPI_THREAD_MULTIPLE, &level);
+    nl_mpi_start();
     status = nl_team_create(MPI_COMM_WORLD, &team);
     if (status == NL_OK) {
         status = nl_doctor(team, json, stdout);

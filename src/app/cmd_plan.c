@@ -112,7 +112,6 @@ static nl_status run(const nl_command *command, int argc, char **argv)
     const bool root = nl_launched_rank() == 0;
     nl_arguments arguments = {0};
     plan_request request = {0};
-    int level = 0;
     nl_status status = nl_arguments_parse(command, argc, argv, &arguments);
 
     if (status == NL_OK && !arguments.help && root) {
@@ -120,7 +119,7 @@ static nl_status run(const nl_command *command, int argc, char **argv)
     }
     if (status == NL_OK && !arguments.help) {
         /* Under a launcher every rank of the job has to take part in this. */
-        MPI_Init_thread(NULL, NULL, MPI_THREAD_MULTIPLE, &level);
+        nl_mpi_start();
         status = root ? make_plan(&request) : NL_OK;
         MPI_Finalize();
     }

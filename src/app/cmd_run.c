@@ -146,14 +146,13 @@ static nl_status run(const nl_command *command, int argc, char **argv)
     nl_arguments arguments = {0};
     run_request request = {
         .options = {.stop_wanted = nl_stop_wanted, .time_left = nl_stop_time_left}};
-    int level = 0;
     nl_status status = nl_arguments_parse(command, argc, argv, &arguments);
 
     if (status == NL_OK && !arguments.help) {
         status = read_request(&arguments, &request);
         if (status == NL_OK) {
             request.policy = nl_stop_policy_make(real_clock, NULL, request.max_seconds, NULL);
-            MPI_Init_thread(NULL, NULL, MPI_THREAD_MULTIPLE, &level);
+            nl_mpi_start();
             status = run_on_team(&request);
             MPI_Finalize();
         }

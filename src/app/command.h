@@ -52,4 +52,9 @@ NL_MUST_CHECK nl_status nl_arguments_parse(const nl_command *command, int argc, 
  *  MPI_Init, so that help and complaints come once. */
 int nl_launched_rank(void);
 
+/** MPI_Init with all the threads that par.h needs.  Ranks of one machine need no network, and Open
+ *  MPI shall not look for one, which takes ten times as long as all else that it does at its start;
+ *  OMPI_MCA_pml, if set, wins.  Collective over the job. */
+void nl_mpi_start(void);
+
 #endif
