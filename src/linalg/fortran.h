@@ -8,12 +8,7 @@
 #include <mpi.h>
 #include <stddef.h>
 
-/* LAPACK: a symmetric matrix to a band, to a tridiagonal matrix */
-typedef void nl_sytrd_sy2sb(const char *uplo, const int *n, const int *kd, void *a, const int *lda,
-                            void *ab, const int *ldab, void *tau, void *work, const int *lwork,
-                            int *info, size_t uplo_length);
-nl_sytrd_sy2sb dsytrd_sy2sb_, ssytrd_sy2sb_;
-
+/* LAPACK: a symmetric matrix to a tridiagonal one */
 typedef void nl_sytrd(const char *uplo, const int *n, void *a, const int *lda, void *d, void *e,
                       void *tau, void *work, const int *lwork, int *info, size_t uplo_length);
 nl_sytrd dsytrd_, ssytrd_;
@@ -30,7 +25,7 @@ typedef void nl_symm(const char *side, const char *uplo, const int *m, const int
                      const void *alpha, const void *a, const int *lda, const void *b,
                      const int *ldb, const void *beta, void *c, const int *ldc, size_t side_length,
                      size_t uplo_length);
-nl_symm dsymm_, ssymm_;
+nl_symm dsymm_;
 
 typedef void nl_trmm(const char *side, const char *uplo, const char *op, const char *diag,
                      const int *m, const int *n, const void *alpha, const void *a, const int *lda,

@@ -21,10 +21,10 @@ nl_status nl_elpa_eigenvalues(nl_dmat *a, double *ascending);
 #endif
 
 /** Vectors of 64 bytes in a column of a band. */
-enum { nl_narrow_parts = 4, nl_wide_parts = 6 };
+enum { nl_narrow_parts = 2, nl_wide_parts = 3 };
 
-/** Off-diagonals of the band by way of which a matrix of order n is solved: 32 or, from n = 3000,
- *  48; in single precision 64 or 96. */
+/** Off-diagonals of the band by way of which a matrix of order n is solved: 16 or, from n = 3000,
+ *  24; in single precision 32 or 48. */
 int nl_band_width(int n, nl_precision precision);
 
 /**

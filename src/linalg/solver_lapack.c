@@ -1,8 +1,8 @@
-/** @file solver_lapack.c  Eigenvalues on one rank: LAPACK.
+/** @file solver_lapack.c  Eigenvalues on one rank.
  *
- * By way of a band matrix, so that most work is matrix-matrix products (Haidar, Ltaief, Dongarra
- * 2011); a few hundred rows are quicker without it.  From the band on tridiagonal.c does the
- * work.  ARCHITECTURE.md has the times that the numbers here rest on. */
+ * A few hundred rows are LAPACK's; more are quicker by way of a band matrix (solver_twostage.c).
+ * From the tridiagonal matrix on tridiagonal.c does the work.  ARCHITECTURE.md has the times that
+ * the numbers here rest on. */
 #include "fortran.h"
 #include "solver.h"
 
@@ -14,17 +14,16 @@
 
 /** The routines of one precision. */
 typedef struct lapack_routines {
-    const char *name;   /* as errors call the stages */
+    const char *name;   /* as errors call the solver */
     const char *name_x; /* and bisection */
-    nl_sytrd_sy2sb *full_to_band;
     nl_sytrd *full_to_tridiagonal;
     nl_syevx *bisection;
     int one_stage; /* up to this order there is no band */
 } lapack_routines;
 
 static const lapack_routines routines[] = {
-    [NL_DOUBLE] = {"dsytrd", "dsyevx", dsytrd_sy2sb_, dsytrd_, dsyevx_, 600},
-    [NL_SINGLE] = {"ssytrd", "ssyevx", ssytrd_sy2sb_, ssytrd_, ssyevx_, 700},
+    [NL_DOUBLE] = {"dsytrd", "dsyevx", dsytrd_, dsyevx_, 450},
+    [NL_SINGLE] = {"ssytrd", "ssyevx", ssytrd_, ssyevx_, 600},
 };
 
 /* Elements that a work space query wrote. */
@@ -35,84 +34,60 @@ static double answer(const void *number, nl_precision precision)
                : ceil((double)nextafterf(*(const float *)number, INFINITY)); /* rounded, maybe */
 }
 
-/*---------------------------------------------------------------------------------------------
- * Two stages, or one
- *-------------------------------------------------------------------------------------------*/
-
-/** Elements of the work space, part by part. */
-typedef struct layout {
-    int band; /* off-diagonals; 0: one stage */
-    double diagonal, off_diagonal, tau, band_matrix, work;
-} layout;
-
-static layout lay_out(int n, nl_precision precision)
+/* Elements of work space for the reduction alone. */
+static int reduction_length(int n, nl_precision precision)
 {
-    const lapack_routines *call = &routines[precision];
     const int ask = -1;
     double number[2] = {0};
     int info = 0;
-    layout l = {.diagonal = n, .off_diagonal = n, .tau = n};
 
-    if (n <= call->one_stage) {
-        call->full_to_tridiagonal("L", &n, NULL, &n, NULL, NULL, NULL, number, &ask, &info, 1);
-    } else {
-        l.band = nl_band_width(n, precision);
-        l.band_matrix = 2.0 * l.band * (n + 2.0 * l.band);
-        call->full_to_band("L", &n, &l.band, NULL, &n, NULL, &(int){2 * l.band}, NULL, number, &ask,
-                           &info, 1);
-    }
-    l.work = answer(number, precision);
-    return l;
+    routines[precision].full_to_tridiagonal("L", &n, NULL, &n, NULL, NULL, NULL, number, &ask,
+                                            &info, 1);
+    return (int)answer(number, precision);
 }
 
-static double layout_length(const layout *l)
+/* And for the tridiagonal matrix and the reflectors' factors. */
+static double one_stage_length(int n, nl_precision precision)
 {
-    return l->diagonal + l->off_diagonal + l->tau + l->band_matrix + l->work;
+    return 3.0 * n + reduction_length(n, precision);
 }
 
 double nl_lapack_workspace(int n, int nb, nl_precision precision, int rows, int cols)
 {
-    const layout l = lay_out(n, precision);
-
-    (void)nb, (void)rows, (void)cols;
-    return (layout_length(&l) + n) * (double)nl_precision_bytes(precision);
+    if (n > routines[precision].one_stage) {
+        return nl_twostage_workspace(n, nb, precision, rows, cols);
+    }
+    return (one_stage_length(n, precision) + n) * (double)nl_precision_bytes(precision);
 }
 
-static void solve(nl_dmat *a, const layout *l, void *elements, void *eigenvalues, int *info)
+static void solve_in_one_stage(nl_dmat *a, nl_work *work, int *info)
 {
-    const lapack_routines *call = &routines[a->precision];
-    const size_t bytes = nl_precision_bytes(a->precision);
-    const int ld = 2 * l->band;
-    const int work_length = (int)l->work;
-    char *diagonal = elements;
-    char *off_diagonal = diagonal + (size_t)l->diagonal * bytes;
-    char *tau = off_diagonal + (size_t)l->off_diagonal * bytes;
-    char *band = tau + (size_t)l->tau * bytes;
-    char *work = band + (size_t)l->band_matrix * bytes;
+    const size_t vector = (size_t)a->n * nl_precision_bytes(a->precision);
+    const int work_length = reduction_length(a->n, a->precision);
+    char *diagonal = work->elements;
+    char *off_diagonal = diagonal + vector;
+    char *tau = off_diagonal + vector;
 
-    if (l->band == 0) {
-        call->full_to_tridiagonal("L", &a->n, a->local, &a->ld, diagonal, off_diagonal, tau, work,
-                                  &work_length, info, 1);
-    } else {
-        call->full_to_band("L", &a->n, &l->band, a->local, &a->ld, band, &ld, tau, work,
-                           &work_length, info, 1);
-        nl_band_to_tridiagonal(a->n, l->band, a->precision, band, diagonal, off_diagonal);
-    }
-    nl_tridiagonal_eigenvalues(a->n, a->precision, diagonal, off_diagonal, eigenvalues);
+    routines[a->precision].full_to_tridiagonal("L", &a->n, a->local, &a->ld, diagonal, off_diagonal,
+                                               tau, tau + vector, &work_length, info, 1);
+    nl_tridiagonal_eigenvalues(a->n, a->precision, diagonal, off_diagonal, work->eigenvalues);
 }
 
 nl_status nl_lapack_eigenvalues(nl_dmat *a, double *ascending)
 {
     const lapack_routines *call = &routines[a->precision];
-    const layout l = lay_out(a->n, a->precision);
     int info = 0;
     nl_work work = {0};
-    nl_status status = nl_work_create(a, call->name, layout_length(&l), &work);
+    nl_status status = NL_OK;
 
+    if (a->n > call->one_stage) {
+        return nl_twostage_eigenvalues(a, ascending);
+    }
+    status = nl_work_create(a, call->name, one_stage_length(a->n, a->precision), &work);
     if (status != NL_OK) {
         return status;
     }
-    solve(a, &l, work.elements, work.eigenvalues, &info);
+    solve_in_one_stage(a, &work, &info);
     status = nl_work_finish(a, call->name, info, &work, ascending);
     nl_work_free(&work);
     return status;

@@ -80,27 +80,79 @@ static void NAME(take_rows)(const reduction *r, const real *from, int ld, real *
     }
 }
 
-static void NAME(multiply_part)(void *context, int row, int rows, int col, int cols, bool diagonal)
+/* V for the products: where local columns are, and transposed where local rows are. */
+static void NAME(spread_v)(reduction *r)
+{
+    const nl_dmat *a = r->a;
+    const int ld = r->rows + r->b;
+    const real *v = (const real *)r->panel + r->b;
+    const int *row_of = r->row_of;
+    const int *col_of = r->col_of;
+    real *rows = r->v_rows;
+    real *cols = r->v_cols;
+
+    for (int c = 0; c < r->count; c++) {
+        const real *column = v + (size_t)c * (size_t)ld;
+
+        for (int k = nl_dmat_first_row(a, r->first); k < a->local_rows; k++) {
+            rows[(size_t)k * (size_t)r->b + (size_t)c] = column[row_of[k] - r->first];
+        }
+        for (int k = local_cols_before(a, r->first); k < a->local_cols; k++) {
+            cols[(size_t)c * (size_t)r->col_ld + (size_t)k] = column[col_of[k] - r->first];
+        }
+    }
+}
+
+/* What the last panel did to a tile.  On the diagonal both halves change alike. */
+static void NAME(update_tile)(const reduction *r, int row, int rows, int col, int cols)
+{
+    const int both = 2 * r->pending;
+    const real one = 1;
+    const real minus_one = -1;
+
+    BLAS(gemm)
+    ("N", "T", &rows, &cols, &both, &minus_one, (const real *)r->at_rows + row, &r->row_ld,
+     (const real *)r->at_cols + col, &r->col_ld, &one, NAME(at)(r->a, row, col), &r->a->ld);
+}
+
+/* A tile's part of A V, and of that of its mirror image. */
+static void NAME(multiply_tile)(const reduction *r, int row, int rows, int col, int cols,
+                                bool diagonal)
+{
+    const real one = 1;
+    const real *tile = NAME(at)(r->a, row, col);
+
+    BLAS(gemm)
+    ("N", "N", &rows, &r->count, &cols, &one, tile, &r->a->ld, (const real *)r->v_cols + col,
+     &r->col_ld, &one, (real *)r->z_rows + row, &r->row_ld);
+    if (!diagonal) {
+        BLAS(gemm)
+        ("N", "N", &r->count, &cols, &rows, &one,
+         (const real *)r->v_rows + (size_t)row * (size_t)r->b, &r->b, tile, &r->a->ld, &one,
+         (real *)r->z_cols + (size_t)col * (size_t)r->b, &r->b);
+    }
+}
+
+/* Both while the tile is in cache. */
+static void NAME(pass_part)(void *context, int row, int rows, int col, int cols, bool diagonal)
 {
     const reduction *r = context;
-    const real one = 1;
-    const real *part = NAME(at)(r->a, row, col);
-    const real *v_rows = r->at_rows;
-    const real *v_cols = (const real *)r->at_cols + (size_t)r->count * (size_t)r->col_ld;
-    real *z_rows = r->z_rows;
-    real *z_cols = r->z_cols;
+    const int row_step = tile_step(rows);
+    const int col_step = tile_step(cols);
 
-    if (diagonal) {
-        BLAS(symm)
-        ("L", "L", &rows, &r->count, &one, part, &r->a->ld, v_cols + col, &r->col_ld, &one,
-         z_cols + col, &r->col_ld, 1, 1);
-    } else {
-        BLAS(gemm)
-        ("N", "N", &rows, &r->count, &cols, &one, part, &r->a->ld, v_cols + col, &r->col_ld, &one,
-         z_rows + row, &r->row_ld);
-        BLAS(gemm)
-        ("T", "N", &cols, &r->count, &rows, &one, part, &r->a->ld, v_rows + row, &r->row_ld, &one,
-         z_cols + col, &r->col_ld);
+    for (int j = 0; j < cols; j += col_step) {
+        const int n = nl_smaller(col_step, cols - j);
+
+        for (int i = 0; i < rows; i += row_step) {
+            const int m = nl_smaller(row_step, rows - i);
+
+            if (r->pending > 0) {
+                NAME(update_tile)(r, row + i, m, col + j, n);
+            }
+            if (r->count > 0) {
+                NAME(multiply_tile)(r, row + i, m, col + j, n, diagonal);
+            }
+        }
     }
 }
 
@@ -115,9 +167,9 @@ static void NAME(multiply)(reduction *r)
 
     memset(r->z, 0, (size_t)r->rows * (size_t)r->count * sizeof(real));
     memset(z_rows, 0, (size_t)r->row_ld * (size_t)r->count * sizeof *z_rows);
-    memset(z_cols, 0, (size_t)r->col_ld * (size_t)r->count * sizeof *z_cols);
-    walk_lower_half(a, local_cols_before(a, r->first), a->local_cols, a->local_rows,
-                    NAME(multiply_part), r);
+    memset(z_cols, 0, (size_t)r->col_ld * (size_t)r->b * sizeof *z_cols);
+    walk_lower_half(r, local_cols_before(a, r->first), a->local_cols, a->local_rows,
+                    NAME(pass_part));
     for (int c = 0; c < r->count; c++) {
         real *z = (real *)r->z + (size_t)c * (size_t)r->rows;
 
@@ -125,7 +177,7 @@ static void NAME(multiply)(reduction *r)
             z[row_of[k] - r->first] += z_rows[(size_t)c * (size_t)r->row_ld + (size_t)k];
         }
         for (int k = local_cols_before(a, r->first); k < a->local_cols; k++) {
-            z[col_of[k] - r->first] += z_cols[(size_t)c * (size_t)r->col_ld + (size_t)k];
+            z[col_of[k] - r->first] += z_cols[(size_t)k * (size_t)r->b + (size_t)c];
         }
     }
     nl_grid_add_up(a->grid, a->precision, r->z, r->rows * r->count, r->scratch);
@@ -151,36 +203,33 @@ static void NAME(complete_w)(reduction *r)
      &r->rows);
 }
 
-/* On the diagonal what lies above it is changed, too: it means nothing. */
-static void NAME(update_part)(void *context, int row, int rows, int col, int cols, bool diagonal)
-{
-    const reduction *r = context;
-    const int both = 2 * r->count;
-    const real one = 1;
-    const real minus_one = -1;
-    const real *left = (const real *)r->at_rows + row;
-    const real *right = (const real *)r->at_cols + col;
-
-    (void)diagonal;
-    BLAS(gemm)
-    ("N", "T", &rows, &cols, &both, &minus_one, left, &r->row_ld, right, &r->col_ld, &one,
-     NAME(at)(r->a, row, col), &r->a->ld);
-}
-
-/* Clear a panel below the band and apply that to the rest. */
+/* Clear a panel below the band.  The rest of the matrix is left for the next panel to update. */
 static void NAME(reduce_panel)(reduction *r)
 {
-    const nl_dmat *a = r->a;
     const real *v = (const real *)r->panel + r->b;
     real *at_rows = r->at_rows;
     real *at_cols = r->at_cols;
 
-    NAME(take_rows)(r, v, r->rows + r->b, at_rows, at_cols + (size_t)r->count * (size_t)r->col_ld);
+    NAME(spread_v)(r);
     NAME(multiply)(r);
     NAME(complete_w)(r);
+    NAME(take_rows)(r, v, r->rows + r->b, at_rows, at_cols + (size_t)r->count * (size_t)r->col_ld);
     NAME(take_rows)(r, r->z, r->rows, at_rows + (size_t)r->count * (size_t)r->row_ld, at_cols);
-    walk_lower_half(a, local_cols_before(a, r->first), a->local_cols, a->local_rows,
-                    NAME(update_part), r);
+    r->pending = r->count;
+}
+
+/* Above the diagonal, too, within blocks on it. */
+static void NAME(mirror_blocks)(const nl_dmat *a)
+{
+    for (int col = 0; col < a->local_cols; col++) {
+        const int j = nl_dmat_global_col(a, col);
+        const int end = j / a->nb * a->nb + a->nb;
+        const int first = nl_dmat_first_row(a, j);
+
+        for (int k = first; k < a->local_rows && nl_dmat_global_row(a, k) < end; k++) {
+            *NAME(at)(a, first, col + k - first) = *NAME(at)(a, k, col);
+        }
+    }
 }
 
 /* The whole reduction: every rank of the grid gets the band. */
@@ -188,11 +237,16 @@ static void NAME(full_to_band)(reduction *r)
 {
     const int n = r->a->n;
 
+    NAME(mirror_blocks)(r->a);
     for (int corner = 0; corner < n; corner += r->b) {
         const int width = n - corner < r->b ? n - corner : r->b;
+        const nl_dmat *a = r->a;
 
         r->first = corner + r->b;
         r->rows = n > r->first ? n - r->first : 0;
+        r->count = 0;
+        walk_lower_half(r, local_cols_before(a, corner), local_cols_before(a, corner + width),
+                        a->local_rows, NAME(pass_part));
         r->count = r->rows < r->b ? r->rows : r->b;
         NAME(share_panel)(r, width);
         for (int c = 0; c < width; c++) {
