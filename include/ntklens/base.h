@@ -33,6 +33,16 @@ static inline int nl_larger(int a, int b)
     return a > b ? a : b;
 }
 
+/** Length of the parts that `length` is best cut into: alike, at most `most`, multiples of eight,
+ *  where `most` is one. */
+static inline int nl_even_part(int length, int most)
+{
+    const int count = (length + most - 1) / most;
+    const int part = (length + count - 1) / count;
+
+    return nl_smaller((part + 7) / 8 * 8, most);
+}
+
 /*---------------------------------------------------------------------------------------------
  * Status
  *-------------------------------------------------------------------------------------------*/

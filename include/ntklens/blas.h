@@ -24,6 +24,11 @@ void sgemm_(const char *op_a, const char *op_b, const int *m, const int *n, cons
             const float *alpha, const float *a, const int *lda, const float *b, const int *ldb,
             const float *beta, float *c, const int *ldc);
 
+/** Multiplications, m n k, up to which the BLAS at hand does not copy A and B first if A is not
+ *  transposed, which makes it a third faster (OpenBLAS with its kernels for AVX-512); 0: it always
+ *  copies. */
+double nl_blas_small_product(void);
+
 /** y [m or n] = alpha op(A) x + beta y, A [m x n]; op by 'N' or 'T'. */
 void dgemv_(const char *op, const int *m, const int *n, const double *alpha, const double *a,
             const int *lda, const double *x, const int *incx, const double *beta, double *y,

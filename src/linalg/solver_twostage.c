@@ -87,14 +87,6 @@ static int local_cols_before(const nl_dmat *a, int count)
 /** A rectangle of local elements that lie below the diagonal, or a square on it. */
 typedef void visit_part(void *context, int row, int rows, int col, int cols, bool diagonal);
 
-/* Sides of the tiles that `length` is cut into: alike, and whole vectors. */
-static int tile_step(int length)
-{
-    const int count = (length + tile_side - 1) / tile_side;
-
-    return ((length + count - 1) / count + 7) / 8 * 8;
-}
-
 /* Where the square on the diagonal ends that local column `col` belongs to: a block of the matrix,
  * or its even part no larger than a tile, always the same. */
 static int square_end(int nb, int col)

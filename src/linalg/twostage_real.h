@@ -137,8 +137,8 @@ static void NAME(multiply_tile)(const reduction *r, int row, int rows, int col, 
 static void NAME(pass_part)(void *context, int row, int rows, int col, int cols, bool diagonal)
 {
     const reduction *r = context;
-    const int row_step = tile_step(rows);
-    const int col_step = tile_step(cols);
+    const int row_step = nl_even_part(rows, tile_side);
+    const int col_step = nl_even_part(cols, tile_side);
 
     for (int j = 0; j < cols; j += col_step) {
         const int n = nl_smaller(col_step, cols - j);

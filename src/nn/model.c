@@ -11,20 +11,25 @@
 #include <xmmintrin.h>
 #endif
 
-/* Floats of a weight gradient that are made and used up at a time: they stay in the L2 cache. */
-enum { panel_size = 64 * 1024 };
+enum {
+    panel_size = 64 * 1024, /* floats of a weight gradient that are made and used up at a time: they
+                               stay in the L2 cache */
+    least_columns = 24      /* a product is not cut into narrower ones */
+};
 
 struct nl_model {
     const nl_net *net; /* borrowed */
     nl_train_spec spec;
-    int batch;         /* most rows */
-    float *theta;      /* owned, [net->size] */
-    float *state;      /* owned, [state_size]: momentum v; adam m, then v */
-    size_t state_size; /* floats */
+    int batch;            /* most rows */
+    float *theta;         /* owned, [net->size] */
+    float *state;         /* owned, [state_size]: momentum v; adam m, then v */
+    size_t state_size;    /* floats */
+    double small_product; /* of the BLAS at hand */
     /* Scratch, owned.  All but the logits lie unit by unit, [units x rows] (see loops.h). */
     float *hidden;         /* h_1 .. h_depth, each with room for [width x batch] */
     float *slopes;         /* phi' likewise; NULL where it follows from h */
     float *delta, *below;  /* [widest x batch]: gradient by z_l, and by z_{l-1} in the making */
+    float *samples;        /* x, unit by unit: [inputs x rows_transposed] */
     float *logits, *error; /* [batch x outputs]: f, and the gradient by f */
     float *gradient;       /* [a panel of weights, at least a unit's; or the biases] */
 };
@@ -36,18 +41,40 @@ typedef struct matrix {
     int ld;
 } matrix;
 
-static void gemm(char op_a, char op_b, int m, int n, int k, double alpha, const float *a, int lda,
-                 const float *b, int ldb, double beta, float *c, int ldc)
+/* Columns of a product [m x k] [k x n] that are best made at once. */
+static int columns_at_once(const nl_model *model, char op_a, int m, int n, int k)
+{
+    const double most = model->small_product / ((double)m * k);
+
+    return op_a == 'T' || most < least_columns || most >= n ? n
+                                                            : nl_even_part(n, (int)most / 8 * 8);
+}
+
+static void gemm(const nl_model *model, char op_a, char op_b, int m, int n, int k, double alpha,
+                 const float *a, int lda, const float *b, int ldb, double beta, float *c, int ldc)
 {
     const float alpha_f = (float)alpha;
     const float beta_f = (float)beta;
+    const int step = columns_at_once(model, op_a, m, n, k);
+    const size_t b_column = op_b == 'N' ? (size_t)ldb : 1;
 
-    sgemm_(&op_a, &op_b, &m, &n, &k, &alpha_f, a, &lda, b, &ldb, &beta_f, c, &ldc);
+    for (int j = 0; j < n; j += step) {
+        const int columns = nl_smaller(step, n - j);
+
+        sgemm_(&op_a, &op_b, &m, &columns, &k, &alpha_f, a, &lda, b + (size_t)j * b_column, &ldb,
+               &beta_f, c + (size_t)j * (size_t)ldc, &ldc);
+    }
 }
 
-static int largest(int a, int b)
+/* Rows of samples up to which it pays to transpose them; 0: it never does. */
+static int rows_transposed(const nl_model *model)
 {
-    return a > b ? a : b;
+    const nl_net_spec *net = &model->net->spec;
+
+    return net->width < 2 * least_columns
+               ? 0
+               : (int)fmin(model->batch,
+                           model->small_product / ((double)least_columns * net->inputs));
 }
 
 static nl_status check_spec(const nl_net *net, const nl_train_spec *spec, int batch)
@@ -75,8 +102,8 @@ static nl_status allocate(nl_model *model)
     const nl_net_spec *net = &model->net->spec;
     const size_t batch = (size_t)model->batch;
     const size_t hidden = (size_t)net->depth * (size_t)net->width * batch;
-    const size_t widest = (size_t)largest(net->width, net->outputs);
-    const size_t unit = (size_t)largest(net->inputs, net->width);
+    const size_t widest = (size_t)nl_larger(net->width, net->outputs);
+    const size_t unit = (size_t)nl_larger(net->inputs, net->width);
     const bool stores_slopes = !nl_slope_follows_from_value(net->activation);
 
     model->theta = nl_calloc(model->net->size, sizeof *model->theta);
@@ -85,12 +112,15 @@ static nl_status allocate(nl_model *model)
     model->slopes = stores_slopes ? nl_calloc(hidden, sizeof *model->slopes) : NULL;
     model->delta = nl_calloc(widest * batch, sizeof *model->delta);
     model->below = nl_calloc(widest * batch, sizeof *model->below);
+    model->samples =
+        nl_calloc((size_t)net->inputs * (size_t)rows_transposed(model), sizeof *model->samples);
     model->logits = nl_calloc((size_t)net->outputs * batch, sizeof *model->logits);
     model->error = nl_calloc((size_t)net->outputs * batch, sizeof *model->error);
     model->gradient = nl_calloc(panel_size + unit + widest, sizeof *model->gradient);
     if (model->theta == NULL || model->state == NULL || model->hidden == NULL ||
         (stores_slopes && model->slopes == NULL) || model->delta == NULL || model->below == NULL ||
-        model->logits == NULL || model->error == NULL || model->gradient == NULL) {
+        model->samples == NULL || model->logits == NULL || model->error == NULL ||
+        model->gradient == NULL) {
         return NL_FAIL(NL_ERR_NOMEM, "network of %zu parameters in training on batches of %d",
                        model->net->size, model->batch);
     }
@@ -112,7 +142,8 @@ nl_status nl_model_create(const nl_net *net, const nl_train_spec *spec, int batc
     if (model == NULL) {
         return NL_FAIL(NL_ERR_NOMEM, "network in training");
     }
-    *model = (nl_model){.net = net, .spec = *spec, .batch = batch};
+    *model = (nl_model){
+        .net = net, .spec = *spec, .batch = batch, .small_product = nl_blas_small_product()};
     model->state_size = states[spec->optimizer] * net->size;
     status = allocate(model);
     if (status != NL_OK) {
@@ -131,6 +162,7 @@ void nl_model_destroy(nl_model **model)
         free(m->gradient);
         free(m->error);
         free(m->logits);
+        free(m->samples);
         free(m->below);
         free(m->delta);
         free(m->slopes);
@@ -177,12 +209,22 @@ static matrix activations(const nl_model *model, int level, int rows, const floa
 /* to [columns x rows] = from [rows x columns], both row-major. */
 static void transpose(int rows, int columns, const float *restrict from, float *restrict to)
 {
-    for (int i = 0; i < rows; i++) {
-        for (int j = 0; j < columns; j++) {
+    for (int j = 0; j < columns; j++) {
+        for (int i = 0; i < rows; i++) {
             to[(size_t)j * (size_t)rows + (size_t)i] =
                 from[(size_t)i * (size_t)columns + (size_t)j];
         }
     }
+}
+
+/* The samples, as the first product is quicker with them. */
+static matrix samples_for_product(nl_model *model, int rows, const float *x)
+{
+    if (rows > rows_transposed(model)) {
+        return activations(model, 0, rows, x);
+    }
+    transpose(rows, model->net->spec.inputs, x, model->samples);
+    return (matrix){.data = model->samples, .op = 'N', .ld = rows};
 }
 
 /* Fill hidden activations and logits, and slopes where asked for. */
@@ -195,10 +237,11 @@ static void forward(nl_model *model, int rows, const float *x, bool with_slopes)
         const nl_layer *layer = &net->layer[l];
         const float *bias = model->theta + layer->biases;
         const bool output = l == net->layers - 1;
-        const matrix h = activations(model, l, rows, x);
+        const matrix h =
+            l == 0 ? samples_for_product(model, rows, x) : activations(model, l, rows, x);
         float *z = output ? model->delta : model->hidden + hidden_at(model, l + 1);
 
-        gemm(h.op, 'N', rows, layer->fan_out, layer->fan_in, layer->s, h.data, h.ld,
+        gemm(model, h.op, 'N', rows, layer->fan_out, layer->fan_in, layer->s, h.data, h.ld,
              model->theta + layer->weights, layer->fan_in, 0.0, z, rows);
         if (output) {
             nl_add_bias(layer->fan_out, rows, (float)layer->t, bias, z);
@@ -216,14 +259,12 @@ const float *nl_model_forward(nl_model *model, int rows, const float *x)
     return model->logits;
 }
 
-/* Units of a panel of weights: as many as fit, but alike, for GEMM is slow on a narrow rest. */
+/* Units of a panel of weights. */
 static int panel_units(const nl_model *model, const nl_layer *layer)
 {
-    const int most = largest(panel_size / layer->fan_in, 1);
-    const int panels = (layer->fan_out + most - 1) / most;
-
-    return model->spec.optimizer == NL_SGD ? layer->fan_out
-                                           : (layer->fan_out + panels - 1) / panels;
+    return model->spec.optimizer == NL_SGD
+               ? layer->fan_out
+               : nl_even_part(layer->fan_out, nl_larger(panel_size / layer->fan_in / 8 * 8, 1));
 }
 
 /* W -= rate s delta^T h and its kin.  The gradient of momentum and adam is made and used panel by
@@ -244,16 +285,16 @@ static void update_weights(nl_model *model, const nl_layer *layer, const nl_upda
 
         switch (model->spec.optimizer) {
         case NL_SGD:
-            gemm(op, 'N', fan_in, units, rows, -update->rate * layer->s, h.data, h.ld, delta, rows,
-                 1.0 - update->rate * update->decay, w, fan_in);
+            gemm(model, op, 'N', fan_in, units, rows, -update->rate * layer->s, h.data, h.ld, delta,
+                 rows, 1.0 - update->rate * update->decay, w, fan_in);
             break;
         case NL_MOMENTUM:
-            gemm(op, 'N', fan_in, units, rows, layer->s, h.data, h.ld, delta, rows,
+            gemm(model, op, 'N', fan_in, units, rows, layer->s, h.data, h.ld, delta, rows,
                  update->momentum, model->state + at, fan_in);
             nl_update_momentum(update, count, model->state + at, w);
             break;
         default:
-            gemm(op, 'N', fan_in, units, rows, layer->s, h.data, h.ld, delta, rows, 0.0,
+            gemm(model, op, 'N', fan_in, units, rows, layer->s, h.data, h.ld, delta, rows, 0.0,
                  model->gradient, fan_in);
             nl_update_adam(update, count, model->gradient, model->state + at,
                            model->state + model->net->size + at, w);
@@ -292,7 +333,7 @@ static void propagate(nl_model *model, int l, int rows)
 {
     const nl_layer *layer = &model->net->layer[l - 1];
 
-    gemm('N', 'T', rows, layer->fan_in, layer->fan_out, layer->s, model->delta, rows,
+    gemm(model, 'N', 'T', rows, layer->fan_in, layer->fan_out, layer->s, model->delta, rows,
          model->theta + layer->weights, layer->fan_in, 0.0, model->below, rows);
     nl_activate_backward(model->net->spec.activation, (size_t)layer->fan_in * (size_t)rows,
                          model->hidden + hidden_at(model, l - 1), slopes_at(model, l - 1),
