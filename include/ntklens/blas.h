@@ -11,6 +11,7 @@
 #ifndef NTKLENS_BLAS_H
 #define NTKLENS_BLAS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /** Floating-point format of kernels and eigensolves. */
@@ -24,10 +25,20 @@ void sgemm_(const char *op_a, const char *op_b, const int *m, const int *n, cons
             const float *alpha, const float *a, const int *lda, const float *b, const int *ldb,
             const float *beta, float *c, const int *ldc);
 
-/** Multiplications, m n k, up to which the BLAS at hand does not copy A and B first if A is not
- *  transposed, which makes it a third faster (OpenBLAS with its kernels for AVX-512); 0: it always
- *  copies. */
-double nl_blas_small_product(void);
+/** Whether the BLAS at hand is faster with small products: `pieces` of nl_gemm_double(). */
+bool nl_blas_likes_pieces(void);
+
+/** C [m x n] = alpha A [m x k] op(B) + beta C, op by 'N' or 'T'; in pieces where asked to.  These
+ *  are fastest where lda is no multiple of a large power of two.  Local. */
+void nl_gemm_double(bool pieces, char op_b, int m, int n, int k, double alpha, const double *a,
+                    int lda, const double *b, int ldb, double beta, double *c, int ldc);
+void nl_gemm_single(bool pieces, char op_b, int m, int n, int k, float alpha, const float *a,
+                    int lda, const float *b, int ldb, float beta, float *c, int ldc);
+
+/** to [rows x cols] = the transpose of from [cols x rows], both column-major.  Local. */
+void nl_transpose_double(int rows, int cols, const double *from, int ld_from, double *to,
+                         int ld_to);
+void nl_transpose_single(int rows, int cols, const float *from, int ld_from, float *to, int ld_to);
 
 /** y [m or n] = alpha op(A) x + beta y, A [m x n]; op by 'N' or 'T'. */
 void dgemv_(const char *op, const int *m, const int *n, const double *alpha, const double *a,

@@ -10,8 +10,7 @@
 
 enum {
     alignment = 64,
-    huge_page = 2 << 20, /* of most systems */
-    large = 2 * huge_page
+    huge_page = 2 << 20 /* of most systems */
 };
 
 /* Pages of 2 MiB for what is large: a kernel's columns lie further apart than small pages reach. */
@@ -34,11 +33,11 @@ void *nl_calloc(size_t count, size_t size)
     if (__builtin_mul_overflow(count, size, &bytes) || bytes > SIZE_MAX - huge_page) {
         return NULL;
     }
-    boundary = bytes >= large ? huge_page : alignment;
+    boundary = bytes >= huge_page ? huge_page : alignment;
     bytes = (bytes + boundary - 1) / boundary * boundary; /* aligned_alloc wants a multiple */
     block = aligned_alloc(boundary, bytes > 0 ? bytes : boundary);
     if (block != NULL) {
-        if (bytes >= large) {
+        if (bytes >= huge_page) {
             ask_for_huge_pages(block, bytes);
         }
         memset(block, 0, bytes);

@@ -7,7 +7,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 typedef void function(void);
 
@@ -64,18 +63,6 @@ bool nl_blas_has_choice(void)
     char *(*config)(void) = (char *(*)(void))find_function("openblas_get_config");
 
     return config != NULL && strstr(config(), "DYNAMIC_ARCH") != NULL;
-}
-
-double nl_blas_small_product(void)
-{
-    static const char *const able[] = {"SKYLAKEX", "COOPERLAKE", "SAPPHIRERAPIDS"};
-
-    for (size_t k = 0; k < NL_COUNT(able); k++) {
-        if (strcasecmp(nl_blas_kernel(), able[k]) == 0) {
-            return 1e6; /* kernel/x86_64/sgemm_small_kernel_permit_skylakex.c */
-        }
-    }
-    return 0.0;
 }
 
 static void multiply(nl_precision precision, int n, const void *a, const void *b, void *c)

@@ -14,22 +14,23 @@
 enum {
     panel_size = 64 * 1024, /* floats of a weight gradient that are made and used up at a time: they
                                stay in the L2 cache */
-    least_columns = 24      /* a product is not cut into narrower ones */
+    least_width = 48,       /* where transposing the samples pays */
+    most_transposed = 64    /* rows of samples; more gain nothing */
 };
 
 struct nl_model {
     const nl_net *net; /* borrowed */
     nl_train_spec spec;
-    int batch;            /* most rows */
-    float *theta;         /* owned, [net->size] */
-    float *state;         /* owned, [state_size]: momentum v; adam m, then v */
-    size_t state_size;    /* floats */
-    double small_product; /* of the BLAS at hand */
+    int batch;         /* most rows */
+    float *theta;      /* owned, [net->size] */
+    float *state;      /* owned, [state_size]: momentum v; adam m, then v */
+    size_t state_size; /* floats */
+    bool pieces;       /* nl_blas_likes_pieces() */
     /* Scratch, owned.  All but the logits lie unit by unit, [units x rows] (see loops.h). */
     float *hidden;         /* h_1 .. h_depth, each with room for [width x batch] */
     float *slopes;         /* phi' likewise; NULL where it follows from h */
     float *delta, *below;  /* [widest x batch]: gradient by z_l, and by z_{l-1} in the making */
-    float *samples;        /* x, unit by unit: [inputs x rows_transposed] */
+    float *samples;        /* x, unit by unit: [inputs x rows_transposed()] */
     float *logits, *error; /* [batch x outputs]: f, and the gradient by f */
     float *gradient;       /* [a panel of weights, at least a unit's; or the biases] */
 };
@@ -41,40 +42,25 @@ typedef struct matrix {
     int ld;
 } matrix;
 
-/* Columns of a product [m x k] [k x n] that are best made at once. */
-static int columns_at_once(const nl_model *model, char op_a, int m, int n, int k)
-{
-    const double most = model->small_product / ((double)m * k);
-
-    return op_a == 'T' || most < least_columns || most >= n ? n
-                                                            : nl_even_part(n, (int)most / 8 * 8);
-}
-
 static void gemm(const nl_model *model, char op_a, char op_b, int m, int n, int k, double alpha,
                  const float *a, int lda, const float *b, int ldb, double beta, float *c, int ldc)
 {
     const float alpha_f = (float)alpha;
     const float beta_f = (float)beta;
-    const int step = columns_at_once(model, op_a, m, n, k);
-    const size_t b_column = op_b == 'N' ? (size_t)ldb : 1;
 
-    for (int j = 0; j < n; j += step) {
-        const int columns = nl_smaller(step, n - j);
-
-        sgemm_(&op_a, &op_b, &m, &columns, &k, &alpha_f, a, &lda, b + (size_t)j * b_column, &ldb,
-               &beta_f, c + (size_t)j * (size_t)ldc, &ldc);
+    if (op_a == 'N') {
+        nl_gemm_single(model->pieces, op_b, m, n, k, alpha_f, a, lda, b, ldb, beta_f, c, ldc);
+    } else {
+        sgemm_(&op_a, &op_b, &m, &n, &k, &alpha_f, a, &lda, b, &ldb, &beta_f, c, &ldc);
     }
 }
 
-/* Rows of samples up to which it pays to transpose them; 0: it never does. */
+/* Rows of samples up to which they are transposed for the first product; 0: never. */
 static int rows_transposed(const nl_model *model)
 {
-    const nl_net_spec *net = &model->net->spec;
-
-    return net->width < 2 * least_columns
-               ? 0
-               : (int)fmin(model->batch,
-                           model->small_product / ((double)least_columns * net->inputs));
+    return model->pieces && model->net->spec.width >= least_width
+               ? nl_smaller(model->batch, most_transposed)
+               : 0;
 }
 
 static nl_status check_spec(const nl_net *net, const nl_train_spec *spec, int batch)
@@ -142,8 +128,8 @@ nl_status nl_model_create(const nl_net *net, const nl_train_spec *spec, int batc
     if (model == NULL) {
         return NL_FAIL(NL_ERR_NOMEM, "network in training");
     }
-    *model = (nl_model){
-        .net = net, .spec = *spec, .batch = batch, .small_product = nl_blas_small_product()};
+    *model =
+        (nl_model){.net = net, .spec = *spec, .batch = batch, .pieces = nl_blas_likes_pieces()};
     model->state_size = states[spec->optimizer] * net->size;
     status = allocate(model);
     if (status != NL_OK) {
@@ -206,24 +192,15 @@ static matrix activations(const nl_model *model, int level, int rows, const floa
     return (matrix){.data = model->hidden + hidden_at(model, level), .op = 'N', .ld = rows};
 }
 
-/* to [columns x rows] = from [rows x columns], both row-major. */
-static void transpose(int rows, int columns, const float *restrict from, float *restrict to)
-{
-    for (int j = 0; j < columns; j++) {
-        for (int i = 0; i < rows; i++) {
-            to[(size_t)j * (size_t)rows + (size_t)i] =
-                from[(size_t)i * (size_t)columns + (size_t)j];
-        }
-    }
-}
-
 /* The samples, as the first product is quicker with them. */
 static matrix samples_for_product(nl_model *model, int rows, const float *x)
 {
+    const int inputs = model->net->spec.inputs;
+
     if (rows > rows_transposed(model)) {
         return activations(model, 0, rows, x);
     }
-    transpose(rows, model->net->spec.inputs, x, model->samples);
+    nl_transpose_single(rows, inputs, x, inputs, model->samples, rows);
     return (matrix){.data = model->samples, .op = 'N', .ld = rows};
 }
 
@@ -245,7 +222,7 @@ static void forward(nl_model *model, int rows, const float *x, bool with_slopes)
              model->theta + layer->weights, layer->fan_in, 0.0, z, rows);
         if (output) {
             nl_add_bias(layer->fan_out, rows, (float)layer->t, bias, z);
-            transpose(layer->fan_out, rows, z, model->logits);
+            nl_transpose_single(layer->fan_out, rows, z, rows, model->logits, layer->fan_out);
         } else {
             nl_activate(net->spec.activation, layer->fan_out, rows, (float)layer->t, bias, z,
                         with_slopes ? slopes_at(model, l + 1) : NULL);
@@ -393,7 +370,7 @@ double nl_model_step(nl_model *model, long step, int rows, const float *x, const
 
     forward(model, rows, x, true);
     loss = nl_loss_gradient(model->spec.loss, rows, outputs, model->logits, labels, model->error);
-    transpose(rows, outputs, model->error, model->delta);
+    nl_transpose_single(rows, outputs, model->error, outputs, model->delta, rows);
     backward(model, step, rows, x);
     restore_subnormals(mode);
     return loss;

@@ -11,6 +11,12 @@
  * little above it is computed. */
 enum { tile_rows = 640, smallest_rows = 60 };
 
+enum {
+    turned_depth = 128, /* of a factor that is transposed at a time */
+    padding = 8,        /* rows between its columns, which would share cache lines without */
+    least_units = 48    /* of a layer whose outputs are paired */
+};
+
 /** How a kernel looks at the back-signals [samples x outputs x width] of a layer. */
 typedef struct delta_view {
     int outputs;         /* C of the network */
@@ -25,8 +31,18 @@ typedef struct tile_job {
     const nl_factors *rows, *cols; /* borrowed */
     delta_view view;
     bool rate_weighted;
-    void *gram_h, *gram_delta, *factor; /* owned by the walk */
+    bool pieces;                                 /* nl_blas_likes_pieces() */
+    void *gram_h, *gram_delta, *factor, *turned; /* owned by the walk */
 } tile_job;
+
+/* Whether the products of a layer's back-signals are made by pairs of outputs. */
+static bool pays_in_pairs(const tile_job *job, int layer)
+{
+    const nl_net *net = job->rows->net;
+
+    return layer == net->layers - 2 && job->view.rows_per_sample > 1 &&
+           net->layer[layer].fan_out >= least_units;
+}
 
 #define real       double
 #define GEMM       dgemm_
@@ -176,9 +192,11 @@ static nl_status prepare(fill_job *job)
     job->tile.gram_h = nl_calloc(side * side / (size_t)(unit * unit), size);
     job->tile.gram_delta = nl_calloc(side * side, size);
     job->tile.factor = nl_calloc(side, size);
+    job->tile.pieces = nl_blas_likes_pieces();
+    job->tile.turned = nl_calloc(job->tile.pieces ? (side + padding) * turned_depth : 0, size);
     job->scratch = nl_calloc(job->local == NULL ? side * side : 0, size);
     if (job->tile.gram_h == NULL || job->tile.gram_delta == NULL || job->tile.factor == NULL ||
-        job->scratch == NULL) {
+        job->tile.turned == NULL || job->scratch == NULL) {
         return NL_FAIL(NL_ERR_NOMEM, "out of memory for a kernel tile");
     }
     return job->input->ready != NULL ? NL_OK : create_panels(job);
@@ -312,6 +330,7 @@ done:
     free(job->tile.gram_h);
     free(job->tile.gram_delta);
     free(job->tile.factor);
+    free(job->tile.turned);
     free(job->scratch);
     nl_local_samples_free(&job->samples);
     return status;

@@ -1,0 +1,78 @@
+/**
+ * @file gemm_real.h  Transposes and products in pieces in one floating-point format; included once
+ * per format by gemm.c, which defines real, GEMM and NAME(name) before.
+ */
+
+/* Of `side` rows, by squares that stay in registers. */
+static inline __attribute__((always_inline)) void
+NAME(transpose_strip)(int cols, const real *restrict from, int ld_from, real *restrict to,
+                      int ld_to)
+{
+    real square[side][side];
+    int k = 0;
+
+    for (; k + side <= cols; k += side) {
+        for (int i = 0; i < side; i++) {
+            memcpy(square[i], from + (size_t)i * (size_t)ld_from + (size_t)k, sizeof square[i]);
+        }
+        for (int l = 0; l < side; l++) {
+            real *column = to + (size_t)(k + l) * (size_t)ld_to;
+
+            for (int i = 0; i < side; i++) {
+                column[i] = square[i][l];
+            }
+        }
+    }
+    for (; k < cols; k++) {
+        for (int i = 0; i < side; i++) {
+            to[(size_t)k * (size_t)ld_to + (size_t)i] =
+                from[(size_t)i * (size_t)ld_from + (size_t)k];
+        }
+    }
+}
+
+NL_VECTOR_CLONES
+void NAME(nl_transpose)(int rows, int cols, const real *restrict from, int ld_from,
+                        real *restrict to, int ld_to)
+{
+    int first = 0;
+
+    for (; first + side <= rows; first += side) {
+        NAME(transpose_strip)
+        (cols, from + (size_t)first * (size_t)ld_from, ld_from, to + first, ld_to);
+    }
+    for (; first < rows; first++) {
+        for (int k = 0; k < cols; k++) {
+            to[(size_t)k * (size_t)ld_to + (size_t)first] =
+                from[(size_t)first * (size_t)ld_from + (size_t)k];
+        }
+    }
+}
+
+void NAME(nl_gemm)(bool pieces, char op_b, int m, int n, int k, real alpha, const real *a, int lda,
+                   const real *b, int ldb, real beta, real *c, int ldc)
+{
+    const size_t b_row = op_b == 'N' ? 1 : (size_t)ldb;
+    const size_t b_column = op_b == 'N' ? (size_t)ldb : 1;
+    const real one = 1;
+    const int rows_step = pieces ? nl_even_part(m, most_rows) : m;
+    const int depth_step = pieces ? nl_even_part(k, most_depth) : k;
+    const int cols_step =
+        pieces ? nl_even_part(n, small_product / rows_step / depth_step / 8 * 8) : n;
+
+    for (int l = 0; l < k; l += depth_step) {
+        const int depth = nl_smaller(depth_step, k - l);
+
+        for (int j = 0; j < n; j += cols_step) {
+            const int cols = nl_smaller(cols_step, n - j);
+
+            for (int i = 0; i < m; i += rows_step) {
+                const int rows = nl_smaller(rows_step, m - i);
+
+                GEMM("N", &op_b, &rows, &cols, &depth, &alpha, a + (size_t)l * (size_t)lda + i,
+                     &lda, b + (size_t)l * b_row + (size_t)j * b_column, &ldb, l > 0 ? &one : &beta,
+                     c + (size_t)j * (size_t)ldc + i, &ldc);
+            }
+        }
+    }
+}
