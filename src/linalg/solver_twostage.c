@@ -8,6 +8,7 @@
 #include "fortran.h"
 #include "solver.h"
 
+#include "ntklens/blas.h"
 #include "ntklens/par.h"
 
 #include <string.h>
@@ -82,6 +83,12 @@ static double lay_out(reduction *r, int n, int ranks, nl_precision precision, vo
 static int local_cols_before(const nl_dmat *a, int count)
 {
     return nl_local_extent(count, a->nb, a->grid->col, a->grid->cols);
+}
+
+/* Where the local rows, or columns, from k on stop to follow each other globally. */
+static int run_end(const nl_dmat *a, int k, int end)
+{
+    return nl_smaller((k / a->nb + 1) * a->nb, end);
 }
 
 /** A rectangle of local elements that lie below the diagonal, or a square on it. */

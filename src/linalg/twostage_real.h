@@ -11,6 +11,17 @@ static real *NAME(at)(const nl_dmat *a, int row, int col)
     return (real *)a->local + (size_t)col * (size_t)a->ld + (size_t)row;
 }
 
+/* Entries of a vector of the rows from `start` on, to local places from `low` on.  `global` names
+ * local rows, or columns. */
+static void NAME(pick)(const nl_dmat *a, const int *global, int start, int low, int end,
+                       const real *from, real *to)
+{
+    for (int k = low, stop = low; k < end; k = stop) {
+        stop = run_end(a, k, end);
+        memcpy(to + k, from + (global[k] - start), (size_t)(stop - k) * sizeof *to);
+    }
+}
+
 /* Columns first - b to first - 1 from the diagonal down, to all ranks.  Leading dimension: what
  * is left, the panel's own rows included. */
 static void NAME(share_panel)(reduction *r, int width)
@@ -25,9 +36,12 @@ static void NAME(share_panel)(reduction *r, int width)
     memset(panel, 0, ld * (size_t)width * sizeof *panel);
     for (int c = local_cols_before(a, corner); c < end; c++) {
         const int j = nl_dmat_global_col(a, c);
+        real *column = panel + (size_t)(j - corner) * ld;
 
-        for (int k = nl_dmat_first_row(a, j); k < a->local_rows; k++) {
-            panel[(size_t)(j - corner) * ld + (size_t)(row_of[k] - corner)] = *NAME(at)(a, k, c);
+        for (int k = nl_dmat_first_row(a, j), stop = k; k < a->local_rows; k = stop) {
+            stop = run_end(a, k, a->local_rows);
+            memcpy(column + (row_of[k] - corner), NAME(at)(a, k, c),
+                   (size_t)(stop - k) * sizeof *column);
         }
     }
     nl_grid_add_up(a->grid, a->precision, panel, (int)ld * width, r->scratch);
@@ -65,18 +79,16 @@ static void NAME(factor_panel)(reduction *r)
 static void NAME(take_rows)(const reduction *r, const real *from, int ld, real *rows, real *cols)
 {
     const nl_dmat *a = r->a;
-    const int *row_of = r->row_of;
-    const int *col_of = r->col_of;
 
     for (int c = 0; c < r->count; c++) {
         const real *column = from + (size_t)c * (size_t)ld;
 
-        for (int k = nl_dmat_first_row(a, r->first); k < a->local_rows; k++) {
-            rows[(size_t)c * (size_t)r->row_ld + (size_t)k] = column[row_of[k] - r->first];
-        }
-        for (int k = local_cols_before(a, r->first); k < a->local_cols; k++) {
-            cols[(size_t)c * (size_t)r->col_ld + (size_t)k] = column[col_of[k] - r->first];
-        }
+        NAME(pick)
+        (a, r->row_of, r->first, nl_dmat_first_row(a, r->first), a->local_rows, column,
+         rows + (size_t)c * (size_t)r->row_ld);
+        NAME(pick)
+        (a, r->col_of, r->first, local_cols_before(a, r->first), a->local_cols, column,
+         cols + (size_t)c * (size_t)r->col_ld);
     }
 }
 
@@ -87,19 +99,18 @@ static void NAME(spread_v)(reduction *r)
     const int ld = r->rows + r->b;
     const real *v = (const real *)r->panel + r->b;
     const int *row_of = r->row_of;
-    const int *col_of = r->col_of;
     real *rows = r->v_rows;
     real *cols = r->v_cols;
 
     for (int c = 0; c < r->count; c++) {
-        const real *column = v + (size_t)c * (size_t)ld;
-
-        for (int k = nl_dmat_first_row(a, r->first); k < a->local_rows; k++) {
-            rows[(size_t)k * (size_t)r->b + (size_t)c] = column[row_of[k] - r->first];
-        }
-        for (int k = local_cols_before(a, r->first); k < a->local_cols; k++) {
-            cols[(size_t)c * (size_t)r->col_ld + (size_t)k] = column[col_of[k] - r->first];
-        }
+        NAME(pick)
+        (a, r->col_of, r->first, local_cols_before(a, r->first), a->local_cols,
+         v + (size_t)c * (size_t)ld, cols + (size_t)c * (size_t)r->col_ld);
+    }
+    for (int k = nl_dmat_first_row(a, r->first), stop = k; k < a->local_rows; k = stop) {
+        stop = run_end(a, k, a->local_rows);
+        NAME(nl_transpose)
+        (r->count, stop - k, v + (row_of[k] - r->first), ld, rows + (size_t)k * (size_t)r->b, r->b);
     }
 }
 
@@ -156,30 +167,62 @@ static void NAME(pass_part)(void *context, int row, int rows, int col, int cols,
     }
 }
 
-/* Z = A V, on every rank. */
-static void NAME(multiply)(reduction *r)
+/* Clears what tiles add to. */
+static void NAME(clear_products)(reduction *r, int row, int col)
+{
+    real *z_rows = r->z_rows;
+    real *z_cols = r->z_cols;
+
+    for (int c = 0; c < r->count; c++) {
+        memset(z_rows + (size_t)c * (size_t)r->row_ld + (size_t)row, 0,
+               (size_t)(r->row_ld - row) * sizeof *z_rows);
+    }
+    memset(z_cols + (size_t)col * (size_t)r->b, 0,
+           (size_t)(r->col_ld - col) * (size_t)r->b * sizeof *z_cols);
+}
+
+/* What tiles added, to Z. */
+static void NAME(collect_products)(reduction *r, int row, int col)
 {
     const nl_dmat *a = r->a;
     const int *row_of = r->row_of;
     const int *col_of = r->col_of;
-    real *z_rows = r->z_rows;
-    real *z_cols = r->z_cols;
 
     memset(r->z, 0, (size_t)r->rows * (size_t)r->count * sizeof(real));
-    memset(z_rows, 0, (size_t)r->row_ld * (size_t)r->count * sizeof *z_rows);
-    memset(z_cols, 0, (size_t)r->col_ld * (size_t)r->b * sizeof *z_cols);
-    walk_lower_half(r, local_cols_before(a, r->first), a->local_cols, a->local_rows,
-                    NAME(pass_part));
     for (int c = 0; c < r->count; c++) {
+        const real *z_rows = (const real *)r->z_rows + (size_t)c * (size_t)r->row_ld;
+        const real *z_cols = (const real *)r->z_cols + c;
         real *z = (real *)r->z + (size_t)c * (size_t)r->rows;
 
-        for (int k = nl_dmat_first_row(a, r->first); k < a->local_rows; k++) {
-            z[row_of[k] - r->first] += z_rows[(size_t)c * (size_t)r->row_ld + (size_t)k];
+        for (int k = row, stop = row; k < a->local_rows; k = stop) {
+            real *to = z + (row_of[k] - r->first);
+
+            stop = run_end(a, k, a->local_rows);
+            for (int i = 0; i < stop - k; i++) {
+                to[i] += z_rows[k + i];
+            }
         }
-        for (int k = local_cols_before(a, r->first); k < a->local_cols; k++) {
-            z[col_of[k] - r->first] += z_cols[(size_t)k * (size_t)r->b + (size_t)c];
+        for (int k = col, stop = col; k < a->local_cols; k = stop) {
+            real *to = z + (col_of[k] - r->first);
+
+            stop = run_end(a, k, a->local_cols);
+            for (int i = 0; i < stop - k; i++) {
+                to[i] += z_cols[(size_t)(k + i) * (size_t)r->b];
+            }
         }
     }
+}
+
+/* Z = A V, on every rank. */
+static void NAME(multiply)(reduction *r)
+{
+    const nl_dmat *a = r->a;
+    const int row = nl_dmat_first_row(a, r->first);
+    const int col = local_cols_before(a, r->first);
+
+    NAME(clear_products)(r, row, col);
+    walk_lower_half(r, col, a->local_cols, a->local_rows, NAME(pass_part));
+    NAME(collect_products)(r, row, col);
     nl_grid_add_up(a->grid, a->precision, r->z, r->rows * r->count, r->scratch);
 }
 
@@ -223,11 +266,14 @@ static void NAME(mirror_blocks)(const nl_dmat *a)
 {
     for (int col = 0; col < a->local_cols; col++) {
         const int j = nl_dmat_global_col(a, col);
-        const int end = j / a->nb * a->nb + a->nb;
-        const int first = nl_dmat_first_row(a, j);
+        const int row = nl_dmat_first_row(a, j);
 
-        for (int k = first; k < a->local_rows && nl_dmat_global_row(a, k) < end; k++) {
-            *NAME(at)(a, first, col + k - first) = *NAME(at)(a, k, col);
+        if (row < a->local_rows && nl_dmat_global_row(a, row) == j) {
+            const int end = run_end(a, row, a->local_rows);
+
+            for (int k = row; k < end; k++) {
+                *NAME(at)(a, row, col + k - row) = *NAME(at)(a, k, col);
+            }
         }
     }
 }
