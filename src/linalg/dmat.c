@@ -209,6 +209,43 @@ void nl_dmat_map(nl_dmat *a, nl_map_fn *map, const void *context)
     }
 }
 
+/* In sums side by side, which fill vectors. */
+static inline __attribute__((always_inline)) double
+sum_of_squares(const void *values, size_t first, size_t end, nl_precision precision)
+{
+    enum { lanes = 8 };
+    double sums[lanes] = {0};
+    double sum = 0.0;
+    size_t k = first;
+
+    for (; k + lanes <= end; k += lanes) {
+        for (size_t lane = 0; lane < lanes; lane++) {
+            const double value = nl_element(values, k + lane, precision);
+
+            sums[lane] += value * value;
+        }
+    }
+    for (; k < end; k++) {
+        sum += nl_element(values, k, precision) * nl_element(values, k, precision);
+    }
+    for (size_t lane = 0; lane < lanes; lane++) {
+        sum += sums[lane];
+    }
+    return sum;
+}
+
+NL_VECTOR_CLONES
+static double squares_of_doubles(const void *values, size_t first, size_t end)
+{
+    return sum_of_squares(values, first, end, NL_DOUBLE);
+}
+
+NL_VECTOR_CLONES
+static double squares_of_singles(const void *values, size_t first, size_t end)
+{
+    return sum_of_squares(values, first, end, NL_SINGLE);
+}
+
 /* Column by column, then over the columns: the error of a sum of positive terms is then below
  * (local_rows + local_cols) / 2 eps of it, a fiftieth of what nl_spectrum_plausible() allows. */
 static void local_moments(const nl_dmat *a, double moments[2])
@@ -219,7 +256,6 @@ static void local_moments(const nl_dmat *a, double moments[2])
         const void *values = column(a, c);
         int j = nl_dmat_global_col(a, c);
         int r = nl_dmat_first_row(a, j);
-        double squares = 0.0;
 
         if (r < a->local_rows && nl_dmat_global_row(a, r) == j) {
             double diagonal = nl_element(values, (size_t)r, a->precision);
@@ -228,12 +264,11 @@ static void local_moments(const nl_dmat *a, double moments[2])
             moments[1] += diagonal * diagonal;
             r++;
         }
-        for (; r < a->local_rows; r++) {
-            double value = nl_element(values, (size_t)r, a->precision);
-
-            squares += value * value;
+        if (r < a->local_rows) {
+            moments[1] +=
+                2.0 * (a->precision == NL_DOUBLE ? squares_of_doubles : squares_of_singles)(
+                          values, (size_t)r, (size_t)a->local_rows);
         }
-        moments[1] += 2.0 * squares;
     }
 }
 

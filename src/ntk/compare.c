@@ -5,33 +5,77 @@
 #include <stdlib.h>
 #include <string.h>
 
-/** A comparison in work.  Sums go down each column, whatever the tiles, then over the columns. */
+/* Sums side by side, which fill vectors. */
+enum { lanes = 8 };
+
+/** Half of a column's sums: entry k of the column belongs to lane k mod `lanes`, whatever the
+ * tiles, so that they are added up in the same order. */
+typedef struct column_sums {
+    double aa[lanes], bb[lanes], difference2[lanes], gain[lanes];
+} column_sums;
+
+/** A comparison in work.  Sums go down each column, then over the columns. */
 typedef struct comparison {
     const nl_dmat *a;
-    nl_kernel_pair *column; /* owned; [local_cols] */
+    column_sums *column; /* owned; [local_cols] */
 } comparison;
 
-static void add(nl_kernel_pair *sums, double x, double y, double times)
+static inline void add(column_sums *sums, int lane, double x, double y, double times)
 {
     const double difference = x - y;
 
-    sums->aa += times * x * x;
-    sums->bb += times * y * y;
-    sums->difference2 += times * difference * difference;
-    sums->gain += times * difference * (x + y);
+    sums->aa[lane] += times * x * x;
+    sums->bb[lane] += times * y * y;
+    sums->difference2[lane] += times * difference * difference;
+    sums->gain[lane] += times * difference * (x + y);
 }
 
-/* A run of entries down a column.  Those off the diagonal stand in the matrix twice. */
-static void add_run(nl_kernel_pair *to, nl_precision precision, int count, const void *x,
-                    const void *y, bool from_diagonal)
+static inline __attribute__((always_inline)) void add_entries(column_sums *to,
+                                                              nl_precision precision, int row,
+                                                              int count, const void *x,
+                                                              const void *y)
 {
-    nl_kernel_pair sums = *to;
+    column_sums sums = *to;
+    size_t k = 0;
+    const size_t end = (size_t)count;
 
-    for (int k = 0; k < count; k++) {
-        add(&sums, nl_element(x, (size_t)k, precision), nl_element(y, (size_t)k, precision),
-            k == 0 && from_diagonal ? 1.0 : 2.0);
+    for (; k < end && ((size_t)row + k) % lanes != 0; k++) {
+        add(&sums, (int)(((size_t)row + k) % lanes), nl_element(x, k, precision),
+            nl_element(y, k, precision), 1.0);
+    }
+    for (; k + lanes <= end; k += lanes) {
+        for (int lane = 0; lane < lanes; lane++) {
+            add(&sums, lane, nl_element(x, k + (size_t)lane, precision),
+                nl_element(y, k + (size_t)lane, precision), 1.0);
+        }
+    }
+    for (int lane = 0; k < end; k++, lane++) {
+        add(&sums, lane, nl_element(x, k, precision), nl_element(y, k, precision), 1.0);
     }
     *to = sums;
+}
+
+NL_VECTOR_CLONES
+static void add_doubles(column_sums *to, int row, int count, const void *x, const void *y)
+{
+    add_entries(to, NL_DOUBLE, row, count, x, y);
+}
+
+NL_VECTOR_CLONES
+static void add_singles(column_sums *to, int row, int count, const void *x, const void *y)
+{
+    add_entries(to, NL_SINGLE, row, count, x, y);
+}
+
+/* A run of entries down a column, the first in local row `row`.  Those off the diagonal stand in
+ * the matrix twice, that on it once. */
+static void add_run(column_sums *to, nl_precision precision, int row, int count, const void *x,
+                    const void *y, bool from_diagonal)
+{
+    if (from_diagonal) {
+        add(to, row % lanes, nl_element(x, 0, precision), nl_element(y, 0, precision), -0.5);
+    }
+    (precision == NL_DOUBLE ? add_doubles : add_singles)(to, row, count, x, y);
 }
 
 static const void *stored(const nl_dmat *a, int row, int col)
@@ -54,7 +98,7 @@ static void take_tile(int row, int rows, int col, int cols, const void *values, 
         const size_t here = (size_t)c * (size_t)rows + (size_t)(from - row);
 
         if (from < row + rows) {
-            add_run(&all->column[col + c], a->precision, row + rows - from,
+            add_run(&all->column[col + c], a->precision, from, row + rows - from,
                     stored(a, from, col + c), (const char *)values + here * size,
                     from == first && nl_dmat_global_row(a, from) == j);
         }
@@ -126,7 +170,7 @@ static void take_packed(const comparison *all, const void *packed)
         const int count = a->local_rows - first;
 
         if (count > 0) {
-            add_run(&all->column[c], a->precision, count, stored(a, first, c), next,
+            add_run(&all->column[c], a->precision, first, count, stored(a, first, c), next,
                     nl_dmat_global_row(a, first) == j);
             next += (size_t)count * nl_precision_bytes(a->precision);
         }
@@ -150,10 +194,12 @@ static nl_status end(comparison *all, nl_kernel_pair *out)
     nl_status status = NL_OK;
 
     for (int c = 0; c < all->a->local_cols; c++) {
-        sums[0] += all->column[c].aa;
-        sums[1] += all->column[c].bb;
-        sums[2] += all->column[c].difference2;
-        sums[3] += all->column[c].gain;
+        for (int lane = 0; lane < lanes; lane++) {
+            sums[0] += 2.0 * all->column[c].aa[lane];
+            sums[1] += 2.0 * all->column[c].bb[lane];
+            sums[2] += 2.0 * all->column[c].difference2[lane];
+            sums[3] += 2.0 * all->column[c].gain[lane];
+        }
     }
     status = nl_grid_sum(all->a->grid, sums, 4);
     *out = (nl_kernel_pair){sums[0], sums[1], sums[2], sums[3]};
