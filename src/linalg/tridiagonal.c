@@ -21,7 +21,7 @@ enum {
     vector_bytes = 64,
     most_parts = nl_wide_parts, /* vectors of a column of a block */
     longest = most_parts * vector_bytes / (int)sizeof(float),
-    sweeps_at_once = 4,
+    sweeps_at_once = 8,
     points = 4, /* vectors of x that are counted at once */
     grid_points = 512,
     wide_band = 3000 /* from this order the band is the wide one */
