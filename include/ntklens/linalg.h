@@ -96,6 +96,10 @@ typedef struct nl_dmat {
     void *local; /* owned; column-major, ld * local_cols, double or float */
 } nl_dmat;
 
+/** Leading dimension of a column-major array of so many rows: whole cache lines, an odd number of
+ *  them, so that columns do not share the sets of a cache.  Local. */
+int nl_leading_dimension(int rows, nl_precision precision);
+
 /** Element `at` of values in either precision. */
 static inline double nl_element(const void *values, size_t at, nl_precision precision)
 {

@@ -73,18 +73,13 @@ static nl_status check_size(const nl_grid *grid, int n, int nb)
     return NL_ERR_ARG;
 }
 
-/* One cache line more where columns would share too few sets of a cache, which takes a fifth of a
- * solve of order 1536; not where that is more than ScaLAPACK can count. */
-static int leading_dimension(const nl_dmat *a)
+int nl_leading_dimension(int rows, nl_precision precision)
 {
     const size_t line = 64;
-    const size_t bytes = nl_precision_bytes(a->precision);
-    const size_t padded = (size_t)a->local_rows + line / bytes;
-    const bool shares = (size_t)a->local_rows * bytes % (8 * line) == 0;
+    const size_t bytes = nl_precision_bytes(precision);
+    const size_t lines = ((size_t)rows * bytes + line - 1) / line;
 
-    return a->local_rows > 0 && shares && padded * (size_t)a->local_cols <= INT_MAX
-               ? (int)padded
-               : nl_larger(a->local_rows, 1);
+    return (int)((lines | 1) * line / bytes);
 }
 
 nl_status nl_dmat_create(const nl_grid *grid, int n, int nb, nl_precision precision, nl_dmat **out)
@@ -106,7 +101,10 @@ nl_status nl_dmat_create(const nl_grid *grid, int n, int nb, nl_precision precis
     *a = (nl_dmat){.grid = grid, .precision = precision, .n = n, .nb = nb};
     a->local_rows = nl_local_extent(n, nb, grid->row, grid->rows);
     a->local_cols = nl_local_extent(n, nb, grid->col, grid->cols);
-    a->ld = leading_dimension(a);
+    a->ld = nl_leading_dimension(a->local_rows, precision);
+    if ((double)a->ld * a->local_cols > INT_MAX) {
+        a->ld = nl_larger(a->local_rows, 1);
+    }
     descinit_(a->desc, &n, &n, &nb, &nb, &zero, &zero, &grid->context, &a->ld, &info);
     if (info != 0) {
         status = NL_FAIL(NL_ERR_LINALG, "descinit: info = %d", info);

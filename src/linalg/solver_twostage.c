@@ -179,8 +179,8 @@ static void list_indices(reduction *r)
 static reduction prepare(int n, nl_precision precision, int local_rows, int local_cols)
 {
     return (reduction){.b = nl_band_width(n, precision),
-                       .row_ld = local_rows > 1 ? local_rows : 1,
-                       .col_ld = local_cols > 1 ? local_cols : 1};
+                       .row_ld = nl_leading_dimension(local_rows, precision),
+                       .col_ld = nl_leading_dimension(local_cols, precision)};
 }
 
 double nl_twostage_workspace(int n, int nb, nl_precision precision, int rows, int cols)

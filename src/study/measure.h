@@ -19,7 +19,7 @@ typedef struct nl_solve_plan {
 
 /** Wanted blocks: of a matrix on one rank, only its storage; of a distributed one, see
  *  ARCHITECTURE.md.  Bytes of the gradient factors of a fill, at least. */
-enum { nl_private_block = 64, nl_shared_block = 32, nl_panel_bytes = 64 << 20 };
+enum { nl_private_block = 80, nl_shared_block = 32, nl_panel_bytes = 64 << 20 };
 
 /** Kernels of one cell that other ranks measure at a time, at most: each may hold a copy of the
  * parameters. */
