@@ -27,6 +27,10 @@ typedef void nl_symm(const char *side, const char *uplo, const int *m, const int
                      size_t uplo_length);
 nl_symm dsymm_;
 
+void dsymv_(const char *uplo, const int *n, const double *alpha, const double *a, const int *lda,
+            const double *x, const int *incx, const double *beta, double *y, const int *incy,
+            size_t uplo_length);
+
 typedef void nl_trmm(const char *side, const char *uplo, const char *op, const char *diag,
                      const int *m, const int *n, const void *alpha, const void *a, const int *lda,
                      void *b, const int *ldb, size_t side_length, size_t uplo_length,

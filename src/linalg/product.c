@@ -136,7 +136,12 @@ static const double *panel_of(const product *p, int r0, int c0, int width)
 static void multiply_diagonal(const product *p, const double *block, int width, int j0)
 {
     const double one = 1.0;
+    const int step = 1;
 
+    if (p->columns == 1) {
+        dsymv_("L", &width, &one, block, &p->a->ld, p->x + j0, &step, &one, p->y + j0, &step, 1);
+        return;
+    }
     dsymm_("L", "L", &width, &p->columns, &one, block, &p->a->ld, p->x + j0, &p->a->n, &one,
            p->y + j0, &p->a->n, 1, 1);
 }

@@ -8,7 +8,7 @@
 #include "splits.h"
 
 /** Images of one forward pass when a whole set is evaluated. */
-enum { nl_evaluation_rows = 256 };
+enum { nl_evaluation_rows = 64 };
 
 /** Opaque.  A cell in training.  What it holds is a function of the study and the step alone. */
 typedef struct nl_training nl_training;
