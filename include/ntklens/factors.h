@@ -18,6 +18,7 @@
 typedef struct nl_factors {
     const nl_net *net; /* borrowed */
     nl_precision precision;
+    bool pieces; /* nl_blas_likes_pieces() */
     int capacity, samples;
     void **activation; /* owned; [layers]: h^{l-1} [samples x fan_in] */
     void **delta;      /* owned; [layers]: delta^l [samples x outputs x fan_out]; the last is NULL:

@@ -111,7 +111,8 @@ nl_status nl_factors_create(const nl_net *net, nl_precision precision, int capac
     if (f == NULL) {
         return NL_FAIL(NL_ERR_NOMEM, "out of memory for gradient factors");
     }
-    *f = (nl_factors){.net = net, .precision = precision, .capacity = capacity};
+    *f = (nl_factors){
+        .net = net, .precision = precision, .pieces = nl_blas_likes_pieces(), .capacity = capacity};
     status = allocate(f, precision);
     if (status != NL_OK) {
         nl_factors_destroy(&f);

@@ -108,10 +108,10 @@ static void NAME(step_backward)(nl_factors *f, const float *theta, int l)
     for (int first = 0; first < above->fan_out; first += weight_rows_at_once(above)) {
         int part = nl_smaller(weight_rows_at_once(above), above->fan_out - first);
         const real *w = NAME(weight_rows)(f, above, theta, first, part);
-        const real beta = first > 0 ? 1 : 0;
 
-        GEMM("N", "N", &above->fan_in, &rows, &part, &s, w, &above->fan_in, from + first,
-             &above->fan_out, &beta, delta, &above->fan_in);
+        NAME(nl_gemm)
+        (f->pieces, 'N', above->fan_in, rows, part, s, w, above->fan_in, from + first,
+         above->fan_out, first > 0 ? 1 : 0, delta, above->fan_in);
     }
     for (size_t row = 0; row < (size_t)rows; row++) {
         const real *scale = slope + row / outputs * width;

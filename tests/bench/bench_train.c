@@ -4,7 +4,7 @@
  *
  *   bench_train [--width W] [--optimizer sgd|momentum|adam] [--batch B] [--seconds S]
  *
- * gemm_microseconds: its eight matrix products alone, called as the step calls them.
+ * gemm_microseconds: its eight matrix products alone, a call of BLAS each.
  */
 #include "bench.h"
 

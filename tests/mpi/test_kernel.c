@@ -4,7 +4,7 @@
 #include "../reference/mlp.h"
 #include "linalg_fixture.h"
 
-enum { few_samples = 11, inputs = 5, few_classes = 3 };
+enum { few_samples = 11, inputs = 5, few_classes = 3, few_units = 8 };
 
 static const double panel_all = 1e9;
 
@@ -17,12 +17,12 @@ typedef struct subject {
     double *jacobian; /* [samples * classes x size], explicit */
 } subject;
 
-static subject create_sized_subject(int samples, int classes, nl_activation activation,
+static subject create_sized_subject(int samples, int classes, int width, nl_activation activation,
                                     nl_parametrization parametrization, int depth)
 {
     const nl_net_spec spec = {.inputs = inputs,
                               .outputs = classes,
-                              .width = 8,
+                              .width = width,
                               .depth = depth,
                               .activation = activation,
                               .parametrization = parametrization,
@@ -61,7 +61,8 @@ static subject create_sized_subject(int samples, int classes, nl_activation acti
 static subject create_subject(nl_activation activation, nl_parametrization parametrization,
                               int depth)
 {
-    return create_sized_subject(few_samples, few_classes, activation, parametrization, depth);
+    return create_sized_subject(few_samples, few_classes, few_units, activation, parametrization,
+                                depth);
 }
 
 static void destroy_subject(subject *s)
@@ -280,11 +281,30 @@ static bool tiles_agree(const nl_grid *grid, const void *context)
 
 static void tiles_cut_at_the_diagonal_miss_nothing(void **state)
 {
-    subject s = create_sized_subject(131, 5, NL_RELU, NL_MUP, 2);
+    subject s = create_sized_subject(131, 5, few_units, NL_RELU, NL_MUP, 2);
 
     (void)state;
     expect_on_every_grid(tiles_agree, &s);
     destroy_subject(&s);
+}
+
+static bool wide_layers_agree(const nl_grid *grid, const void *context)
+{
+    return kernels_equal_jacobians(grid, context, NL_DOUBLE, panel_all, 1e-12) &&
+           kernels_equal_jacobians(grid, context, NL_SINGLE, panel_all, 1e-5);
+}
+
+/* A last hidden layer so wide that its products are made by pairs of outputs. */
+static void products_by_pairs_of_outputs_are_the_same(void **state)
+{
+    (void)state;
+    for (int depth = 1; depth <= 2; depth++) {
+        const int units = depth == 1 ? 139 : 50;
+        subject s = create_sized_subject(23, few_classes, units, NL_ERF, NL_STANDARD, depth);
+
+        expect_on_every_grid(wide_layers_agree, &s);
+        destroy_subject(&s);
+    }
 }
 
 /* More outputs than a tile has rows. */
@@ -415,6 +435,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(single_precision_is_as_good_as_it_can_be),
         cmocka_unit_test(panels_of_any_size_give_the_same_kernel),
         cmocka_unit_test(tiles_cut_at_the_diagonal_miss_nothing),
+        cmocka_unit_test(products_by_pairs_of_outputs_are_the_same),
         cmocka_unit_test(many_outputs_do_not_overrun_a_tile),
         cmocka_unit_test(kernels_are_compared_the_same_however_the_other_one_is_given),
     };
