@@ -7,7 +7,7 @@
  * third of the whole solve.
  *
  * Eigenvalues by bisection, many at a time in vectors: dsterf's chain of dependent divisions takes
- * one and a half times as long in double, five times in single precision. */
+ * three times as long in double, more in single precision. */
 #include "solver.h"
 
 #include <math.h>
