@@ -93,7 +93,8 @@ INLINE void NAME(count_on_grid)(const NAME(tridiagonal) * t, real low, real dist
         }
         NAME(count_below)(t, x, found);
         for (int k = 0; k < points; k++) {
-            memcpy(below + first + k * NAME(lanes), &found[k].below, sizeof found[k].below);
+            memcpy(below + first + (ptrdiff_t)k * NAME(lanes), &found[k].below,
+                   sizeof found[k].below);
         }
     }
 }

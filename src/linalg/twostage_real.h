@@ -16,7 +16,7 @@ static real *NAME(at)(const nl_dmat *a, int row, int col)
 static void NAME(pick)(const nl_dmat *a, const int *global, int start, int low, int end,
                        const real *from, real *to)
 {
-    for (int k = low, stop = low; k < end; k = stop) {
+    for (int k = low, stop = 0; k < end; k = stop) {
         stop = run_end(a, k, end);
         memcpy(to + k, from + (global[k] - start), (size_t)(stop - k) * sizeof *to);
     }
@@ -38,7 +38,7 @@ static void NAME(share_panel)(reduction *r, int width)
         const int j = nl_dmat_global_col(a, c);
         real *column = panel + (size_t)(j - corner) * ld;
 
-        for (int k = nl_dmat_first_row(a, j), stop = k; k < a->local_rows; k = stop) {
+        for (int k = nl_dmat_first_row(a, j), stop = 0; k < a->local_rows; k = stop) {
             stop = run_end(a, k, a->local_rows);
             memcpy(column + (row_of[k] - corner), NAME(at)(a, k, c),
                    (size_t)(stop - k) * sizeof *column);
@@ -107,7 +107,7 @@ static void NAME(spread_v)(reduction *r)
         (a, r->col_of, r->first, local_cols_before(a, r->first), a->local_cols,
          v + (size_t)c * (size_t)ld, cols + (size_t)c * (size_t)r->col_ld);
     }
-    for (int k = nl_dmat_first_row(a, r->first), stop = k; k < a->local_rows; k = stop) {
+    for (int k = nl_dmat_first_row(a, r->first), stop = 0; k < a->local_rows; k = stop) {
         stop = run_end(a, k, a->local_rows);
         NAME(nl_transpose)
         (r->count, stop - k, v + (row_of[k] - r->first), ld, rows + (size_t)k * (size_t)r->b, r->b);
@@ -194,7 +194,7 @@ static void NAME(collect_products)(reduction *r, int row, int col)
         const real *z_cols = (const real *)r->z_cols + c;
         real *z = (real *)r->z + (size_t)c * (size_t)r->rows;
 
-        for (int k = row, stop = row; k < a->local_rows; k = stop) {
+        for (int k = row, stop = 0; k < a->local_rows; k = stop) {
             real *to = z + (row_of[k] - r->first);
 
             stop = run_end(a, k, a->local_rows);
@@ -202,7 +202,7 @@ static void NAME(collect_products)(reduction *r, int row, int col)
                 to[i] += z_rows[k + i];
             }
         }
-        for (int k = col, stop = col; k < a->local_cols; k = stop) {
+        for (int k = col, stop = 0; k < a->local_cols; k = stop) {
             real *to = z + (col_of[k] - r->first);
 
             stop = run_end(a, k, a->local_cols);
