@@ -1,10 +1,11 @@
-/** @file solver_twostage.c  Eigenvalues on a grid of ranks by way of a band matrix (Bischof, Lang,
- * Sun 2000): the ranks reduce the matrix to a band together, one of them goes on from there as
- * solver_lapack.c does.
+/** @file solver_twostage.c  Eigenvalues on a grid of ranks, or on one, by way of a band matrix
+ * (Bischof, Lang, Sun 2000): the ranks reduce the matrix to a band together, one of them goes on
+ * from there (tridiagonal.c).
  *
  * All but a few per cent of the operations are products of the local part with panels of a few
  * dozen columns.  Panels travel to all ranks, which factor them alike: two sums over the grid a
- * panel are all the communication there is. */
+ * panel are all the communication there is.  What a panel does to the rest of the matrix is put off
+ * until the next panel is known, so that the rest is walked over once for both. */
 #include "fortran.h"
 #include "solver.h"
 
@@ -13,9 +14,8 @@
 
 #include <string.h>
 
-/* Largest side of a tile. Both it and a third of it times a band fit in a cache, and their products
- * in OpenBLAS's limit for small ones, 10^6 multiplications: with AVX-512 these are half as fast
- * again, since nothing is copied first. Other processors do not mind. */
+/* Largest side of a tile.  It stays in the second-level cache from its update to its products, and
+ * all three are small enough for OpenBLAS not to copy their factors (gemm.c). */
 enum { tile_side = 96 };
 
 /** A reduction under way.  Arrays are of the matrix's precision, column-major, and parts of one
