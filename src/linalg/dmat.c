@@ -221,41 +221,13 @@ void nl_dmat_map(nl_dmat *a, nl_map_fn *map, const void *context)
     }
 }
 
-/* In sums side by side, which fill vectors. */
-static inline __attribute__((always_inline)) double
-sum_of_squares(const void *values, size_t first, size_t end, nl_precision precision)
+static double sum_of_squares(const nl_dmat *a, int row, int col)
 {
-    enum { lanes = 8 };
-    double sums[lanes] = {0};
-    double sum = 0.0;
-    size_t k = first;
+    const size_t from = (size_t)col * (size_t)a->ld + (size_t)row;
+    const size_t count = (size_t)(a->local_rows - row);
 
-    for (; k + lanes <= end; k += lanes) {
-        for (size_t lane = 0; lane < lanes; lane++) {
-            const double value = nl_element(values, k + lane, precision);
-
-            sums[lane] += value * value;
-        }
-    }
-    for (; k < end; k++) {
-        sum += nl_element(values, k, precision) * nl_element(values, k, precision);
-    }
-    for (size_t lane = 0; lane < lanes; lane++) {
-        sum += sums[lane];
-    }
-    return sum;
-}
-
-NL_VECTOR_CLONES
-static double squares_of_doubles(const void *values, size_t first, size_t end)
-{
-    return sum_of_squares(values, first, end, NL_DOUBLE);
-}
-
-NL_VECTOR_CLONES
-static double squares_of_singles(const void *values, size_t first, size_t end)
-{
-    return sum_of_squares(values, first, end, NL_SINGLE);
+    return a->precision == NL_DOUBLE ? nl_squares_double(count, (const double *)a->local + from)
+                                     : nl_squares_single(count, (const float *)a->local + from);
 }
 
 /* Column by column, then over the columns: the error of a sum of positive terms is then below
@@ -277,9 +249,7 @@ static void local_moments(const nl_dmat *a, double moments[2])
             r++;
         }
         if (r < a->local_rows) {
-            moments[1] +=
-                2.0 * (a->precision == NL_DOUBLE ? squares_of_doubles : squares_of_singles)(
-                          values, (size_t)r, (size_t)a->local_rows);
+            moments[1] += 2.0 * sum_of_squares(a, r, c);
         }
     }
 }

@@ -1,6 +1,6 @@
 /**
- * @file gemm_real.h  Transposes and products in pieces in one floating-point format; included once
- * per format by gemm.c, which defines real, GEMM and NAME(name) before.
+ * @file gemm_real.h  Transposes, products in pieces and sums of squares in one floating-point
+ * format; included once per format by gemm.c, which defines real, GEMM and NAME(name) before.
  */
 
 /* Of `side` rows, by squares that stay in registers. */
@@ -75,4 +75,24 @@ void NAME(nl_gemm)(bool pieces, char op_b, int m, int n, int k, real alpha, cons
             }
         }
     }
+}
+
+/* In sums side by side, which fill vectors. */
+NL_VECTOR_CLONES
+double NAME(nl_squares)(size_t n, const real *v)
+{
+    enum { lanes = 8 };
+    double sums[lanes] = {0};
+    size_t k = 0;
+
+    for (; k + lanes <= n; k += lanes) {
+        for (size_t lane = 0; lane < lanes; lane++) {
+            sums[lane] += (double)v[k + lane] * (double)v[k + lane];
+        }
+    }
+    for (; k < n; k++) {
+        sums[0] += (double)v[k] * (double)v[k];
+    }
+    return ((sums[0] + sums[1]) + (sums[2] + sums[3])) +
+           ((sums[4] + sums[5]) + (sums[6] + sums[7]));
 }

@@ -92,7 +92,7 @@ static int run_end(const nl_dmat *a, int k, int end)
 }
 
 /** A rectangle of local elements that lie below the diagonal, or a square on it. */
-typedef void visit_part(void *context, int row, int rows, int col, int cols, bool diagonal);
+typedef void visit_part(const reduction *r, int row, int rows, int col, int cols, bool diagonal);
 
 /* Where the square on the diagonal ends that local column `col` belongs to: a block of the matrix,
  * or its even part no larger than a tile, always the same. */
@@ -110,7 +110,8 @@ static int square_end(int nb, int col)
 
 /* Local columns col to col_end, rows up to row_end, as few large rectangles: what lies below the
  * right half is one, both halves go the same way. */
-static void walk_lower_half(reduction *r, int col, int col_end, int row_end, visit_part *visit)
+static void walk_lower_half(const reduction *r, int col, int col_end, int row_end,
+                            visit_part *visit)
 {
     const nl_dmat *a = r->a;
     const int end = square_end(a->nb, col);

@@ -145,9 +145,8 @@ static void NAME(multiply_tile)(const reduction *r, int row, int rows, int col, 
 }
 
 /* Both while the tile is in cache. */
-static void NAME(pass_part)(void *context, int row, int rows, int col, int cols, bool diagonal)
+static void NAME(pass_part)(const reduction *r, int row, int rows, int col, int cols, bool diagonal)
 {
-    const reduction *r = context;
     const int row_step = nl_even_part(rows, tile_side);
     const int col_step = nl_even_part(cols, tile_side);
 

@@ -165,24 +165,29 @@ void nl_factors_outputs(const nl_factors *f, const float *theta, double *outputs
     }
 }
 
+/* Squared length of a row of factors of `size` columns. */
+static double row_square(const nl_factors *f, const void *rows, size_t row, size_t size)
+{
+    return f->precision == NL_DOUBLE ? nl_squares_double(size, (const double *)rows + row * size)
+                                     : nl_squares_single(size, (const float *)rows + row * size);
+}
+
 void nl_factors_add_layer_traces(const nl_factors *f, double *weights, double *biases)
 {
-    double (*square)(const void *, size_t, size_t) =
-        f->precision == NL_DOUBLE ? square_double : square_single;
     const size_t outputs = (size_t)f->net->spec.outputs;
 
     for (int l = 0; l < f->net->layers; l++) {
         const nl_layer *layer = &f->net->layer[l];
 
         for (size_t i = 0; i < (size_t)f->samples; i++) {
-            const double h = square(f->activation[l], i, (size_t)layer->fan_in);
+            const double h = row_square(f, f->activation[l], i, (size_t)layer->fan_in);
 
             for (size_t a = 0; a < outputs; a++) {
                 const size_t at = (size_t)l * outputs + a;
                 double d = 1.0; /* delta^L is the identity */
 
                 if (f->delta[l] != NULL) {
-                    d = square(f->delta[l], i * outputs + a, (size_t)layer->fan_out);
+                    d = row_square(f, f->delta[l], i * outputs + a, (size_t)layer->fan_out);
                 }
                 weights[at] += layer->s * layer->s * h * d;
                 biases[at] += layer->t * layer->t * d;

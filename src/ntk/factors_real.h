@@ -151,24 +151,3 @@ static void NAME(outputs)(const nl_factors *f, const float *theta, double *z)
         }
     }
 }
-
-/* In eight sums side by side, which fill vectors; the same order on every CPU. */
-NL_VECTOR_CLONES
-static double NAME(square)(const void *vector, size_t row, size_t size)
-{
-    enum { lanes = 8 };
-    const real *v = (const real *)vector + row * size;
-    double sums[lanes] = {0};
-    size_t k = 0;
-
-    for (; k + lanes <= size; k += lanes) {
-        for (size_t lane = 0; lane < lanes; lane++) {
-            sums[lane] += (double)v[k + lane] * (double)v[k + lane];
-        }
-    }
-    for (; k < size; k++) {
-        sums[0] += (double)v[k] * (double)v[k];
-    }
-    return ((sums[0] + sums[1]) + (sums[2] + sums[3])) +
-           ((sums[4] + sums[5]) + (sums[6] + sums[7]));
-}

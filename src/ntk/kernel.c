@@ -13,7 +13,6 @@ enum { tile_rows = 640, smallest_rows = 60 };
 
 enum {
     turned_depth = 128, /* of a factor that is transposed at a time */
-    padding = 8,        /* rows between its columns, which would share cache lines without */
     least_units = 48    /* of a layer whose outputs are paired */
 };
 
@@ -31,9 +30,16 @@ typedef struct tile_job {
     const nl_factors *rows, *cols; /* borrowed */
     delta_view view;
     bool rate_weighted;
+    nl_precision precision;
     bool pieces;                                 /* nl_blas_likes_pieces() */
     void *gram_h, *gram_delta, *factor, *turned; /* owned by the walk */
 } tile_job;
+
+/* Blocks of outputs (a, b), a >= b, before (a, 0). */
+static int pairs_before(int a)
+{
+    return a * (a + 1) / 2;
+}
 
 /* Whether the products of a layer's back-signals are made by pairs of outputs. */
 static bool pays_in_pairs(const tile_job *job, int layer)
@@ -193,7 +199,9 @@ static nl_status prepare(fill_job *job)
     job->tile.gram_delta = nl_calloc(side * side, size);
     job->tile.factor = nl_calloc(side, size);
     job->tile.pieces = nl_blas_likes_pieces();
-    job->tile.turned = nl_calloc(job->tile.pieces ? (side + padding) * turned_depth : 0, size);
+    job->tile.precision = job->a->precision;
+    job->tile.turned = nl_calloc(job->tile.pieces ? turned_depth : 0,
+                                 size * (size_t)nl_leading_dimension((int)side, job->a->precision));
     job->scratch = nl_calloc(job->local == NULL ? side * side : 0, size);
     if (job->tile.gram_h == NULL || job->tile.gram_delta == NULL || job->tile.factor == NULL ||
         job->tile.turned == NULL || job->scratch == NULL) {

@@ -84,7 +84,7 @@ static void NAME(add_output_layer)(int m, int n, int C, real u, real v, const re
 static void NAME(multiply)(const tile_job *job, int rows, int cols, int depth, const real *a,
                            int lda, int count, const real *b, int ldb, int apart, real *out)
 {
-    const int ld = rows + padding;
+    const int ld = nl_leading_dimension(rows, job->precision);
     const int step = job->pieces ? turned_depth : depth;
     real *turned = job->turned;
     const real one = 1;
@@ -111,12 +111,6 @@ static void NAME(multiply)(const tile_job *job, int rows, int cols, int depth, c
     }
 }
 
-/* Blocks of outputs (a, b), a >= b, before (a, 0). */
-static int NAME(pairs_before)(int a)
-{
-    return a * (a + 1) / 2;
-}
-
 /* The last hidden layer's back-signals are delta^a = s W[a, :] o phi', so that outputs (a, b) have
  * the same products [m x n] as (b, a): those of a >= b are 45 % less to do at ten outputs. */
 static void NAME(multiply_pairs)(const tile_job *job, int m, int n, int width, const real *di,
@@ -128,7 +122,7 @@ static void NAME(multiply_pairs)(const tile_job *job, int m, int n, int width, c
     for (int a = 0; a < C; a++) {
         NAME(multiply)
         (job, m, n, width, di + (size_t)a * (size_t)width, C * width, a + 1, dj, C * width, width,
-         pairs + (size_t)NAME(pairs_before)(a) * (size_t)m * (size_t)n);
+         pairs + (size_t)pairs_before(a) * (size_t)m * (size_t)n);
     }
 }
 
@@ -146,7 +140,7 @@ static void NAME(expand_pairs)(int m, int n, int C, bool first, real u, real v,
             real *column = theta + (size_t)(j * C + b) * (size_t)ld;
 
             for (int a = 0; a < C; a++) {
-                const int pair = NAME(pairs_before)(nl_larger(a, b)) + nl_smaller(a, b);
+                const int pair = pairs_before(nl_larger(a, b)) + nl_smaller(a, b);
                 const real *product = pairs + ((size_t)pair * (size_t)n + (size_t)j) * (size_t)m;
 
                 for (int i = 0; i < m; i++) {
