@@ -53,6 +53,10 @@ typedef struct nl_cpu {
 /** The CPU this process runs on.  Local. */
 nl_cpu nl_cpu_here(void);
 
+/** Those of the BLAS kernel in use, on which bits depend anyway, as far as this CPU has them; where
+ *  they are not known, the CPU's.  For loops that are written for vectors of one width.  Local. */
+nl_vectors nl_vectors_in_use(void);
+
 /** OPENBLAS_CORETYPE of kernels that use more of the CPU than those called `kernel` do; NULL: there
  *  are none, or either is not known here.  Pure. */
 const char *nl_blas_better_kernel(nl_cpu cpu, const char *kernel);

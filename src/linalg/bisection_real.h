@@ -1,13 +1,20 @@
 /**
- * @file bisection_real.h  Eigenvalues of a tridiagonal matrix in one floating-point format;
- * included once per format by tridiagonal.c after tridiagonal_real.h.
+ * @file bisection_real.h  Eigenvalues of a tridiagonal matrix in one floating-point format and
+ * vectors of one width; included by tridiagonal.c after tridiagonal_real.h.
  *
  * The matrix is scaled to a norm of at most 1, so sequences grow at most threefold a step and are
  * scaled back every few steps.
  */
 
+/* Shifts of it bring in zeros. */
+typedef unsigned_integer NAME(bits) __attribute__((vector_size(vector_bytes)));
+
 /* A step shrinks the sequence to eps of itself at least, two to eps^2 / 64. */
-enum { NAME(steps_unscaled) = sizeof(real) == 8 ? 8 : 4 };
+enum {
+    NAME(steps_unscaled) = sizeof(real) == 8 ? 16 : 4,
+    NAME(sign_bit) = 8 * sizeof(real) - 1,
+    NAME(points) = vector_bytes == 64 ? 6 : 4 /* vectors of x that are counted at once */
+};
 
 typedef struct NAME(tridiagonal) {
     int n;
@@ -42,28 +49,28 @@ INLINE void NAME(count_below)(const NAME(tridiagonal) * t, const NAME(vector) * 
 {
     const int mantissa = sizeof(real) == 8 ? 52 : 23;
     const integer bias = sizeof(real) == 8 ? 1023 : 127;
-    NAME(vector) p[points];
-    NAME(vector) q[points]; /* the minor before */
+    NAME(vector) p[NAME(points)];
+    NAME(vector) q[NAME(points)]; /* the minor before */
 
-#pragma GCC unroll 8
-    for (int k = 0; k < points; k++) {
+#pragma GCC unroll 16
+    for (int k = 0; k < NAME(points); k++) {
         q[k] = (NAME(vector)){0} + 1;
         p[k] = t->diagonal[0] - x[k];
-        out[k].below = (NAME(mask))p[k] < 0;
+        out[k].below = (NAME(mask))((NAME(bits))p[k] >> NAME(sign_bit));
         out[k].exponent = (NAME(mask)){0};
     }
     for (int i = 1; i < t->n; i++) {
-#pragma GCC unroll 8
-        for (int k = 0; k < points; k++) {
+#pragma GCC unroll 16
+        for (int k = 0; k < NAME(points); k++) {
             const NAME(vector) next = (t->diagonal[i] - x[k]) * p[k] - t->squares[i - 1] * q[k];
 
-            out[k].below += ((NAME(mask))next ^ (NAME(mask))p[k]) < 0; /* true is -1 */
+            out[k].below += (NAME(mask))(((NAME(bits))next ^ (NAME(bits))p[k]) >> NAME(sign_bit));
             q[k] = p[k];
             p[k] = next;
         }
         if (i % NAME(steps_unscaled) == 0) {
-#pragma GCC unroll 8
-            for (int k = 0; k < points; k++) {
+#pragma GCC unroll 16
+            for (int k = 0; k < NAME(points); k++) {
                 const NAME(vector) scale = NAME(scale_back)(p[k], q[k]);
 
                 p[k] *= scale;
@@ -72,9 +79,8 @@ INLINE void NAME(count_below)(const NAME(tridiagonal) * t, const NAME(vector) * 
             }
         }
     }
-#pragma GCC unroll 8
-    for (int k = 0; k < points; k++) {
-        out[k].below = -out[k].below;
+#pragma GCC unroll 16
+    for (int k = 0; k < NAME(points); k++) {
         out[k].value = p[k];
     }
 }
@@ -83,16 +89,16 @@ INLINE void NAME(count_below)(const NAME(tridiagonal) * t, const NAME(vector) * 
 INLINE void NAME(count_on_grid)(const NAME(tridiagonal) * t, real low, real distance,
                                 integer *below)
 {
-    enum { at_once = points * NAME(lanes) };
-    NAME(vector) x[points];
-    NAME(minors) found[points];
+    enum { at_once = NAME(points) * NAME(lanes) };
+    NAME(vector) x[NAME(points)];
+    NAME(minors) found[NAME(points)];
 
     for (int first = 0; first < grid_points; first += at_once) {
         for (int k = 0; k < at_once; k++) {
             x[k / NAME(lanes)][k % NAME(lanes)] = low + (real)(first + k) * distance;
         }
         NAME(count_below)(t, x, found);
-        for (int k = 0; k < points; k++) {
+        for (int k = 0; k < NAME(points); k++) {
             memcpy(below + first + (ptrdiff_t)k * NAME(lanes), &found[k].below,
                    sizeof found[k].below);
         }
@@ -193,15 +199,15 @@ INLINE void NAME(narrow)(const NAME(tridiagonal) * t, int first, NAME(bracket) *
     real most = width;
 
     for (int turn = 0; turn <= halvings && NAME(any)(wide); turn++, most /= 2) {
-        NAME(vector) x[points];
-        NAME(minors) at_x[points];
+        NAME(vector) x[NAME(points)];
+        NAME(minors) at_x[NAME(points)];
 
-        for (int k = 0; k < points; k++) {
+        for (int k = 0; k < NAME(points); k++) {
             x[k] = NAME(next_point)(&b[k], most, wanted);
         }
         NAME(count_below)(t, x, at_x);
         wide = (NAME(mask)){0};
-        for (int k = 0; k < points; k++) {
+        for (int k = 0; k < NAME(points); k++) {
             NAME(cut)
             (&b[k], NAME(lane_numbers)() + (integer)(first + k * NAME(lanes)), x[k], &at_x[k]);
             wide |= b[k].high - b[k].low > wanted;
@@ -210,10 +216,10 @@ INLINE void NAME(narrow)(const NAME(tridiagonal) * t, int first, NAME(bracket) *
 }
 
 /* All eigenvalues of a matrix of norm at most 1, ascending, to about eps. */
-NL_VECTOR_CLONES static void NAME(find_eigenvalues)(int n, const real *diagonal,
-                                                    const real *squares, real *ascending)
+TARGET static void NAME(find_eigenvalues)(int n, const real *diagonal, const real *squares,
+                                          real *ascending)
 {
-    enum { at_once = points * NAME(lanes) };
+    enum { at_once = NAME(points) * NAME(lanes) };
     const NAME(tridiagonal) t = {n, diagonal, squares};
     const int halvings = (sizeof(real) == 8 ? 53 : 24) - 8;
     const real distance = (real)2.125 / (grid_points - 1);
@@ -223,7 +229,7 @@ NL_VECTOR_CLONES static void NAME(find_eigenvalues)(int n, const real *diagonal,
 
     NAME(count_on_grid)(&t, least, distance, below);
     for (int first = 0; first < n; first += at_once) {
-        NAME(bracket) b[points] = {0};
+        NAME(bracket) b[NAME(points)] = {0};
 
         for (int k = 0; k < at_once; k++) {
             if (first + k >= n) {
@@ -250,8 +256,11 @@ NL_VECTOR_CLONES static void NAME(find_eigenvalues)(int n, const real *diagonal,
 }
 
 /* Scales to a norm of at most 1, in place. */
-static void NAME(eigenvalues)(int n, real *diagonal, real *off_diagonal, real *ascending)
+static void NAME(eigenvalues)(int n, void *on_diagonal, void *beside, void *found)
 {
+    real *diagonal = on_diagonal;
+    real *off_diagonal = beside;
+    real *ascending = found;
     const double eps = nl_precision_eps(sizeof(real) == 8 ? NL_DOUBLE : NL_SINGLE);
     double norm = 0.0;
     int exponent = 0;

@@ -70,6 +70,14 @@ static nl_vectors vectors_of(const char *kernel)
     return NL_VECTORS_UNKNOWN;
 }
 
+nl_vectors nl_vectors_in_use(void)
+{
+    const nl_vectors had = nl_cpu_here().vectors;
+    const nl_vectors used = vectors_of(nl_blas_kernel());
+
+    return used != NL_VECTORS_UNKNOWN && used < had ? used : had;
+}
+
 const char *nl_blas_better_kernel(nl_cpu cpu, const char *kernel)
 {
     const nl_vectors used = vectors_of(kernel);

@@ -70,7 +70,8 @@ static void solve_in_one_stage(nl_dmat *a, nl_work *work, int *info)
 
     routines[a->precision].full_to_tridiagonal("L", &a->n, a->local, &a->ld, diagonal, off_diagonal,
                                                tau, tau + vector, &work_length, info, 1);
-    nl_tridiagonal_eigenvalues(a->n, a->precision, diagonal, off_diagonal, work->eigenvalues);
+    nl_tridiagonal_eigenvalues(nl_vectors_in_use(), a->n, a->precision, diagonal, off_diagonal,
+                               work->eigenvalues);
 }
 
 nl_status nl_lapack_eigenvalues(nl_dmat *a, double *ascending)

@@ -36,7 +36,7 @@ typedef struct reduction {
     void *z_rows;       /* local part of A V, by columns: [row_ld x b] */
     void *z_cols;       /* and by symmetry, transposed: [b x col_ld] */
     void *scratch;      /* of sums over the grid */
-    void *band;         /* [2 b x (n + 2 b)], as nl_band_to_tridiagonal() takes it */
+    void *band;         /* [3 b x (n + 2 b)], as nl_band_to_tridiagonal() takes it */
     void *diagonal, *off_diagonal; /* [n] */
     void *row_of, *col_of;         /* int: global indices of local rows, of local columns */
 } reduction;
@@ -63,7 +63,7 @@ static double lay_out(reduction *r, int n, int ranks, nl_precision precision, vo
                  {&r->z_rows, rows},
                  {&r->z_cols, cols},
                  {&r->scratch, nl_grid_add_up_scratch(panel, ranks)},
-                 {&r->band, 2.0 * r->b * (n + 2.0 * r->b)},
+                 {&r->band, 3.0 * r->b * (n + 2.0 * r->b)},
                  {&r->diagonal, n},
                  {&r->off_diagonal, n},
                  {&r->row_of, r->row_ld},
@@ -213,8 +213,11 @@ nl_status nl_twostage_eigenvalues(nl_dmat *a, double *ascending)
         full_to_band_single(&r);
     }
     if (nl_grid_root(a->grid)) {
-        nl_band_to_tridiagonal(a->n, r.b, a->precision, r.band, r.diagonal, r.off_diagonal);
-        nl_tridiagonal_eigenvalues(a->n, a->precision, r.diagonal, r.off_diagonal,
+        const nl_vectors vectors = nl_vectors_in_use();
+
+        nl_band_to_tridiagonal(vectors, a->n, r.b, a->precision, r.band, r.diagonal,
+                               r.off_diagonal);
+        nl_tridiagonal_eigenvalues(vectors, a->n, a->precision, r.diagonal, r.off_diagonal,
                                    work.eigenvalues);
     }
     MPI_Bcast(work.eigenvalues, a->n, a->precision == NL_DOUBLE ? MPI_DOUBLE : MPI_FLOAT, 0,

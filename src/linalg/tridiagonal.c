@@ -7,7 +7,10 @@
  * third of the whole solve.
  *
  * Eigenvalues by bisection, many at a time in vectors: dsterf's chain of dependent divisions takes
- * three times as long in double, more in single precision. */
+ * five times as long in double, more in single precision.
+ *
+ * Vectors are as wide as those of the BLAS kernel in use, on which bits depend anyway: compilers
+ * that are given wider ones than the CPU has keep them in memory, at a tenth of the speed. */
 #include "solver.h"
 
 #include <math.h>
@@ -15,60 +18,83 @@
 #include <stdint.h>
 #include <string.h>
 
-#define INLINE static inline __attribute__((always_inline)) /* into the clones of sweep_... */
+#define INLINE static inline __attribute__((always_inline)) /* into what has a TARGET */
 
 enum {
-    vector_bytes = 64,
-    most_parts = nl_wide_parts, /* vectors of a column of a block */
-    longest = most_parts * vector_bytes / (int)sizeof(float),
+    longest = nl_wide_band / (int)sizeof(float),
+    columns_at_once = 4,
     sweeps_at_once = 8,
-    points = 4, /* vectors of x that are counted at once */
-    grid_points = 512,
-    wide_band = 3000 /* from this order the band is the wide one */
+    grid_points = 480, /* whole groups of vectors */
+    wide_from = 3000   /* order */
 };
 
-#define real       double
-#define integer    int64_t
-#define NAME(name) name##_double
-#include "tridiagonal_real.h"
+/* Each format, in vectors of each width: what a name is made of. */
+#define JOIN(name, format, bytes)    name##_##format##_##bytes
+#define NAME_OF(name, format, bytes) JOIN(name, format, bytes)
+#define NAME(name)                   NAME_OF(name, real, vector_bytes)
 
-#include "bisection_real.h"
+#define real             double
+#define integer          int64_t
+#define unsigned_integer uint64_t
+#include "vector_widths.h"
 #undef real
 #undef integer
-#undef NAME
+#undef unsigned_integer
 
-#define real       float
-#define integer    int32_t
-#define NAME(name) name##_single
-#include "tridiagonal_real.h"
-
-#include "bisection_real.h"
+#define real             float
+#define integer          int32_t
+#define unsigned_integer uint32_t
+#include "vector_widths.h"
 #undef real
 #undef integer
-#undef NAME
+#undef unsigned_integer
+
+typedef void reduce_band(int n, int b, void *band, void *diagonal, void *off_diagonal);
+typedef void find_eigenvalues(int n, void *diagonal, void *off_diagonal, void *ascending);
+
+/** By precision. */
+typedef struct band_code {
+    reduce_band *reduce[2];
+    find_eigenvalues *eigenvalues[2];
+} band_code;
+
+#define CODE(bytes)                                                                                \
+    {                                                                                              \
+        .reduce = {[NL_DOUBLE] = reduce_double_##bytes, [NL_SINGLE] = reduce_float_##bytes},       \
+        .eigenvalues = {                                                                           \
+            [NL_DOUBLE] = eigenvalues_double_##bytes,                                              \
+            [NL_SINGLE] = eigenvalues_float_##bytes                                                \
+        }                                                                                          \
+    }
+
+static band_code code_for(nl_vectors vectors)
+{
+    static const band_code narrowest = CODE(16);
+#ifdef VECTOR_TARGETS
+    static const band_code avx2 = CODE(32);
+    static const band_code avx512 = CODE(64);
+
+    if (vectors >= NL_VECTORS_AVX2) {
+        return vectors >= NL_VECTORS_AVX512 ? avx512 : avx2;
+    }
+#endif
+    (void)vectors;
+    return narrowest;
+}
 
 int nl_band_width(int n, nl_precision precision)
 {
-    return (n >= wide_band ? nl_wide_parts : nl_narrow_parts) * vector_bytes /
-           (int)nl_precision_bytes(precision);
+    return (n >= wide_from ? nl_wide_band : nl_narrow_band) / (int)nl_precision_bytes(precision);
 }
 
-void nl_band_to_tridiagonal(int n, int b, nl_precision precision, void *band, void *diagonal,
-                            void *off_diagonal)
+void nl_band_to_tridiagonal(nl_vectors vectors, int n, int b, nl_precision precision, void *band,
+                            void *diagonal, void *off_diagonal)
 {
-    if (precision == NL_DOUBLE) {
-        reduce_double(n, b, band, diagonal, off_diagonal);
-    } else {
-        reduce_single(n, b, band, diagonal, off_diagonal);
-    }
+    code_for(vectors).reduce[precision](n, b, band, diagonal, off_diagonal);
 }
 
-void nl_tridiagonal_eigenvalues(int n, nl_precision precision, void *diagonal, void *off_diagonal,
-                                void *ascending)
+void nl_tridiagonal_eigenvalues(nl_vectors vectors, int n, nl_precision precision, void *diagonal,
+                                void *off_diagonal, void *ascending)
 {
-    if (precision == NL_DOUBLE) {
-        eigenvalues_double(n, diagonal, off_diagonal, ascending);
-    } else {
-        eigenvalues_single(n, diagonal, off_diagonal, ascending);
-    }
+    code_for(vectors).eigenvalues[precision](n, diagonal, off_diagonal, ascending);
 }

@@ -1,13 +1,19 @@
 /**
- * @file tridiagonal_real.h  Band to tridiagonal matrix in one floating-point format; included once
- * per format by tridiagonal.c, which defines real, integer (as wide) and NAME(name) before.
+ * @file tridiagonal_real.h  Band to tridiagonal matrix in one floating-point format and vectors of
+ * one width; included by tridiagonal.c, which defines real, integer (as wide), vector_bytes, TARGET
+ * (what those vectors ask of the CPU) and NAME(name) before.
  *
- * Element (i, j) of the lower half stands at a[i + j ld], ld = 2 b - 1: a column holds 2 b elements
- * from the diagonal down, the rest belongs to its neighbours.  Blocks are b x b, b a whole number
- * of vectors; every loop over the vectors of a column is unrolled, so that they stay in registers.
+ * Element (i, j) stands at a[i + j ld], ld = 3 b - 1: a column holds b elements above the diagonal
+ * and 2 b from it down.  Blocks are b x b, b a whole number of vectors; every loop over the vectors
+ * of a column is unrolled, so that they stay in registers.  Blocks on the diagonal are whole, their
+ * upper halves too: so a product with them sums columns, never across a vector.
  */
 
-enum { NAME(lanes) = vector_bytes / (int)sizeof(real) };
+enum {
+    NAME(lanes) = vector_bytes / (int)sizeof(real),
+    NAME(narrow_parts) = nl_narrow_band / vector_bytes, /* vectors of a column of a block */
+    NAME(wide_parts) = nl_wide_band / vector_bytes
+};
 typedef real NAME(vector) __attribute__((vector_size(vector_bytes)));
 typedef integer NAME(mask) __attribute__((vector_size(vector_bytes)));
 
@@ -34,13 +40,7 @@ INLINE NAME(mask) NAME(lane_numbers)(void)
     return number;
 }
 
-/* x where the number of the lane is at least `first`, else 0. */
-INLINE NAME(vector) NAME(from_lane)(int first, NAME(vector) x)
-{
-    return (NAME(vector))((NAME(mask))x & (NAME(lane_numbers)() >= (integer)first));
-}
-
-/* In the order of a tree, on every CPU. */
+/* In the order of a tree. */
 INLINE real NAME(sum)(NAME(vector) x)
 {
 #pragma GCC unroll 4
@@ -58,6 +58,11 @@ INLINE real NAME(sum)(NAME(vector) x)
     return x[0];
 }
 
+INLINE real NAME(root)(real x)
+{
+    return sizeof(real) == sizeof(double) ? (real)sqrt((double)x) : (real)sqrtf((float)x);
+}
+
 /* v with v[0] = 1 and tau, so that (I - tau v v^T) x = (beta, 0, ..., 0).  Squares do not overflow:
  * the band is scaled.  Where they underflow the tail is nothing beside the band. */
 INLINE real NAME(reflector)(int parts, NAME(vector) * x, NAME(vector) * v, real *beta)
@@ -67,16 +72,16 @@ INLINE real NAME(reflector)(int parts, NAME(vector) * x, NAME(vector) * v, real 
     real tail = 0;
 
     x[0][0] = 0;
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int p = 0; p < parts; p++) {
         squares += x[p] * x[p];
     }
     tail = NAME(sum)(squares);
-    *beta = tail > 0 ? (real)sqrt((double)(alpha * alpha + tail)) : alpha;
+    *beta = tail > 0 ? NAME(root)(alpha * alpha + tail) : alpha;
     if (tail > 0 && alpha > 0) {
         *beta = -*beta;
     }
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int p = 0; p < parts; p++) {
         v[p] = tail > 0 ? x[p] * (1 / (alpha - *beta)) : x[p];
     }
@@ -84,126 +89,123 @@ INLINE real NAME(reflector)(int parts, NAME(vector) * x, NAME(vector) * v, real 
     return tail > 0 ? (*beta - alpha) / *beta : 0;
 }
 
-/* w = tau D v - (tau^2 v^T D v / 2) v of a symmetric block, of which the lower half is there. */
-INLINE void NAME(half_product)(int parts, const real *d, size_t ld, const NAME(vector) * v,
-                               real tau, NAME(vector) * w)
+/* dv = D v and bv = B v of two blocks. */
+INLINE void NAME(products)(int parts, const real *d, const real *block, size_t ld, const real *v,
+                           NAME(vector) * dv, NAME(vector) * bv)
 {
-    real each[longest];
-    real across[longest]; /* products of rows left of the diagonal, and with it */
-    NAME(vector) dots = {0};
-    real dot = 0;
-
-    memcpy(each, v, (size_t)parts * sizeof *v);
-    memset(w, 0, (size_t)parts * sizeof *w);
-#pragma GCC unroll 8
-    for (int q = 0; q < parts; q++) {
-        for (int k = 0; k < NAME(lanes); k++) {
-            const int j = q * NAME(lanes) + k;
-            const real *column = d + (size_t)j * ld;
-            const NAME(vector) top = NAME(from_lane)(k + 1, NAME(load)(column, q));
-            NAME(vector) row = top * v[q];
-
-            w[q] += top * each[j];
-#pragma GCC unroll 8
-            for (int p = q + 1; p < parts; p++) {
-                const NAME(vector) x = NAME(load)(column, p);
-
-                row += x * v[p];
-                w[p] += x * each[j];
-            }
-            across[j] = NAME(sum)(row) + column[j] * each[j];
+    memset(dv, 0, (size_t)parts * sizeof *dv);
+    memset(bv, 0, (size_t)parts * sizeof *bv);
+#pragma GCC unroll 1
+    for (int j = 0; j < parts * NAME(lanes); j++) {
+#pragma GCC unroll 16
+        for (int p = 0; p < parts; p++) {
+            dv[p] += NAME(load)(d + (size_t)j * ld, p) * v[j];
+            bv[p] += NAME(load)(block + (size_t)j * ld, p) * v[j];
         }
     }
-#pragma GCC unroll 8
+}
+
+/* D := H D H = D - v w^T - w v^T with w = tau D v - (tau^2 v^T D v / 2) v; comes as D v. */
+INLINE void NAME(both_sides)(int parts, real *d, size_t ld, const NAME(vector) * v,
+                             const real *each_v, real tau, NAME(vector) * w)
+{
+    NAME(vector) dots = {0};
+    real each_w[longest];
+    real dot = 0;
+
+#pragma GCC unroll 16
     for (int p = 0; p < parts; p++) {
-        w[p] = tau * (w[p] + NAME(load)(across, p));
+        w[p] *= tau;
         dots += w[p] * v[p];
     }
     dot = NAME(sum)(dots);
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int p = 0; p < parts; p++) {
         w[p] -= tau * dot / 2 * v[p];
     }
+    memcpy(each_w, w, (size_t)parts * sizeof *w);
+#pragma GCC unroll 1
+    for (int j = 0; j < parts * NAME(lanes); j++) {
+        real *column = d + (size_t)j * ld;
+
+#pragma GCC unroll 16
+        for (int p = 0; p < parts; p++) {
+            NAME(store)
+            (column, p, NAME(load)(column, p) - (v[p] * each_w[j] + w[p] * each_v[j]));
+        }
+    }
 }
 
-/* D := H D H = D - v w^T - w v^T, lower half. */
-INLINE void NAME(both_sides)(int parts, real *d, size_t ld, const NAME(vector) * v, real tau)
+/* The block below D: B := H' B H = H' (B - w v^T) with w = tau B v and the next H' = I - tau v v^T.
+ * In the next sweep its first row is part of a block on the diagonal; it is mirrored for that. */
+INLINE void NAME(below)(int parts, real *block, size_t ld, const NAME(vector) * w,
+                        const real *each_v, const NAME(vector) * next, real next_tau)
 {
-    NAME(vector) w[most_parts];
-    real each_v[longest];
-    real each_w[longest];
+    real *mirror = block + (size_t)(parts * NAME(lanes)) * (ld - 1);
 
-    NAME(half_product)(parts, d, ld, v, tau, w);
-    memcpy(each_v, v, (size_t)parts * sizeof *v);
-    memcpy(each_w, w, (size_t)parts * sizeof *w);
-#pragma GCC unroll 8
-    for (int q = 0; q < parts; q++) {
-        for (int k = 0; k < NAME(lanes); k++) {
-            const int j = q * NAME(lanes) + k;
-            real *column = d + (size_t)j * ld;
-            const NAME(vector) top =
-                NAME(from_lane)(k, v[q] * each_w[j] + w[q] * each_v[j]); /* 0 for neighbours */
+#pragma GCC unroll 1
+    for (int j = 0; j < parts * NAME(lanes); j += columns_at_once) {
+        NAME(vector) x[columns_at_once][NAME(wide_parts)];
+        NAME(vector) dots[columns_at_once] = {{0}};
 
-            NAME(store)(column, q, NAME(load)(column, q) - top);
-#pragma GCC unroll 8
-            for (int p = q + 1; p < parts; p++) {
-                NAME(store)
-                (column, p, NAME(load)(column, p) - (v[p] * each_w[j] + w[p] * each_v[j]));
+#pragma GCC unroll 4
+        for (int k = 0; k < columns_at_once; k++) {
+#pragma GCC unroll 16
+            for (int p = 0; p < parts; p++) {
+                x[k][p] = NAME(load)(block + (size_t)(j + k) * ld, p) - w[p] * each_v[j + k];
+                dots[k] += x[k][p] * next[p];
             }
         }
+#pragma GCC unroll 4
+        for (int k = 0; k < columns_at_once; k++) {
+            const real dot = next_tau * NAME(sum)(dots[k]);
+
+#pragma GCC unroll 16
+            for (int p = 0; p < parts; p++) {
+                x[k][p] -= dot * next[p];
+                NAME(store)(block + (size_t)(j + k) * ld, p, x[k][p]);
+            }
+            mirror[j + k] = x[k][0][0];
+        }
     }
 }
 
-/* The block below D: B := B H, then the reflector that clears its first column is applied to the
- * others and becomes the v and tau of the next block. */
-INLINE void NAME(chase)(int parts, real *block, size_t ld, NAME(vector) * v, real *tau)
+/* Reflector v, tau on a block on the diagonal and on that below it, whose first column is cleared
+ * by the next reflector, which takes the place of v and tau. */
+INLINE void NAME(chase)(int parts, real *d, size_t ld, NAME(vector) * v, real *tau)
 {
-    NAME(vector) w[most_parts];
-    NAME(vector) x[most_parts];
-    real each[longest];
+    real *block = d + (ptrdiff_t)(parts * NAME(lanes));
+    NAME(vector) dv[NAME(wide_parts)];
+    NAME(vector) bv[NAME(wide_parts)];
+    NAME(vector) x[NAME(wide_parts)];
+    NAME(vector) next[NAME(wide_parts)];
+    real each_v[longest];
     real beta = 0;
+    real next_tau = 0;
 
-    memcpy(each, v, (size_t)parts * sizeof *v);
-    memset(w, 0, sizeof w);
-    for (int j = 0; j < parts * NAME(lanes); j++) {
-#pragma GCC unroll 8
-        for (int p = 0; p < parts; p++) {
-            w[p] += NAME(load)(block + (size_t)j * ld, p) * each[j];
-        }
-    }
-#pragma GCC unroll 8
+    memcpy(each_v, v, (size_t)parts * sizeof *v);
+    NAME(products)(parts, d, block, ld, each_v, dv, bv);
+#pragma GCC unroll 16
     for (int p = 0; p < parts; p++) {
-        w[p] *= *tau;
-        x[p] = NAME(load)(block, p) - w[p];
+        bv[p] *= *tau;
+        x[p] = NAME(load)(block, p) - bv[p]; /* v[0] = 1 */
     }
-    *tau = NAME(reflector)(parts, x, v, &beta);
+    next_tau = NAME(reflector)(parts, x, next, &beta); /* early: its divisions take long */
+    NAME(both_sides)(parts, d, ld, v, each_v, *tau, dv);
+    NAME(below)(parts, block, ld, bv, each_v, next, next_tau);
     memset(block, 0, (size_t)parts * sizeof *v);
     block[0] = beta;
-    for (int j = 1; j < parts * NAME(lanes); j++) {
-        real *column = block + (size_t)j * ld;
-        NAME(vector) dots = {0};
-        real dot = 0;
-
-#pragma GCC unroll 8
-        for (int p = 0; p < parts; p++) {
-            x[p] = NAME(load)(column, p) - w[p] * each[j];
-            dots += x[p] * v[p];
-        }
-        dot = *tau * NAME(sum)(dots);
-#pragma GCC unroll 8
-        for (int p = 0; p < parts; p++) {
-            NAME(store)(column, p, x[p] - dot * v[p]);
-        }
-    }
+    memcpy(v, next, (size_t)parts * sizeof *v);
+    *tau = next_tau;
 }
 
 /* First block of a sweep: the reflector that clears the sweep's column. */
 INLINE void NAME(begin)(int parts, real *column, NAME(vector) * v, real *tau)
 {
-    NAME(vector) x[most_parts];
+    NAME(vector) x[NAME(wide_parts)];
     real beta = 0;
 
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int p = 0; p < parts; p++) {
         x[p] = NAME(load)(column, p);
     }
@@ -217,8 +219,8 @@ INLINE void NAME(begin)(int parts, real *column, NAME(vector) * v, real *tau)
 INLINE void NAME(sweep)(int parts, int n, real *a)
 {
     const int b = parts * NAME(lanes);
-    const size_t ld = 2 * (size_t)b - 1;
-    NAME(vector) v[sweeps_at_once][most_parts];
+    const size_t ld = 3 * (size_t)b - 1;
+    NAME(vector) v[sweeps_at_once][NAME(wide_parts)];
     real tau[sweeps_at_once] = {0};
 
     for (int first = 0; first < n - 2; first += sweeps_at_once) {
@@ -236,21 +238,20 @@ INLINE void NAME(sweep)(int parts, int n, real *a)
                 if (block == 0) {
                     NAME(begin)(parts, a + row + column * ld, v[k], &tau[k]);
                 }
-                NAME(both_sides)(parts, a + row + row * ld, ld, v[k], tau[k]);
-                NAME(chase)(parts, a + row + (size_t)b + row * ld, ld, v[k], &tau[k]);
+                NAME(chase)(parts, a + row + row * ld, ld, v[k], &tau[k]);
             }
         }
     }
 }
 
-NL_VECTOR_CLONES static void NAME(sweep_narrow)(int n, real *a)
+TARGET static void NAME(sweep_narrow)(int n, real *a)
 {
-    NAME(sweep)(nl_narrow_parts, n, a);
+    NAME(sweep)(NAME(narrow_parts), n, a);
 }
 
-NL_VECTOR_CLONES static void NAME(sweep_wide)(int n, real *a)
+TARGET static void NAME(sweep_wide)(int n, real *a)
 {
-    NAME(sweep)(nl_wide_parts, n, a);
+    NAME(sweep)(NAME(wide_parts), n, a);
 }
 
 /* The power of two that brings the largest element to 1 or a little below. */
@@ -260,25 +261,44 @@ static int NAME(exponent)(size_t count, const real *a)
     int exponent = 0;
 
     for (size_t k = 0; k < count; k++) {
-        largest = fmax(largest, fabs((double)a[k]));
+        const double magnitude = fabs((double)a[k]);
+
+        largest = magnitude > largest ? magnitude : largest;
     }
     (void)frexp(largest, &exponent);
     return exponent;
 }
 
-static void NAME(reduce)(int n, int b, real *a, real *diagonal, real *off_diagonal)
+/* Above the diagonal, too. */
+static void NAME(mirror)(int n, int b, real *a)
 {
-    const size_t count = 2 * (size_t)b * (size_t)n;
-    const int exponent = NAME(exponent)(count, a);
+    const size_t ld = 3 * (size_t)b - 1;
+
+    for (int j = 0; j < n; j++) {
+        for (int i = j + 1; i < j + b; i++) {
+            a[(size_t)j + (size_t)i * ld] = a[(size_t)i + (size_t)j * ld];
+        }
+    }
+}
+
+static void NAME(reduce)(int n, int b, void *band, void *diagonal, void *off_diagonal)
+{
+    const size_t count = 3 * (size_t)b * (size_t)n;
+    const int exponent = NAME(exponent)(count, band);
+    const double scale = ldexp(1.0, -exponent / 2); /* in two steps, neither of which overflows */
+    const double rest = ldexp(1.0, exponent / 2 - exponent);
+    real *all = band;
+    real *a = all + b; /* element (0, 0) */
 
     for (size_t k = 0; k < count; k++) {
-        a[k] = (real)ldexp((double)a[k], -exponent);
+        all[k] = (real)((double)all[k] * scale * rest);
     }
-    (b == nl_narrow_parts * NAME(lanes) ? NAME(sweep_narrow) : NAME(sweep_wide))(n, a);
+    NAME(mirror)(n, b, a);
+    (b == NAME(narrow_parts) * NAME(lanes) ? NAME(sweep_narrow) : NAME(sweep_wide))(n, a);
     for (int k = 0; k < n; k++) {
-        const real *column = a + 2 * (size_t)b * (size_t)k;
+        const real *column = a + 3 * (size_t)b * (size_t)k;
 
-        diagonal[k] = (real)ldexp((double)column[0], exponent);
-        off_diagonal[k] = (real)ldexp((double)column[1], exponent);
+        ((real *)diagonal)[k] = (real)ldexp((double)column[0], exponent);
+        ((real *)off_diagonal)[k] = (real)ldexp((double)column[1], exponent);
     }
 }

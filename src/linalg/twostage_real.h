@@ -52,7 +52,7 @@ static void NAME(keep_column)(reduction *r, int c, int low, int high)
 {
     const int corner = r->first - r->b;
     const real *column = (const real *)r->panel + (size_t)c * (size_t)(r->a->n - corner);
-    real *to = (real *)r->band + 2 * (size_t)r->b * (size_t)(corner + c);
+    real *to = (real *)r->band + 3 * (size_t)r->b * (size_t)(corner + c) + r->b;
 
     memcpy(to + (low - c), column + low, (size_t)(high - low) * sizeof *to);
 }
