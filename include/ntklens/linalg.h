@@ -163,6 +163,13 @@ NL_MUST_CHECK nl_status nl_dmat_diagonal(const nl_dmat *a, double *diagonal);
  */
 NL_MUST_CHECK nl_status nl_dmat_multiply(const nl_dmat *a, int columns, const double *x, double *y);
 
+/** y = A x in the matrix's own precision, for iterations: single takes half the time of double.
+ *  Collective; same bits on every rank.
+ *
+ *  @param[in]  x  (global) [n]
+ *  @param[out] y  (local)  [n], on every rank */
+NL_MUST_CHECK nl_status nl_dmat_multiply_vector(const nl_dmat *a, const double *x, double *y);
+
 /** Sum over the ranks of a grid, in the order of ranks, on every rank.  Collective; same bits on
  *  every rank, whatever the MPI library. */
 NL_MUST_CHECK nl_status nl_grid_sum(const nl_grid *grid, double *values, int count);

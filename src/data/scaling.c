@@ -68,6 +68,16 @@ static void scale_pixels(size_t n, const uint8_t *restrict u, float scale, float
     }
 }
 
+/* The next image lies somewhere else in memory. */
+static void fetch_ahead(size_t n, const uint8_t *image)
+{
+    const size_t line = 64;
+
+    for (size_t p = 0; p < n; p += line) {
+        __builtin_prefetch(image + p);
+    }
+}
+
 void nl_images_gather(const nl_dataset_info *info, const nl_images *images,
                       const nl_scaling *scaling, int k, const int *indices, float *x)
 {
@@ -76,6 +86,10 @@ void nl_images_gather(const nl_dataset_info *info, const nl_images *images,
     for (int i = 0; i < k; i++) {
         const uint8_t *image = images->pixels + (size_t)indices[i] * (size_t)info->inputs;
 
+        if (i + 1 < k) {
+            fetch_ahead((size_t)info->inputs,
+                        images->pixels + (size_t)indices[i + 1] * (size_t)info->inputs);
+        }
         for (int c = 0; c < info->channels; c++) {
             scale_pixels(area, image + (size_t)c * area, scaling->scale[c], scaling->shift[c],
                          x + (size_t)i * (size_t)info->inputs + (size_t)c * area);

@@ -30,6 +30,12 @@ nl_symm dsymm_;
 void dsymv_(const char *uplo, const int *n, const double *alpha, const double *a, const int *lda,
             const double *x, const int *incx, const double *beta, double *y, const int *incy,
             size_t uplo_length);
+void ssymv_(const char *uplo, const int *n, const float *alpha, const float *a, const int *lda,
+            const float *x, const int *incx, const float *beta, float *y, const int *incy,
+            size_t uplo_length);
+void sgemv_(const char *op, const int *m, const int *n, const float *alpha, const float *a,
+            const int *lda, const float *x, const int *incx, const float *beta, float *y,
+            const int *incy);
 
 typedef void nl_trmm(const char *side, const char *uplo, const char *op, const char *diag,
                      const int *m, const int *n, const void *alpha, const void *a, const int *lda,

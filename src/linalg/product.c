@@ -116,6 +116,14 @@ static void scatter_rows(const product *p)
     }
 }
 
+NL_VECTOR_CLONES
+static void widen(int count, const float *restrict from, double *restrict to)
+{
+    for (int k = 0; k < count; k++) {
+        to[k] = (double)from[k];
+    }
+}
+
 /* Entries of local rows from r0 on, `width` columns, in double. */
 static const double *panel_of(const product *p, int r0, int c0, int width)
 {
@@ -125,9 +133,10 @@ static const double *panel_of(const product *p, int r0, int c0, int width)
         return (const double *)p->a->local + (size_t)c0 * ld + (size_t)r0;
     }
     for (int c = 0; c < width; c++) {
-        for (int r = r0; r < p->a->local_rows; r++) {
-            p->panel[(size_t)c * ld + (size_t)r] = nl_dmat_element(p->a, r, c0 + c);
-        }
+        const size_t at = (size_t)c * ld + (size_t)r0;
+
+        widen(p->a->local_rows - r0, (const float *)p->a->local + (size_t)c0 * ld + at,
+              p->panel + at);
     }
     return p->panel + r0;
 }
@@ -136,12 +145,7 @@ static const double *panel_of(const product *p, int r0, int c0, int width)
 static void multiply_diagonal(const product *p, const double *block, int width, int j0)
 {
     const double one = 1.0;
-    const int step = 1;
 
-    if (p->columns == 1) {
-        dsymv_("L", &width, &one, block, &p->a->ld, p->x + j0, &step, &one, p->y + j0, &step, 1);
-        return;
-    }
     dsymm_("L", "L", &width, &p->columns, &one, block, &p->a->ld, p->x + j0, &p->a->n, &one,
            p->y + j0, &p->a->n, 1, 1);
 }
@@ -152,15 +156,7 @@ static void multiply_below(const product *p, const double *panel, int r0, int wi
     const nl_dmat *a = p->a;
     const int rows = a->local_rows - r0;
     const double one = 1.0;
-    const int step = 1;
 
-    if (p->columns == 1) { /* which dgemm is slow at */
-        dgemv_("N", &rows, &width, &one, panel, &a->ld, p->x + j0, &step, &one, p->y_rows + r0,
-               &step);
-        dgemv_("T", &rows, &width, &one, panel, &a->ld, p->x_rows + r0, &step, &one, p->y + j0,
-               &step);
-        return;
-    }
     dgemm_("N", "N", &rows, &p->columns, &width, &one, panel, &a->ld, p->x + j0, &a->n, &one,
            p->y_rows + r0, &a->ld);
     dgemm_("T", "N", &width, &p->columns, &rows, &one, panel, &a->ld, p->x_rows + r0, &a->ld, &one,
@@ -190,6 +186,22 @@ static void multiply_local(product *p)
     scatter_rows(p);
 }
 
+#define real       double
+#define NAME(name) name##_double
+#define BLAS(name) d##name##_
+#include "product_real.h"
+#undef real
+#undef NAME
+#undef BLAS
+
+#define real       float
+#define NAME(name) name##_single
+#define BLAS(name) s##name##_
+#include "product_real.h"
+#undef real
+#undef NAME
+#undef BLAS
+
 nl_status nl_dmat_multiply(const nl_dmat *a, int columns, const double *x, double *y)
 {
     const size_t rows = (size_t)a->ld;
@@ -211,5 +223,24 @@ nl_status nl_dmat_multiply(const nl_dmat *a, int columns, const double *x, doubl
     free(p.x_rows);
     free(p.y_rows);
     free(p.panel);
+    return status;
+}
+
+nl_status nl_dmat_multiply_vector(const nl_dmat *a, const double *x, double *y)
+{
+    const size_t bytes = nl_precision_bytes(a->precision);
+    void *scratch = nl_calloc(2 * ((size_t)a->n + (size_t)a->ld), bytes);
+    nl_status status = NL_OK;
+
+    if (scratch == NULL) {
+        status = NL_FAIL(NL_ERR_NOMEM, "no memory for a product with a matrix of order %d", a->n);
+    }
+    status = nl_agree(a->grid->comm, status);
+    if (status == NL_OK) {
+        (a->precision == NL_DOUBLE ? multiply_vector_double : multiply_vector_single)(a, x, scratch,
+                                                                                      y);
+        status = nl_grid_sum(a->grid, y, a->n);
+    }
+    free(scratch);
     return status;
 }

@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* Sums side by side, which fill vectors. */
-enum { lanes = 8 };
+enum { lanes = 16 };
 
 /** Half of a column's sums: entry k of the column belongs to lane k mod `lanes`, whatever the
  * tiles, so that they are added up in the same order. */

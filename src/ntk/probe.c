@@ -66,7 +66,7 @@ static nl_status compute(const nl_kernel_input *input, nl_probe_state *state)
 {
     nl_status status = NL_OK;
 
-    if (input->ready != NULL && input->ready->precision == NL_DOUBLE) {
+    if (input->ready != NULL) {
         add_factors(input->ready, input->theta, 0, state);
     } else {
         status = compute_factors(input, state);

@@ -40,7 +40,7 @@ static nl_status apply(const double *x, double *y, void *context)
 
     memcpy(c->scratch, x, (size_t)c->a->n * sizeof *x);
     apply_root(c->state, false, c->scratch);
-    status = nl_dmat_multiply(c->a, 1, c->scratch, y);
+    status = nl_dmat_multiply_vector(c->a, c->scratch, y);
     apply_root(c->state, true, y);
     return status;
 }

@@ -119,7 +119,7 @@ static bool products_are_right(nl_dmat *a)
     for (size_t k = 0; k < 3 * n; k++) {
         x[k] = (double)(k * 7 % 11) - 4.0;
     }
-    good = nl_dmat_multiply(a, 3, x, y) == NL_OK && nl_dmat_multiply(a, 1, x + n, one) == NL_OK;
+    good = nl_dmat_multiply(a, 3, x, y) == NL_OK && nl_dmat_multiply_vector(a, x + n, one) == NL_OK;
     good = nl_dmat_diagonal(a, diagonal) == NL_OK && good;
     for (int i = 0; i < a->n; i++) {
         for (int k = 0; k < 3; k++) {
@@ -248,7 +248,7 @@ static void vectors_are_seen_along_the_eigenvectors_on_every_grid(void **state)
 
 static nl_status multiply(const double *x, double *y, void *context)
 {
-    return nl_dmat_multiply(context, 1, x, y);
+    return nl_dmat_multiply_vector(context, x, y);
 }
 
 static void the_largest_eigenvalue_is_found(void **state)
