@@ -85,23 +85,83 @@ INLINE void NAME(count_below)(const NAME(tridiagonal) * t, const NAME(vector) * 
     }
 }
 
-/* Counts at even distances between the bounds: the first halvings for all eigenvalues at once. */
-INLINE void NAME(count_on_grid)(const NAME(tridiagonal) * t, real low, real distance,
-                                integer *below)
+/** Points, ascending, and how many eigenvalues lie below each. */
+typedef struct NAME(grid) {
+    int count;
+    real x[grid_points];
+    integer below[grid_points];
+} NAME(grid);
+
+INLINE void NAME(count_at)(const NAME(tridiagonal) * t, NAME(grid) * grid)
 {
     enum { at_once = NAME(points) * NAME(lanes) };
-    NAME(vector) x[NAME(points)];
-    NAME(minors) found[NAME(points)];
 
-    for (int first = 0; first < grid_points; first += at_once) {
-        for (int k = 0; k < at_once; k++) {
-            x[k / NAME(lanes)][k % NAME(lanes)] = low + (real)(first + k) * distance;
-        }
+    for (int first = 0; first < grid->count; first += at_once) {
+        const size_t here = (size_t)nl_smaller(at_once, grid->count - first);
+        NAME(vector) x[NAME(points)] = {{0}};
+        NAME(minors) found[NAME(points)];
+        integer below[at_once];
+
+        memcpy(x, grid->x + first, here * sizeof(real));
         NAME(count_below)(t, x, found);
         for (int k = 0; k < NAME(points); k++) {
-            memcpy(below + first + (ptrdiff_t)k * NAME(lanes), &found[k].below,
-                   sizeof found[k].below);
+            memcpy(below + (ptrdiff_t)k * NAME(lanes), &found[k].below, sizeof found[k].below);
         }
+        memcpy(grid->below + first, below, here * sizeof *below);
+    }
+}
+
+/* Where there would be as many eigenvalues between one point and the next, were they spread evenly
+ * in each cell of the grid. */
+INLINE void NAME(place)(const NAME(grid) * grid, int n, NAME(grid) * added)
+{
+    int cell = 1;
+
+    for (int k = 0; k < added->count; k++) {
+        const real rank = (real)n * ((real)k + (real)0.5) / (real)added->count;
+        real share = 0;
+
+        while (cell < grid->count - 1 && (real)grid->below[cell] <= rank) {
+            cell++;
+        }
+        share = (rank - (real)grid->below[cell - 1]) /
+                (real)(grid->below[cell] - grid->below[cell - 1]);
+        added->x[k] = grid->x[cell - 1] + share * (grid->x[cell] - grid->x[cell - 1]);
+    }
+}
+
+INLINE void NAME(merge)(NAME(grid) * grid, const NAME(grid) * added)
+{
+    int old = grid->count - 1;
+    int new = added->count - 1;
+
+    grid->count += added->count;
+    for (int k = grid->count - 1; new >= 0; k--) {
+        const bool from_old = old >= 0 && grid->x[old] > added->x[new];
+
+        grid->x[k] = from_old ? grid->x[old] : added->x[new];
+        grid->below[k] = from_old ? grid->below[old] : added->below[new];
+        old -= from_old;
+        new -= !from_old;
+    }
+}
+
+/* The first halvings, for all eigenvalues at once: even points, then again and again points where
+ * most eigenvalues are.  Those of kernels fall over many orders of magnitude. */
+INLINE void NAME(lay_grid)(const NAME(tridiagonal) * t, NAME(grid) * grid)
+{
+    const real least = (real)-1.0625;
+    NAME(grid) added = {.count = nl_smaller(t->n / 4 + 2, grid_points / grid_levels)};
+
+    grid->count = added.count;
+    for (int k = 0; k < grid->count; k++) {
+        grid->x[k] = least - 2 * least * (real)k / (real)(grid->count - 1);
+    }
+    NAME(count_at)(t, grid);
+    for (int level = 1; level < grid_levels; level++) {
+        NAME(place)(grid, t->n, &added);
+        NAME(count_at)(t, &added);
+        NAME(merge)(grid, &added);
     }
 }
 
@@ -117,7 +177,9 @@ INLINE NAME(vector) NAME(absolute)(NAME(vector) x)
 
 /** Where eigenvalues are, lane by lane. */
 typedef struct NAME(bracket) {
+    NAME(mask) rank; /* of the eigenvalue; n: none is left */
     NAME(vector) low, high;
+    NAME(vector) most;            /* the width that halving would have come to */
     NAME(vector) crowded;         /* the last width with other eigenvalues in it */
     NAME(minors) at_low, at_high; /* value 0: not known yet */
 } NAME(bracket);
@@ -140,8 +202,8 @@ INLINE NAME(vector) NAME(ratio)(const NAME(bracket) * b)
  * not known; then as ITP has it (Oliveira, Takahashi 2020), which converges faster than linearly
  * and takes one halving more at most.  That is the root of the chord, moved towards the middle so
  * that the eigenvalue comes to lie between it and the nearer end, as far as that keeps up with
- * halving: `most` is the width that the bracket may have afterwards, `wanted` that in the end. */
-INLINE NAME(vector) NAME(next_point)(const NAME(bracket) * b, real most, real wanted)
+ * halving: b->most is the width that the bracket may have afterwards, `wanted` that in the end. */
+INLINE NAME(vector) NAME(next_point)(const NAME(bracket) * b, real wanted)
 {
     const NAME(vector) zero = {0};
     const NAME(vector) size = b->high - b->low;
@@ -149,7 +211,7 @@ INLINE NAME(vector) NAME(next_point)(const NAME(bracket) * b, real most, real wa
     const NAME(vector) root = b->low + size / (1 - NAME(ratio)(b));
     const NAME(vector) side = NAME(choose)(middle < root, zero - 1, zero + 1);
     const NAME(vector) truncation = 8 * size * size / b->crowded;
-    const NAME(vector) radius = most - size / 2;
+    const NAME(vector) radius = b->most - size / 2;
     const NAME(mask) alone = b->at_high.below - b->at_low.below == 1;
     const NAME(mask) known = (b->at_low.value != 0) & (b->at_high.value != 0);
     NAME(vector) x = root + side * truncation;
@@ -161,10 +223,10 @@ INLINE NAME(vector) NAME(next_point)(const NAME(bracket) * b, real most, real wa
     return NAME(choose)(alone & known & (x > b->low) & (x < b->high), x, middle);
 }
 
-/* What was found at x becomes the new end of the bracket of eigenvalue `rank`. */
-INLINE void NAME(cut)(NAME(bracket) * b, NAME(mask) rank, NAME(vector) x, const NAME(minors) * at_x)
+/* What was found at x becomes the new end of the bracket. */
+INLINE void NAME(cut)(NAME(bracket) * b, NAME(vector) x, const NAME(minors) * at_x)
 {
-    const NAME(mask) beyond = at_x->below > rank;
+    const NAME(mask) beyond = at_x->below > b->rank;
     NAME(mask) alone;
 
     b->high = NAME(choose)(beyond, x, b->high);
@@ -177,6 +239,7 @@ INLINE void NAME(cut)(NAME(bracket) * b, NAME(mask) rank, NAME(vector) x, const 
     b->at_low.exponent = (b->at_low.exponent & beyond) | (at_x->exponent & ~beyond);
     alone = b->at_high.below - b->at_low.below == 1;
     b->crowded = NAME(choose)(alone, b->crowded, b->high - b->low);
+    b->most /= 2;
 }
 
 INLINE bool NAME(any)(NAME(mask) where)
@@ -189,28 +252,35 @@ INLINE bool NAME(any)(NAME(mask) where)
     return found;
 }
 
-/* Eigenvalues first, first + 1, ... of as many as fit in the vectors, each to the width of its
- * bracket halved so often. */
-INLINE void NAME(narrow)(const NAME(tridiagonal) * t, int first, NAME(bracket) * b, real width,
-                         int halvings)
+/* Eigenvalue `rank` to a lane; *cell, where the one before was. */
+INLINE void NAME(take)(const NAME(grid) * grid, integer rank, int *cell, NAME(bracket) * b,
+                       int lane)
 {
-    const real wanted = (real)ldexp((double)width, -halvings);
-    NAME(mask) wide = (NAME(mask)){0} - 1;
-    real most = width;
+    while (*cell < grid->count - 1 && grid->below[*cell] <= rank) {
+        ++*cell;
+    }
+    b->rank[lane] = rank;
+    b->high[lane] = grid->x[*cell];
+    b->low[lane] = grid->x[*cell - 1];
+    b->most[lane] = b->crowded[lane] = grid->x[*cell] - grid->x[*cell - 1];
+    b->at_high.below[lane] = grid->below[*cell];
+    b->at_low.below[lane] = grid->below[*cell - 1];
+    b->at_high.value[lane] = b->at_low.value[lane] = 0;
+}
 
-    for (int turn = 0; turn <= halvings && NAME(any)(wide); turn++, most /= 2) {
-        NAME(vector) x[NAME(points)];
-        NAME(minors) at_x[NAME(points)];
-
-        for (int k = 0; k < NAME(points); k++) {
-            x[k] = NAME(next_point)(&b[k], most, wanted);
-        }
-        NAME(count_below)(t, x, at_x);
-        wide = (NAME(mask)){0};
-        for (int k = 0; k < NAME(points); k++) {
-            NAME(cut)
-            (&b[k], NAME(lane_numbers)() + (integer)(first + k * NAME(lanes)), x[k], &at_x[k]);
-            wide |= b[k].high - b[k].low > wanted;
+/* Lanes whose eigenvalue is found give it and take the next one. */
+INLINE void NAME(turn_over)(const NAME(grid) * grid, NAME(mask) done, NAME(bracket) * b, int n,
+                            int *next, int *cell, real *found)
+{
+    for (int lane = 0; lane < NAME(lanes); lane++) {
+        if (done[lane] != 0 && b->rank[lane] < n) {
+            found[b->rank[lane]] = (b->low[lane] + b->high[lane]) / 2;
+            if (*next < n) {
+                NAME(take)(grid, *next, cell, b, lane);
+                ++*next;
+            } else {
+                b->rank[lane] = n;
+            }
         }
     }
 }
@@ -219,39 +289,44 @@ INLINE void NAME(narrow)(const NAME(tridiagonal) * t, int first, NAME(bracket) *
 TARGET static void NAME(find_eigenvalues)(int n, const real *diagonal, const real *squares,
                                           real *ascending)
 {
-    enum { at_once = NAME(points) * NAME(lanes) };
     const NAME(tridiagonal) t = {n, diagonal, squares};
-    const int halvings = (sizeof(real) == 8 ? 53 : 24) - 8;
-    const real distance = (real)2.125 / (grid_points - 1);
-    const real least = (real)-1.0625;
-    integer below[grid_points];
-    int cell = 0;
+    const real wanted = (real)ldexp(1.0, sizeof(real) == 8 ? -53 : -24);
+    const NAME(mask) none = (NAME(mask)){0} + n;
+    NAME(bracket) b[NAME(points)] = {0};
+    NAME(mask) left = none; /* anything but zero */
+    NAME(grid) grid;
+    int cell = 1;
+    int next = 0;
 
-    NAME(count_on_grid)(&t, least, distance, below);
-    for (int first = 0; first < n; first += at_once) {
-        NAME(bracket) b[NAME(points)] = {0};
-
-        for (int k = 0; k < at_once; k++) {
-            if (first + k >= n) {
-                break; /* the rest of the lanes have nothing to find */
-            }
-            while (cell < grid_points - 1 && below[cell] <= first + k) {
-                cell++;
-            }
-            b[k / NAME(lanes)].high[k % NAME(lanes)] = least + (real)cell * distance;
-            b[k / NAME(lanes)].low[k % NAME(lanes)] = least + (real)(cell - 1) * distance;
-            b[k / NAME(lanes)].crowded[k % NAME(lanes)] = distance;
-            b[k / NAME(lanes)].at_high.below[k % NAME(lanes)] = below[cell];
-            b[k / NAME(lanes)].at_low.below[k % NAME(lanes)] = below[cell - 1];
+    NAME(lay_grid)(&t, &grid);
+    for (int k = 0; k < NAME(points); k++) {
+        b[k].rank = none;
+        for (int lane = 0; lane < NAME(lanes) && next < n; lane++, next++) {
+            NAME(take)(&grid, next, &cell, &b[k], lane);
         }
-        NAME(narrow)(&t, first, b, distance, halvings);
-        for (int k = 0; k < at_once && first + k < n; k++) {
-            const NAME(bracket) *at = &b[k / NAME(lanes)];
-            const real found = (at->low[k % NAME(lanes)] + at->high[k % NAME(lanes)]) / 2;
-            const real before = first + k > 0 ? ascending[first + k - 1] : found;
+    }
+    while (NAME(any)(left)) {
+        NAME(vector) x[NAME(points)];
+        NAME(minors) at_x[NAME(points)];
 
-            ascending[first + k] = found > before ? found : before; /* but for rounding */
+        for (int k = 0; k < NAME(points); k++) {
+            x[k] = NAME(next_point)(&b[k], wanted);
         }
+        NAME(count_below)(&t, x, at_x);
+        left = (NAME(mask)){0};
+        for (int k = 0; k < NAME(points); k++) {
+            NAME(mask) done;
+
+            NAME(cut)(&b[k], x[k], &at_x[k]);
+            done = (b[k].high - b[k].low <= wanted) | (b[k].most < wanted / 2);
+            if (NAME(any)(done)) {
+                NAME(turn_over)(&grid, done, &b[k], n, &next, &cell, ascending);
+            }
+            left |= b[k].rank < n;
+        }
+    }
+    for (int k = 1; k < n; k++) { /* but for rounding they are in order */
+        ascending[k] = ascending[k] > ascending[k - 1] ? ascending[k] : ascending[k - 1];
     }
 }
 

@@ -24,8 +24,9 @@ enum {
     longest = nl_wide_band / (int)sizeof(float),
     columns_at_once = 4,
     sweeps_at_once = 8,
-    grid_points = 480, /* whole groups of vectors */
-    wide_from = 3000   /* order */
+    grid_levels = 4,
+    grid_points = 4 * 480,
+    wide_from = 3000 /* order */
 };
 
 /* Each format, in vectors of each width: what a name is made of. */
