@@ -16,7 +16,8 @@
 
 /** Factors of up to `capacity` samples.  Fields are for reading; rows are contiguous. */
 typedef struct nl_factors {
-    const nl_net *net; /* borrowed */
+    const nl_net *net; /* borrowed; may be gone when they are destroyed */
+    int layers;
     nl_precision precision;
     bool pieces; /* nl_blas_likes_pieces() */
     int capacity, samples;

@@ -48,9 +48,11 @@ typedef struct nl_kernel_input {
  * them in one panel, and it is the same, bit by bit, to compute them before.  Pure. */
 bool nl_kernel_one_panel(const nl_kernel_input *input, nl_precision precision);
 
-/** The factors of all samples.  Local. */
+/** The factors of all samples.  Local.
+ *
+ *  @param factors  NULL, or those of another state of the same network, whose place they take */
 NL_MUST_CHECK nl_status nl_kernel_factors(const nl_kernel_input *input, nl_precision precision,
-                                          nl_factors **out);
+                                          nl_factors **factors);
 
 /**
  * Fill the local part, on and below the diagonal, of a block-cyclic kernel:

@@ -83,7 +83,8 @@ static nl_status allocate_shared(const nl_team *team, size_t size, nl_dataset *d
     return NL_OK;
 }
 
-/* Fill the node's copy: one rank reads files, all ranks draw glyphs. */
+/* Fill the node's copy: one rank reads the training files, the next one the test files; all draw
+ * glyphs. */
 static nl_status read_all(const nl_dataset_info *info, const char *folder, const nl_team *team,
                           const layout *at, uint8_t *bytes)
 {
@@ -96,7 +97,7 @@ static nl_status read_all(const nl_dataset_info *info, const char *folder, const
 
         if (drawn) {
             nl_glyphs_draw(info, test, team->node_rank, team->node_size, pixels, labels);
-        } else if (team->node_rank == 0) {
+        } else if (team->node_rank == test % team->node_size) {
             st = nl_source_read(info, folder, test, pixels, labels);
         }
     }

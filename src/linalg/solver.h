@@ -24,7 +24,7 @@ nl_status nl_elpa_eigenvalues(nl_dmat *a, double *ascending);
 enum { nl_narrow_band = 128, nl_wide_band = 192 };
 
 /** Off-diagonals of the band by way of which a matrix of order n is solved: 16 or, from n = 3000,
- *  24; in single precision 32 or 48. */
+ *  24; in single precision 32 or, from n = 5000, 48. */
 int nl_band_width(int n, nl_precision precision);
 
 /**

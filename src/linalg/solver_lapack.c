@@ -22,8 +22,8 @@ typedef struct lapack_routines {
 } lapack_routines;
 
 static const lapack_routines routines[] = {
-    [NL_DOUBLE] = {"dsytrd", "dsyevx", dsytrd_, dsyevx_, 400},
-    [NL_SINGLE] = {"ssytrd", "ssyevx", ssytrd_, ssyevx_, 520},
+    [NL_DOUBLE] = {"dsytrd", "dsyevx", dsytrd_, dsyevx_, 230},
+    [NL_SINGLE] = {"ssytrd", "ssyevx", ssytrd_, ssyevx_, 330},
 };
 
 /* Elements that a work space query wrote. */

@@ -26,7 +26,8 @@ enum {
     sweeps_at_once = 8,
     grid_levels = 4,
     grid_points = 4 * 480,
-    wide_from = 3000 /* order */
+    wide_from = 3000, /* order */
+    wide_from_single = 5000
 };
 
 /* Each format, in vectors of each width: what a name is made of. */
@@ -85,7 +86,9 @@ static band_code code_for(nl_vectors vectors)
 
 int nl_band_width(int n, nl_precision precision)
 {
-    return (n >= wide_from ? nl_wide_band : nl_narrow_band) / (int)nl_precision_bytes(precision);
+    const int from = precision == NL_DOUBLE ? wide_from : wide_from_single;
+
+    return (n >= from ? nl_wide_band : nl_narrow_band) / (int)nl_precision_bytes(precision);
 }
 
 void nl_band_to_tridiagonal(nl_vectors vectors, int n, int b, nl_precision precision, void *band,

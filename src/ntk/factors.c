@@ -111,8 +111,11 @@ nl_status nl_factors_create(const nl_net *net, nl_precision precision, int capac
     if (f == NULL) {
         return NL_FAIL(NL_ERR_NOMEM, "out of memory for gradient factors");
     }
-    *f = (nl_factors){
-        .net = net, .precision = precision, .pieces = nl_blas_likes_pieces(), .capacity = capacity};
+    *f = (nl_factors){.net = net,
+                      .layers = net->layers,
+                      .precision = precision,
+                      .pieces = nl_blas_likes_pieces(),
+                      .capacity = capacity};
     status = allocate(f, precision);
     if (status != NL_OK) {
         nl_factors_destroy(&f);
@@ -129,7 +132,7 @@ void nl_factors_destroy(nl_factors **factors)
     if (f == NULL) {
         return;
     }
-    for (int l = 0; l < f->net->layers; l++) {
+    for (int l = 0; l < f->layers; l++) {
         free(f->activation != NULL ? f->activation[l] : NULL);
         free(f->delta != NULL ? f->delta[l] : NULL);
         free(f->slope != NULL ? f->slope[l] : NULL);

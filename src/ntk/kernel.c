@@ -137,17 +137,22 @@ bool nl_kernel_one_panel(const nl_kernel_input *input, nl_precision precision)
     return input->panel_bytes >= nl_factors_bytes(input->net, precision) * (double)input->samples;
 }
 
-nl_status nl_kernel_factors(const nl_kernel_input *input, nl_precision precision, nl_factors **out)
+nl_status nl_kernel_factors(const nl_kernel_input *input, nl_precision precision,
+                            nl_factors **factors)
 {
     int *list = nl_calloc((size_t)input->samples, sizeof *list);
-    nl_status status = list == NULL ? NL_FAIL(NL_ERR_NOMEM, "out of memory for a list of samples")
-                                    : nl_factors_create(input->net, precision, input->samples, out);
+    nl_status status =
+        list == NULL ? NL_FAIL(NL_ERR_NOMEM, "out of memory for a list of samples") : NL_OK;
+
+    if (status == NL_OK && *factors == NULL) {
+        status = nl_factors_create(input->net, precision, input->samples, factors);
+    }
 
     for (int k = 0; status == NL_OK && k < input->samples; k++) {
         list[k] = k;
     }
     if (status == NL_OK) {
-        nl_factors_compute(*out, input->theta, input->probe, input->samples, list);
+        nl_factors_compute(*factors, input->theta, input->probe, input->samples, list);
     }
     free(list);
     return status;

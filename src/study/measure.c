@@ -299,6 +299,8 @@ void nl_measurer_destroy(nl_measurer **measurer)
 {
     if (*measurer != NULL) {
         nl_measure_end(*measurer);
+        nl_factors_destroy(&(*measurer)->factors);
+        nl_dmat_destroy(&(*measurer)->spare);
         nl_kept_destroy(&(*measurer)->kept);
         nl_grid_destroy(&(*measurer)->grid);
         free(*measurer);
@@ -307,7 +309,7 @@ void nl_measurer_destroy(nl_measurer **measurer)
 }
 
 /* One set of factors serves all kernels of the subject where this rank measures alone and has room
- * for them. */
+ * for them; the next state of the network finds it there. */
 static nl_status take_input(nl_measurer *m)
 {
     const double start = nl_now();
@@ -318,6 +320,9 @@ static nl_status take_input(nl_measurer *m)
                                  .probe = m->subject.probe,
                                  .samples = m->plan->samples,
                                  .panel_bytes = nl_panel_bytes};
+    if (m->factors != NULL && m->factors->net != m->subject.net) {
+        nl_factors_destroy(&m->factors);
+    }
     if (m->grid->rows * m->grid->cols == 1 && nl_kernel_one_panel(&m->input, m->plan->precision)) {
         status = nl_kernel_factors(&m->input, m->plan->precision, &m->factors);
         m->input.ready = m->factors;
@@ -335,6 +340,7 @@ nl_status nl_measure_begin(nl_measurer *m, const nl_subject *subject, bool *coll
     m->subject = *subject;
     if (subject->cell != m->kept_cell) { /* steps mean other states from now on */
         nl_kept_forget(m->kept);
+        nl_factors_destroy(&m->factors);
         m->kept_cell = subject->cell;
     }
     status = take_input(m);
@@ -353,7 +359,6 @@ nl_status nl_measure_begin(nl_measurer *m, const nl_subject *subject, bool *coll
 void nl_measure_end(nl_measurer *m)
 {
     nl_probe_state_destroy(&m->probe);
-    nl_factors_destroy(&m->factors);
     m->subject = (nl_subject){0};
     m->input = (nl_kernel_input){0};
 }
@@ -436,6 +441,29 @@ static nl_status measure_related(nl_dmat **a, const nl_solve_plan *solve, const 
     return status;
 }
 
+static nl_status take_matrix(nl_measurer *m, const nl_solve_plan *solve, nl_dmat **a)
+{
+    if (m->spare != NULL && m->spare->n == solve->n && m->spare->nb == solve->block) {
+        *a = m->spare;
+        m->spare = NULL;
+        return NL_OK;
+    }
+    return nl_dmat_create(m->grid, solve->n, solve->block, m->plan->precision, a);
+}
+
+/* To clear new memory takes as long as to fill it with the kernel of a narrow network: the largest
+ * of the small matrices stays for the next state. */
+static void give_back(nl_measurer *m, int kernel, nl_dmat **a)
+{
+    if (*a != NULL && m->kept != NULL && nl_kept_bytes(m->plan, kernel) > 0.0 &&
+        (m->spare == NULL || m->spare->n < (*a)->n)) {
+        nl_dmat_destroy(&m->spare);
+        m->spare = *a;
+        *a = NULL;
+    }
+    nl_dmat_destroy(a);
+}
+
 nl_status nl_measure_kernel(nl_measurer *m, const nl_solve_plan *solve, int kernel,
                             nl_measurement *out)
 {
@@ -446,7 +474,7 @@ nl_status nl_measure_kernel(nl_measurer *m, const nl_solve_plan *solve, int kern
     nl_status status = NL_OK;
 
     nl_measurement_clear(out, solve->n);
-    status = nl_dmat_create(m->grid, solve->n, solve->block, m->plan->precision, &a);
+    status = take_matrix(m, solve, &a);
     if (status != NL_OK) {
         return status;
     }
@@ -465,7 +493,7 @@ nl_status nl_measure_kernel(nl_measurer *m, const nl_solve_plan *solve, int kern
     if (status == NL_OK && solve->solver != NULL) {
         status = measure_related(&a, solve, &f.view);
     }
-    nl_dmat_destroy(&a);
+    give_back(m, kernel, &a);
     if (status != NL_OK) {
         free(f.full);
         return status;

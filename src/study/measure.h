@@ -91,6 +91,7 @@ typedef struct nl_measurer {
     int kept_cell;                      /* whose kernels are kept; -1: none yet */
     nl_kernel_input input;              /* of the subject */
     nl_factors *factors;                /* owned; of the subject's probe, where one rank has room */
+    nl_dmat *spare;                     /* owned; a small matrix that no kernel is in; NULL: none */
     nl_probe_state *probe;              /* owned; of the subject; NULL: there is none */
     nl_kept *kept;                      /* owned; NULL on grids of several ranks */
     double gram_seconds, solve_seconds; /* spent so far */
