@@ -318,7 +318,7 @@ TARGET static void NAME(find_eigenvalues)(int n, const real *diagonal, const rea
             NAME(mask) done;
 
             NAME(cut)(&b[k], x[k], &at_x[k]);
-            done = (b[k].high - b[k].low <= wanted) | (b[k].most < wanted / 2);
+            done = ~((b[k].high - b[k].low > wanted) & (b[k].most >= wanted / 2)); /* or NaN */
             if (NAME(any)(done)) {
                 NAME(turn_over)(&grid, done, &b[k], n, &next, &cell, ascending);
             }

@@ -16,7 +16,7 @@
 
 /* Largest side of a tile.  It stays in the second-level cache from its update to its products, and
  * all three are small enough for OpenBLAS not to copy their factors (gemm.c). */
-enum { tile_side = 96 };
+enum { tile_side = 96, square_side = 48 }; /* at most; on the diagonal both halves are updated */
 
 /** A reduction under way.  Arrays are of the matrix's precision, column-major, and parts of one
  *  work space. */
@@ -95,10 +95,10 @@ static int run_end(const nl_dmat *a, int k, int end)
 typedef void visit_part(const reduction *r, int row, int rows, int col, int cols, bool diagonal);
 
 /* Where the square on the diagonal ends that local column `col` belongs to: a block of the matrix,
- * or its even part no larger than a tile, always the same. */
+ * or its even part, always the same. */
 static int square_end(int nb, int col)
 {
-    const int parts = (nb + tile_side - 1) / tile_side;
+    const int parts = (nb + square_side - 1) / square_side;
     const int within = col % nb;
     int part = within * parts / nb;
 

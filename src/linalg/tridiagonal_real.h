@@ -60,7 +60,7 @@ INLINE real NAME(sum)(NAME(vector) x)
 
 INLINE real NAME(root)(real x)
 {
-    return sizeof(real) == sizeof(double) ? (real)sqrt((double)x) : (real)sqrtf((float)x);
+    return sizeof(real) == 8 ? (real)sqrt((double)x) : (real)sqrtf((float)x);
 }
 
 /* v with v[0] = 1 and tau, so that (I - tau v v^T) x = (beta, 0, ..., 0).  Squares do not overflow:

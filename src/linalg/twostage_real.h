@@ -180,35 +180,38 @@ static void NAME(clear_products)(reduction *r, int row, int col)
            (size_t)(r->col_ld - col) * (size_t)r->b * sizeof *z_cols);
 }
 
+/* Global rows from `start` on, of all columns. */
+static void NAME(add_to_z)(const reduction *r, int start, int rows, const real *part, int ld)
+{
+    for (int c = 0; c < r->count; c++) {
+        const real *from = part + (size_t)c * (size_t)ld;
+        real *z = (real *)r->z + (size_t)c * (size_t)r->rows + (start - r->first);
+
+        for (int i = 0; i < rows; i++) {
+            z[i] += from[i];
+        }
+    }
+}
+
 /* What tiles added, to Z. */
 static void NAME(collect_products)(reduction *r, int row, int col)
 {
     const nl_dmat *a = r->a;
     const int *row_of = r->row_of;
     const int *col_of = r->col_of;
+    real *turned = r->scratch;
 
     memset(r->z, 0, (size_t)r->rows * (size_t)r->count * sizeof(real));
-    for (int c = 0; c < r->count; c++) {
-        const real *z_rows = (const real *)r->z_rows + (size_t)c * (size_t)r->row_ld;
-        const real *z_cols = (const real *)r->z_cols + c;
-        real *z = (real *)r->z + (size_t)c * (size_t)r->rows;
-
-        for (int k = row, stop = 0; k < a->local_rows; k = stop) {
-            real *to = z + (row_of[k] - r->first);
-
-            stop = run_end(a, k, a->local_rows);
-            for (int i = 0; i < stop - k; i++) {
-                to[i] += z_rows[k + i];
-            }
-        }
-        for (int k = col, stop = 0; k < a->local_cols; k = stop) {
-            real *to = z + (col_of[k] - r->first);
-
-            stop = run_end(a, k, a->local_cols);
-            for (int i = 0; i < stop - k; i++) {
-                to[i] += z_cols[(size_t)(k + i) * (size_t)r->b];
-            }
-        }
+    for (int k = row, stop = 0; k < a->local_rows; k = stop) {
+        stop = run_end(a, k, a->local_rows);
+        NAME(add_to_z)(r, row_of[k], stop - k, (const real *)r->z_rows + k, r->row_ld);
+    }
+    for (int k = col, stop = 0; k < a->local_cols; k = stop) {
+        stop = run_end(a, k, a->local_cols);
+        NAME(nl_transpose)
+        (stop - k, r->count, (const real *)r->z_cols + (size_t)k * (size_t)r->b, r->b, turned,
+         stop - k);
+        NAME(add_to_z)(r, col_of[k], stop - k, turned, stop - k);
     }
 }
 

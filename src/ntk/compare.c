@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Sums side by side, which fill vectors. */
+/* Sums side by side, which fill vectors: two of them, so that none waits for the one before. */
 enum { lanes = 16 };
 
 /** Half of a column's sums: entry k of the column belongs to lane k mod `lanes`, whatever the
