@@ -35,6 +35,7 @@ static void NAME(multiply_vector)(const nl_dmat *a, const double *x, void *scrat
     real *y_all = x_all + a->n;
     real *x_rows = y_all + a->n;
     real *y_rows = x_rows + a->ld;
+    const bool whole = a->local_rows == a->n && a->local_cols == a->n; /* symv reads it once */
     int width = 0;
 
     for (int i = 0; i < a->n; i++) {
@@ -44,7 +45,7 @@ static void NAME(multiply_vector)(const nl_dmat *a, const double *x, void *scrat
         x_rows[r] = x_all[nl_dmat_global_row(a, r)];
     }
     for (int c0 = 0; c0 < a->local_cols; c0 += width) {
-        width = nl_smaller(a->nb - c0 % a->nb, a->local_cols - c0);
+        width = whole ? a->n : nl_smaller(a->nb - c0 % a->nb, a->local_cols - c0);
         NAME(multiply_columns)(a, c0, width, x_all, x_rows, y_all, y_rows);
     }
     for (int r = 0; r < a->local_rows; r++) {
