@@ -25,6 +25,9 @@ typedef struct nl_factors {
     void **delta;      /* owned; [layers]: delta^l [samples x outputs x fan_out]; the last is NULL:
                           delta^L is the identity */
     void **slope;      /* owned; [layers]: phi'(z_l) [samples x fan_out]; the last is NULL */
+    void *joined;      /* owned; [samples x width]: phi'(z_{L-1}) times the length of each unit's
+                          output weights, s_L sqrt(sum_a W_L[a, k]^2); its products are those of
+                          the last hidden layer's back-signals, summed over outputs */
     void *scratch;     /* owned; a few rows of weights in `precision` */
 } nl_factors;
 

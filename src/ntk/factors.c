@@ -1,6 +1,7 @@
 /** @file factors.c  Gradient factors of a set of samples. */
 #include "ntklens/factors.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 /* Weights are copied to double a few rows at a time: a copy of all would double the memory of wide
@@ -43,6 +44,7 @@ double nl_factors_bytes(const nl_net *net, nl_precision precision)
             elements += (1.0 + net->spec.outputs) * net->layer[l].fan_out;
         }
     }
+    elements += net->layer[net->layers - 1].fan_in;
     return elements * (double)element_bytes(precision);
 }
 
@@ -92,6 +94,10 @@ static nl_status allocate(nl_factors *f, nl_precision precision)
             complete = f->delta[l] != NULL && f->slope[l] != NULL;
         }
     }
+    if (complete) {
+        f->joined = nl_calloc(samples * (size_t)f->net->layer[layers - 1].fan_in, size);
+        complete = f->joined != NULL;
+    }
     if (complete && precision == NL_DOUBLE) {
         f->scratch = nl_calloc(scratch_size(f->net), size);
         complete = f->scratch != NULL;
@@ -140,6 +146,7 @@ void nl_factors_destroy(nl_factors **factors)
     free(f->activation);
     free(f->delta);
     free(f->slope);
+    free(f->joined);
     free(f->scratch);
     free(f);
     *factors = NULL;

@@ -93,6 +93,30 @@ static void NAME(start_backward)(nl_factors *f, const float *theta)
     }
 }
 
+/* See nl_factors.joined. */
+static void NAME(join_outputs)(nl_factors *f, const float *theta)
+{
+    const nl_layer *output = &f->net->layer[f->net->layers - 1];
+    const size_t width = (size_t)output->fan_in;
+    const real *slope = f->slope[f->net->layers - 2];
+    real *joined = f->joined;
+
+    for (size_t k = 0; k < width; k++) {
+        double squares = 0.0;
+        real length = 0;
+
+        for (size_t a = 0; a < (size_t)output->fan_out; a++) {
+            const double w = theta[output->weights + a * width + k];
+
+            squares += w * w;
+        }
+        length = (real)(output->s * sqrt(squares));
+        for (size_t i = 0; i < (size_t)f->samples; i++) {
+            joined[i * width + k] = length * slope[i * width + k];
+        }
+    }
+}
+
 /* delta^l = s_{l+1} (delta^{l+1} W_{l+1}) o phi'(z_l), for layer index l (0-based) below L - 2 */
 static void NAME(step_backward)(nl_factors *f, const float *theta, int l)
 {
@@ -126,6 +150,7 @@ static void NAME(compute)(nl_factors *f, const float *theta, const float *x, con
 {
     NAME(forward)(f, theta, x, list);
     NAME(start_backward)(f, theta);
+    NAME(join_outputs)(f, theta);
     for (int l = f->net->layers - 3; l >= 0; l--) {
         NAME(step_backward)(f, theta, l);
     }

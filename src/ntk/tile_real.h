@@ -184,9 +184,14 @@ static void NAME(make_tile)(const tile_job *job, int i0, int m, int j0, int n, r
             const size_t offset = (size_t)view->output * (size_t)layer->fan_out;
             const real *di = (const real *)job->rows->delta[l] + (size_t)i0 * stride + offset;
             const real *dj = (const real *)job->cols->delta[l] + (size_t)j0 * stride + offset;
-            const int k = view->outputs_joined * layer->fan_out;
-            const int lead = (int)(stride / (size_t)view->rows_per_sample);
+            int k = view->outputs_joined * layer->fan_out;
+            int lead = (int)(stride / (size_t)view->rows_per_sample);
 
+            if (view->outputs_joined > 1 && l == net->layers - 2) {
+                k = lead = layer->fan_out;
+                di = (const real *)job->rows->joined + (size_t)i0 * (size_t)k;
+                dj = (const real *)job->cols->joined + (size_t)j0 * (size_t)k;
+            }
             if (pays_in_pairs(job, l)) {
                 NAME(multiply_pairs)(job, m, n, k, di, dj);
                 NAME(expand_pairs)

@@ -55,12 +55,12 @@ double nl_gram_flops(const nl_cell *cell, const nl_dataset_info *info, nl_kernel
 {
     const double n = nl_kernel_order(spec, samples, info->classes);
     const double width = cell->width;
-    const double units = width * cell->depth;
     const double joined = spec.kind == NL_KERNEL_TRACED ? info->classes : 1.0;
-    const double inputs = (double)samples * samples * (info->inputs + units);
+    const double units = width * ((cell->depth - 1) * joined + 1.0); /* see nl_factors.joined */
+    const double inputs = (double)samples * samples * (info->inputs + width * cell->depth);
 
     /* Lower half, two operations each: Grams of back-signals and of activations. */
-    return n * n * units * joined + inputs + factors_flops(cell, info, samples);
+    return n * n * units + inputs + factors_flops(cell, info, samples);
 }
 
 double nl_fills_flops(const nl_cell *cell, const nl_dataset_info *info, const nl_measure_plan *plan,
