@@ -68,6 +68,43 @@ static double kept_spectra(const nl_plan *plan, const nl_cost *cost)
     return nl_study_number(plan->study, NL_KEY_SPECTRA) > 0 ? bytes : 0.0;
 }
 
+/* nl_calloc() takes whole huge pages for what is larger than one. */
+static double rounded(double bytes)
+{
+    const double page = 2.0 * 1024 * 1024;
+
+    return bytes >= page ? ceil(bytes / page) * page : bytes;
+}
+
+/* Of a kernel in three states. */
+static double kept_bytes(const nl_solve_plan *solve)
+{
+    return solve->team == 1 ? 3.0 * rounded(solve->kept / 3.0) : 0.0;
+}
+
+/* What a rank that measures alone keeps from state to state: small kernels, the largest of their
+ * matrices, the factors. */
+static double staying_bytes(const nl_plan *plan, const nl_net *net)
+{
+    const nl_precision precision = plan->measure->precision;
+    const double factors = nl_factors_bytes(net, precision) * plan->measure->samples;
+    double kept = 0.0;
+    double spare = 0.0;
+    bool alone = false;
+
+    for (int k = 0; k < plan->measure->kernels; k++) {
+        const nl_solve_plan *solve = &plan->solve[k];
+
+        alone = alone || solve->team == 1;
+        if (solve->team == 1 && solve->kept > 0.0) {
+            kept += kept_bytes(solve);
+            spare =
+                fmax(spare, (double)solve->n * solve->n * (double)nl_precision_bytes(precision));
+        }
+    }
+    return kept + spare + (alone && factors <= nl_panel_bytes ? factors : 0.0);
+}
+
 nl_status nl_cell_footprint(const nl_plan *plan, const nl_cell *cell, const nl_cost *cost,
                             nl_footprint *out)
 {
@@ -83,7 +120,8 @@ nl_status nl_cell_footprint(const nl_plan *plan, const nl_cell *cell, const nl_c
     double held = 0.0;     /* snapshots while the cell is in work */
     double lent = 0.0;     /* parameters of states whose kernels other ranks measure */
     double shared = 0.0;
-    double kept = 0.0; /* kernels that stay in memory between states */
+    double kept = 0.0; /* kernels, of what stays */
+    double staying = 0.0;
     double rest = 0.0;
 
     *out = (nl_footprint){0};
@@ -100,8 +138,9 @@ nl_status nl_cell_footprint(const nl_plan *plan, const nl_cell *cell, const nl_c
     out->file = rest + (none ? 0.0 : going_on) + theta * (all ? cost->states : none ? 0.0 : 1.0);
     out->checkpoint = rest + going_on + held;
     lent = theta * fmin(plan->ranks - 1, nl_most_errands);
-    out->training =
-        training_bytes(plan, cell, net) + fmax(held, lent) + arrays + infinite_bytes(plan, net);
+    staying = staying_bytes(plan, net);
+    out->training = training_bytes(plan, cell, net) + fmax(held, lent) + arrays +
+                    infinite_bytes(plan, net) + staying;
     out->kernel = nl_regression_bytes(plan->measure, cell->n_train, net->spec.inputs, net);
     /* The image is built, copied, and read back to be verified: two are held at once. */
     out->image = 2.0 * (plan->team_size > 1 ? out->checkpoint : out->file);
@@ -113,10 +152,10 @@ nl_status nl_cell_footprint(const nl_plan *plan, const nl_cell *cell, const nl_c
             shared = fmax(shared, bytes);
         } else {
             out->kernel = fmax(out->kernel, bytes - plan->solve[k].kept);
-            kept += plan->solve[k].kept;
+            kept += kept_bytes(&plan->solve[k]);
         }
     }
-    out->kernel += kept;
+    out->kernel = fmax(out->kernel + kept - staying, 0.0); /* finds its matrix and factors there */
     if (shared > 0.0) { /* the team's first rank holds the states, but trains no longer */
         out->kernel = fmax(out->kernel, shared + 2.0 * theta + held - out->training);
     }
