@@ -30,18 +30,5 @@ bool nl_blas_likes_pieces(void)
     return false;
 }
 
-#define real       double
-#define GEMM       dgemm_
-#define NAME(name) name##_double
-#include "gemm_real.h"
-#undef real
-#undef GEMM
-#undef NAME
-
-#define real       float
-#define GEMM       sgemm_
-#define NAME(name) name##_single
-#include "gemm_real.h"
-#undef real
-#undef GEMM
-#undef NAME
+#define TEMPLATE "linalg/gemm_real.h"
+#include "ntklens/formats.h"

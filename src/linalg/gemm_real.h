@@ -1,6 +1,6 @@
 /**
  * @file gemm_real.h  Transposes, products in pieces and sums of squares in one floating-point
- * format; included once per format by gemm.c, which defines real, GEMM and NAME(name) before.
+ * format (ntklens/formats.h).
  */
 
 /* Of `side` rows, by squares that stay in registers. */
@@ -69,9 +69,10 @@ void NAME(nl_gemm)(bool pieces, char op_b, int m, int n, int k, real alpha, cons
             for (int i = 0; i < m; i += rows_step) {
                 const int rows = nl_smaller(rows_step, m - i);
 
-                GEMM("N", &op_b, &rows, &cols, &depth, &alpha, a + (size_t)l * (size_t)lda + i,
-                     &lda, b + (size_t)l * b_row + (size_t)j * b_column, &ldb, l > 0 ? &one : &beta,
-                     c + (size_t)j * (size_t)ldc + i, &ldc);
+                BLAS(gemm)
+                ("N", &op_b, &rows, &cols, &depth, &alpha, a + (size_t)l * (size_t)lda + i, &lda,
+                 b + (size_t)l * b_row + (size_t)j * b_column, &ldb, l > 0 ? &one : &beta,
+                 c + (size_t)j * (size_t)ldc + i, &ldc);
             }
         }
     }

@@ -186,21 +186,8 @@ static void multiply_local(product *p)
     scatter_rows(p);
 }
 
-#define real       double
-#define NAME(name) name##_double
-#define BLAS(name) d##name##_
-#include "product_real.h"
-#undef real
-#undef NAME
-#undef BLAS
-
-#define real       float
-#define NAME(name) name##_single
-#define BLAS(name) s##name##_
-#include "product_real.h"
-#undef real
-#undef NAME
-#undef BLAS
+#define TEMPLATE "linalg/product_real.h"
+#include "ntklens/formats.h"
 
 nl_status nl_dmat_multiply(const nl_dmat *a, int columns, const double *x, double *y)
 {

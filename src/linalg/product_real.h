@@ -1,6 +1,5 @@
 /**
- * @file product_real.h  A matrix times one vector in one floating-point format; included once per
- * format by product.c, which defines real, NAME(name) and BLAS(name) before.
+ * @file product_real.h  A matrix times one vector in one floating-point format (ntklens/formats.h).
  */
 
 /* Of the local columns c0 .. c0 + width of one block, and of their mirror image. */

@@ -147,21 +147,8 @@ static void walk_lower_half(const reduction *r, int col, int col_end, int row_en
     walk_lower_half(r, middle, col_end, row_end, visit);
 }
 
-#define real       double
-#define NAME(name) name##_double
-#define BLAS(name) d##name##_
-#include "twostage_real.h"
-#undef real
-#undef NAME
-#undef BLAS
-
-#define real       float
-#define NAME(name) name##_single
-#define BLAS(name) s##name##_
-#include "twostage_real.h"
-#undef real
-#undef NAME
-#undef BLAS
+#define TEMPLATE "linalg/twostage_real.h"
+#include "ntklens/formats.h"
 
 /* Asked for in inner loops. */
 static void list_indices(reduction *r)

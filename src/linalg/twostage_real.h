@@ -1,6 +1,6 @@
 /**
- * @file twostage_real.h  Full to band on a grid of ranks in one floating-point format; included
- * once per format by solver_twostage.c, which defines real, NAME(name) and BLAS(name) before.
+ * @file twostage_real.h  Full to band on a grid of ranks in one floating-point format
+ * (ntklens/formats.h).
  *
  * A panel's reflectors are Q = I - V T V^T.  With Z = A V T and W = Z - V (T^T V^T Z) / 2 the rest
  * of the matrix becomes Q^T A Q = A - V W^T - W V^T (Dongarra, Sorensen, Hammarling 1989).

@@ -13,21 +13,8 @@ static int weight_rows_at_once(const nl_layer *layer)
     return layer->fan_in < scratch_elements ? scratch_elements / layer->fan_in : 1;
 }
 
-#define real       double
-#define GEMM       dgemm_
-#define NAME(name) name##_double
-#include "factors_real.h"
-#undef real
-#undef GEMM
-#undef NAME
-
-#define real       float
-#define GEMM       sgemm_
-#define NAME(name) name##_single
-#include "factors_real.h"
-#undef real
-#undef GEMM
-#undef NAME
+#define TEMPLATE "ntk/factors_real.h"
+#include "ntklens/formats.h"
 
 static size_t element_bytes(nl_precision precision)
 {

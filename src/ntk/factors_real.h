@@ -1,6 +1,5 @@
 /**
- * @file factors_real.h  Gradient factors in one floating-point format; included once per format by
- * factors.c, which defines real, GEMM and NAME(name) before.
+ * @file factors_real.h  Gradient factors in one floating-point format (ntklens/formats.h).
  *
  * Row-major [rows x cols] is column-major [cols x rows]: a product Y = X W^T of row-major matrices
  * is what BLAS sees as Y^T = W X^T.
@@ -34,8 +33,9 @@ static void NAME(preactivations)(const nl_factors *f, const nl_layer *layer, con
         int rows = nl_smaller(weight_rows_at_once(layer), layer->fan_out - first);
         const real *w = NAME(weight_rows)(f, layer, theta, first, rows);
 
-        GEMM("T", "N", &rows, &f->samples, &layer->fan_in, &s, w, &layer->fan_in, h, &layer->fan_in,
-             &zero, z + first, &layer->fan_out);
+        BLAS(gemm)
+        ("T", "N", &rows, &f->samples, &layer->fan_in, &s, w, &layer->fan_in, h, &layer->fan_in,
+         &zero, z + first, &layer->fan_out);
     }
     for (int i = 0; i < f->samples; i++) {
         for (int k = 0; k < layer->fan_out; k++) {

@@ -50,21 +50,8 @@ static bool pays_in_pairs(const tile_job *job, int layer)
            net->layer[layer].fan_out >= least_units;
 }
 
-#define real       double
-#define GEMM       dgemm_
-#define NAME(name) name##_double
-#include "tile_real.h"
-#undef real
-#undef GEMM
-#undef NAME
-
-#define real       float
-#define GEMM       sgemm_
-#define NAME(name) name##_single
-#include "tile_real.h"
-#undef real
-#undef GEMM
-#undef NAME
+#define TEMPLATE "ntk/tile_real.h"
+#include "ntklens/formats.h"
 
 static delta_view view_of(nl_kernel_spec spec, int outputs)
 {
@@ -147,7 +134,6 @@ nl_status nl_kernel_factors(const nl_kernel_input *input, nl_precision precision
     if (status == NL_OK && *factors == NULL) {
         status = nl_factors_create(input->net, precision, input->samples, factors);
     }
-
     for (int k = 0; status == NL_OK && k < input->samples; k++) {
         list[k] = k;
     }

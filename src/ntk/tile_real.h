@@ -1,6 +1,5 @@
 /**
- * @file tile_real.h  One kernel tile in one floating-point format; included once per format by
- * kernel.c, which defines real, GEMM, NAME(name) before.
+ * @file tile_real.h  One kernel tile in one floating-point format (ntklens/formats.h).
  */
 
 NL_VECTOR_CLONES
@@ -104,8 +103,8 @@ static void NAME(multiply)(const tile_job *job, int rows, int cols, int depth, c
                 NAME(nl_gemm)
                 (true, 'N', rows, cols, part, one, turned, ld, with, ldb, beta, product, rows);
             } else {
-                GEMM("T", "N", &rows, &cols, &part, &one, a, &lda, with, &ldb, &beta, product,
-                     &rows);
+                BLAS(gemm)
+                ("T", "N", &rows, &cols, &part, &one, a, &lda, with, &ldb, &beta, product, &rows);
             }
         }
     }

@@ -76,20 +76,25 @@ static double rounded(double bytes)
     return bytes >= page ? ceil(bytes / page) * page : bytes;
 }
 
-/* Of a kernel in three states. */
-static double kept_bytes(const nl_solve_plan *solve)
+/* Small kernels that a rank that measures alone keeps, each in three states. */
+static double kept_bytes(const nl_plan *plan)
 {
-    return solve->team == 1 ? 3.0 * rounded(solve->kept / 3.0) : 0.0;
+    double bytes = 0.0;
+
+    for (int k = 0; k < plan->measure->kernels; k++) {
+        if (plan->solve[k].team == 1) {
+            bytes += 3.0 * rounded(plan->solve[k].kept / 3.0);
+        }
+    }
+    return bytes;
 }
 
-/* What a rank that measures alone keeps from state to state: small kernels, the largest of their
- * matrices, the factors. */
-static double staying_bytes(const nl_plan *plan, const nl_net *net)
+/* What the next state finds there beside them: the largest of their matrices, the factors. */
+static double found_bytes(const nl_plan *plan, const nl_net *net)
 {
     const nl_precision precision = plan->measure->precision;
     const double factors = nl_factors_bytes(net, precision) * plan->measure->samples;
-    double kept = 0.0;
-    double spare = 0.0;
+    double matrix = 0.0;
     bool alone = false;
 
     for (int k = 0; k < plan->measure->kernels; k++) {
@@ -97,12 +102,11 @@ static double staying_bytes(const nl_plan *plan, const nl_net *net)
 
         alone = alone || solve->team == 1;
         if (solve->team == 1 && solve->kept > 0.0) {
-            kept += kept_bytes(solve);
-            spare =
-                fmax(spare, (double)solve->n * solve->n * (double)nl_precision_bytes(precision));
+            matrix =
+                fmax(matrix, (double)solve->n * solve->n * (double)nl_precision_bytes(precision));
         }
     }
-    return kept + spare + (alone && factors <= nl_panel_bytes ? factors : 0.0);
+    return rounded(matrix) + (alone && factors <= nl_panel_bytes ? factors : 0.0);
 }
 
 nl_status nl_cell_footprint(const nl_plan *plan, const nl_cell *cell, const nl_cost *cost,
@@ -120,8 +124,7 @@ nl_status nl_cell_footprint(const nl_plan *plan, const nl_cell *cell, const nl_c
     double held = 0.0;     /* snapshots while the cell is in work */
     double lent = 0.0;     /* parameters of states whose kernels other ranks measure */
     double shared = 0.0;
-    double kept = 0.0; /* kernels, of what stays */
-    double staying = 0.0;
+    double found = 0.0; /* by the next state */
     double rest = 0.0;
 
     *out = (nl_footprint){0};
@@ -138,9 +141,9 @@ nl_status nl_cell_footprint(const nl_plan *plan, const nl_cell *cell, const nl_c
     out->file = rest + (none ? 0.0 : going_on) + theta * (all ? cost->states : none ? 0.0 : 1.0);
     out->checkpoint = rest + going_on + held;
     lent = theta * fmin(plan->ranks - 1, nl_most_errands);
-    staying = staying_bytes(plan, net);
+    found = found_bytes(plan, net);
     out->training = training_bytes(plan, cell, net) + fmax(held, lent) + arrays +
-                    infinite_bytes(plan, net) + staying;
+                    infinite_bytes(plan, net) + kept_bytes(plan) + found;
     out->kernel = nl_regression_bytes(plan->measure, cell->n_train, net->spec.inputs, net);
     /* The image is built, copied, and read back to be verified: two are held at once. */
     out->image = 2.0 * (plan->team_size > 1 ? out->checkpoint : out->file);
@@ -151,11 +154,9 @@ nl_status nl_cell_footprint(const nl_plan *plan, const nl_cell *cell, const nl_c
         if (plan->solve[k].team > 1) {
             shared = fmax(shared, bytes);
         } else {
-            out->kernel = fmax(out->kernel, bytes - plan->solve[k].kept);
-            kept += kept_bytes(&plan->solve[k]);
+            out->kernel = fmax(out->kernel, bytes - plan->solve[k].kept - found);
         }
     }
-    out->kernel = fmax(out->kernel + kept - staying, 0.0); /* finds its matrix and factors there */
     if (shared > 0.0) { /* the team's first rank holds the states, but trains no longer */
         out->kernel = fmax(out->kernel, shared + 2.0 * theta + held - out->training);
     }

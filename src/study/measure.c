@@ -320,9 +320,6 @@ static nl_status take_input(nl_measurer *m)
                                  .probe = m->subject.probe,
                                  .samples = m->plan->samples,
                                  .panel_bytes = nl_panel_bytes};
-    if (m->factors != NULL && m->factors->net != m->subject.net) {
-        nl_factors_destroy(&m->factors);
-    }
     if (m->grid->rows * m->grid->cols == 1 && nl_kernel_one_panel(&m->input, m->plan->precision)) {
         status = nl_kernel_factors(&m->input, m->plan->precision, &m->factors);
         m->input.ready = m->factors;
@@ -338,9 +335,11 @@ nl_status nl_measure_begin(nl_measurer *m, const nl_subject *subject, bool *coll
 
     nl_measure_end(m);
     m->subject = *subject;
+    if (subject->cell != m->kept_cell || (m->factors != NULL && m->factors->net != subject->net)) {
+        nl_factors_destroy(&m->factors); /* of another network, or of one that is gone */
+    }
     if (subject->cell != m->kept_cell) { /* steps mean other states from now on */
         nl_kept_forget(m->kept);
-        nl_factors_destroy(&m->factors);
         m->kept_cell = subject->cell;
     }
     status = take_input(m);

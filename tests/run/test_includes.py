@@ -17,11 +17,12 @@ FLOORS = [
 ]
 LEVEL = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 # Public headers are named after their room, but for these.
-ROOM_OF_HEADER = {"factors": "ntk", "observables": "ntk", "blas": "base"}
+ROOM_OF_HEADER = {"factors": "ntk", "observables": "ntk", "blas": "base", "formats": "base"}
 TOP_FOLDERS = {"src", "include", "jobs", "configs", "tests", "tools"}
 WITHOUT_MPI = ["src/nn/*.[ch]", "src/ntk/factors*.[ch]", "include/ntklens/factors.h"]
 
-INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]', re.MULTILINE)
+# A TEMPLATE is what formats.h includes.
+INCLUDE = re.compile(r'^\s*#\s*(?:include|define TEMPLATE)\s*(["<])([^">]+)[">]', re.MULTILINE)
 
 
 def room_of(path):
@@ -38,7 +39,7 @@ def includes(path):
 
 def resolve(path, name):
     """The file of the project that an include means, None: not ours."""
-    for candidate in (lib.ROOT / "include" / name, path.parent / name):
+    for candidate in (lib.ROOT / "include" / name, path.parent / name, lib.ROOT / "src" / name):
         if candidate.is_file():
             return candidate.resolve()
     return None
