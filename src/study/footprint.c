@@ -124,7 +124,8 @@ nl_status nl_cell_footprint(const nl_plan *plan, const nl_cell *cell, const nl_c
     double held = 0.0;     /* snapshots while the cell is in work */
     double lent = 0.0;     /* parameters of states whose kernels other ranks measure */
     double shared = 0.0;
-    double found = 0.0; /* by the next state */
+    double found = 0.0;   /* by the next state */
+    double staying = 0.0; /* from state to state */
     double rest = 0.0;
 
     *out = (nl_footprint){0};
@@ -142,8 +143,9 @@ nl_status nl_cell_footprint(const nl_plan *plan, const nl_cell *cell, const nl_c
     out->checkpoint = rest + going_on + held;
     lent = theta * fmin(plan->ranks - 1, nl_most_errands);
     found = found_bytes(plan, net);
+    staying = kept_bytes(plan) + found;
     out->training = training_bytes(plan, cell, net) + fmax(held, lent) + arrays +
-                    infinite_bytes(plan, net) + kept_bytes(plan) + found;
+                    infinite_bytes(plan, net) + staying;
     out->kernel = nl_regression_bytes(plan->measure, cell->n_train, net->spec.inputs, net);
     /* The image is built, copied, and read back to be verified: two are held at once. */
     out->image = 2.0 * (plan->team_size > 1 ? out->checkpoint : out->file);
@@ -158,7 +160,7 @@ nl_status nl_cell_footprint(const nl_plan *plan, const nl_cell *cell, const nl_c
         }
     }
     if (shared > 0.0) { /* the team's first rank holds the states, but trains no longer */
-        out->kernel = fmax(out->kernel, shared + 2.0 * theta + held - out->training);
+        out->kernel = fmax(out->kernel, shared + 2.0 * theta + held + staying - out->training);
     }
     nl_net_destroy(&net);
     return NL_OK;
