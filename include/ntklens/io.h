@@ -33,7 +33,7 @@ NL_MUST_CHECK nl_status nl_file_write_text(const char *folder, const char *name,
                                            const nl_text *text);
 
 /**
- * Read a whole file.
+ * Read a whole file.  Pipes and devices, which may not end, are refused at once.
  *
  * @param[out] bytes   owned by the caller, free(); content without the trailer, and one NUL after
  * it
@@ -43,6 +43,15 @@ NL_MUST_CHECK nl_status nl_file_write_text(const char *folder, const char *name,
  */
 NL_MUST_CHECK nl_status nl_file_read(const char *path, nl_seal seal, unsigned char **bytes,
                                      size_t *length);
+
+/** The same; NL_ERR_DAMAGED, before it is read, where the file has more than `limit` bytes. */
+NL_MUST_CHECK nl_status nl_file_read_limited(const char *path, nl_seal seal, size_t limit,
+                                             unsigned char **bytes, size_t *length);
+
+/** The same, plain, for a file that a user named: also a pipe, where the shell hands it over as
+ *  /dev/stdin or /dev/fd/N. */
+NL_MUST_CHECK nl_status nl_file_read_given(const char *path, size_t limit, unsigned char **bytes,
+                                           size_t *length);
 
 /** Create a folder and its parents; fine if it exists. */
 NL_MUST_CHECK nl_status nl_folder_create(const char *path);
@@ -121,11 +130,10 @@ const nl_yaml_node *nl_yaml_root(const nl_yaml *yaml);
 void nl_yaml_destroy(nl_yaml **yaml);
 
 /*---------------------------------------------------------------------------------------------
- * HDF5 files built and read in memory (core driver, no backing store): disk errors never reach
- * the library, and nothing is opened before its trailer was verified.
+ * HDF5 files built in memory (core driver, no backing store): disk errors never reach the library.
  *-------------------------------------------------------------------------------------------*/
 
-/** Opaque.  An HDF5 file in memory. */
+/** Opaque.  An HDF5 file that is built in memory. */
 typedef struct nl_h5 nl_h5;
 
 typedef enum nl_h5_type {
@@ -140,9 +148,6 @@ typedef enum nl_h5_type {
 const char *nl_h5_version(char out[32]);
 
 NL_MUST_CHECK nl_status nl_h5_create(nl_h5 **out);
-
-/** Open an image (copied).  NL_ERR_DAMAGED where HDF5 does not recognise it. */
-NL_MUST_CHECK nl_status nl_h5_open_image(const void *bytes, size_t length, nl_h5 **out);
 void nl_h5_close(nl_h5 **file);
 
 /** The file as bytes, owned by the caller, free(). */
@@ -153,7 +158,8 @@ NL_MUST_CHECK nl_status nl_h5_image(nl_h5 *file, unsigned char **bytes, size_t *
 NL_MUST_CHECK nl_status nl_h5_put(nl_h5 *file, const char *path, nl_h5_type type, int rank,
                                   const size_t dims[], const void *data);
 
-/** The same, deflated: for what compresses well (images, indices), not for weights. */
+/** The same, deflated: for what compresses well (images, indices), not for weights.  Other programs
+ *  read it, nl_h5_get() does not. */
 NL_MUST_CHECK nl_status nl_h5_put_deflated(nl_h5 *file, const char *path, nl_h5_type type, int rank,
                                            const size_t dims[], const void *data);
 
@@ -168,24 +174,45 @@ NL_MUST_CHECK nl_status nl_h5_put_text(nl_h5 *file, const char *path, const char
 /** A list of short texts, as strings of fixed size: texts [count][width], NUL-padded. */
 NL_MUST_CHECK nl_status nl_h5_put_texts(nl_h5 *file, const char *path, size_t count, size_t width,
                                         const char *texts);
-NL_MUST_CHECK nl_status nl_h5_get_texts(nl_h5 *file, const char *path, size_t count, size_t width,
-                                        char *texts);
 
-/** Shape of a dataset: NL_ERR_DAMAGED where it is missing or has another rank. */
-NL_MUST_CHECK nl_status nl_h5_shape(nl_h5 *file, const char *path, int rank, size_t dims[]);
+/*---------------------------------------------------------------------------------------------
+ * The same files read, without the library: they may be a stranger's.  What is not as the functions
+ * above write it, is NL_ERR_DAMAGED, told in a line; nothing outside the image is looked at.
+ *-------------------------------------------------------------------------------------------*/
 
-/** Read a dataset whole into `data`, converted to `type`; `count` elements must be its size. */
-NL_MUST_CHECK nl_status nl_h5_get(nl_h5 *file, const char *path, nl_h5_type type, size_t count,
-                                  void *data);
-NL_MUST_CHECK nl_status nl_h5_get_int(nl_h5 *file, const char *path, const char *name,
+/** An image that is read.  Borrows all; nothing to close. */
+typedef struct nl_h5_reader {
+    const unsigned char *bytes;
+    size_t length;
+    const char *name; /* for messages */
+    uint64_t root;    /* address of the root group */
+} nl_h5_reader;
+
+/** Look at an image; bytes and name must outlive *out. */
+NL_MUST_CHECK nl_status nl_h5_open_image(const void *bytes, size_t length, const char *name,
+                                         nl_h5_reader *out);
+
+/** Shape of a dataset, all of whose elements are there: the image bounds what it says. */
+NL_MUST_CHECK nl_status nl_h5_shape(const nl_h5_reader *file, const char *path, int rank,
+                                    size_t dims[]);
+
+/** Read a dataset whole into `data`: of just this type and number of elements. */
+NL_MUST_CHECK nl_status nl_h5_get(const nl_h5_reader *file, const char *path, nl_h5_type type,
+                                  size_t count, void *data);
+NL_MUST_CHECK nl_status nl_h5_get_int(const nl_h5_reader *file, const char *path, const char *name,
                                       int64_t *value);
-NL_MUST_CHECK nl_status nl_h5_get_double(nl_h5 *file, const char *path, const char *name,
-                                         double *value);
+NL_MUST_CHECK nl_status nl_h5_get_double(const nl_h5_reader *file, const char *path,
+                                         const char *name, double *value);
 /** Text attribute, owned by the caller, free(). */
-NL_MUST_CHECK nl_status nl_h5_get_text(nl_h5 *file, const char *path, const char *name,
+NL_MUST_CHECK nl_status nl_h5_get_text(const nl_h5_reader *file, const char *path, const char *name,
                                        char **value);
-bool nl_h5_exists(nl_h5 *file, const char *path);
-/** Of an object that exists: has it an attribute of that name? */
-bool nl_h5_has_attribute(nl_h5 *file, const char *path, const char *name);
+/** As nl_h5_put_texts() wrote them. */
+NL_MUST_CHECK nl_status nl_h5_get_texts(const nl_h5_reader *file, const char *path, size_t count,
+                                        size_t width, char *texts);
+
+/** Is there an object, or an attribute?  True also where the way to it is damaged: reading it then
+ *  says so. */
+bool nl_h5_exists(const nl_h5_reader *file, const char *path);
+bool nl_h5_has_attribute(const nl_h5_reader *file, const char *path, const char *name);
 
 #endif

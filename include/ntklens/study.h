@@ -130,6 +130,9 @@ typedef struct nl_study {
     struct nl_study_store *store;  /* owned: memory of the words */
 } nl_study;
 
+/** Bytes of a study file at most: no grid that anyone writes down comes near. */
+enum { nl_study_file_limit = 4 << 20 };
+
 /**
  * Parse and check a study file; complaints are printed all together, one line each, with
  * file:line:column.  Local: the same bytes give the same study on every rank.

@@ -92,7 +92,7 @@ static nl_status make_plan(const plan_request *request)
     unsigned char *text = NULL;
     size_t length = 0;
     nl_study *study = NULL;
-    nl_status status = nl_file_read(request->study, NL_PLAIN, &text, &length);
+    nl_status status = nl_file_read_given(request->study, nl_study_file_limit, &text, &length);
 
     if (status != NL_OK) {
         return NL_ERR_STUDY;

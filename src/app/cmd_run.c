@@ -79,7 +79,8 @@ static nl_status read_study(const nl_team *team, const run_request *request, nl_
     size_t length = 0;
     nl_status status = NL_OK;
 
-    if (team->rank == 0 && nl_file_read(request->study, NL_PLAIN, &text, &length) != NL_OK) {
+    if (team->rank == 0 &&
+        nl_file_read_given(request->study, nl_study_file_limit, &text, &length) != NL_OK) {
         status = NL_ERR_STUDY;
     }
     status = nl_agree(team->comm, status);

@@ -195,45 +195,108 @@ static nl_status unseal(const char *path, const unsigned char *bytes, size_t *le
     return NL_OK;
 }
 
-nl_status nl_file_read(const char *path, nl_seal seal, unsigned char **bytes, size_t *length)
+/* Is it what a shell hands over, <(command) or a pipe into /dev/stdin? */
+static bool is_handed_over(const char *path)
 {
-    nl_text content = {0};
-    nl_status status = NL_OK;
-    FILE *file = fopen(path, "rbe");
-    char part[65536];
-    size_t got = 0;
+    return strcmp(path, "/dev/stdin") == 0 || strncmp(path, "/dev/fd/", 8) == 0 ||
+           strncmp(path, "/proc/self/fd/", 14) == 0;
+}
 
-    *bytes = NULL;
-    *length = 0;
-    if (file == NULL) {
+/* Open for reading what ends and is no larger than `limit`: neither a pipe that nobody writes to
+ * nor a device can hold the program up. */
+static nl_status open_to_read(const char *path, size_t limit, bool handed_over, int *file)
+{
+    struct stat entry;
+    const char *kind = NULL;
+
+    *file = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | (handed_over ? 0 : O_NONBLOCK));
+    if (*file < 0 || fstat(*file, &entry) != 0) {
         return NL_FAIL(NL_ERR_IO, "%s: cannot be opened: %s", path, strerror(errno));
     }
-    while ((got = fread(part, 1, sizeof part, file)) > 0) {
-        nl_text_append_bytes(&content, part, got);
+    if (S_ISDIR(entry.st_mode)) {
+        kind = "a folder";
+    } else if (!S_ISREG(entry.st_mode) && !handed_over) {
+        kind = S_ISFIFO(entry.st_mode) ? "a pipe" : "a device or socket";
     }
-    nl_text_append_bytes(&content, "", 0); /* the NUL, also of an empty file */
-    if (ferror(file)) {
-        status = NL_FAIL(NL_ERR_IO, "%s: cannot be read: %s", path, strerror(errno));
-        goto done;
+    if (kind != NULL) {
+        return NL_FAIL(NL_ERR_IO, "%s: is %s, expected a file", path, kind);
     }
-    if (content.failed) {
-        status = NL_FAIL(NL_ERR_NOMEM, "%s: out of memory after %zu bytes", path, content.length);
-        goto done;
+    if (S_ISREG(entry.st_mode) && (uintmax_t)entry.st_size > limit) {
+        return NL_FAIL(NL_ERR_DAMAGED, "%s: has %jd bytes, expected %zu at most", path,
+                       (intmax_t)entry.st_size, limit);
     }
-    if (seal == NL_SEALED) {
-        status = unseal(path, (const unsigned char *)content.data, &content.length);
-    }
+    return NL_OK;
+}
 
-done:
-    fclose(file);
+/* All that is left in a file. */
+static nl_status read_all(int file, const char *path, size_t limit, nl_text *content)
+{
+    char part[65536];
+    ssize_t got = 1;
+
+    while (got != 0 && !content->failed) {
+        got = read(file, part, sizeof part);
+        if (got < 0 && errno != EINTR) {
+            return NL_FAIL(NL_ERR_IO, "%s: cannot be read: %s", path, strerror(errno));
+        }
+        nl_text_append_bytes(content, part, got > 0 ? (size_t)got : 0); /* the NUL, in any case */
+        if (content->length > limit) {
+            return NL_FAIL(NL_ERR_DAMAGED, "%s: does not end after %zu bytes, expected no more",
+                           path, limit);
+        }
+    }
+    return content->failed
+               ? NL_FAIL(NL_ERR_NOMEM, "%s: out of memory after %zu bytes", path, content->length)
+               : NL_OK;
+}
+
+static nl_status read_file(const char *path, nl_seal seal, size_t limit, bool handed_over,
+                           nl_text *content)
+{
+    int file = -1;
+    nl_status status = open_to_read(path, limit, handed_over, &file);
+
+    if (status == NL_OK) {
+        status = read_all(file, path, limit, content);
+    }
+    if (status == NL_OK && seal == NL_SEALED) {
+        status = unseal(path, (const unsigned char *)content->data, &content->length);
+    }
+    if (file >= 0) {
+        close(file);
+    }
     if (status != NL_OK) {
-        nl_text_free(&content);
+        nl_text_free(content);
         return status;
     }
-    content.data[content.length] = '\0';
+    content->data[content->length] = '\0';
+    return NL_OK;
+}
+
+nl_status nl_file_read_limited(const char *path, nl_seal seal, size_t limit, unsigned char **bytes,
+                               size_t *length)
+{
+    nl_text content = {0};
+    nl_status status = read_file(path, seal, limit, false, &content);
+
     *bytes = (unsigned char *)content.data;
     *length = content.length;
-    return NL_OK;
+    return status;
+}
+
+nl_status nl_file_read(const char *path, nl_seal seal, unsigned char **bytes, size_t *length)
+{
+    return nl_file_read_limited(path, seal, SIZE_MAX, bytes, length);
+}
+
+nl_status nl_file_read_given(const char *path, size_t limit, unsigned char **bytes, size_t *length)
+{
+    nl_text content = {0};
+    nl_status status = read_file(path, NL_PLAIN, limit, is_handed_over(path), &content);
+
+    *bytes = (unsigned char *)content.data;
+    *length = content.length;
+    return status;
 }
 
 static nl_status create_one(const char *path)

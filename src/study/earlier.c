@@ -1,6 +1,7 @@
 /** @file earlier.c  What an earlier run left of a cell: checkpoints, snapshots, shorter trainings.
  */
 #include "job.h"
+#include "result_limits.h"
 
 #include "ntklens/io.h"
 
@@ -18,7 +19,8 @@ static nl_status read_file(const nl_run *run, const char *path, const nl_cell *c
     if (!nl_path_exists(path)) {
         return NL_OK;
     }
-    status = nl_file_read(path, NL_SEALED, &image, &length);
+    status = nl_file_read_limited(path, NL_SEALED, nl_cell_file_limit(run->study, cell, run->plan),
+                                  &image, &length);
     if (status == NL_OK) {
         status = nl_result_read(image, length, run->study, cell, net, run->plan, what,
                                 &found->result, &found->continuation);
@@ -287,6 +289,10 @@ static nl_status find_snapshots(nl_run *run, int index, const nl_net *net, const
                            : read_file(run, path, &run->cells[index], net, NL_READ_THETA, &old);
 
     free(path);
+    if (status == NL_OK && old.result != NULL && old.result->final_step < 0) {
+        status = NL_FAIL(NL_ERR_DAMAGED, "%s: is not finished, and lies in cells/",
+                         run->cells[index].id);
+    }
     if (status == NL_OK && old.result != NULL) {
         const snapshots from = {old.result, &old.continuation, initial};
 
@@ -326,17 +332,18 @@ static bool read_shorter(const nl_run *run, const nl_cell *cell, const char *pat
 {
     unsigned char *image = NULL;
     size_t length = 0;
-    nl_h5 *file = NULL;
+    nl_h5_reader file;
     int64_t steps = 0;
-    bool same = nl_file_read(path, NL_SEALED, &image, &length) == NL_OK &&
-                nl_h5_open_image(image, length, &file) == NL_OK &&
-                nl_h5_get_int(file, "/", "max_steps", &steps) == NL_OK &&
-                (double)steps < cell->value[NL_KEY_MAX_STEPS].number;
+    bool same =
+        nl_file_read_limited(path, NL_SEALED, nl_cell_file_limit(run->study, cell, run->plan),
+                             &image, &length) == NL_OK &&
+        nl_h5_open_image(image, length, path, &file) == NL_OK &&
+        nl_h5_get_int(&file, "/", "max_steps", &steps) == NL_OK && steps >= 1 &&
+        (double)steps < cell->value[NL_KEY_MAX_STEPS].number;
 
     *shorter = *cell;
     shorter->value[NL_KEY_MAX_STEPS].number = (double)steps;
     nl_cell_identify(run->study, shorter);
-    nl_h5_close(&file);
     free(image);
     return same && strncmp(name, shorter->id, strlen(shorter->id)) == 0;
 }

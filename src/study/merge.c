@@ -2,7 +2,7 @@
 #include "keys.h"
 #include "lock.h"
 #include "provenance.h"
-#include "result.h"
+#include "result_limits.h"
 #include "timings.h"
 
 #include "ntklens/data.h"
@@ -248,9 +248,12 @@ static nl_status copy_cell(const merge *m, int index)
     char *to = nl_cell_path(m->out, "cells", &m->cells[index]);
     unsigned char *image = NULL;
     size_t length = 0;
-    nl_status status = from != NULL && to != NULL
-                           ? nl_file_read(from, NL_SEALED, &image, &length)
-                           : NL_FAIL(NL_ERR_NOMEM, "out of memory for a path");
+    nl_status status =
+        from != NULL && to != NULL
+            ? nl_file_read_limited(from, NL_SEALED,
+                                   nl_cell_file_limit(m->study, &m->cells[index], m->plan), &image,
+                                   &length)
+            : NL_FAIL(NL_ERR_NOMEM, "out of memory for a path");
 
     if (status == NL_OK) {
         status = nl_file_write_atomic(to, image, length, NL_SEALED);

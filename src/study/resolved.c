@@ -245,7 +245,7 @@ nl_status nl_study_in(const char *folder, int set_count, const char *const sets[
 
     *study = NULL;
     if (status == NL_OK && nl_path_exists(path)) {
-        status = nl_file_read(path, NL_PLAIN, &bytes, &length);
+        status = nl_file_read_limited(path, NL_PLAIN, nl_study_file_limit, &bytes, &length);
         if (status == NL_OK) {
             status =
                 nl_study_parse(path, (const char *)bytes, length, set_count, sets, false, study);

@@ -1,32 +1,63 @@
 /** @file result_read.c  A cell's result from an HDF5 image. */
 #include "libraries.h"
 #include "result_file.h"
+#include "result_limits.h"
 
 #include "ntklens/io.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+
+/** What is read, and what it may hold at most. */
+typedef struct source {
+    nl_h5_reader file;
+    nl_result_limits limits;
+} source;
 
 static double *member_at(void *object, const nl_member *m)
 {
     return (double *)(void *)((char *)object + m->offset);
 }
 
-/* Length of a list; int because counts in memory are. */
-static nl_status get_count(nl_h5 *file, const char *path, int *count)
+/* A step that a training of the cell can have, from `first` on. */
+static nl_status check_step(const source *from, const char *what, int64_t step, int64_t first)
+{
+    return step >= first && step <= from->limits.max_steps
+               ? NL_OK
+               : NL_FAIL(NL_ERR_DAMAGED, "%s: %s %lld, expected %lld to %ld", from->file.name, what,
+                         (long long)step, (long long)first, from->limits.max_steps);
+}
+
+/* An ascending list of steps; *steps: free(). */
+static nl_status get_steps(const source *from, const char *path, int most, int64_t **steps,
+                           int *count)
 {
     size_t dims[1] = {0};
-    nl_status status = nl_h5_shape(file, path, 1, dims);
+    nl_status status = nl_h5_shape(&from->file, path, 1, dims);
 
+    *steps = NULL;
     *count = 0;
-    if (status == NL_OK && dims[0] > 1000000) {
-        return NL_FAIL(NL_ERR_DAMAGED, "%s has %zu entries, which cannot be", path, dims[0]);
+    if (status == NL_OK && dims[0] > (size_t)most) {
+        status = NL_FAIL(NL_ERR_DAMAGED, "%s: %s has %zu entries, expected %d at most",
+                         from->file.name, path, dims[0], most);
+    }
+    if (status != NL_OK) {
+        return status;
+    }
+    *steps = nl_calloc(dims[0], sizeof **steps);
+    if (*steps == NULL) {
+        return NL_FAIL(NL_ERR_NOMEM, "out of memory for %s", path);
     }
     *count = (int)dims[0];
+    status = nl_h5_get(&from->file, path, NL_H5_INT64, dims[0], *steps);
+    for (int k = 0; status == NL_OK && k < *count; k++) {
+        status = check_step(from, path, (*steps)[k], k > 0 ? (*steps)[k - 1] + 1 : 0);
+    }
     return status;
 }
 
-static nl_status get_members(nl_h5 *file, const char *folder, const nl_member *members,
+static nl_status get_members(const nl_h5_reader *file, const char *folder, const nl_member *members,
                              size_t member_count, void *objects, size_t stride, int count,
                              double *column)
 {
@@ -43,46 +74,42 @@ static nl_status get_members(nl_h5 *file, const char *folder, const nl_member *m
     return status;
 }
 
-static nl_status get_curve(nl_h5 *file, nl_result *result)
+static nl_status get_curve(const source *from, nl_result *result)
 {
     const nl_losses none = {0};
+    int64_t *steps = NULL;
     int count = 0;
-    nl_status status = get_count(file, "/curve/step", &count);
-    int64_t *steps = nl_calloc((size_t)count, sizeof *steps);
+    nl_status status = get_steps(from, "/curve/step", from->limits.curve, &steps, &count);
     double *column = nl_calloc((size_t)count, sizeof *column);
 
-    if (status == NL_OK && (steps == NULL || column == NULL)) {
+    if (status == NL_OK && column == NULL) {
         status = NL_FAIL(NL_ERR_NOMEM, "out of memory for a curve");
     }
-    THEN(status, nl_h5_get(file, "/curve/step", NL_H5_INT64, (size_t)count, steps));
     for (int k = 0; status == NL_OK && k < count; k++) {
         status = nl_curve_append(&result->curve, (long)steps[k], &none);
     }
-    THEN(status, get_members(file, "/curve", nl_loss_members, nl_loss_member_count,
+    THEN(status, get_members(&from->file, "/curve", nl_loss_members, nl_loss_member_count,
                              result->curve.losses, sizeof(nl_losses), count, column));
     free(steps);
     free(column);
     return status;
 }
 
-static nl_status get_states(nl_h5 *file, const nl_measure_plan *plan, nl_result *result)
+static nl_status get_states(const source *from, const nl_measure_plan *plan, nl_result *result)
 {
+    const nl_h5_reader *file = &from->file;
+    int64_t *whole = NULL;
     int count = 0;
-    nl_status status = get_count(file, "/states/step", &count);
-    int64_t *whole = nl_calloc((size_t)count, sizeof *whole);
+    nl_status status = get_steps(from, "/states/step", from->limits.states, &whole, &count);
     double *column = nl_calloc((size_t)count, sizeof *column);
 
-    if (status == NL_OK && (whole == NULL || column == NULL)) {
+    if (status == NL_OK && column == NULL) {
         status = NL_FAIL(NL_ERR_NOMEM, "out of memory for a cell's states");
     }
-    THEN(status, nl_h5_get(file, "/states/step", NL_H5_INT64, (size_t)count, whole));
     for (int s = 0; status == NL_OK && s < count; s++) {
         if (nl_result_state(result, plan, (long)whole[s]) == NULL) {
             status = NL_ERR_NOMEM;
         }
-    }
-    if (status == NL_OK && result->states != count) {
-        status = NL_FAIL(NL_ERR_DAMAGED, "/states/step has a step twice");
     }
     THEN(status, nl_h5_get(file, "/states/bits", NL_H5_INT64, (size_t)count, whole));
     for (int s = 0; status == NL_OK && s < count; s++) {
@@ -101,10 +128,25 @@ static nl_status get_states(nl_h5 *file, const nl_measure_plan *plan, nl_result 
     return status;
 }
 
-static nl_status get_measurements(nl_h5 *file, const nl_measure_plan *plan, int kernel,
+/* Of the order that the plan wants, 0 where it was not measured; solved by a word: it goes into the
+ * table as it is. */
+static nl_status check_measurement(const nl_h5_reader *file, int order, const nl_measurement *m)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789-_";
+
+    if ((m->n != order && (m->n != 0 || m->done)) ||
+        m->solver[strspn(m->solver, letters)] != '\0') {
+        return NL_FAIL(NL_ERR_DAMAGED, "%s: a kernel of order %d by solver %s, expected order %d",
+                       file->name, m->n, m->solver, order);
+    }
+    return NL_OK;
+}
+
+static nl_status get_measurements(const nl_h5_reader *file, const nl_measure_plan *plan, int kernel,
                                   nl_result *result)
 {
     const size_t count = (size_t)result->states;
+    const int order = nl_kernel_order(plan->kernel[kernel], plan->samples, plan->classes);
     nl_kernel_columns columns = {0};
     nl_status status = nl_kernel_columns_create(&columns, result->states);
     char name[32];
@@ -124,18 +166,19 @@ static nl_status get_measurements(nl_h5 *file, const nl_measure_plan *plan, int 
     for (int s = 0; status == NL_OK && s < result->states; s++) {
         nl_measurement *m = &result->state[s].kernels[kernel];
 
-        m->n = (int)columns.n[s];
+        m->n = columns.n[s] >= 0 && columns.n[s] <= INT_MAX ? (int)columns.n[s] : -1;
         m->observed = columns.observed[s];
         m->done = (columns.bits[s] & 1) != 0;
         m->observed.negative = (columns.bits[s] & 2) != 0;
         m->resolved = (columns.bits[s] & 4) != 0;
         snprintf(m->solver, sizeof m->solver, "%.*s", nl_file_text_width - 1, columns.solver[s]);
+        status = check_measurement(file, order, m);
     }
     nl_kernel_columns_free(&columns);
     return status;
 }
 
-static nl_status get_snapshot(nl_h5 *file, const nl_net *net, nl_state *state)
+static nl_status get_snapshot(const nl_h5_reader *file, const nl_net *net, nl_state *state)
 {
     nl_status status = NL_OK;
     char path[64];
@@ -161,15 +204,23 @@ static nl_status get_snapshot(nl_h5 *file, const nl_net *net, nl_state *state)
     return status;
 }
 
-/* An array of one kernel and state; *out stays NULL where the file holds none. */
-static nl_status get_array(nl_h5 *file, const char *folder, const char *kernel, long step,
-                           size_t count, double **out)
+/* An array of one kernel and state, [n] or [n x n]; *out stays NULL where the file holds none. */
+static nl_status get_array(const nl_h5_reader *file, const char *path, int rank, size_t n,
+                           double **out)
 {
-    char path[96];
+    const size_t count = rank == 1 ? n : n * n;
+    size_t dims[2] = {0};
+    nl_status status = NL_OK;
 
-    snprintf(path, sizeof path, "/%s/%s/%ld", folder, kernel, step);
     if (!nl_h5_exists(file, path)) {
         return NL_OK;
+    }
+    status = nl_h5_shape(file, path, rank, dims); /* before there is memory for what it may lack */
+    if (status == NL_OK && (dims[0] != n || (rank == 2 && dims[1] != n))) {
+        status = NL_FAIL(NL_ERR_DAMAGED, "%s: %s is not of order %zu", file->name, path, n);
+    }
+    if (status != NL_OK) {
+        return status;
     }
     *out = nl_calloc(count, sizeof **out);
     if (*out == NULL) {
@@ -179,28 +230,34 @@ static nl_status get_array(nl_h5 *file, const char *folder, const char *kernel, 
 }
 
 /* Spectra, matrices and directions of one state. */
-static nl_status get_arrays(nl_h5 *file, const nl_measure_plan *plan, nl_state *state)
+static nl_status get_arrays(const nl_h5_reader *file, const nl_measure_plan *plan, nl_state *state)
 {
     nl_status status = NL_OK;
     char name[32];
+    char path[96];
 
     for (int k = 0; status == NL_OK && k < plan->kernels; k++) {
         nl_measurement *m = &state->kernels[k];
-        const size_t n = (size_t)m->n;
+        const struct {
+            const char *folder;
+            int rank;
+            double **to;
+        } arrays[] = {{"spectra", 1, &m->lambda},
+                      {"kernels", 2, &m->kernel},
+                      {"target_power", 1, &m->directions.target_power},
+                      {"gradient_power", 1, &m->directions.gradient_power}};
 
         nl_kernel_name(plan->kernel[k], name);
-        THEN(status, get_array(file, "spectra", name, state->step, n, &m->lambda));
-        THEN(status, get_array(file, "kernels", name, state->step, n * n, &m->kernel));
-        THEN(status,
-             get_array(file, "target_power", name, state->step, n, &m->directions.target_power));
-        THEN(status, get_array(file, "gradient_power", name, state->step, n,
-                               &m->directions.gradient_power));
+        for (size_t a = 0; status == NL_OK && a < NL_COUNT(arrays); a++) {
+            snprintf(path, sizeof path, "/%s/%s/%ld", arrays[a].folder, name, state->step);
+            status = get_array(file, path, arrays[a].rank, (size_t)m->n, arrays[a].to);
+        }
     }
     return status;
 }
 
 /* A dataset of `count` floats; *out stays NULL where there is none. */
-static nl_status get_floats(nl_h5 *file, const char *path, size_t count, float **out)
+static nl_status get_floats(const nl_h5_reader *file, const char *path, size_t count, float **out)
 {
     if (!nl_h5_exists(file, path)) {
         return NL_OK;
@@ -213,7 +270,7 @@ static nl_status get_floats(nl_h5 *file, const char *path, size_t count, float *
 }
 
 /* Parameters that were written on their own or, to save space, as a state's snapshot. */
-static nl_status get_theta(nl_h5 *file, const char *path, const nl_net *net,
+static nl_status get_theta(const nl_h5_reader *file, const char *path, const nl_net *net,
                            const nl_result *result, long step, float **out)
 {
     const nl_state *state = nl_result_find(result, step);
@@ -229,9 +286,10 @@ static nl_status get_theta(nl_h5 *file, const char *path, const nl_net *net,
     return status;
 }
 
-static nl_status get_continuation(nl_h5 *file, const nl_net *net, const nl_result *result,
+static nl_status get_continuation(const source *from, const nl_net *net, const nl_result *result,
                                   nl_continuation *c)
 {
+    const nl_h5_reader *file = &from->file;
     int64_t steps[3] = {0};
     nl_status status = get_floats(file, "/training/theta", net->size, &c->theta);
 
@@ -241,6 +299,9 @@ static nl_status get_continuation(nl_h5 *file, const nl_net *net, const nl_resul
     THEN(status, nl_h5_get_int(file, "/training", "step", &steps[0]));
     THEN(status, nl_h5_get_int(file, "/training", "best_step", &steps[1]));
     THEN(status, nl_h5_get_int(file, "/training", "previous_step", &steps[2]));
+    THEN(status, check_step(from, "/training is at step", steps[0], 0));
+    THEN(status, check_step(from, "/training has its best step at", steps[1], -1));
+    THEN(status, check_step(from, "/training has its previous step at", steps[2], -1));
     THEN(status, nl_h5_get_double(file, "/training", "best_loss", &c->best_loss));
     if (status == NL_OK && nl_h5_exists(file, "/training/optimizer")) {
         status = nl_h5_shape(file, "/training/optimizer", 1, &c->optimizer_size);
@@ -253,13 +314,15 @@ static nl_status get_continuation(nl_h5 *file, const nl_net *net, const nl_resul
     THEN(status,
          get_theta(file, "/training/previous", net, result, c->previous_step, &c->previous_theta));
     if (status == NL_OK && c->best_step >= 0 && c->best_theta == NULL) {
-        status = NL_FAIL(NL_ERR_DAMAGED, "the best state of step %ld is missing", c->best_step);
+        status = NL_FAIL(NL_ERR_DAMAGED, "%s: the best state of step %ld is missing", file->name,
+                         c->best_step);
     }
     return status;
 }
 
 /* Was the file written for this cell, by this format, under this plan of measurements? */
-static nl_status check_identity(nl_h5 *file, const nl_study *study, const nl_cell *cell, int what)
+static nl_status check_identity(const nl_h5_reader *file, const nl_study *study,
+                                const nl_cell *cell, int what)
 {
     int64_t format = 0;
     char *training = NULL;
@@ -290,7 +353,7 @@ static nl_status check_identity(nl_h5 *file, const nl_study *study, const nl_cel
 }
 
 /* What the file was computed with, as far as it tells: older ones know their kernel only. */
-static nl_status get_libraries(nl_h5 *file, nl_result *result)
+static nl_status get_libraries(const nl_h5_reader *file, nl_result *result)
 {
     nl_libraries theirs = {0};
     nl_text text = {0};
@@ -318,8 +381,9 @@ static nl_status get_libraries(nl_h5 *file, nl_result *result)
 }
 
 /* Attributes of the result itself. */
-static nl_status get_attributes(nl_h5 *file, nl_result *result)
+static nl_status get_attributes(const source *from, nl_result *result)
 {
+    const nl_h5_reader *file = &from->file;
     int64_t best = 0;
     int64_t final = 0;
     int64_t diverged = 0;
@@ -329,6 +393,8 @@ static nl_status get_attributes(nl_h5 *file, nl_result *result)
     THEN(status, nl_h5_get_int(file, "/", "weights", &result->weights));
     THEN(status, nl_h5_get_int(file, "/", "best_step", &best));
     THEN(status, nl_h5_get_int(file, "/", "final_step", &final));
+    THEN(status, check_step(from, "best_step is", best, -1));
+    THEN(status, check_step(from, "final_step is", final, -1));
     THEN(status, nl_h5_get_int(file, "/", "diverged", &diverged));
     THEN(status, nl_h5_get_int(file, "/", "mixed_blas_kernels", &mixed));
     THEN(status, get_libraries(file, result));
@@ -343,9 +409,10 @@ nl_status nl_result_read(const unsigned char *image, size_t length, const nl_stu
                          const nl_cell *cell, const nl_net *net, const nl_measure_plan *plan,
                          int what, nl_result **out, nl_continuation *continuation)
 {
-    nl_h5 *file = NULL;
+    source from = {.limits = nl_result_limits_of(cell, plan, what)};
+    const nl_h5_reader *file = &from.file;
     nl_result *result = NULL;
-    nl_status status = nl_h5_open_image(image, length, &file);
+    nl_status status = nl_h5_open_image(image, length, cell->id, &from.file);
 
     *out = NULL;
     if (continuation != NULL) {
@@ -353,9 +420,9 @@ nl_status nl_result_read(const unsigned char *image, size_t length, const nl_stu
     }
     THEN(status, check_identity(file, study, cell, what));
     THEN(status, nl_result_create(&result));
-    THEN(status, get_attributes(file, result));
-    THEN(status, get_curve(file, result));
-    THEN(status, get_states(file, plan, result));
+    THEN(status, get_attributes(&from, result));
+    THEN(status, get_curve(&from, result));
+    THEN(status, get_states(&from, plan, result));
     for (int k = 0; (what & NL_READ_MEASUREMENTS) != 0 && k < plan->kernels; k++) {
         THEN(status, get_measurements(file, plan, k, result));
     }
@@ -368,9 +435,8 @@ nl_status nl_result_read(const unsigned char *image, size_t length, const nl_stu
         }
     }
     if (continuation != NULL) {
-        THEN(status, get_continuation(file, net, result, continuation));
+        THEN(status, get_continuation(&from, net, result, continuation));
     }
-    nl_h5_close(&file);
     if (status != NL_OK) {
         nl_result_destroy(&result, plan->kernels);
         if (continuation != NULL) {
@@ -395,7 +461,8 @@ nl_status nl_finished_read(const char *path, const nl_study *study, const nl_cel
 {
     unsigned char *image = NULL;
     size_t length = 0;
-    nl_status status = nl_file_read(path, NL_SEALED, &image, &length);
+    nl_status status = nl_file_read_limited(path, NL_SEALED, nl_cell_file_limit(study, cell, plan),
+                                            &image, &length);
 
     *out = NULL;
     *why = NULL;

@@ -1,6 +1,7 @@
 /** @file status.c  Where the study in a results folder stands: read from its files, changing none.
  */
 #include "status.h"
+#include "result_limits.h"
 #include "timings.h"
 
 #include "ntklens/io.h"
@@ -193,21 +194,22 @@ static nl_status look_at_finished(nl_standing *s, const nl_measure_plan *plan, i
 }
 
 /* How far a checkpoint is; nothing where it cannot be read. */
-static double steps_of_checkpoint(const nl_cell *cell, const char *path)
+static double steps_of_checkpoint(const nl_standing *s, const nl_measure_plan *plan,
+                                  const nl_cell *cell, const char *path)
 {
     unsigned char *image = NULL;
     size_t length = 0;
-    nl_h5 *file = NULL;
+    nl_h5_reader file;
     int64_t step = 0;
 
-    if (nl_file_read(path, NL_SEALED, &image, &length) != NL_OK ||
-        nl_h5_open_image(image, length, &file) != NL_OK ||
-        nl_h5_get_int(file, "/training", "step", &step) != NL_OK) {
+    if (nl_file_read_limited(path, NL_SEALED, nl_cell_file_limit(s->study, cell, plan), &image,
+                             &length) != NL_OK ||
+        nl_h5_open_image(image, length, path, &file) != NL_OK ||
+        nl_h5_get_int(&file, "/training", "step", &step) != NL_OK) {
         step = 0;
     }
-    nl_h5_close(&file);
     free(image);
-    return (double)step / cell->value[NL_KEY_MAX_STEPS].number;
+    return fmin(fmax((double)step / cell->value[NL_KEY_MAX_STEPS].number, 0.0), 1.0);
 }
 
 static nl_status look_at_cell(nl_standing *s, const nl_measure_plan *plan, int k)
@@ -225,7 +227,7 @@ static nl_status look_at_cell(nl_standing *s, const nl_measure_plan *plan, int k
             status = look_at_finished(s, plan, k, path);
         } else if (nl_path_exists(path)) {
             s->state[k] = NL_STATE_BEGUN;
-            s->fraction[k] = steps_of_checkpoint(&s->cells[k], path);
+            s->fraction[k] = steps_of_checkpoint(s, plan, &s->cells[k], path);
         }
         free(path);
     }

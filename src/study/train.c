@@ -445,14 +445,26 @@ static bool restore_previous(nl_training *t, const nl_result *result, const nl_c
     return true;
 }
 
+/* Is it a state that this training can be in? */
+static bool fits(const nl_training *t, const nl_result *result, const nl_continuation *from)
+{
+    const nl_curve *curve = &result->curve;
+    const bool over = result->final_step >= 0;
+
+    return from->theta != NULL && from->step >= 0 && from->step <= t->max_steps &&
+           (over ? result->final_step == from->step
+                 : from->step < t->max_steps && !result->diverged) &&
+           (curve->count == 0 || curve->step[curve->count - 1] <= from->step) &&
+           (result->states == 0 || result->state[result->states - 1].step <= from->step);
+}
+
 nl_status nl_training_restore(nl_training *t, nl_result **result, const nl_continuation *from,
                               long max_steps)
 {
     size_t optimizer_size = 0;
     float *optimizer = nl_model_optimizer_state(t->model, &optimizer_size);
 
-    if (from->theta == NULL || from->optimizer_size != optimizer_size ||
-        from->step > t->max_steps || ((*result)->diverged && (*result)->final_step < 0) ||
+    if (!fits(t, *result, from) || from->optimizer_size != optimizer_size ||
         !restore_previous(t, *result, from)) {
         return NL_FAIL(NL_ERR_DAMAGED, "%s: its checkpoint does not fit the cell", t->cell->id);
     }
