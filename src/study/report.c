@@ -120,7 +120,7 @@ static void put_title(int count, const source *sources, nl_text *out)
 static void put_left_out(const nl_report_data *data, const char *differences, nl_text *out)
 {
     const int best = nl_report_tag(data, "best");
-    int count[3] = {0};
+    int count[4] = {0};
 
     for (int c = 0; c < data->cells; c++) {
         for (int k = 0; k < data->kernels; k++) {
@@ -129,15 +129,17 @@ static void put_left_out(const nl_report_data *data, const char *differences, nl
             if (r >= 0) {
                 count[0] += data->row[r].censored ? 1 : 0;
                 count[1] += data->row[r].diverged ? 1 : 0;
-                count[2] += data->row[r].collapsed ? 1 : 0;
+                count[2] += data->row[r].untrained ? 1 : 0;
+                count[3] += data->row[r].collapsed ? 1 : 0;
                 break;
             }
         }
     }
     nl_text_append(out,
                    "%d networks. Left out at best: %d censored (the lowest test loss is the last "
-                   "evaluation: trained too short), %d diverged, %d collapsed.\n\n",
-                   data->cells, count[0], count[1], count[2]);
+                   "evaluation: trained too short), %d diverged, %d untrained (best is the initial "
+                   "network), %d collapsed.\n\n",
+                   data->cells, count[0], count[1], count[2], count[3]);
     if (differences[0] != '\0') {
         nl_text_append(out,
                        "The studies differ in %s, so they are told apart and not compared.\n\n",

@@ -42,7 +42,7 @@ typedef struct nl_report_cell {
 /** A row of a table: a state seen through a kernel. */
 typedef struct nl_report_row {
     int cell, tag, kernel; /* indices; tag -1: a log state, which is not fitted */
-    bool censored, diverged, collapsed;
+    bool censored, diverged, untrained, collapsed;
     double *value; /* borrowed, [nl_quantity_count]: NaN where there is none */
 } nl_report_row;
 
@@ -108,7 +108,7 @@ enum {
 typedef struct nl_group_fit {
     int group, quantity, kernel, tag; /* kernel -1: not of a kernel */
     nl_fit fit;
-    int censored, diverged, collapsed, empty; /* networks that were left out, and why */
+    int censored, diverged, untrained, collapsed, empty; /* networks that were left out, and why */
 } nl_group_fit;
 
 typedef struct nl_report_fits {

@@ -32,6 +32,7 @@ void nl_report_note(const nl_group_fit *fit, nl_text *out)
     nl_text_append(out, "%s", fit->fit.note);
     add_words(out, fit->censored, "censored");
     add_words(out, fit->diverged, "diverged");
+    add_words(out, fit->untrained, "untrained");
     add_words(out, fit->collapsed, "collapsed");
     add_words(out, fit->empty, "without a value");
 }

@@ -315,6 +315,7 @@ static nl_status read_row(building *b, int table, int row)
     r->kernel = nl_report_kernel(data, nl_table_text(t, row, nl_table_column(t, "kernel")));
     r->censored = has_flag(flags, "censored");
     r->diverged = has_flag(flags, "diverged");
+    r->untrained = has_flag(flags, "untrained");
     r->collapsed = has_flag(flags, "collapsed");
     r->value = data->values + (size_t)data->rows * (size_t)nl_quantity_count;
     for (int q = 0; status == NL_OK && q < nl_quantity_count; q++) {

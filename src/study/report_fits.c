@@ -40,6 +40,10 @@ static double value_of(const nl_report_data *data, int cell, nl_group_fit *f)
         f->diverged++;
         return NAN;
     }
+    if (row->untrained) {
+        f->untrained++;
+        return NAN;
+    }
     if (row->collapsed || base->collapsed) {
         f->collapsed++;
         return NAN;

@@ -31,14 +31,31 @@ static void add_flag(nl_row *row, bool set, const char *word)
     }
 }
 
+/* A training that ends so many times above its initial train loss has exploded, if not as far as to
+ * numbers that are not finite.  The train loss, as test losses also rise by overfitting; at the
+ * end, as a spike on the way may be a large rate's way to a flat minimum. */
+static const double exploded_ratio = 10.0;
+
+static bool has_exploded(const nl_result *result)
+{
+    const nl_curve *curve = &result->curve;
+    const int last = curve->count - 1;
+
+    return last > 0 && curve->step[0] == 0 && curve->step[last] == result->final_step &&
+           curve->losses[last].train_loss > exploded_ratio * curve->losses[0].train_loss;
+}
+
 static void set_flags(const row_list *list, const nl_state *state, const nl_measurement *measured,
                       nl_row *row)
 {
     const nl_result *result = list->result;
+    const bool is_best = strcmp(row->tag, "best") == 0;
+    const bool diverged = result->diverged || has_exploded(result);
 
-    add_flag(row, strcmp(row->tag, "best") == 0 && state->step == result->final_step, "censored");
+    add_flag(row, is_best && state->step == result->final_step, "censored");
     /* The initial network is what it is, whatever training made of it. */
-    add_flag(row, !state->finite || (result->diverged && state->step > 0), "diverged");
+    add_flag(row, !state->finite || (diverged && state->step > 0), "diverged");
+    add_flag(row, is_best && state->step == 0 && result->final_step > 0, "untrained");
     add_flag(row, state->collapsed, "collapsed");
     add_flag(row, measured->observed.negative, "negative");
     add_flag(row, measured->resolved, "resolved");
@@ -191,8 +208,10 @@ static const column row_columns[] = {
     {"lambda_min", COLUMN_REAL, ROW(observed.lambda_min), "smallest eigenvalue"},
     {"solver", COLUMN_TEXT, ROW(solver), "eigensolver that gave the spectrum"},
     {"flags", COLUMN_TEXT, ROW(flags),
-     "censored, diverged, collapsed, negative, resolved, mixed (BLAS kernels or library versions), "
-     "joined by '+'; empty when clean"},
+     "censored (best is the last evaluation), diverged (not finite, or a train loss that ends "
+     "above "
+     "10 times the initial one), untrained (best is init), collapsed, negative, resolved, mixed "
+     "(BLAS kernels or library versions), joined by '+'; empty when clean"},
 };
 
 /** Columns behind those of the keys. */

@@ -73,6 +73,26 @@ def a_diverged_cell_is_flagged_and_the_others_finish():
     lib.check_equal(flags(lib.one(wild, tag="init")), set(), "flags of its initial network")
 
 
+@lib.case
+def an_exploded_cell_is_flagged_however_finite():
+    """tanh, mse: width 128 is unstable at rate 0.6, but 30 steps do not bring it to infinity."""
+    sets = ["training.loss=mse", "model.activation=tanh", "model.widths=[8,128]", "training.max_steps=30"]
+    rows, files = results(*sets, "training.learning_rate=[0.1,0.6]", "measure.steps_per_decade=2")
+    seen = set()
+    for row in rows:
+        file = files[row["cell"]]
+        losses = file["curve/train_loss"][()]
+        lib.check(np.isfinite(losses).all(), f"{row['cell']}: not finite, so no test of this flag")
+        wanted = losses[-1] > 10 * losses[0] and row["step"] != "0"
+        seen.add(wanted)
+        where = f"{row['cell']}, tag {row['tag']}"
+        lib.check_equal("diverged" in flags(row), wanted, f"{where}: is flagged diverged")
+        untrained = row["tag"] == "best" and row["step"] == "0"
+        lib.check_equal("untrained" in flags(row), untrained, f"{where}: is flagged untrained")
+    lib.check_equal(seen, {False, True}, "cells that exploded, and others")
+    lib.check(any("untrained" in flags(row) for row in rows), "no best state is the initial one")
+
+
 def dead(file, step):
     """Is every unit of some hidden layer 0 on the whole probe?"""
     net = network.Network(dict(file.attrs), file[f"snapshots/{step}"])

@@ -212,7 +212,7 @@ def joined_tables_are_told_apart():
 def flagged_rows_are_left_out_and_counted():
     clean = planted("clean", power_rows())
     rows = power_rows()
-    spoilt = [(*r[:6], 99, 1e9, "nan", f) for r, f in zip(rows[1::2], ["censored", "diverged+mixed", "collapsed"])]
+    spoilt = [(*r[:6], 99, 1e9, "nan", f) for r, f in zip(rows[1::2], ["censored", "diverged+mixed", "collapsed", "untrained"])]
     spoilt = [(*r[:3], 77 + k, *r[4:]) for k, r in enumerate(spoilt)]
     out = planted("flags", rows + spoilt)
     report(clean)
@@ -220,7 +220,7 @@ def flagged_rows_are_left_out_and_counted():
     fits = [lib.one(read(f), direction="width", quantity="test_loss@best") for f in (clean, out)]
     for column in ("exponent", "exponent_low", "exponent_high", "seeds"):
         lib.check_equal(fits[1][column], fits[0][column], column)
-    for words in ("1 censored left out", "1 diverged left out", "1 collapsed left out"):
+    for words in ("1 censored left out", "1 diverged left out", "1 collapsed left out", "1 untrained left out"):
         lib.check(words in fits[1]["note"], fits[1]["note"])
 
 

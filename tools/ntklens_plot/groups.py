@@ -15,7 +15,7 @@ KEYS = [
 ]
 SCALES = {"width": "width", "data": "n_train"}  # direction: its column
 UNITS = {"width": "width (units per hidden layer)", "data": "training images"}
-LEFT_OUT = ("censored", "diverged", "collapsed")  # rows of these flags belong in no mean
+LEFT_OUT = ("censored", "diverged", "untrained", "collapsed")  # rows of these flags belong in no mean
 BROKEN = ("diverged", "collapsed")  # nor do networks of these along training
 
 
