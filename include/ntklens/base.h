@@ -3,6 +3,7 @@
 #ifndef NTKLENS_BASE_H
 #define NTKLENS_BASE_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -83,11 +84,12 @@ int nl_status_exit_code(nl_status status);
 
 /** What a failed change of a file means, by errno: NL_ERR_FULL (disk, quota) and NL_ERR_DENIED
  *  (folder removed, permission lost, file system read-only or stale) can be put right from outside,
- *  and the same command continues; NL_ERR_IO, a broken disk, say, cannot. */
+ *  and the same command continues; NL_ERR_USAGE: the name leads to another kind of file;
+ *  NL_ERR_IO, a broken disk, say, cannot be helped. */
 nl_status nl_write_status(int error);
 
-/** What helps against it, the end of a message; "" where nothing is known to. */
-const char *nl_write_advice(nl_status status);
+/** strerror() and what helps against it, the end of a message; `out` holds 192 bytes. */
+const char *nl_write_reason(int error, char out[192]);
 
 /**
  * Report an error once, where it arises: one line `ntklens: ...` on stderr, atomically written.
@@ -101,10 +103,34 @@ void nl_complain(const char *format, ...) NL_PRINTF(1, 2);
 void nl_warn(const char *format, ...) NL_PRINTF(1, 2);
 
 /*---------------------------------------------------------------------------------------------
+ * System calls on files.  A signal may interrupt them on file systems that are far away: they are
+ * repeated then, but for close(), which has closed the file all the same.
+ *-------------------------------------------------------------------------------------------*/
+
+/** The value of a call that fails by -1 and errno, repeated while errno is EINTR. */
+#define NL_REPEAT(call)                                                                            \
+    (__extension__({                                                                               \
+        long nl_result_;                                                                           \
+        do {                                                                                       \
+            nl_result_ = (long)(call);                                                             \
+        } while (nl_result_ == -1L && errno == EINTR);                                             \
+        nl_result_;                                                                                \
+    }))
+
+/** open(2), creating with mode 0666, of a file that stays in its place while it is written, as a
+ * log does.  A link is not followed: whoever may write beside the file would choose what is written
+ * to.
+ *  @return -1 with errno, ELOOP also for what is no regular file */
+int nl_open_plain(const char *path, int flags);
+
+/** All bytes, in as many calls as it takes; false with errno. */
+bool nl_write_all(int file, const void *bytes, size_t length);
+
+/*---------------------------------------------------------------------------------------------
  * Log: lines `event key=value ...`, each with the time; never results
  *-------------------------------------------------------------------------------------------*/
 
-/** Opaque.  Owns its stream.  NULL is a valid log that drops every line: ranks other than the root.
+/** Opaque.  Owns its file.  NULL is a valid log that drops every line: ranks other than the root.
  */
 typedef struct nl_log nl_log;
 
@@ -114,7 +140,10 @@ NL_MUST_CHECK nl_status nl_log_open(const char *path, nl_log **out);
 /** Write one event; thread-safe; NULL-safe.  `format` gives the `key=value` pairs. */
 void nl_log_event(nl_log *log, const char *event, const char *format, ...) NL_PRINTF(3, 4);
 
-/** Flush, close and set to NULL; NULL-safe. */
+/** Write nothing more, whoever still has events; NULL-safe. */
+void nl_log_mute(nl_log *log);
+
+/** Close and set to NULL; NULL-safe. */
 void nl_log_close(nl_log **log);
 
 /*---------------------------------------------------------------------------------------------

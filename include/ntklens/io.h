@@ -16,7 +16,8 @@ typedef enum nl_seal { NL_PLAIN, NL_SEALED } nl_seal;
 /**
  * Write a file so that at any moment, also after a kill or a full disk, `path` holds either its
  * old content or all of the new: temporary name in the same folder, content, trailer where sealed,
- * fsync, rename, fsync of the folder.
+ * fsync, rename, fsync of the folder.  Names are new ones that cannot be guessed, and links are not
+ * followed, so that others who may write there cannot choose what is overwritten.
  *
  * @return as nl_write_status(); nothing is left behind
  */
@@ -53,8 +54,19 @@ NL_MUST_CHECK nl_status nl_file_read_limited(const char *path, nl_seal seal, siz
 NL_MUST_CHECK nl_status nl_file_read_given(const char *path, size_t limit, unsigned char **bytes,
                                            size_t *length);
 
-/** Create a folder and its parents; fine if it exists. */
+/** Create a folder and its parents; fine if it exists.  NL_ERR_USAGE where the name is a file's. */
 NL_MUST_CHECK nl_status nl_folder_create(const char *path);
+
+/**
+ * open(2) a folder that is written to, for openat() and its like.  Where the path itself is a link
+ * it is followed only if it is this user's or root's.
+ *
+ * @return -1 with errno, ELOOP for a link of another user
+ */
+int nl_folder_open(const char *path);
+
+/** Is it a name that nl_file_write_atomic() gives a file while it writes? */
+bool nl_is_temporary(const char *name);
 
 /** `folder`/`name`, allocated; NULL when out of memory.  An absolute name stands for itself. */
 char *nl_path_join(const char *folder, const char *name);

@@ -1,33 +1,34 @@
 /** @file log.c  The event log of a study. */
 #include "ntklens/base.h"
 
-#include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 struct nl_log {
-    FILE *stream;         /* owned */
+    int file; /* owned */
+    bool mute;
     pthread_mutex_t lock; /* worker and service thread both write */
 };
 
 /* What a killed run wrote may break off within a line: do not go on there. */
-static void end_last_line(FILE *stream)
+static void end_last_line(int file)
 {
-    if (fseek(stream, -1, SEEK_END) == 0) {
-        const int last = fgetc(stream);
+    const off_t end = lseek(file, 0, SEEK_END);
+    char last = '\n';
 
-        fseek(stream, 0, SEEK_END);
-        if (last != '\n' && last != EOF) {
-            fputc('\n', stream);
-        }
+    if (end > 0 && NL_REPEAT(pread(file, &last, 1, end - 1)) == 1 && last != '\n') {
+        (void)!nl_write_all(file, "\n", 1);
     }
 }
 
 nl_status nl_log_open(const char *path, nl_log **out)
 {
+    char reason[192];
     nl_log *log = NULL;
 
     *out = NULL;
@@ -35,16 +36,15 @@ nl_status nl_log_open(const char *path, nl_log **out)
     if (log == NULL) {
         return NL_FAIL(NL_ERR_NOMEM, "%s: out of memory for the log", path);
     }
-    log->stream = fopen(path, "a+e");
-    if (log->stream == NULL) {
+    log->file = nl_open_plain(path, O_RDWR | O_APPEND | O_CREAT);
+    if (log->file < 0) {
         const int error = errno;
-        const nl_status status = nl_write_status(error);
 
         free(log);
-        return NL_FAIL(status, "%s: cannot be opened for appending: %s%s", path, strerror(error),
-                       nl_write_advice(status));
+        return NL_FAIL(nl_write_status(error), "%s: cannot be opened for appending: %s", path,
+                       nl_write_reason(error, reason));
     }
-    end_last_line(log->stream);
+    end_last_line(log->file);
     pthread_mutex_init(&log->lock, NULL);
     *out = log;
     return NL_OK;
@@ -52,7 +52,9 @@ nl_status nl_log_open(const char *path, nl_log **out)
 
 void nl_log_event(nl_log *log, const char *event, const char *format, ...)
 {
+    nl_text line = {0};
     char stamp[32];
+    char *pairs = NULL;
     time_t now = time(NULL);
     struct tm utc;
     va_list args;
@@ -61,20 +63,34 @@ void nl_log_event(nl_log *log, const char *event, const char *format, ...)
         return;
     }
     strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
-    pthread_mutex_lock(&log->lock);
-    fprintf(log->stream, "%s time=%s ", event, stamp);
     va_start(args, format);
-    vfprintf(log->stream, format, args);
+    if (vasprintf(&pairs, format, args) >= 0) {
+        nl_text_append(&line, "%s time=%s %s\n", event, stamp, pairs);
+        free(pairs);
+    }
     va_end(args);
-    fputc('\n', log->stream);
-    fflush(log->stream);
+    pthread_mutex_lock(&log->lock);
+    if (line.length > 0 && !log->mute) {
+        (void)!nl_write_all(log->file, line.data, line.length); /* a full disk stops the study
+                                                                   where results are written */
+    }
     pthread_mutex_unlock(&log->lock);
+    nl_text_free(&line);
+}
+
+void nl_log_mute(nl_log *log)
+{
+    if (log != NULL) {
+        pthread_mutex_lock(&log->lock);
+        log->mute = true;
+        pthread_mutex_unlock(&log->lock);
+    }
 }
 
 void nl_log_close(nl_log **log)
 {
     if (*log != NULL) {
-        fclose((*log)->stream);
+        close((*log)->file);
         pthread_mutex_destroy(&(*log)->lock);
         free(*log);
         *log = NULL;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <string.h>
 #include <unistd.h>
 
 static const struct {
@@ -36,17 +37,26 @@ nl_status nl_write_status(int error)
     case ENOENT:
     case ESTALE:
         return NL_ERR_DENIED;
+    case ELOOP:
+    case ENOTDIR:
+        return NL_ERR_USAGE;
     default:
         return NL_ERR_IO;
     }
 }
 
-const char *nl_write_advice(nl_status status)
+const char *nl_write_reason(int error, char out[192])
 {
-    return status == NL_ERR_FULL ? "; free some space and run the same command again"
-           : status == NL_ERR_DENIED
-               ? "; run the same command again once the folder is there and writable"
-               : "";
+    const nl_status status = nl_write_status(error);
+
+    snprintf(out, 192, "%s%s",
+             error == ELOOP ? "it is a link, which is not followed, or no regular file"
+                            : strerror(error),
+             status == NL_ERR_FULL ? "; free some space and run the same command again"
+             : status == NL_ERR_DENIED
+                 ? "; run the same command again once the folder is there and writable"
+                 : "");
+    return out;
 }
 
 /* One write() per line: lines of several ranks on one terminal stay whole. */

@@ -2,6 +2,7 @@
 #include "files.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,13 +96,15 @@ static nl_status prepare_unpacking(nl_data_file *file)
 nl_status nl_data_file_open(const char *path, nl_data_file *file)
 {
     struct stat status;
+    int handle = -1;
     nl_status st = NL_OK;
 
     *file = (nl_data_file){.path = strdup(path)};
     if (file->path == NULL) {
         return NL_FAIL(NL_ERR_NOMEM, "%s: out of memory for the path", path);
     }
-    file->stream = fopen(path, "rbe");
+    handle = (int)NL_REPEAT(open(path, O_RDONLY | O_CLOEXEC));
+    file->stream = handle >= 0 ? fdopen(handle, "rb") : NULL;
     if (file->stream == NULL || fstat(fileno(file->stream), &status) != 0) {
         st = NL_FAIL(NL_ERR_DATA, "%s: cannot be opened for reading: %s", path, strerror(errno));
         goto done;

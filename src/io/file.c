@@ -1,11 +1,10 @@
 /** @file file.c  Files that are whole or absent. */
 #include "ntklens/io.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -40,124 +39,256 @@ static trailer make_trailer(const void *bytes, size_t length)
 static nl_status write_failed(const char *path, const char *act)
 {
     const int error = errno;
-    const nl_status status = nl_write_status(error);
+    char reason[192];
 
-    return NL_FAIL(status, "%s: %s failed: %s%s", path, act, strerror(error),
-                   nl_write_advice(status));
+    return NL_FAIL(nl_write_status(error), "%s: %s failed: %s", path, act,
+                   nl_write_reason(error, reason));
 }
 
-static bool write_all(int file, const void *bytes, size_t length)
+/*---------------------------------------------------------------------------------------------
+ * Folders and names
+ *-------------------------------------------------------------------------------------------*/
+
+int nl_folder_open(const char *path)
 {
-    const char *from = bytes;
+    struct stat link;
+    int folder = (int)NL_REPEAT(open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
 
-    while (length > 0) {
-        ssize_t wrote = write(file, from, length);
-
-        if (wrote < 0 && errno != EINTR) {
-            return false;
+    if (folder < 0 && (errno == ELOOP || errno == ENOTDIR) && lstat(path, &link) == 0 &&
+        S_ISLNK(link.st_mode)) {
+        if (link.st_uid != geteuid() && link.st_uid != 0) {
+            errno = ELOOP;
+            return -1;
         }
-        if (wrote > 0) {
-            from += wrote;
-            length -= (size_t)wrote;
-        }
+        folder = (int)NL_REPEAT(open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     }
-    return true;
+    return folder;
 }
 
-/* A rename is only safe from a power cut once the folder's entry is on disk as well. */
-static bool sync_folder_of(const char *path)
-{
-    char *copy = strdup(path);
-    int folder = copy != NULL ? open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    bool synced =
-        folder >= 0 && (fsync(folder) == 0 || errno == EINVAL); /* not on every file system */
+/** A name in a folder that is open: what a path means cannot change while it is worked with. */
+typedef struct place {
+    int folder; /* owned; -1: closed */
+    char *name; /* owned */
+} place;
 
-    if (folder >= 0) {
-        close(folder);
+static void close_place(place *p)
+{
+    if (p->folder >= 0) {
+        close(p->folder);
     }
-    free(copy);
-    return synced;
+    free(p->name);
+    *p = (place){.folder = -1};
 }
 
-/* Content and trailer into a file of that name, on disk when it returns. */
-static nl_status write_through(const char *name, const char *path, const void *bytes, size_t length,
-                               nl_seal seal)
+static nl_status open_place(const char *path, place *out)
 {
-    const trailer end = make_trailer(bytes, length);
+    const char *slash = strrchr(path, '/');
+    char *folder = slash == NULL ? strdup(".") : strndup(path, (size_t)(slash - path) + 1);
     nl_status status = NL_OK;
-    int file = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
 
-    if (file < 0) {
-        return write_failed(name, "creating it");
+    *out = (place){.folder = -1, .name = strdup(slash == NULL ? path : slash + 1)};
+    if (folder == NULL || out->name == NULL) {
+        status = NL_FAIL(NL_ERR_NOMEM, "%s: out of memory", path);
+        goto done;
     }
-    if (!write_all(file, bytes, length) ||
-        (seal == NL_SEALED && !write_all(file, &end, sizeof end))) {
-        status = write_failed(path, "writing");
-    } else if (fsync(file) != 0) {
-        status = write_failed(path, "fsync");
+    for (size_t end = strlen(folder); end > 1 && folder[end - 1] == '/'; end--) {
+        folder[end - 1] = '\0'; /* behind a slash a link would be followed */
     }
-    if (close(file) != 0 && status == NL_OK) {
-        status = write_failed(path, "closing");
+    out->folder = nl_folder_open(folder);
+    if (out->folder < 0) {
+        status = write_failed(folder, "opening the folder");
+    }
+
+done:
+    free(folder);
+    if (status != NL_OK) {
+        close_place(out);
     }
     return status;
 }
 
-/* A sealed file is read back before it takes the place of another. */
-static nl_status verify(const char *name, nl_seal seal)
-{
-    unsigned char *back = NULL;
-    size_t length = 0;
-    nl_status status = seal == NL_SEALED ? nl_file_read(name, seal, &back, &length) : NL_OK;
+enum { random_digits = 16 };
 
-    free(back);
-    return status == NL_ERR_IO && !nl_path_exists(name) ? NL_ERR_DENIED : status; /* removed */
+static const char temporary_end[] = ".tmp";
+
+/* <name>.<16 random digits>.tmp, which nobody can have made before; NULL with errno. */
+static char *temporary_name(const char *name)
+{
+    uint64_t random = 0;
+    nl_text text = {0};
+
+    if (NL_REPEAT(getrandom(&random, sizeof random, 0)) != (long)sizeof random) {
+        return NULL;
+    }
+    nl_text_append(&text, "%s.%0*llx%s", name, random_digits, (unsigned long long)random,
+                   temporary_end);
+    errno = ENOMEM;
+    return text.failed ? NULL : text.data;
+}
+
+bool nl_is_temporary(const char *name)
+{
+    const size_t length = strlen(name);
+    const size_t end = sizeof temporary_end - 1;
+    const char *digits = NULL;
+
+    if (length < end + random_digits + 2 || strcmp(name + length - end, temporary_end) != 0) {
+        return false;
+    }
+    digits = name + length - end - random_digits;
+    return digits[-1] == '.' && strspn(digits, "0123456789abcdef") == random_digits;
+}
+
+/* In one folder.  An interrupted call may have been carried out: then `from` is gone. */
+static bool rename_to(int folder, const char *from, int to_folder, const char *to)
+{
+    bool interrupted = false;
+
+    while (renameat(folder, from, to_folder, to) != 0) {
+        if (errno != EINTR) {
+            return interrupted && errno == ENOENT;
+        }
+        interrupted = true;
+    }
+    return true;
+}
+
+/*---------------------------------------------------------------------------------------------
+ * Writing
+ *-------------------------------------------------------------------------------------------*/
+
+/* A rename is only safe from a power cut once the folder's entry is on disk as well. */
+static bool sync_folder(int folder)
+{
+    return NL_REPEAT(fsync(folder)) == 0 || errno == EINVAL; /* not on every file system */
+}
+
+/* Closed it is in any case: what an interrupted close() could tell, fsync() has told. */
+static bool close_file(int file)
+{
+    return close(file) == 0 || errno == EINTR;
+}
+
+/** What becomes a file. */
+typedef struct new_file {
+    const char *path; /* for messages */
+    const void *bytes;
+    size_t length;
+    nl_seal seal;
+} new_file;
+
+/* Content and trailer into a new file of that name, on disk when it returns. */
+static nl_status write_through(const place *p, const char *name, const new_file *f)
+{
+    const trailer end = make_trailer(f->bytes, f->length);
+    nl_status status = NL_OK;
+    const int file = (int)NL_REPEAT(
+        openat(p->folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666));
+
+    if (file < 0) {
+        return write_failed(f->path, "creating it under a temporary name");
+    }
+    if (!nl_write_all(file, f->bytes, f->length) ||
+        (f->seal == NL_SEALED && !nl_write_all(file, &end, sizeof end))) {
+        status = write_failed(f->path, "writing");
+    } else if (NL_REPEAT(fsync(file)) != 0) {
+        status = write_failed(f->path, "fsync");
+    }
+    if (!close_file(file) && status == NL_OK) {
+        status = write_failed(f->path, "closing");
+    }
+    return status;
 }
 
 /* The file at `path` gets a second name, so that one stands at `path` at any moment; it is moved
  * where the file system knows no links.  Fine where there is none. */
-static bool keep_file(const char *path, const char *keep)
+static bool keep_file(const place *p, const place *keep)
 {
-    nl_text temporary = {0};
+    char *temporary = temporary_name(keep->name);
     bool kept = false;
-    int error = ENOMEM;
+    int error = errno;
 
-    nl_text_append(&temporary, "%s.tmp", keep);
-    if (!temporary.failed) {
-        unlink(temporary.data);
-        kept = link(path, temporary.data) == 0 ? rename(temporary.data, keep) == 0
-                                               : errno == ENOENT || rename(path, keep) == 0;
+    if (temporary != NULL) {
+        const bool linked =
+            NL_REPEAT(linkat(p->folder, p->name, keep->folder, temporary, 0)) == 0 ||
+            errno == EEXIST; /* carried out, and interrupted */
+
+        kept = linked ? rename_to(keep->folder, temporary, keep->folder, keep->name)
+                      : errno == ENOENT || rename_to(p->folder, p->name, keep->folder, keep->name);
         error = errno;
-        unlink(temporary.data); /* still there where both were names of one file */
+        unlinkat(keep->folder, temporary, 0); /* still there where both were names of one file */
     }
-    nl_text_free(&temporary);
+    free(temporary);
     errno = error;
     return kept;
+}
+
+static nl_status read_open(int file, const char *path, nl_seal seal, size_t limit,
+                           nl_text *content);
+
+/* A sealed file is read back before it takes the place of another. */
+static nl_status verify(const place *p, const char *name, const new_file *f)
+{
+    nl_text back = {0};
+    nl_status status = NL_OK;
+    int file = -1;
+
+    if (f->seal != NL_SEALED) {
+        return NL_OK;
+    }
+    file = (int)NL_REPEAT(openat(p->folder, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+    if (file < 0) {
+        return write_failed(f->path, "reading it back");
+    }
+    status = read_open(file, f->path, f->seal, SIZE_MAX, &back);
+    close(file);
+    nl_text_free(&back);
+    return status;
+}
+
+/* With both places open. */
+static nl_status put_in_place(const place *p, const place *keep, const new_file *f)
+{
+    char *temporary = temporary_name(p->name);
+    nl_status status = NL_OK;
+
+    if (temporary == NULL) {
+        return write_failed(f->path, "finding it a temporary name");
+    }
+    status = write_through(p, temporary, f);
+    if (status == NL_OK) {
+        status = verify(p, temporary, f);
+    }
+    if (status == NL_OK && keep != NULL && !keep_file(p, keep)) {
+        status = write_failed(f->path, "keeping the previous one");
+    }
+    if (status == NL_OK &&
+        (!rename_to(p->folder, temporary, p->folder, p->name) || !sync_folder(p->folder))) {
+        status = write_failed(f->path, "renaming it into place");
+    }
+    if (status != NL_OK) {
+        unlinkat(p->folder, temporary, 0);
+    }
+    free(temporary);
+    return status;
 }
 
 nl_status nl_file_write_kept(const char *path, const char *keep, const void *bytes, size_t length,
                              nl_seal seal)
 {
-    nl_text temporary = {0};
-    nl_status status = NL_OK;
+    const new_file f = {.path = path, .bytes = bytes, .length = length, .seal = seal};
+    place p = {.folder = -1};
+    place kept = {.folder = -1};
+    nl_status status = open_place(path, &p);
 
-    nl_text_append(&temporary, "%s.tmp", path);
-    if (temporary.failed) {
-        return NL_FAIL(NL_ERR_NOMEM, "%s: out of memory", path);
+    if (status == NL_OK && keep != NULL) {
+        status = open_place(keep, &kept);
     }
-    status = write_through(temporary.data, path, bytes, length, seal);
     if (status == NL_OK) {
-        status = verify(temporary.data, seal);
+        status = put_in_place(&p, keep != NULL ? &kept : NULL, &f);
     }
-    if (status == NL_OK && keep != NULL && !keep_file(path, keep)) {
-        status = write_failed(path, "keeping the previous one");
-    }
-    if (status == NL_OK && (rename(temporary.data, path) != 0 || !sync_folder_of(path))) {
-        status = write_failed(path, "renaming it into place");
-    }
-    if (status != NL_OK) {
-        unlink(temporary.data);
-    }
-    nl_text_free(&temporary);
+    close_place(&p);
+    close_place(&kept);
     return status;
 }
 
@@ -209,7 +340,8 @@ static nl_status open_to_read(const char *path, size_t limit, bool handed_over, 
     struct stat entry;
     const char *kind = NULL;
 
-    *file = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | (handed_over ? 0 : O_NONBLOCK));
+    *file = (int)NL_REPEAT(
+        open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | (handed_over ? 0 : O_NONBLOCK)));
     if (*file < 0 || fstat(*file, &entry) != 0) {
         return NL_FAIL(NL_ERR_IO, "%s: cannot be opened: %s", path, strerror(errno));
     }
@@ -235,11 +367,11 @@ static nl_status read_all(int file, const char *path, size_t limit, nl_text *con
     ssize_t got = 1;
 
     while (got != 0 && !content->failed) {
-        got = read(file, part, sizeof part);
-        if (got < 0 && errno != EINTR) {
+        got = NL_REPEAT(read(file, part, sizeof part));
+        if (got < 0) {
             return NL_FAIL(NL_ERR_IO, "%s: cannot be read: %s", path, strerror(errno));
         }
-        nl_text_append_bytes(content, part, got > 0 ? (size_t)got : 0); /* the NUL, in any case */
+        nl_text_append_bytes(content, part, (size_t)got); /* the NUL, in any case */
         if (content->length > limit) {
             return NL_FAIL(NL_ERR_DAMAGED, "%s: does not end after %zu bytes, expected no more",
                            path, limit);
@@ -250,6 +382,16 @@ static nl_status read_all(int file, const char *path, size_t limit, nl_text *con
                : NL_OK;
 }
 
+static nl_status read_open(int file, const char *path, nl_seal seal, size_t limit, nl_text *content)
+{
+    nl_status status = read_all(file, path, limit, content);
+
+    if (status == NL_OK && seal == NL_SEALED) {
+        status = unseal(path, (const unsigned char *)content->data, &content->length);
+    }
+    return status;
+}
+
 static nl_status read_file(const char *path, nl_seal seal, size_t limit, bool handed_over,
                            nl_text *content)
 {
@@ -257,10 +399,7 @@ static nl_status read_file(const char *path, nl_seal seal, size_t limit, bool ha
     nl_status status = open_to_read(path, limit, handed_over, &file);
 
     if (status == NL_OK) {
-        status = read_all(file, path, limit, content);
-    }
-    if (status == NL_OK && seal == NL_SEALED) {
-        status = unseal(path, (const unsigned char *)content->data, &content->length);
+        status = read_open(file, path, seal, limit, content);
     }
     if (file >= 0) {
         close(file);
@@ -304,9 +443,31 @@ static nl_status create_one(const char *path)
     if (nl_path_is_folder(path)) {
         return NL_OK; /* most are there: what is not tried cannot fail */
     }
-    if (mkdir(path, 0777) != 0 && errno != EEXIST) {
+    if (NL_REPEAT(mkdir(path, 0777)) != 0 && errno != EEXIST) {
         return write_failed(path, "creating the folder");
     }
+    return NL_OK;
+}
+
+/* May files be put there? */
+static nl_status check_folder(const char *path)
+{
+    struct stat entry;
+    const int folder = nl_folder_open(path);
+
+    if (folder < 0) {
+        if (errno == ENOTDIR || (stat(path, &entry) == 0 && !S_ISDIR(entry.st_mode))) {
+            return NL_FAIL(NL_ERR_USAGE, "%s: is no folder, expected one or a name that is free",
+                           path);
+        }
+        return errno == ELOOP
+                   ? NL_FAIL(NL_ERR_USAGE,
+                             "%s: is a link of another user, expected a folder; name the one that "
+                             "it leads to",
+                             path)
+                   : write_failed(path, "opening the folder");
+    }
+    close(folder);
     return NL_OK;
 }
 
@@ -327,8 +488,8 @@ nl_status nl_folder_create(const char *path)
     if (status == NL_OK) {
         status = create_one(path);
     }
-    if (status == NL_OK && !nl_path_is_folder(path)) {
-        status = NL_FAIL(NL_ERR_IO, "%s: is not a folder", path);
+    if (status == NL_OK) {
+        status = check_folder(path);
     }
     free(copy);
     return status;

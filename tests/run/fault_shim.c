@@ -1,8 +1,10 @@
 /** @file fault_shim.c  For LD_PRELOAD: the k-th change of a file below a folder fails.
  *
- * Counted are open() and fopen() for writing, write(), pwrite(), fsync(), ftruncate(), rename() and
- * mkdir() of paths below NTKLENS_FAULT_FOLDER.  The NTKLENS_FAULT_CALL-th fails with
- * NTKLENS_FAULT_ACTION: ENOSPC, EDQUOT, EIO, EACCES, or KILL (the process dies by SIGKILL instead).
+ * Counted are open(), openat() and fopen() for writing, write(), pwrite(), fsync(), ftruncate(),
+ * rename(), renameat() and mkdir() of paths below NTKLENS_FAULT_FOLDER.  The
+ * NTKLENS_FAULT_CALL-th fails with NTKLENS_FAULT_ACTION: ENOSPC, EDQUOT, EIO, EACCES, or KILL (the
+ * process dies by SIGKILL instead).  INTERRUPT: every other one of these, of linkat(), read()
+ * and close() fails with EINTR, as if a signal had come, close() having closed the file.
  * The count is one for all processes of a run: it lives in the file NTKLENS_FAULT_COUNT, where it
  * can be read afterwards.
  */
@@ -51,6 +53,19 @@ static bool is_file_below(int file)
     return is_below(path);
 }
 
+/* `path` as openat() and its like take it. */
+static bool is_below_at(int folder, const char *path)
+{
+    return path[0] == '/' || folder == AT_FDCWD ? is_below(path) : is_file_below(folder);
+}
+
+static bool interrupts(void)
+{
+    const char *action = getenv("NTKLENS_FAULT_ACTION");
+
+    return action != NULL && strcmp(action, "INTERRUPT") == 0;
+}
+
 /* One more call of all processes; its number, from 1. */
 static long count_call(void)
 {
@@ -87,6 +102,13 @@ static bool fails(void)
     const char *call = getenv("NTKLENS_FAULT_CALL");
     const char *action = getenv("NTKLENS_FAULT_ACTION");
 
+    if (interrupts()) {
+        static _Thread_local bool interrupted;
+
+        interrupted = !interrupted;
+        errno = interrupted ? EINTR : errno;
+        return interrupted && count_call() > 0;
+    }
     if (count_call() != (call != NULL ? atol(call) : 0) || action == NULL) {
         return false;
     }
@@ -114,10 +136,50 @@ int open(const char *path, int flags, ...)
         mode = va_arg(arguments, mode_t);
         va_end(arguments);
     }
-    if ((flags & O_ACCMODE) != O_RDONLY && is_below(path) && fails()) {
+    if (((flags & O_ACCMODE) != O_RDONLY || interrupts()) && is_below(path) && fails()) {
         return -1;
     }
     return next(path, flags, mode);
+}
+
+int openat(int folder, const char *path, int flags, ...)
+{
+    static int (*next)(int, const char *, int, ...);
+    mode_t mode = 0;
+    va_list arguments;
+
+    NEXT(openat, next);
+    if ((flags & O_CREAT) != 0) {
+        va_start(arguments, flags);
+        mode = va_arg(arguments, mode_t);
+        va_end(arguments);
+    }
+    if (((flags & O_ACCMODE) != O_RDONLY || interrupts()) && is_below_at(folder, path) && fails()) {
+        return -1;
+    }
+    return next(folder, path, flags, mode);
+}
+
+ssize_t read(int file, void *bytes, size_t length)
+{
+    static ssize_t (*next)(int, void *, size_t);
+
+    NEXT(read, next);
+    return interrupts() && is_file_below(file) && fails() ? -1 : next(file, bytes, length);
+}
+
+int close(int file)
+{
+    static int (*next)(int);
+    bool failed = false;
+
+    NEXT(close, next);
+    failed = interrupts() && is_file_below(file) && fails();
+    if (next(file) != 0) {
+        return -1;
+    }
+    errno = failed ? EINTR : errno;
+    return failed ? -1 : 0;
 }
 
 FILE *fopen(const char *path, const char *mode)
@@ -135,8 +197,12 @@ ssize_t write(int file, const void *bytes, size_t length)
     NEXT(write, next);
     if (is_file_below(file) && fails()) {
         const int error = errno;
-        ssize_t half = next(file, bytes, length / 2); /* as a full disk does */
+        ssize_t half = 0;
 
+        if (error == EINTR) {
+            return -1;
+        }
+        half = next(file, bytes, length / 2); /* as a full disk does */
         errno = half < 0 ? errno : error;
         return -1;
     }
@@ -173,6 +239,24 @@ int rename(const char *from, const char *to)
 
     NEXT(rename, next);
     return is_below(to) && fails() ? -1 : next(from, to);
+}
+
+int renameat(int from_folder, const char *from, int to_folder, const char *to)
+{
+    static int (*next)(int, const char *, int, const char *);
+
+    NEXT(renameat, next);
+    return is_below_at(to_folder, to) && fails() ? -1 : next(from_folder, from, to_folder, to);
+}
+
+int linkat(int from_folder, const char *from, int to_folder, const char *to, int flags)
+{
+    static int (*next)(int, const char *, int, const char *, int);
+
+    NEXT(linkat, next);
+    return interrupts() && is_below_at(to_folder, to) && fails()
+               ? -1
+               : next(from_folder, from, to_folder, to, flags);
 }
 
 int mkdir(const char *path, mode_t mode)

@@ -260,7 +260,7 @@ def interrupted(folder, ranks=2, cells=1, **text):
 def fault_environment(folder, call, action, count_file=None):
     """Let the call-th change of a file below `folder` fail on rank 0 and others alike.
 
-    action: ENOSPC, EIO, EDQUOT or KILL; call 0: count only.
+    action: ENOSPC, EIO, EDQUOT, KILL, or INTERRUPT (every other call, not the call-th); call 0: count only.
     """
     shim = os.environ.get("NTKLENS_FAULT_SHIM")
     if not shim or not os.path.exists(shim):

@@ -85,6 +85,26 @@ def injected(action, code):
 _faults = None
 
 
+@lib.case
+def interrupted_calls_are_repeated():
+    """Every other call on a file is interrupted by a signal: nobody notices."""
+    folder = lib.scratch("interrupted")
+    study = lib.write_study(folder, STUDY)
+    whole, out = folder / "whole", folder / "out"
+    life.run(study, whole)
+    count = folder / "count"
+    for options in ([], ["--set", "data.probe_size=15"]):  # the second reads what the first wrote
+        env = life.fault_environment(out, 0, "INTERRUPT", count)
+        run = life.run(study, out, *options, env=env)
+        lib.check(not run.complaints(), run.stderr())
+        interrupted = int.from_bytes(count.read_bytes()[:8], sys.byteorder)
+        lib.check(interrupted > 30, f"{interrupted} calls were interrupted")
+        if not options:
+            life.check_table(out, life.table_bytes(whole), "interrupted calls")
+    leftover = [str(path) for path in out.rglob("*.tmp")]
+    lib.check(not leftover, f"left behind: {leftover}")
+
+
 # ---------------------------------------------------------------------------------------------
 # A small disk
 # ---------------------------------------------------------------------------------------------
@@ -186,4 +206,11 @@ print(f"NTKLENS_TEST_SEED={SEED}")
 for kind, exit_code in ("ENOSPC", 75), ("EDQUOT", 75), ("EACCES", 75), ("EIO", 1):
     lib.add(f"{kind} at the k-th call", injected, kind, exit_code)
 lib.add("a small disk fills up", small_disk)
-lib.main(quick=["the folder is removed", "ENOSPC at the k-th call", "EACCES at the k-th call"])
+lib.main(
+    quick=[
+        "interrupted calls are repeated",
+        "the folder is removed",
+        "ENOSPC at the k-th call",
+        "EACCES at the k-th call",
+    ]
+)

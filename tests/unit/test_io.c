@@ -1,6 +1,7 @@
 /** @file test_io.c  Atomic files, their trailer, and HDF5 images. */
 #include "ntklens/io.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -15,13 +16,13 @@
 static const char *not_to; /* a rename to this name fails */
 
 /* Instead of the system's. */
-int rename(const char *from, const char *to)
+int renameat(int from_folder, const char *from, int to_folder, const char *to)
 {
     if (not_to != NULL && strcmp(to, not_to) == 0) {
         errno = EIO;
         return -1;
     }
-    return renameat(AT_FDCWD, from, AT_FDCWD, to);
+    return renameat2(from_folder, from, to_folder, to, 0);
 }
 
 static int enter_scratch(void **state)
@@ -36,8 +37,10 @@ static int leave_scratch(void **state)
 {
     unlink("file");
     unlink("kept");
-    unlink("blocked.tmp/inside");
-    rmdir("blocked.tmp");
+    rmdir("blocked");
+    unlink("victim");
+    unlink("link");
+    unlink("full");
     rmdir("a/b");
     rmdir("a");
     if (chdir("/") != 0 || rmdir(*state) != 0) {
@@ -45,6 +48,22 @@ static int leave_scratch(void **state)
     }
     free(*state);
     return 0;
+}
+
+/* Names of the folder that end in ".tmp". */
+static int temporaries(void)
+{
+    DIR *listing = opendir(".");
+    int count = 0;
+
+    assert_non_null(listing);
+    for (struct dirent *entry = readdir(listing); entry != NULL; entry = readdir(listing)) {
+        const size_t length = strlen(entry->d_name);
+
+        count += length > 4 && strcmp(entry->d_name + length - 4, ".tmp") == 0;
+    }
+    closedir(listing);
+    return count;
 }
 
 static void what_was_written_is_read_and_no_temporary_stays(void **state)
@@ -62,7 +81,7 @@ static void what_was_written_is_read_and_no_temporary_stays(void **state)
     assert_int_equal(nl_file_read("file", NL_PLAIN, &bytes, &length), NL_OK);
     assert_int_equal(length, 0);
     free(bytes);
-    assert_false(nl_path_exists("file.tmp"));
+    assert_int_equal(temporaries(), 0);
 }
 
 static void every_flipped_bit_and_every_truncation_is_seen(void **state)
@@ -95,18 +114,74 @@ static void a_write_that_fails_keeps_the_old_file(void **state)
     size_t length = 0;
 
     (void)state;
-    assert_int_equal(nl_folder_create("blocked.tmp"), NL_OK); /* stands where the temporary would */
+    assert_int_equal(nl_folder_create("blocked"), NL_OK);
     assert_int_equal(nl_file_write_atomic("blocked", "new", 3, NL_PLAIN), NL_ERR_IO);
-    assert_false(nl_path_exists("blocked"));
+    assert_true(nl_path_is_folder("blocked"));
     assert_int_equal(nl_file_write_atomic("missing/file", "new", 3, NL_PLAIN), NL_ERR_DENIED);
-    if (nl_path_exists("/dev/full")) {
-        assert_int_equal(nl_file_write_atomic("file", "old", 3, NL_PLAIN), NL_OK);
-        assert_int_equal(symlink("/dev/full", "file.tmp"), 0);
-        assert_int_equal(nl_file_write_atomic("file", "new", 3, NL_PLAIN), NL_ERR_FULL);
-        assert_int_equal(nl_file_read("file", NL_PLAIN, &bytes, &length), NL_OK);
-        assert_string_equal((char *)bytes, "old");
-        free(bytes);
+    assert_int_equal(nl_file_write_atomic("file", "old", 3, NL_PLAIN), NL_OK);
+    not_to = "file";
+    assert_int_equal(nl_file_write_atomic("file", "new", 3, NL_PLAIN), NL_ERR_IO);
+    not_to = NULL;
+    assert_int_equal(nl_file_read("file", NL_PLAIN, &bytes, &length), NL_OK);
+    assert_string_equal((char *)bytes, "old");
+    free(bytes);
+    assert_int_equal(temporaries(), 0);
+}
+
+/* What stands under a name that is written, or could be, is never written through. */
+static void links_are_not_followed(void **state)
+{
+    unsigned char *bytes = NULL;
+    size_t length = 0;
+    struct stat entry;
+    nl_log *log = NULL;
+
+    (void)state;
+    assert_int_equal(nl_file_write_atomic("victim", "mine", 4, NL_PLAIN), NL_OK);
+    assert_int_equal(symlink("victim", "link"), 0);
+    assert_int_equal(symlink("victim", "link.tmp"), 0);
+    assert_int_equal(nl_log_open("link", &log), NL_ERR_USAGE);
+    assert_null(log);
+    assert_int_equal(nl_open_plain("link", O_RDWR | O_CREAT), -1);
+    assert_int_equal(nl_file_write_kept("link", "link.kept", "new", 3, NL_PLAIN), NL_OK);
+    assert_int_equal(lstat("link", &entry), 0);
+    assert_true(S_ISREG(entry.st_mode));
+    assert_int_equal(nl_file_read("victim", NL_PLAIN, &bytes, &length), NL_OK);
+    assert_string_equal((char *)bytes, "mine");
+    free(bytes);
+    assert_int_equal(mkfifo("full", 0600), 0);
+    assert_int_equal(nl_open_plain("full", O_RDWR), -1); /* and does not wait */
+    assert_int_equal(nl_open_plain("full", O_WRONLY), -1);
+    unlink("link.tmp");
+    unlink("link.kept");
+}
+
+static void folders_that_are_links_are_followed_where_they_are_ours(void **state)
+{
+    (void)state;
+    unlink("link");
+    assert_int_equal(nl_folder_create("a"), NL_OK);
+    assert_int_equal(symlink("a", "link"), 0);
+    assert_int_equal(nl_folder_create("link"), NL_OK);
+    assert_int_equal(nl_file_write_atomic("link/file", "x", 1, NL_PLAIN), NL_OK);
+    assert_int_equal(unlink("a/file"), 0);
+    if (lchown("link", 12345, 12345) == 0) { /* root alone may */
+        assert_int_equal(nl_folder_create("link"), NL_ERR_USAGE);
+        assert_int_equal(nl_file_write_atomic("link/file", "x", 1, NL_PLAIN), NL_ERR_USAGE);
+        assert_int_equal(nl_file_write_atomic("link//file", "x", 1, NL_PLAIN), NL_ERR_USAGE);
+        assert_false(nl_path_exists("a/file"));
     }
+}
+
+static void temporary_names_are_known(void **state)
+{
+    (void)state;
+    assert_true(nl_is_temporary("results.csv.0123456789abcdef.tmp"));
+    assert_false(nl_is_temporary("results.csv.0123456789abcdeg.tmp"));
+    assert_false(nl_is_temporary("0123456789abcdef.tmp"));
+    assert_false(nl_is_temporary("results.csv.tmp"));
+    assert_false(nl_is_temporary("results.csv.0123456789abcdef"));
+    assert_false(nl_is_temporary(".tmp"));
 }
 
 static void expect_content(const char *path, const char *content)
@@ -137,7 +212,7 @@ static void a_file_stands_in_its_place_at_any_moment(void **state)
     expect_content("kept", "1");
     assert_int_equal(nl_file_write_kept("file", "kept", "3", 1, NL_SEALED), NL_OK);
     expect_content("kept", "2");
-    assert_false(nl_path_exists("file.tmp") || nl_path_exists("kept.tmp"));
+    assert_int_equal(temporaries(), 0);
 }
 
 static void folders_are_made_with_their_parents(void **state)
@@ -147,8 +222,8 @@ static void folders_are_made_with_their_parents(void **state)
     assert_int_equal(nl_folder_create("a/b"), NL_OK);
     assert_true(nl_path_is_folder("a/b"));
     assert_int_equal(nl_file_write_atomic("file", "", 0, NL_PLAIN), NL_OK);
-    assert_int_equal(nl_folder_create("file"), NL_ERR_IO);
-    assert_int_equal(nl_folder_create("file/x"), NL_ERR_IO);
+    assert_int_equal(nl_folder_create("file"), NL_ERR_USAGE);
+    assert_int_equal(nl_folder_create("file/x"), NL_ERR_USAGE);
 }
 
 static void hdf5_images_keep_datasets_and_attributes(void **state)
@@ -201,6 +276,9 @@ int main(void)
         cmocka_unit_test(every_flipped_bit_and_every_truncation_is_seen),
         cmocka_unit_test(a_write_that_fails_keeps_the_old_file),
         cmocka_unit_test(a_file_stands_in_its_place_at_any_moment),
+        cmocka_unit_test(links_are_not_followed),
+        cmocka_unit_test(folders_that_are_links_are_followed_where_they_are_ours),
+        cmocka_unit_test(temporary_names_are_known),
         cmocka_unit_test(folders_are_made_with_their_parents),
         cmocka_unit_test(hdf5_images_keep_datasets_and_attributes),
     };
