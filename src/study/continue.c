@@ -1,15 +1,14 @@
 /** @file continue.c  A folder that holds an earlier run: what may go on, what is refused, what is
  * kept. */
+#include "folder.h"
 #include "keys.h"
 #include "run.h"
 
 #include "ntklens/io.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /*---------------------------------------------------------------------------------------------
  * Is this the same study?
@@ -115,7 +114,7 @@ static nl_status compare_with_earlier(const nl_study *study, const nl_run_option
 static const char *const kept_aside[] = {"study.yaml",   "results.csv", "timings.csv", "log.txt",
                                          "infinite.csv", "cells",       "checkpoints", "report"};
 
-/* Folders of files that are written under a temporary name. */
+/* Folders of files that are written. */
 static const char *const written_to[] = {".", "cells", "checkpoints", "checkpoints/previous"};
 
 static nl_status move_one(const char *folder, const char *aside, const char *name)
@@ -126,11 +125,12 @@ static nl_status move_one(const char *folder, const char *aside, const char *nam
 
     if (from == NULL || to == NULL) {
         status = NL_FAIL(NL_ERR_NOMEM, "out of memory for a path");
-    } else if (nl_path_exists(from) && rename(from, to) != 0) {
+    } else if (nl_path_exists(from) && NL_REPEAT(rename(from, to)) != 0) {
         const int error = errno;
+        char reason[192];
 
         status = NL_FAIL(nl_write_status(error), "%s: cannot be moved to %s: %s", from, to,
-                         strerror(error));
+                         nl_write_reason(error, reason));
     }
     free(from);
     free(to);
@@ -183,23 +183,16 @@ static bool has_earlier_run(const char *folder)
     return exists;
 }
 
-/* Temporary files of a run that was killed while it wrote. */
-static void remove_half_written(const char *folder, const char *below)
+static nl_status remove_temporaries_below(const char *folder, const char *name)
 {
-    char *path = nl_path_join(folder, below);
-    DIR *listing = path != NULL ? opendir(path) : NULL;
+    char *path = nl_path_join(folder, name);
 
-    if (listing != NULL) {
-        for (struct dirent *entry = readdir(listing); entry != NULL; entry = readdir(listing)) {
-            const size_t length = strlen(entry->d_name);
-
-            if (length > 4 && strcmp(entry->d_name + length - 4, ".tmp") == 0) {
-                unlinkat(dirfd(listing), entry->d_name, 0);
-            }
-        }
-        closedir(listing);
+    if (path == NULL) {
+        return NL_FAIL(NL_ERR_NOMEM, "out of memory for a path");
     }
+    nl_folder_remove_temporaries(path, 0.0); /* the lock is ours: nobody writes */
     free(path);
+    return NL_OK;
 }
 
 nl_status nl_run_open_folder(const nl_study *study, const nl_run_options *options, nl_lock **lock,
@@ -214,14 +207,11 @@ nl_status nl_run_open_folder(const nl_study *study, const nl_run_options *option
         status = options->fresh ? move_aside(options->folder)
                                 : compare_with_earlier(study, options, changed);
     }
-    if (status == NL_OK) {
-        status = create_below(options->folder, "cells");
-    }
-    if (status == NL_OK) {
-        status = create_below(options->folder, "checkpoints/previous");
+    for (size_t k = 0; status == NL_OK && k < NL_COUNT(written_to); k++) {
+        status = create_below(options->folder, written_to[k]);
     }
     for (size_t k = 0; status == NL_OK && k < NL_COUNT(written_to); k++) {
-        remove_half_written(options->folder, written_to[k]);
+        status = remove_temporaries_below(options->folder, written_to[k]);
     }
     return status;
 }

@@ -353,7 +353,9 @@ static nl_status work(limits *l)
         status = fill_table(l);
     }
     if (l->team->rank == 0 && (status == NL_OK || status == NL_ERR_NUMERIC)) {
-        written = nl_file_write_text(l->run->options->folder, "infinite.csv", &l->table);
+        written = nl_run_may_write(l->run)
+                      ? nl_file_write_text(l->run->options->folder, "infinite.csv", &l->table)
+                      : NL_ERR_BUSY; /* the root tells at its end */
     }
     nl_measurer_destroy(&l->measurer);
     nl_text_free(&l->table);

@@ -130,6 +130,9 @@ nl_status nl_job_write(nl_job *job, const nl_result *result, const nl_continuati
     char *previous = nl_cell_path(job->run->options->folder, "checkpoints/previous", job->cell);
     nl_status status = nl_result_image(result, &context, &image, &length);
 
+    if (status == NL_OK && !nl_run_may_write(job->run)) {
+        status = NL_ERR_BUSY; /* the root tells */
+    }
     if (status == NL_OK && (path == NULL || previous == NULL)) {
         status = NL_FAIL(NL_ERR_NOMEM, "out of memory for a path");
     }

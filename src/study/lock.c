@@ -19,15 +19,27 @@ static const double sign_of_life = 15.0; /* a file touched longer ago than that 
 
 struct nl_lock {
     int file;
+    char *folder; /* owned */
+    nl_holder me;
     double next_beat;
+    bool lost;
 };
 
-/* Field 22 of /proc/<pid>/stat; 0: no such process, or no /proc. */
-static unsigned long long start_of_process(long pid)
+/** A process as /proc tells it. */
+typedef struct process {
+    unsigned long long start; /* clock ticks since boot; 0: no such process, or no /proc */
+    bool dying;               /* killed: its memory is gone, or nobody has asked for its end yet */
+} process;
+
+/* Fields 3, 22 and 23 of /proc/<pid>/stat: state, start, and the size of its memory, 0 once it is
+ * given back, which comes before files are closed. */
+static process look_at_process(long pid)
 {
     char path[64];
     char line[1024];
-    unsigned long long start = 0;
+    char state = 0;
+    unsigned long long size = 0;
+    process found = {0};
     FILE *file = NULL;
     const char *behind = NULL;
 
@@ -41,12 +53,13 @@ static unsigned long long start_of_process(long pid)
     }
     if (behind == NULL ||
         sscanf(behind + 1,
-               " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d "
-               "%*d %llu",
-               &start) != 1) {
-        return 0;
+               " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d "
+               "%*d %llu %llu",
+               &state, &found.start, &size) != 3) {
+        return (process){0};
     }
-    return start;
+    found.dying = state == 'Z' || state == 'X' || size == 0;
+    return found;
 }
 
 static nl_holder myself(void)
@@ -59,7 +72,7 @@ static nl_holder myself(void)
     if (gethostname(me.host, sizeof me.host - 1) != 0) {
         snprintf(me.host, sizeof me.host, "unknown");
     }
-    me.start = start_of_process(me.pid);
+    me.start = look_at_process(me.pid).start;
     snprintf(me.job, sizeof me.job, "%s", job != NULL && job[0] != '\0' ? job : "-");
     strftime(me.since, sizeof me.since, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
     return me;
@@ -69,7 +82,7 @@ static nl_holder myself(void)
 static bool read_holder(int file, nl_holder *h)
 {
     char text[1024];
-    ssize_t length = pread(file, text, sizeof text - 1, 0);
+    const ssize_t length = NL_REPEAT(pread(file, text, sizeof text - 1, 0));
 
     *h = (nl_holder){0};
     if (length <= 0) {
@@ -86,8 +99,9 @@ static bool write_holder(int file, const nl_holder *h)
     int length = snprintf(text, sizeof text, "host=%s\npid=%ld\nstart=%llu\njob=%s\ntime=%s\n",
                           h->host, h->pid, h->start, h->job, h->since);
 
-    return ftruncate(file, 0) == 0 && pwrite(file, text, (size_t)length, 0) == length &&
-           fsync(file) == 0;
+    return NL_REPEAT(ftruncate(file, 0)) == 0 &&
+           NL_REPEAT(pwrite(file, text, (size_t)length, 0)) == length &&
+           NL_REPEAT(fsync(file)) == 0;
 }
 
 static double seconds_of(struct timespec time)
@@ -107,13 +121,13 @@ typedef enum sight { DEAD, ALIVE, UNKNOWN } sight;
 
 static sight look_at(const nl_holder *other, const nl_holder *me)
 {
-    const unsigned long long start = start_of_process(other->pid);
-
     if (strcmp(other->host, me->host) == 0) {
+        const process found = look_at_process(other->pid);
+
         if (other->pid == me->pid) {
             return DEAD; /* an earlier process with our number */
         }
-        return start != 0 && start == other->start ? ALIVE : DEAD;
+        return found.start != 0 && found.start == other->start && !found.dying ? ALIVE : DEAD;
     }
     if (strcmp(me->job, "-") != 0 && strcmp(other->job, me->job) == 0) {
         return DEAD; /* an earlier start of this job on another node */
@@ -121,19 +135,27 @@ static sight look_at(const nl_holder *other, const nl_holder *me)
     return UNKNOWN;
 }
 
+/* Killed a moment ago, on this host: the system may still hold its files open. */
+static bool is_dying(const nl_holder *other, const nl_holder *me)
+{
+    const process found = look_at_process(other->pid);
+
+    return strcmp(other->host, me->host) == 0 && found.start == other->start && found.dying;
+}
+
 bool nl_lock_look(const char *folder, nl_holder *holder, bool *alive)
 {
     struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     nl_holder me = myself();
     char *path = nl_path_join(folder, "lock");
-    const int file = path != NULL ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    const int file = path != NULL ? nl_open_plain(path, O_RDONLY) : -1;
     const bool named = file >= 0 && read_holder(file, holder);
     struct timespec now;
 
     *alive = false;
     snprintf(me.job, sizeof me.job, "-"); /* whoever only looks may do so from within the job */
     if (named && fcntl(file, F_GETLK, &whole) == 0 && whole.l_type != F_UNLCK) {
-        *alive = true;
+        *alive = !is_dying(holder, &me);
     } else if (named) {
         const sight what = look_at(holder, &me);
 
@@ -158,7 +180,7 @@ static bool wait_for_turn(const char *folder, int file, const nl_holder *me, nl_
     for (;;) {
         struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
         const bool locked =
-            fcntl(file, F_SETLK, &whole) == 0 || (errno != EACCES && errno != EAGAIN);
+            NL_REPEAT(fcntl(file, F_SETLK, &whole)) == 0 || (errno != EACCES && errno != EAGAIN);
         const bool held = read_holder(file, other);
         const sight what = held ? look_at(other, me) : DEAD;
 
@@ -180,68 +202,130 @@ static bool wait_for_turn(const char *folder, int file, const nl_holder *me, nl_
 static nl_status failure(const char *path, const char *what)
 {
     const int error = errno;
-    const nl_status status = nl_write_status(error);
+    char reason[192];
 
-    return NL_FAIL(status, "%s: cannot be %s: %s%s", path, what, strerror(error),
-                   nl_write_advice(status));
+    return NL_FAIL(nl_write_status(error), "%s: cannot be %s: %s", path, what,
+                   nl_write_reason(error, reason));
+}
+
+static void destroy(nl_lock *lock)
+{
+    if (lock != NULL) {
+        if (lock->file >= 0) {
+            close(lock->file);
+        }
+        free(lock->folder);
+        free(lock);
+    }
 }
 
 nl_status nl_lock_take(const char *folder, nl_lock **out)
 {
-    const nl_holder me = myself();
     char *path = nl_path_join(folder, "lock");
     nl_lock *lock = calloc(1, sizeof *lock);
     nl_holder other = {0};
     nl_status status = NL_OK;
 
     *out = NULL;
-    if (path == NULL || lock == NULL) {
+    if (lock != NULL) {
+        *lock = (nl_lock){.file = -1, .folder = strdup(folder), .me = myself()};
+    }
+    if (path == NULL || lock == NULL || lock->folder == NULL) {
         status = NL_FAIL(NL_ERR_NOMEM, "out of memory for a lock");
         goto done;
     }
-    lock->file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    lock->file = nl_open_plain(path, O_RDWR | O_CREAT);
     if (lock->file < 0) {
         status = failure(path, "opened for writing");
-        goto done;
-    }
-    if (!wait_for_turn(folder, lock->file, &me, &other)) {
+    } else if (!wait_for_turn(folder, lock->file, &lock->me, &other)) {
         status = NL_FAIL(NL_ERR_BUSY,
                          "%s: another run is at work there: host %s, process %ld, job %s, since %s",
                          folder, other.host, other.pid, other.job, other.since);
-    } else if (!write_holder(lock->file, &me)) {
+    } else if (!write_holder(lock->file, &lock->me)) {
         status = failure(path, "written");
-    }
-    if (status != NL_OK) {
-        close(lock->file);
     }
 
 done:
     free(path);
     if (status != NL_OK) {
-        free(lock);
+        destroy(lock);
         return status;
     }
     *out = lock;
     return NL_OK;
 }
 
-void nl_lock_beat(nl_lock *lock)
+const nl_holder *nl_lock_holder(const nl_lock *lock)
 {
-    if (lock != NULL && nl_now() >= lock->next_beat) {
-        futimens(lock->file, NULL);
+    return &lock->me;
+}
+
+/** What the file says. */
+typedef enum claim { OURS, NOBODYS, OTHERS, UNREADABLE } claim;
+
+static claim read_claim(const char *folder, const nl_holder *me, nl_holder *now)
+{
+    char *path = nl_path_join(folder, "lock");
+    const int file = path != NULL ? nl_open_plain(path, O_RDONLY) : -1;
+    claim found = path != NULL && (errno == ENOENT || errno == ELOOP) ? NOBODYS : UNREADABLE;
+
+    if (file >= 0) {
+        found = !read_holder(file, now) ? NOBODYS
+                : strcmp(now->host, me->host) == 0 && now->pid == me->pid &&
+                        now->start == me->start && strcmp(now->since, me->since) == 0
+                    ? OURS
+                    : OTHERS;
+        close(file);
+    }
+    free(path);
+    return found;
+}
+
+bool nl_lock_is_held(const char *folder, const nl_holder *holder)
+{
+    nl_holder now;
+    const claim found = read_claim(folder, holder, &now);
+
+    return found == OURS || found == UNREADABLE;
+}
+
+bool nl_lock_beat(nl_lock *lock)
+{
+    if (lock != NULL && !lock->lost && nl_now() >= lock->next_beat) {
+        lock->lost = !nl_lock_is_held(lock->folder, &lock->me);
+        if (!lock->lost) {
+            futimens(lock->file, NULL);
+        }
         lock->next_beat = nl_now() + beat_interval;
     }
+    return lock == NULL || !lock->lost;
+}
+
+nl_status nl_lock_tell_lost(const nl_lock *lock)
+{
+    nl_holder now;
+
+    if (read_claim(lock->folder, &lock->me, &now) == OTHERS) {
+        return NL_FAIL(NL_ERR_BUSY,
+                       "%s: the lock is lost: another run has taken it over: host %s, process %ld, "
+                       "job %s, since %s; this one ends and writes nothing more",
+                       lock->folder, now.host, now.pid, now.job, now.since);
+    }
+    return NL_FAIL(NL_ERR_BUSY,
+                   "%s: the lock is lost: its file was removed or emptied; this run ends and "
+                   "writes nothing more, the same command continues",
+                   lock->folder);
 }
 
 void nl_lock_release(nl_lock **lock)
 {
-    if (*lock != NULL) {
-        /* Emptied, not removed: another run may wait on this very file. */
-        if (ftruncate((*lock)->file, 0) != 0) {
-            nl_warn("the lock file cannot be emptied: %s", strerror(errno));
-        }
-        close((*lock)->file);
-        free(*lock);
-        *lock = NULL;
+    nl_lock *l = *lock;
+
+    /* Emptied, not removed: another run may wait on this very file. */
+    if (l != NULL && !l->lost && nl_lock_is_held(l->folder, &l->me) &&
+        NL_REPEAT(ftruncate(l->file, 0)) != 0) {
+        nl_warn("%s: the lock file cannot be emptied: %s", l->folder, strerror(errno));
     }
+    destroy(l);
+    *lock = NULL;
 }

@@ -4,6 +4,15 @@
 
 #include "ntklens/base.h"
 
+/** Who holds a lock, as written in the file. */
+typedef struct nl_holder {
+    char host[256];
+    long pid;
+    unsigned long long start; /* of the process, clock ticks since boot (/proc) */
+    char job[64];             /* SLURM_JOB_ID, "-" without */
+    char since[32];
+} nl_holder;
+
 /** Opaque.  DIR/lock, held by the root of a run. */
 typedef struct nl_lock nl_lock;
 
@@ -18,15 +27,6 @@ typedef struct nl_lock nl_lock;
  */
 NL_MUST_CHECK nl_status nl_lock_take(const char *folder, nl_lock **out);
 
-/** Who holds a lock, as written in the file. */
-typedef struct nl_holder {
-    char host[256];
-    long pid;
-    unsigned long long start; /* of the process, clock ticks since boot (/proc) */
-    char job[64];             /* SLURM_JOB_ID, "-" without */
-    char since[32];
-} nl_holder;
-
 /**
  * Who holds the lock, by the same rules but without taking it or waiting: elsewhere a run counts as
  * alive where the file's time is that of a moment ago.  Local.
@@ -35,10 +35,22 @@ typedef struct nl_holder {
  */
 bool nl_lock_look(const char *folder, nl_holder *holder, bool *alive);
 
-/** A sign of life, at most every 3 s; call it as often as you like. */
-void nl_lock_beat(nl_lock *lock);
+/** Who has taken it, for nl_lock_is_held(); borrowed. */
+const nl_holder *nl_lock_holder(const nl_lock *lock);
 
-/** Release and set to NULL; NULL-safe. */
+/** Does DIR/lock still name this holder?  A look at the file, on any rank, before results are
+ *  written: it may have been removed, or taken over by a run that saw no sign of life.  True where
+ *  the file cannot be read for other reasons.  Local. */
+bool nl_lock_is_held(const char *folder, const nl_holder *holder);
+
+/** A sign of life and such a look, at most every 3 s; call it as often as you like.
+ *  @return false where the lock is lost; NULL-safe */
+bool nl_lock_beat(nl_lock *lock);
+
+/** Say that a lock is lost, and to whom. */
+NL_MUST_CHECK nl_status nl_lock_tell_lost(const nl_lock *lock);
+
+/** Release, unless it is lost, and set to NULL; NULL-safe. */
 void nl_lock_release(nl_lock **lock);
 
 #endif

@@ -1,4 +1,5 @@
 /** @file merge.c  Results of several folders as one run over the united grid would leave them. */
+#include "folder.h"
 #include "keys.h"
 #include "lock.h"
 #include "provenance.h"
@@ -233,7 +234,8 @@ static nl_status take_cells(merge *m)
 
     for (int p = 0; p < m->parts; p++) {
         for (int k = 0; k < m->count && (worst == NL_OK || worst == NL_ERR_DATA); k++) {
-            const nl_status status = take_cell(m, p, k);
+            const nl_status status =
+                nl_lock_beat(m->lock) ? take_cell(m, p, k) : nl_lock_tell_lost(m->lock);
 
             worst = status > worst ? status : worst;
         }
@@ -269,7 +271,9 @@ static nl_status copy_cells(const merge *m)
     nl_status status = NL_OK;
 
     for (int k = 0; status == NL_OK && k < m->count; k++) {
-        if (m->entry[k].from >= (m->continues ? 1 : 0)) {
+        if (!nl_lock_beat(m->lock)) {
+            status = nl_lock_tell_lost(m->lock);
+        } else if (m->entry[k].from >= (m->continues ? 1 : 0)) {
             status = copy_cell(m, k);
         }
     }
@@ -461,6 +465,7 @@ static nl_status write_all(merge *m)
         status = nl_lock_take(m->out, &m->lock);
     }
     if (status == NL_OK) {
+        nl_folder_remove_temporaries(m->out, 0.0);
         status = copy_cells(m);
     }
     if (status == NL_OK) {
@@ -497,8 +502,11 @@ static void merge_free(merge *m)
 nl_status nl_study_merge(const char *out, int count, const char *const folders[])
 {
     merge m = {.out = out};
-    nl_status status = open_parts(&m, count, folders);
+    nl_status status = nl_folder_check_results(out);
 
+    if (status == NL_OK) {
+        status = open_parts(&m, count, folders);
+    }
     if (status == NL_OK && m.continues) { /* what is read there must not change until written */
         status = nl_lock_take(out, &m.lock);
     }

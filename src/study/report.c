@@ -1,11 +1,14 @@
 /** @file report.c  ntklens report: tables of one or several folders to fits and words. */
 #include "report.h"
+#include "folder.h"
 #include "keys.h"
 
 #include "ntklens/io.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+static const double abandoned = 3600.0; /* seconds: no report takes that long to write a file */
 
 /** A results folder. */
 typedef struct source {
@@ -175,6 +178,9 @@ static nl_status write_report(const nl_report_options *options, const source *so
     nl_text text[NL_COUNT(names)] = {0};
     nl_status status = nl_folder_create(options->out);
 
+    if (status == NL_OK) {
+        nl_folder_remove_temporaries(options->out, abandoned);
+    }
     put_words(options, sources, data, fits, differences, stream, &text[0]);
     nl_report_fits_csv(data, fits, &text[1]);
     nl_report_robustness_csv(data, fits, &text[2]);
@@ -200,6 +206,7 @@ nl_status nl_study_report(const nl_report_options *options, FILE *stream)
     nl_status status = NL_OK;
 
     nl_text_append(&differences, "%s", "");
+    status = nl_folder_check_report(options->out);
     if (sources == NULL || tables == NULL || names == NULL || differences.failed) {
         status = NL_FAIL(NL_ERR_NOMEM, "report: out of memory");
     }

@@ -2,6 +2,7 @@
  * folder. */
 #include "run.h"
 #include "cost.h"
+#include "folder.h"
 #include "infinite.h"
 #include "libraries.h"
 #include "machine.h"
@@ -62,6 +63,34 @@ static nl_status tell_progress(nl_run *run)
     return nl_tell_progress(run->service, cell, run->team->rank, 0.99 * (double)step / last, step);
 }
 
+bool nl_run_may_write(const nl_run *run)
+{
+    return nl_service_stopping(run->service) != NL_STOP_ERROR + NL_ERR_BUSY &&
+           nl_lock_is_held(run->options->folder, &run->holder);
+}
+
+/* Root: the lock is lost, here or as another rank has seen.  What is on disk is another run's now.
+ */
+static nl_status lose(nl_run *run)
+{
+    if (!run->lost) {
+        run->lost = true;
+        nl_log_mute(run->log);
+        return nl_lock_tell_lost(run->lock);
+    }
+    return NL_ERR_BUSY;
+}
+
+/* Root: what is to be done now and then. */
+static nl_status keep_book(nl_run *run)
+{
+    if (!nl_lock_beat(run->lock) ||
+        nl_service_stopping(run->service) == NL_STOP_ERROR + NL_ERR_BUSY) {
+        return lose(run);
+    }
+    return nl_ledger_tick(run->ledger);
+}
+
 static int tick(void *context)
 {
     nl_run *run = context;
@@ -70,8 +99,7 @@ static int tick(void *context)
     nl_status status = NL_OK;
 
     if (run->ledger != NULL) {
-        nl_lock_beat(run->lock);
-        status = nl_ledger_tick(run->ledger);
+        status = keep_book(run);
     }
     if (stopping) {
         end_in_time(run, nl_service_stopping(run->service));
@@ -97,15 +125,19 @@ static void deliver(void *context, int source, const void *bytes, size_t length)
  * Preparation
  *-------------------------------------------------------------------------------------------*/
 
-/* The root looks first, so that a complaint is told once. */
-static nl_status check_data(nl_run *run, char **folder)
+/* Where results go, and where images come from.  The root looks first, so that a complaint is told
+ * once. */
+static nl_status check_folders(nl_run *run, char **folder)
 {
     nl_dataset_info info;
     nl_status status = NL_OK;
 
     *folder = NULL;
     if (run->team->rank == 0) {
-        status = nl_study_data_folder(run->study, folder);
+        status = nl_folder_check_results(run->options->folder);
+        if (status == NL_OK) {
+            status = nl_study_data_folder(run->study, folder);
+        }
         if (status == NL_OK) {
             status = nl_dataset_probe((nl_source)nl_study_number(run->study, NL_KEY_SOURCE),
                                       *folder, &info);
@@ -256,6 +288,7 @@ static nl_status open_results(nl_run *run, const char *data_folder)
         status = NL_FAIL(NL_ERR_NOMEM, "out of memory for a path");
     }
     if (status == NL_OK) {
+        run->holder = *nl_lock_holder(run->lock);
         remove_stop_file(run);
         status = nl_log_open(path, &run->log);
     }
@@ -291,7 +324,7 @@ static nl_status prepare(nl_run *run)
     char *data_folder = NULL;
     const nl_dataset_info *info = NULL;
     const double start = nl_now();
-    nl_status status = check_data(run, &data_folder);
+    nl_status status = check_folders(run, &data_folder);
 
     if (status != NL_OK) {
         goto done;
@@ -326,6 +359,7 @@ static nl_status prepare(nl_run *run)
     }
     if (status == NL_OK) {
         nl_team_broadcast(run->team, run->phase, (size_t)run->count, 0);
+        nl_team_broadcast(run->team, &run->holder, sizeof run->holder, 0);
         status = nl_measurer_create(MPI_COMM_SELF, run->study, run->plan, &run->alone);
     }
     status = nl_agree(run->team->comm, status);
@@ -505,7 +539,7 @@ static nl_status work(nl_run *run)
 
 static nl_status close_results(nl_run *run, nl_status status, double start)
 {
-    nl_status written = nl_ledger_flush(run->ledger);
+    nl_status written = NL_OK;
     const int finished = nl_ledger_finished(run->ledger);
     const nl_status failed = nl_ledger_status(run->ledger);
     const double took = nl_now() - start;
@@ -513,6 +547,12 @@ static nl_status close_results(nl_run *run, nl_status status, double start)
         took > 0.0 ? 100.0 * nl_ledger_idle(run->ledger) / (took * run->team->size) : 0.0;
     char seconds[32];
 
+    if (run->lost || status == NL_ERR_BUSY ||
+        !nl_lock_is_held(run->options->folder, &run->holder)) {
+        nl_ledger_destroy(&run->ledger);
+        return lose(run);
+    }
+    written = nl_ledger_flush(run->ledger);
     status = written > status ? written : status;
     status = failed > status ? failed : status;
     if (remove_stop_file(run)) {

@@ -37,6 +37,8 @@ typedef struct nl_run {
     nl_log *log;               /* root only */
     nl_ledger *ledger;         /* root only */
     nl_lock *lock;             /* root only */
+    bool lost;                 /* the lock is; of the root's service thread while that runs */
+    nl_holder holder;          /* who has taken the lock: the root, as every rank knows */
     double *solve_seconds;     /* [plan->kernels] that the last solve took on this rank */
     double regression_seconds; /* the same of the last kernel regression */
     double checkpoint_every;   /* seconds */
@@ -61,6 +63,10 @@ enum nl_cell_phase {
 enum { NL_STOP_ERROR = 1000 };
 
 bool nl_run_stopping(const nl_run *run);
+
+/** May this rank still write into the results folder?  Not where the run has lost its lock: then
+ *  another run may be at work there.  To be asked before each write.  Local. */
+bool nl_run_may_write(const nl_run *run);
 
 /** Remove the checkpoints of a cell, where there are any. */
 void nl_remove_checkpoints(const nl_run *run, const nl_cell *cell);

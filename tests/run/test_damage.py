@@ -35,7 +35,7 @@ def empty(path):
 
 def half_rename(path):
     """Between the two renames: the new one is still temporary, its name is free."""
-    path.rename(path.with_name(path.name + ".tmp"))
+    path.rename(path.with_name(path.name + ".0123456789abcdef.tmp"))
 
 
 def leave_half_written(path):

@@ -2,9 +2,11 @@
 """One run at a time in a folder; locks of runs that are gone are taken over."""
 
 import os
+import signal
 import socket
 import subprocess
 import threading
+import time
 
 import life
 import lib
@@ -156,4 +158,55 @@ def a_run_that_ended_holds_nothing():
     folder.expect(0, waits=False)
 
 
-lib.main(quick=["the second of two runs is refused", "a dead process holds nothing"])
+class Loser(Folder):
+    """Two ranks in the middle of long trainings, with checkpoints every moment."""
+
+    def __init__(self, name):
+        super().__init__(name, steps=10**9)
+        self.run = life.Run(self.study, self.out, "--set", "checkpoint.every=0.05", ranks=2)
+        life.wait_for(lambda: list(self.out.glob("checkpoints/previous/*.h5")), "checkpoints")
+
+    def state(self):
+        files = (path for path in sorted(self.out.rglob("*")) if path.is_file())
+        return {str(path): path.stat().st_mtime_ns for path in files}
+
+    def lose(self, change):
+        """The lines of the run that ends, having written nothing since."""
+        pids = self.run.ranks().values()
+        self.run.send(signal.SIGSTOP, pids)  # as long as another run must wait to take it over
+        time.sleep(0.2)
+        change()
+        before = self.state()
+        self.run.send(signal.SIGCONT, pids)
+        self.run.finish(75)
+        lib.check_equal(self.state(), before, "files behind the loss of the lock")
+        lines = [line for line in self.run.complaints() if "the lock is lost" in line]
+        lib.check_equal(len(lines), 1, f"lines about it in {self.run.stderr()}")
+        lib.check(str(self.out) in lines[0], lines[0])
+        return lines[0]
+
+
+@lib.case
+def who_lost_the_lock_to_another_run_writes_nothing_more():
+    folder = Loser("taken")
+    told = folder.lose(lambda: folder.hold(host="another-node", pid=77, job="4711"))
+    for word in "another-node", "process 77", "job 4711":
+        lib.check(word in told, f"not named: {word} in {told}")
+
+
+@lib.case
+def who_lost_the_lock_file_writes_nothing_more():
+    folder = Loser("gone")
+    folder.lose((folder.out / "lock").unlink)
+    again = life.Run(folder.study, folder.out)
+    life.wait_for(lambda: life.events(folder.out, "cell_resumed"), "resumed cell")
+    again.end()
+
+
+lib.main(
+    quick=[
+        "the second of two runs is refused",
+        "a dead process holds nothing",
+        "who lost the lock to another run writes nothing more",
+    ]
+)

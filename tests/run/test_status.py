@@ -3,6 +3,7 @@
 
 import json
 import os
+import pathlib
 import signal
 import struct
 import subprocess
@@ -113,6 +114,27 @@ def what_went_wrong_is_told():
     lib.check_equal([i["event"] for i in said["incidents"]], ["cell_redone"], "incidents")
     lib.check_equal(said["incidents"][0]["cell"], cell.stem, "cell")
     lib.check(said["incidents"][0]["reason"], "no reason")
+
+
+@lib.case
+def a_killed_process_that_nobody_has_waited_for_is_not_running():
+    base = lib.scratch("zombie")
+    study = lib.write_study(base, STUDY.replace("max_steps: 60", "max_steps: 1000000000"))
+    line = lib.command(["run", study, "-o", base / "out", "-q"])
+    run = subprocess.Popen(line, env=lib.environment(), stderr=subprocess.DEVNULL)
+    try:
+        limit = time.monotonic() + 60
+        while not (base / "out" / "results.csv").exists() and run.poll() is None:
+            lib.check(time.monotonic() < limit, "no results within 60 s")
+            time.sleep(0.05)
+        lib.check(status(base / "out")["run"]["alive"], "at work, and not alive")
+    finally:
+        os.kill(run.pid, signal.SIGKILL)
+    while pathlib.Path(f"/proc/{run.pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z":
+        time.sleep(0.01)
+    said = status(base / "out")
+    run.wait()
+    lib.check_equal(said["state"], "killed", "a dead process that its parent has not waited for")
 
 
 @lib.case
