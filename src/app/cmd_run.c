@@ -171,9 +171,10 @@ const nl_command nl_command_run = {
     .summary = "Train and measure every cell of a study; continue where an earlier run ended.",
     .details = "Start it with mpirun or srun to use many ranks, or alone for one:\n"
                "  mpirun -n 2 ntklens run configs/quickstart.yaml -o out/quickstart\n\n"
-               "It stops early, keeping all work, on SIGINT, SIGTERM or SIGUSR1 to any rank, when "
-               "--max-time\n"
-               "nears, and when a file DIR/stop appears.\n\n"
+               "It stops early, keeping all work, on SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, "
+               "SIGXCPU or "
+               "SIGPWR\n"
+               "to any rank, when --max-time nears, and when a file DIR/stop appears.\n\n"
                "ntklens --help tells the exit codes.",
     .options = options,
     .run = run,

@@ -12,7 +12,8 @@ static const double slack = 4.0;          /* start of the launcher, end of MPI a
 static const double slack_of_abort = 2.5; /* the same, where the job is ended in a library call */
 
 /* How long a batch system waits between a signal and the end: Slurm's KillWait behind SIGTERM is 30
- * s by default; the job scripts ask for SIGUSR1 90 s ahead, which may come up to 60 s late. */
+ * s by default; the job scripts ask for SIGUSR1 90 s ahead, which may come up to 60 s late; others
+ * warn by SIGUSR2. */
 static const double grace_after_term = 20.0;
 static const double grace_after_warning = 25.0;
 
@@ -29,12 +30,24 @@ static void catch_signal(int number)
 
 void nl_stop_watch_signals(void)
 {
-    static const int numbers[] = {SIGINT, SIGTERM, SIGUSR1};
+    /* Warnings and ends of batch systems, of a terminal that hangs up, of a limit of CPU time, of a
+     * power supply. */
+    static const int numbers[] = {SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGHUP, SIGXCPU,
+#ifdef SIGPWR
+                                  SIGPWR
+#endif
+    };
     struct sigaction action = {.sa_handler = catch_signal, .sa_flags = SA_RESTART};
+    struct sigaction before;
 
     sigemptyset(&action.sa_mask);
     for (size_t k = 0; k < sizeof numbers / sizeof numbers[0]; k++) {
-        sigaction(numbers[k], &action, NULL);
+        const bool nohup = numbers[k] == SIGHUP && sigaction(SIGHUP, NULL, &before) == 0 &&
+                           before.sa_handler == SIG_IGN;
+
+        if (!nohup) {
+            sigaction(numbers[k], &action, NULL);
+        }
     }
 }
 
@@ -70,6 +83,12 @@ int nl_stop_wanted(void *context, double reserve)
     return 0;
 }
 
+/* All but signals that somebody sends who means to end the job. */
+static bool is_warning(int reason)
+{
+    return reason == SIGUSR1 || reason == SIGUSR2 || reason >= NL_STOP_TIME;
+}
+
 double nl_stop_time_left(void *context, int reason)
 {
     nl_stop_policy *policy = context;
@@ -79,8 +98,7 @@ double nl_stop_time_left(void *context, int reason)
     if (policy->asked < 0.0) {
         policy->asked = now;
     }
-    left = policy->asked - now +
-           (reason == SIGTERM || reason == SIGINT ? grace_after_term : grace_after_warning);
+    left = policy->asked - now + (is_warning(reason) ? grace_after_warning : grace_after_term);
     if (policy->max_seconds > 0.0) {
         const double limit = policy->start + policy->max_seconds - now - slack_of_abort;
 

@@ -25,8 +25,8 @@ typedef struct nl_stop_policy {
 nl_stop_policy nl_stop_policy_make(nl_clock_fn *clock, void *clock_context, double max_seconds,
                                    const char *stop_file);
 
-/** From now on SIGINT, SIGTERM and SIGUSR1 are wishes to stop early; a second SIGINT ends at once.
- */
+/** From now on SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGHUP (unless it was ignored: nohup), SIGXCPU
+ * and SIGPWR are wishes to stop early; a second SIGINT ends at once. */
 void nl_stop_watch_signals(void);
 
 /**

@@ -197,8 +197,8 @@ def a_solve_beyond_the_limit_ends_the_job_and_is_done_again():
 
 
 if LONG:
-    for name in "SIGUSR1", "SIGTERM", "SIGINT":
-        for rank in 0, 1:
+    for name in "SIGUSR1", "SIGUSR2", "SIGTERM", "SIGINT", "SIGHUP", "SIGXCPU", "SIGPWR":
+        for rank in (0, 1) if name in ("SIGUSR1", "SIGTERM", "SIGINT") else (1,):
             lib.add(f"{name} to rank {rank}", signal_to, getattr(signal, name), rank)
     lib.case(a_solve_beyond_the_limit_ends_the_job_and_is_done_again)
     lib.case(a_failure_does_not_pass_for_a_stop)

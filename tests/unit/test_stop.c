@@ -85,6 +85,9 @@ static void time_left_counts_from_the_wish(void **state)
     now = 500.0;
     left = nl_stop_time_left(&policy, SIGTERM);
     assert_true(left > 10.0 && left < 30.0); /* Slurm kills 30 s after SIGTERM */
+    assert_true(nl_stop_time_left(&policy, SIGXCPU) == left);
+    assert_true(nl_stop_time_left(&policy, SIGHUP) == left);
+    assert_true(nl_stop_time_left(&policy, SIGUSR2) > left);
     now += 15.0;
     assert_true(nl_stop_time_left(&policy, SIGTERM) == left - 15.0);
 }
@@ -120,17 +123,20 @@ static void durations_are_read_and_nonsense_is_not(void **state)
 static void signals_are_wishes(void **state)
 {
     double now = 0.0;
+    static const int numbers[] = {SIGUSR1, SIGUSR2, SIGHUP, SIGXCPU, SIGPWR, SIGTERM, SIGINT};
     nl_stop_policy policy = nl_stop_policy_make(fake_clock, &now, 0.0, NULL);
 
     (void)state;
+    signal(SIGHUP, SIG_IGN); /* as nohup does */
     nl_stop_watch_signals();
+    raise(SIGHUP);
     assert_int_equal(nl_stop_wanted(&policy, 0.0), 0);
-    raise(SIGUSR1);
-    assert_int_equal(nl_stop_wanted(&policy, 0.0), SIGUSR1);
-    raise(SIGTERM);
-    assert_int_equal(nl_stop_wanted(&policy, 0.0), SIGTERM);
-    raise(SIGINT);
-    assert_int_equal(nl_stop_wanted(&policy, 0.0), SIGINT);
+    signal(SIGHUP, SIG_DFL);
+    nl_stop_watch_signals();
+    for (size_t k = 0; k < sizeof numbers / sizeof numbers[0]; k++) {
+        raise(numbers[k]);
+        assert_int_equal(nl_stop_wanted(&policy, 0.0), numbers[k]);
+    }
 }
 
 int main(void)
