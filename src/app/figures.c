@@ -1,9 +1,6 @@
 /** @file figures.c  Finds and runs ntklens-plot. */
 #include "figures.h"
 
-#include "ntklens/io.h"
-
-#include <errno.h>
 #include <limits.h>
 #include <spawn.h>
 #include <stdlib.h>
@@ -13,27 +10,21 @@
 
 static const char name[] = "ntklens-plot";
 
-/* From the folder of the program upward: beside it (installed), or in tools/ (built in a tree). */
-static char *find_beside(void)
+/* Places known when this program was built, and none that is guessed from where it lies: a folder
+ * above it may be anyone's. */
+static const char *find_program(void)
 {
-    static const char *const places[] = {name, "tools/ntklens-plot"};
+    static const char built[] = NTKLENS_BUILD_FOLDER "/";
+    const char *named = getenv("NTKLENS_PLOT");
     char here[PATH_MAX];
     const ssize_t length = readlink("/proc/self/exe", here, sizeof here - 1);
 
     here[length > 0 ? length : 0] = '\0';
-    for (char *slash = strrchr(here, '/'); slash != NULL && slash != here;
-         slash = strrchr(here, '/')) {
-        *slash = '\0';
-        for (size_t k = 0; k < NL_COUNT(places); k++) {
-            char *path = nl_path_join(here, places[k]);
-
-            if (path != NULL && access(path, X_OK) == 0 && !nl_path_is_folder(path)) {
-                return path;
-            }
-            free(path);
-        }
+    if (named != NULL && named[0] != '\0') {
+        return named;
     }
-    return NULL;
+    return strncmp(here, built, sizeof built - 1) == 0 ? NTKLENS_SOURCE_FOLDER "/tools/ntklens-plot"
+                                                       : NTKLENS_PROGRAM_FOLDER "/ntklens-plot";
 }
 
 /* Exit code of the program, -1 where it could not be run. */
@@ -43,20 +34,16 @@ static int run(const char *program, char *const argv[])
     int state = 0;
 
     fflush(stdout);
-    if (posix_spawnp(&child, program, NULL, NULL, argv, environ) != 0) {
+    if (posix_spawnp(&child, program, NULL, NULL, argv, environ) != 0 ||
+        NL_REPEAT(waitpid(child, &state, 0)) < 0) {
         return -1;
-    }
-    while (waitpid(child, &state, 0) < 0) {
-        if (errno != EINTR) {
-            return -1;
-        }
     }
     return WIFEXITED(state) ? WEXITSTATUS(state) : -1;
 }
 
 void nl_figures_draw(const char *report, int count, const char *const folders[])
 {
-    char *beside = find_beside();
+    const char *program = find_program();
     char **argv = calloc((size_t)count + 3, sizeof *argv);
     bool sound = argv != NULL;
     int code = -1;
@@ -74,16 +61,15 @@ void nl_figures_draw(const char *report, int count, const char *const folders[])
         }
     }
     if (sound) {
-        code = run(beside != NULL ? beside : name, argv);
+        code = run(program, argv);
     }
     if (code == -1 || code == 126 || code == 127) {
-        nl_warn("no figures: %s, which is in tools/ of the sources, cannot be run; it needs Python "
-                "with matplotlib, pandas and h5py (tools/setup --plots)",
-                name);
+        nl_warn("no figures: %s cannot be run; it needs Python with matplotlib, pandas and h5py "
+                "(tools/setup --plots); NTKLENS_PLOT names another %s",
+                program, name);
     }
     for (int k = 0; argv != NULL && k < count + 2; k++) {
         free(argv[k]);
     }
     free(argv);
-    free(beside);
 }

@@ -5,8 +5,9 @@
 #include "ntklens/base.h"
 
 /**
- * Run ntklens-plot --output=REPORT FOLDER...: the one beside this program, else in tools/ of the
- * source tree this program was built in, else in $PATH.  Figures are an extra: where they cannot be
+ * Run ntklens-plot --output=REPORT FOLDER...: the one that $NTKLENS_PLOT names; else, where this
+ * program runs from the tree that it was built in, that of its sources; else the installed one.
+ * Figures are an extra: where they cannot be
  * had one line says how to get them, and that is no failure.
  */
 void nl_figures_draw(const char *report, int count, const char *const folders[]);

@@ -1,6 +1,7 @@
 /** @file main.c  The program: finds the command and leaves the rest to it. */
 #include "blas_fix.h"
 #include "command.h"
+#include "output.h"
 
 #include "ntklens/linalg.h"
 
@@ -30,12 +31,12 @@ static void print_help(void)
     printf("\nntklens COMMAND --help tells more; ntklens --version names the version.\n");
 }
 
-int main(int argc, char **argv)
+/* Its exit code. */
+static int run_command(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "--help";
     char blas[64];
 
-    nl_blas_fix(argc, argv);
     for (size_t k = 0; k < NL_COUNT(commands); k++) {
         if (strcmp(name, commands[k]->name) == 0) {
             return nl_status_exit_code(commands[k]->run(commands[k], argc - 1, argv + 1));
@@ -55,4 +56,11 @@ int main(int argc, char **argv)
     }
     return nl_status_exit_code(
         NL_FAIL(NL_ERR_USAGE, "unknown command %s; see ntklens --help", name));
+}
+
+int main(int argc, char **argv)
+{
+    nl_output_open();
+    nl_blas_fix(argc, argv);
+    return nl_output_close(run_command(argc, argv));
 }
