@@ -17,6 +17,8 @@ enum {
     chunk = 32, /* records read at a time: fits the second-level cache */
 };
 
+static const char *const test_names[] = {"test_batch.bin", NULL};
+
 typedef struct batch {
     char *path; /* owned */
     unsigned long number;
@@ -78,13 +80,17 @@ static nl_status append_batch(batch_list *list, const char *folder, const char *
     return NL_OK;
 }
 
-/* Of a file that lies there plain and gzipped, the plain one is taken, as elsewhere. */
-static void drop_repeated(batch_list *list)
+/* Of a file that lies there plain and gzipped, the plain one is taken, as elsewhere.
+ * differing: told of those that are not the same; NULL: nobody is */
+static void drop_repeated(batch_list *list, nl_text *differing)
 {
     size_t kept = 0;
 
     for (size_t k = 0; k < list->count; k++) {
         if (kept > 0 && list->items[kept - 1].number == list->items[k].number) {
+            if (differing != NULL) {
+                nl_data_files_compare(list->items[kept - 1].path, list->items[k].path, differing);
+            }
             free(list->items[k].path);
         } else {
             list->items[kept++] = list->items[k];
@@ -94,7 +100,7 @@ static void drop_repeated(batch_list *list)
 }
 
 /* All training files of a folder in the order of their numbers; an empty list is no error. */
-static nl_status list_training(const char *folder, batch_list *list)
+static nl_status list_training(const char *folder, batch_list *list, nl_text *differing)
 {
     DIR *stream = opendir(folder);
     nl_status st = NL_OK;
@@ -118,14 +124,13 @@ static nl_status list_training(const char *folder, batch_list *list)
     }
     if (list->count > 0) {
         qsort(list->items, list->count, sizeof *list->items, by_number);
-        drop_repeated(list);
+        drop_repeated(list, differing);
     }
     return NL_OK;
 }
 
 static nl_status list_test(const char *folder, batch_list *list)
 {
-    static const char *const names[] = {"test_batch.bin", NULL};
     nl_status st = NL_OK;
 
     *list = (batch_list){.items = calloc(1, sizeof *list->items), .count = 1};
@@ -133,35 +138,74 @@ static nl_status list_test(const char *folder, batch_list *list)
         list->count = 0;
         return NL_FAIL(NL_ERR_NOMEM, "%s: out of memory for the list of its files", folder);
     }
-    st = nl_data_file_find(NL_CIFAR10, folder, names, &list->items[0].path);
+    st = nl_data_file_find(NL_CIFAR10, folder, test_names, &list->items[0].path);
     if (st != NL_OK) {
         free_batches(list);
     }
     return st;
 }
 
-/* The files lie in the folder, or in the subfolder of the original archive. */
+/* The Python version of the set, which torchvision downloads, holds the same in other files. */
+static bool holds_python_version(const char *folder)
+{
+    static const char *const names[] = {"cifar-10-batches-py", "data_batch_1"};
+    bool found = false;
+
+    for (size_t k = 0; k < NL_COUNT(names); k++) {
+        char *path = NULL;
+
+        if (asprintf(&path, "%s/%s", folder, names[k]) >= 0) {
+            found = found || access(path, F_OK) == 0;
+            free(path);
+        }
+    }
+    return found;
+}
+
+static nl_status training_missing(const char *folder)
+{
+    if (holds_python_version(folder)) {
+        return NL_FAIL(NL_ERR_DATA,
+                       "%s: holds the Python version of CIFAR-10, expected the binary version "
+                       "(data_batch_1.bin, ...): `tools/fetch-data cifar10 %s` downloads it",
+                       folder, folder);
+    }
+    return nl_data_file_missing(NL_CIFAR10, folder, "data_batch_1.bin");
+}
+
+/* Training files of the folder, or of the subfolder of the original archive, and which of the two
+ * it is.  differing: as in drop_repeated */
+static nl_status find_training(const char *folder, batch_list *list, char **found,
+                               nl_text *differing)
+{
+    nl_status st = list_training(folder, list, differing);
+
+    *found = NULL;
+    if (st == NL_OK &&
+        asprintf(found, "%s%s", folder, list->count == 0 ? "/cifar-10-batches-bin" : "") < 0) {
+        *found = NULL;
+        free_batches(list);
+        return NL_FAIL(NL_ERR_NOMEM, "%s: out of memory for the path", folder);
+    }
+    if (st == NL_OK && list->count == 0 && access(*found, F_OK) == 0) {
+        st = list_training(*found, list, differing);
+    }
+    if (st == NL_OK && list->count == 0) {
+        st = training_missing(folder);
+    }
+    return st;
+}
+
 static nl_status list_files(const char *folder, bool test, batch_list *list)
 {
-    char *inner = NULL;
-    nl_status st = list_training(folder, list);
+    char *found = NULL;
+    nl_status st = find_training(folder, list, &found, NULL);
 
-    if (st == NL_OK && list->count == 0) {
-        if (asprintf(&inner, "%s/cifar-10-batches-bin", folder) < 0) {
-            return NL_FAIL(NL_ERR_NOMEM, "%s: out of memory for the path", folder);
-        }
-        if (access(inner, F_OK) == 0) {
-            st = list_training(inner, list);
-        }
-    }
-    if (st == NL_OK && list->count == 0) {
-        st = nl_data_file_missing(NL_CIFAR10, folder, "data_batch_1.bin");
-    }
     if (st == NL_OK && test) { /* beside the training files */
         free_batches(list);
-        st = list_test(inner != NULL ? inner : folder, list);
+        st = list_test(found, list);
     }
-    free(inner);
+    free(found);
     return st;
 }
 
@@ -281,4 +325,16 @@ nl_status nl_cifar_read(const char *folder, bool test, int count, uint8_t *pixel
     free_batches(&list);
     free(buffer);
     return st;
+}
+
+void nl_cifar_compare_copies(const char *folder, nl_text *lines)
+{
+    batch_list list = {0};
+    char *found = NULL;
+
+    if (find_training(folder, &list, &found, lines) == NL_OK) {
+        nl_data_file_compare_copies(found, test_names, lines);
+    }
+    free_batches(&list);
+    free(found);
 }

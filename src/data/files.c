@@ -1,4 +1,4 @@
-/** @file files.c  Find, open and read original files; every way in which they can be broken. */
+/** @file files.c  Open and read original files; every way in which they can be broken. */
 #include "files.h"
 
 #include <errno.h>
@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 enum {
     deflate_limit = 1032, /* no deflate stream expands more than this (zlib's technical notes) */
@@ -16,61 +15,6 @@ enum {
 };
 
 static const uint8_t gzip_magic[2] = {0x1f, 0x8b}; /* RFC 1952 */
-
-nl_status nl_data_folder_check(nl_source source, const char *folder)
-{
-    const char *name = nl_source_name(source);
-    struct stat status;
-
-    if (folder == NULL || folder[0] == '\0') {
-        return NL_FAIL(NL_ERR_DATA,
-                       "no folder is named for the original files of %s: set data.path or "
-                       "NTKLENS_DATA (`tools/fetch-data %s DIR` downloads them)",
-                       name, name);
-    }
-    if (stat(folder, &status) != 0) {
-        return NL_FAIL(NL_ERR_DATA,
-                       "%s: %s, expected the folder with the original files of %s: "
-                       "`tools/fetch-data %s %s` downloads them; or set data.path or NTKLENS_DATA",
-                       folder, errno == ENOENT ? "no such folder" : strerror(errno), name, name,
-                       folder);
-    }
-    if (!S_ISDIR(status.st_mode)) {
-        return NL_FAIL(NL_ERR_DATA, "%s: is a file, expected the folder with the files of %s",
-                       folder, name);
-    }
-    return NL_OK;
-}
-
-nl_status nl_data_file_missing(nl_source source, const char *folder, const char *name)
-{
-    return NL_FAIL(NL_ERR_DATA,
-                   "%s/%s: no such file, plain or with .gz: `tools/fetch-data %s %s` downloads it; "
-                   "or set data.path or NTKLENS_DATA",
-                   folder, name, nl_source_name(source), folder);
-}
-
-nl_status nl_data_file_find(nl_source source, const char *folder, const char *const *names,
-                            char **path)
-{
-    static const char *const suffixes[] = {"", ".gz"};
-
-    *path = NULL;
-    for (size_t k = 0; names[k] != NULL; k++) {
-        for (size_t s = 0; s < NL_COUNT(suffixes); s++) {
-            if (asprintf(path, "%s/%s%s", folder, names[k], suffixes[s]) < 0) {
-                *path = NULL;
-                return NL_FAIL(NL_ERR_NOMEM, "%s/%s: out of memory for the path", folder, names[k]);
-            }
-            if (access(*path, F_OK) == 0) {
-                return NL_OK;
-            }
-            free(*path);
-            *path = NULL;
-        }
-    }
-    return nl_data_file_missing(source, folder, names[0]);
-}
 
 /* Tell gzip by its first bytes and get ready to inflate it. */
 static nl_status prepare_unpacking(nl_data_file *file)
@@ -95,6 +39,7 @@ static nl_status prepare_unpacking(nl_data_file *file)
 
 nl_status nl_data_file_open(const char *path, nl_data_file *file)
 {
+    char why[nl_excuse_width];
     struct stat status;
     int handle = -1;
     nl_status st = NL_OK;
@@ -106,7 +51,8 @@ nl_status nl_data_file_open(const char *path, nl_data_file *file)
     handle = (int)NL_REPEAT(open(path, O_RDONLY | O_CLOEXEC));
     file->stream = handle >= 0 ? fdopen(handle, "rb") : NULL;
     if (file->stream == NULL || fstat(fileno(file->stream), &status) != 0) {
-        st = NL_FAIL(NL_ERR_DATA, "%s: cannot be opened for reading: %s", path, strerror(errno));
+        st = NL_FAIL(NL_ERR_DATA, "%s: cannot be opened for reading: %s", path,
+                     nl_path_excuse(path, errno, why));
         goto done;
     }
     if (!S_ISREG(status.st_mode)) {

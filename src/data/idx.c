@@ -15,6 +15,16 @@ enum {
     labels_header = 8,
 };
 
+/* Names of the original files, [test]. */
+static const char *const image_names[2][3] = {
+    {"train-images-idx3-ubyte", "train-images.idx3-ubyte", NULL},
+    {"t10k-images-idx3-ubyte", "t10k-images.idx3-ubyte", NULL},
+};
+static const char *const label_names[2][3] = {
+    {"train-labels-idx1-ubyte", "train-labels.idx1-ubyte", NULL},
+    {"t10k-labels-idx1-ubyte", "t10k-labels.idx1-ubyte", NULL},
+};
+
 typedef struct idx_pair {
     nl_data_file images, labels;
     int count;
@@ -60,15 +70,11 @@ static nl_status open_one(nl_source source, const char *folder, const char *cons
 static nl_status open_images(nl_source source, const char *folder, bool test, nl_data_file *file,
                              int *count)
 {
-    static const char *const names[2][3] = {
-        {"train-images-idx3-ubyte", "train-images.idx3-ubyte", NULL},
-        {"t10k-images-idx3-ubyte", "t10k-images.idx3-ubyte", NULL},
-    };
     uint8_t header[images_header];
     uint32_t rows = 0;
     uint32_t columns = 0;
-    nl_status st =
-        open_one(source, folder, names[test], images_magic, file, header, sizeof header, count);
+    nl_status st = open_one(source, folder, image_names[test], images_magic, file, header,
+                            sizeof header, count);
 
     if (st != NL_OK) {
         return st;
@@ -85,13 +91,9 @@ static nl_status open_images(nl_source source, const char *folder, bool test, nl
 static nl_status open_labels(nl_source source, const char *folder, bool test, nl_data_file *file,
                              int *count)
 {
-    static const char *const names[2][3] = {
-        {"train-labels-idx1-ubyte", "train-labels.idx1-ubyte", NULL},
-        {"t10k-labels-idx1-ubyte", "t10k-labels.idx1-ubyte", NULL},
-    };
     uint8_t header[labels_header];
-    nl_status st =
-        open_one(source, folder, names[test], labels_magic, file, header, sizeof header, count);
+    nl_status st = open_one(source, folder, label_names[test], labels_magic, file, header,
+                            sizeof header, count);
 
     if (st != NL_OK) {
         return st;
@@ -105,17 +107,30 @@ static void close_pair(idx_pair *pair)
     nl_data_file_close(&pair->labels);
 }
 
+/* The files lie in the folder, or where torchvision puts them below its root. */
+static nl_status find_folder(nl_source source, const char *folder, char **found)
+{
+    static const char *const mnist[] = {"raw", "MNIST/raw", NULL};
+    static const char *const fashion[] = {"raw", "FashionMNIST/raw", NULL};
+
+    return nl_data_folder_find(folder, source == NL_MNIST ? mnist : fashion, image_names[0], found);
+}
+
 /* Both files, their headers read and checked against each other. */
 static nl_status open_pair(nl_source source, const char *folder, bool test, idx_pair *pair)
 {
     int labels = 0;
-    nl_status st = NL_OK;
+    char *found = NULL;
+    nl_status st = find_folder(source, folder, &found);
 
     *pair = (idx_pair){0};
-    st = open_images(source, folder, test, &pair->images, &pair->count);
     if (st == NL_OK) {
-        st = open_labels(source, folder, test, &pair->labels, &labels);
+        st = open_images(source, found, test, &pair->images, &pair->count);
     }
+    if (st == NL_OK) {
+        st = open_labels(source, found, test, &pair->labels, &labels);
+    }
+    free(found);
     if (st == NL_OK && labels != pair->count) {
         st = NL_FAIL(NL_ERR_DATA, "%s: holds %d labels, expected %d, one for each image of %s",
                      pair->labels.path, labels, pair->count, pair->images.path);
@@ -173,4 +188,18 @@ nl_status nl_idx_read(nl_source source, const char *folder, bool test, int count
 done:
     close_pair(&pair);
     return st;
+}
+
+void nl_idx_compare_copies(nl_source source, const char *folder, nl_text *lines)
+{
+    char *found = NULL;
+
+    if (find_folder(source, folder, &found) != NL_OK) {
+        return; /* told */
+    }
+    for (int test = 0; test < 2; test++) {
+        nl_data_file_compare_copies(found, image_names[test], lines);
+        nl_data_file_compare_copies(found, label_names[test], lines);
+    }
+    free(found);
 }

@@ -81,6 +81,15 @@ void nl_glyphs_draw(const nl_dataset_info *info, bool test, int share, int share
     }
 }
 
+void nl_source_compare_copies(nl_source source, const char *folder, nl_text *lines)
+{
+    if (source == NL_CIFAR10) {
+        nl_cifar_compare_copies(folder, lines);
+    } else {
+        nl_idx_compare_copies(source, folder, lines);
+    }
+}
+
 nl_status nl_source_read(const nl_dataset_info *info, const char *folder, bool test,
                          uint8_t *pixels, uint8_t *labels)
 {

@@ -55,32 +55,67 @@ static char *resolve_beside(const char *file, const char *path)
     return whole;
 }
 
+/* "~/mnist" is expanded, as shells do, which never see what stands in a file; "~user" is not.
+ * *out: owned by the caller */
+static nl_status expand_home(const char *file, const char *path, char **out)
+{
+    const char *home = getenv("HOME");
+    const bool own = path[0] == '~' && (path[1] == '/' || path[1] == '\0');
+
+    *out = NULL;
+    if (path[0] == '~' && (!own || home == NULL || home[0] != '/')) {
+        return NL_FAIL(NL_ERR_DATA, "%s: data folder %s: %s", file, path,
+                       own ? "HOME, for which the ~ stands, is not set to a folder"
+                           : "expected ~/, which is expanded, or a path without ~ (./~name for a "
+                             "folder of such a name)");
+    }
+    *out = own ? nl_path_join(home, path[1] == '/' ? path + 2 : "") : strdup(path);
+    return *out != NULL ? NL_OK : NL_FAIL(NL_ERR_NOMEM, "%s: out of memory for a path", file);
+}
+
+/* The folder `path`, as seen from the folder that `file` lies in. */
+static nl_status resolve_folder(const nl_study *study, const char *file, const char *path,
+                                char **out)
+{
+    char *expanded = NULL;
+    nl_status status = expand_home(study->file, path, &expanded);
+
+    if (status == NL_OK) {
+        *out = resolve_beside(file, expanded);
+        status = *out != NULL ? NL_OK
+                              : NL_FAIL(NL_ERR_NOMEM, "%s: out of memory for a path", study->file);
+    }
+    free(expanded);
+    return status;
+}
+
 nl_status nl_study_data_folder(const nl_study *study, char **out)
 {
     const char *source = nl_study_word(study, NL_KEY_SOURCE);
     const char *path = nl_study_word(study, NL_KEY_PATH);
     const char *home = getenv("NTKLENS_DATA");
+    char *folder = NULL;
+    nl_status status = NL_OK;
 
     *out = NULL;
     if (strcmp(source, "glyphs") == 0) {
         return NL_OK;
     }
     if (path[0] != '\0') {
-        *out = resolve_beside(study->file, path);
-    } else if (home != NULL && home[0] != '\0') {
-        char *folder = nl_path_join(home, source);
-
-        *out = folder != NULL ? resolve_beside("", folder) : NULL;
-        free(folder);
-    } else {
+        return resolve_folder(study, study->file, path, out);
+    }
+    if (home == NULL || home[0] == '\0') {
         return NL_FAIL(NL_ERR_DATA,
                        "%s: no folder of the %s files is known: download them with "
                        "tools/fetch-data %s and set data.path to their folder, or NTKLENS_DATA to "
                        "the folder that holds %s/",
                        study->file, source, source, source);
     }
-    return *out != NULL ? NL_OK
-                        : NL_FAIL(NL_ERR_NOMEM, "%s: out of memory for a path", study->file);
+    folder = nl_path_join(home, source);
+    status = folder != NULL ? resolve_folder(study, "", folder, out)
+                            : NL_FAIL(NL_ERR_NOMEM, "%s: out of memory for a path", study->file);
+    free(folder);
+    return status;
 }
 
 /*---------------------------------------------------------------------------------------------
