@@ -58,6 +58,7 @@ static inline int nl_even_part(int length, int most)
     X(NL_ERR_DAMAGED, 3, "damaged file")                                                           \
     X(NL_ERR_OUTDATED, 3, "of another file format")                                                \
     X(NL_ERR_DATA, 3, "data error")                                                                \
+    X(NL_ERR_OTHER_DATA, 2, "made from other images")                                              \
     X(NL_ERR_STUDY, 2, "study file error")                                                         \
     X(NL_ERR_USAGE, 2, "usage error")                                                              \
     X(NL_ERR_BUSY, 75, "in use by another run")                                                    \

@@ -51,6 +51,12 @@ NL_MUST_CHECK nl_status nl_dataset_probe(nl_source source, const char *folder,
                                          nl_dataset_info *info);
 
 /**
+ * nl_dataset_probe(), then read the files whole and append what nl_dataset_remarks() would.  Local.
+ */
+NL_MUST_CHECK nl_status nl_dataset_inspect(nl_source source, const char *folder,
+                                           nl_dataset_info *info, nl_text *lines);
+
+/**
  * Load training and test images.  Collective over the team: one rank per node reads (or generates),
  * the node's others look on.  Files are checked whole: magic, counts, length, label range.
  */
@@ -63,6 +69,24 @@ void nl_dataset_destroy(nl_dataset **dataset);
 const nl_dataset_info *nl_dataset_describe(const nl_dataset *dataset);
 const nl_images *nl_dataset_train(const nl_dataset *dataset);
 const nl_images *nl_dataset_test(const nl_dataset *dataset);
+
+enum { nl_fingerprint_width = 128 };
+
+/**
+ * "train=60000x1x28x28:f3639b56:ba07e8ef test=10000x1x28x28:e4ca5f57:ee8604d9": of each set images
+ * x channels x height x width and the CRC-32 of pixels and of labels, as decoded.  So it is the
+ * same on every rank, and for the same images wherever they lie, gzipped or not.  Shorter than
+ * nl_fingerprint_width; borrowed.
+ */
+const char *nl_dataset_fingerprint(const nl_dataset *dataset);
+
+/**
+ * Append what a user should know of the images, a line each without its end, lines separated by
+ * newlines: that they are not (or not all of) those that their authors published under the name of
+ * the source; that a file lies there twice with different content.  Reads files again where one
+ * lies there twice.  Local.
+ */
+void nl_dataset_remarks(const nl_dataset *dataset, const char *folder, nl_text *lines);
 
 /** What a network sees of a pixel byte u of channel c: scale[c] * u + shift[c]. */
 typedef struct nl_scaling {

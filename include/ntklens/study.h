@@ -127,7 +127,10 @@ typedef struct nl_values {
 typedef struct nl_study {
     char *file;                    /* owned: path of the study file, as given */
     nl_values value[NL_KEY_COUNT]; /* axes and lists: in the order given */
-    struct nl_study_store *store;  /* owned: memory of the words */
+    /** Of a resolved file: what it says of the images it was run on, nl_dataset_fingerprint() and
+     *  nl_dataset_remarks(); NULL where it does not. */
+    const char *fingerprint, *remarks;
+    struct nl_study_store *store; /* owned: memory of the words */
 } nl_study;
 
 /** Bytes of a study file at most: no grid that anyone writes down comes near. */
@@ -180,10 +183,13 @@ typedef struct nl_cell {
     uint32_t seed;
     nl_scalar value[NL_KEY_COUNT]; /* axes: this cell's value; scalars: the study's; words borrowed
                                       from the study */
+    const char *fingerprint; /* of its images, borrowed; NULL: not known.  Not part of a hash: the
+                                same images lie elsewhere on another machine */
 } nl_cell;
 
 /** All cells of a study in the order of the results table: width, depth, n_train, other axes (in
- * key order, by value), seed.  cells: owned by the caller, free(); borrows words of the study. */
+ * key order, by value), seed.  Their fingerprint is what the study knows.  cells: owned by the
+ * caller, free(); borrows words of the study. */
 NL_MUST_CHECK nl_status nl_study_cells(const nl_study *study, nl_cell **cells, int *count);
 
 /** Hash (FNV-1a, 64 bits) of everything in the cell that is of kind `affects`: lines "path=value\n"

@@ -1,11 +1,14 @@
 /** @file dataset.c  One copy of the images per node, read by one rank and shared by all. */
-#include "files.h"
+#include "fingerprint.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct nl_dataset {
     nl_dataset_info info;
     nl_images train, test;
+    nl_set_sum sums[2]; /* training, test */
+    char fingerprint[nl_fingerprint_width];
     uint8_t *bytes; /* the node's copy; of the window, or owned where this rank is alone */
     MPI_Win window; /* owned; MPI_WIN_NULL where this rank is alone on its node */
 };
@@ -104,28 +107,40 @@ static nl_status read_all(const nl_dataset_info *info, const char *folder, const
     return st;
 }
 
+/* Checksums of the node's copy, by the ranks that read it.  Collective over the node. */
+static void sum_up(const nl_team *team, nl_dataset *data)
+{
+    const nl_images *images[2] = {&data->train, &data->test};
+
+    for (int test = 0; test < 2; test++) {
+        if (team->node_rank == test % team->node_size) {
+            data->sums[test] = nl_set_sum_of(&data->info, images[test]);
+        }
+    }
+    for (int test = 0; test < 2; test++) {
+        MPI_Bcast(&data->sums[test], sizeof data->sums[test], MPI_BYTE, test % team->node_size,
+                  team->node);
+    }
+    nl_fingerprint_write(&data->info, data->sums, data->fingerprint);
+}
+
 /* Every node must hold the same images, for it may read files of its own (node-local disks).
  * Collective over the team. */
-static nl_status compare_nodes(const nl_team *team, const nl_dataset *data, size_t size)
+static nl_status compare_nodes(const nl_team *team, const nl_dataset *data)
 {
-    struct {
-        uint64_t size, checksum;
-    } first, mine = {size, 0};
+    char first[nl_fingerprint_width];
     nl_status st = NL_OK;
 
     if (team->node_size == team->size) {
         return NL_OK; /* there is one node */
     }
-    if (team->node_rank == 0) {
-        mine.checksum = crc32_z(0, data->bytes, size);
-    }
-    first = mine; /* that of the team's first rank, which is the first of its node too */
-    nl_team_broadcast(team, &first, sizeof first, 0);
-    if (team->node_rank == 0 && (first.size != mine.size || first.checksum != mine.checksum)) {
+    memcpy(first, data->fingerprint, sizeof first);
+    nl_team_broadcast(team, first, sizeof first, 0);
+    if (team->node_rank == 0 && strcmp(first, data->fingerprint) != 0) {
         st = NL_FAIL(NL_ERR_DATA,
-                     "%s: the images on the node of rank %d differ from those of rank 0: expected "
-                     "the same files on every node",
-                     nl_source_name(data->info.source), team->rank);
+                     "%s: the images on the node of rank %d (%s) differ from those of rank 0 (%s): "
+                     "expected the same files on every node",
+                     nl_source_name(data->info.source), team->rank, data->fingerprint, first);
     }
     return settle(team, st);
 }
@@ -156,7 +171,11 @@ static nl_status load(nl_source source, const char *folder, const nl_team *team,
         MPI_Win_fence(MPI_MODE_NOSUCCEED,
                       data->window); /* what one rank wrote is what the others see */
     }
-    return st == NL_OK ? compare_nodes(team, data, at.size) : st;
+    if (st == NL_OK) {
+        sum_up(team, data);
+        st = compare_nodes(team, data);
+    }
+    return st;
 }
 
 nl_status nl_dataset_load(nl_source source, const char *folder, const nl_team *team,
@@ -212,6 +231,21 @@ const nl_images *nl_dataset_train(const nl_dataset *dataset)
 const nl_images *nl_dataset_test(const nl_dataset *dataset)
 {
     return &dataset->test;
+}
+
+const char *nl_dataset_fingerprint(const nl_dataset *dataset)
+{
+    return dataset->fingerprint;
+}
+
+void nl_dataset_remarks(const nl_dataset *dataset, const char *folder, nl_text *lines)
+{
+    const nl_source source = dataset->info.source;
+
+    nl_fingerprint_remark(source, dataset->sums, lines);
+    if (source != NL_GLYPHS) {
+        nl_source_compare_copies(source, folder, lines);
+    }
 }
 
 nl_status nl_scaling_compute(const nl_dataset *dataset, bool standardize, nl_scaling *out)

@@ -192,6 +192,7 @@ nl_status nl_study_cells(const nl_study *study, nl_cell **cells, int *count)
     }
     for (int k = 0; k < g.cells; k++) {
         fill_cell(&g, study, k, &all[k]);
+        all[k].fingerprint = study->fingerprint;
     }
     *cells = all;
     *count = g.cells;

@@ -1,7 +1,10 @@
 /** @file continue.c  A folder that holds an earlier run: what may go on, what is refused, what is
  * kept. */
 #include "folder.h"
+#include "images.h"
 #include "keys.h"
+#include "provenance.h"
+#include "result_limits.h"
 #include "run.h"
 
 #include "ntklens/io.h"
@@ -9,6 +12,13 @@
 #include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+/** What is to be told of the run before this one in its folder. */
+typedef struct earlier_run {
+    nl_text changed; /* owned; training keys that are others now, where no cell is finished */
+    int unmarked;    /* files of cells that do not tell their images: of older versions */
+} earlier_run;
 
 /*---------------------------------------------------------------------------------------------
  * Is this the same study?
@@ -67,41 +77,123 @@ static void name_differences(const nl_study *before, const nl_study *now, nl_tex
     }
 }
 
-static bool has_finished_cells(const char *folder)
+/* Folders of files of cells; the first of finished ones. */
+static const char *const cell_folders[] = {"cells", "checkpoints", "checkpoints/previous"};
+
+/* What to do with a file of a cell; anything but NL_OK ends the walk. */
+typedef nl_status file_visitor(const char *path, void *context);
+
+static nl_status visit_files(const char *folder, const char *below, file_visitor *visit,
+                             void *context)
 {
-    char *path = nl_path_join(folder, "cells");
+    char *path = nl_path_join(folder, below);
     DIR *listing = path != NULL ? opendir(path) : NULL;
-    bool found = path == NULL; /* out of memory: refuse rather than lose anything */
+    nl_status status = path != NULL ? NL_OK : NL_FAIL(NL_ERR_NOMEM, "out of memory for a path");
 
-    if (listing != NULL) {
-        for (struct dirent *entry = readdir(listing); entry != NULL && !found;
-             entry = readdir(listing)) {
-            const size_t length = strlen(entry->d_name);
+    for (struct dirent *entry = listing != NULL ? readdir(listing) : NULL;
+         status == NL_OK && entry != NULL; entry = readdir(listing)) {
+        const size_t length = strlen(entry->d_name);
 
-            found = length > 3 && strcmp(entry->d_name + length - 3, ".h5") == 0;
+        if (length > 3 && strcmp(entry->d_name + length - 3, ".h5") == 0) {
+            char *file = nl_path_join(path, entry->d_name);
+
+            status = file != NULL ? visit(file, context)
+                                  : NL_FAIL(NL_ERR_NOMEM, "out of memory for a path");
+            free(file);
         }
+    }
+    if (listing != NULL) {
         closedir(listing);
     }
     free(path);
-    return found;
+    return status;
 }
 
-/* changed: keys that no finished cell depends on. */
-static nl_status compare_with_earlier(const nl_study *study, const nl_run_options *options,
-                                      nl_text *changed)
+static nl_status count_file(const char *path, void *context)
 {
+    (void)path;
+    ++*(int *)context;
+    return NL_OK;
+}
+
+/* How many; one where it cannot be told: refuse rather than lose anything. */
+static int count_files(const char *folder, const char *below)
+{
+    int count = 0;
+
+    return visit_files(folder, below, count_file, &count) == NL_OK ? count : 1;
+}
+
+/** Files of a folder whose study.yaml does not tell its images. */
+typedef struct unmarked_files {
+    const char *fingerprint; /* of the images here */
+    size_t limit;            /* bytes of a file */
+    int count;               /* of those that do not tell either */
+} unmarked_files;
+
+static nl_status check_file(const char *path, void *context)
+{
+    unmarked_files *unmarked = context;
+    char fingerprint[nl_fingerprint_width];
+    nl_status status = nl_file_fingerprint(path, unmarked->limit, fingerprint);
+
+    if (status != NL_OK) {
+        return status == NL_ERR_NOMEM ? status : NL_OK; /* damaged: so finds who wants it */
+    }
+    unmarked->count += fingerprint[0] == '\0';
+    return nl_images_agree(path, fingerprint, unmarked->fingerprint, "");
+}
+
+/* Checkpoints of other keys are passed over; those of other images have the names of these.
+ * before: what study.yaml tells, NULL: nothing */
+static nl_status compare_images(const nl_run *run, const char *before, earlier_run *earlier)
+{
+    const char *folder = run->options->folder;
+    const char *now = nl_dataset_fingerprint(run->splits->dataset);
+    unmarked_files unmarked = {
+        .fingerprint = now,
+        .limit = nl_cell_file_limit(run->study, &run->cells[run->count - 1], run->plan)};
+    int files = 0;
+    nl_status status = NL_OK;
+
+    for (size_t k = 0; k < NL_COUNT(cell_folders); k++) {
+        files += count_files(folder, cell_folders[k]);
+    }
+    if (files > 0 && before != NULL) {
+        return nl_images_agree(folder, before, now,
+                               "; give another -o DIR, or --fresh to start anew (earlier results "
+                               "are kept aside)");
+    }
+    for (size_t k = 0; status == NL_OK && files > 0 && k < NL_COUNT(cell_folders); k++) {
+        status = visit_files(folder, cell_folders[k], check_file, &unmarked);
+    }
+    earlier->unmarked = unmarked.count;
+    if (files == 0 && !nl_images_may_be_same(before, now)) {
+        nl_text_append(&earlier->changed, "%s" NL_FACT_FINGERPRINT " (was %s, now %s)",
+                       earlier->changed.length > 0 ? "; " : "", before, now);
+    }
+    return status;
+}
+
+static nl_status compare_with_earlier(const nl_run *run, earlier_run *earlier)
+{
+    const nl_run_options *options = run->options;
+    nl_text *changed = &earlier->changed;
     nl_study *before = NULL;
     nl_status status = nl_study_in(options->folder, 0, NULL, &before);
 
     if (status == NL_OK && before != NULL) {
-        name_differences(before, study, changed);
-        if (changed->length > 0 && has_finished_cells(options->folder)) {
+        name_differences(before, run->study, changed);
+        if (changed->length > 0 && count_files(options->folder, cell_folders[0]) > 0) {
             status = NL_FAIL(
                 NL_ERR_STUDY,
                 "%s: finished work there was trained with other keys: %s; give another -o DIR, or "
                 "--fresh to start anew (earlier results are kept aside)",
                 options->folder, changed->data);
         }
+    }
+    if (status == NL_OK) {
+        status = compare_images(run, before != NULL ? before->fingerprint : NULL, earlier);
     }
     nl_study_destroy(&before);
     return status;
@@ -195,17 +287,18 @@ static nl_status remove_temporaries_below(const char *folder, const char *name)
     return NL_OK;
 }
 
-nl_status nl_run_open_folder(const nl_study *study, const nl_run_options *options, nl_lock **lock,
-                             nl_text *changed)
+/* Create the results folder and take its lock.  What does an earlier run there mean for this one?
+ * earlier: zeroed */
+static nl_status open_folder(nl_run *run, earlier_run *earlier)
 {
+    const nl_run_options *options = run->options;
     nl_status status = nl_folder_create(options->folder);
 
     if (status == NL_OK) {
-        status = nl_lock_take(options->folder, lock);
+        status = nl_lock_take(options->folder, &run->lock);
     }
     if (status == NL_OK && has_earlier_run(options->folder)) {
-        status = options->fresh ? move_aside(options->folder)
-                                : compare_with_earlier(study, options, changed);
+        status = options->fresh ? move_aside(options->folder) : compare_with_earlier(run, earlier);
     }
     for (size_t k = 0; status == NL_OK && k < NL_COUNT(written_to); k++) {
         status = create_below(options->folder, written_to[k]);
@@ -247,6 +340,9 @@ static nl_status load_one(nl_run *run, int index, const char *path, foreign_cell
         }
         nl_remove_checkpoints(run, cell); /* killed before it could do so itself */
     }
+    if (status == NL_ERR_OTHER_DATA) {
+        return status; /* told: nothing may be made of both */
+    }
     if (run->phase[index] != NL_CELL_FINISHED) {
         nl_log_event(run->log, "cell_redone", "cell=%s reason=\"%s\"", cell->id,
                      why != NULL ? why : nl_status_text(status));
@@ -276,5 +372,93 @@ nl_status nl_run_load_finished(nl_run *run)
         nl_log_event(run->log, "blas_mix", "cell=%s finished_cells=%d reason=\"%s\"",
                      run->cells[foreign.first].id, foreign.count, foreign.differs);
     }
+    return status;
+}
+
+/*---------------------------------------------------------------------------------------------
+ * The whole
+ *-------------------------------------------------------------------------------------------*/
+
+bool nl_run_remove_stop_file(const nl_run *run)
+{
+    return run->options->stop_file != NULL && unlink(run->options->stop_file) == 0;
+}
+
+static void log_start(const nl_run *run, const char *remarks)
+{
+    char blas[64];
+    const char *job = getenv("SLURM_JOB_ID"); /* jobs/study.sbatch knows its starts by it */
+    const nl_dataset_info *info = run->splits->info;
+
+    nl_log_event(
+        run->log, "start",
+        "version=%s study=%s ranks=%d nodes_ranks=%d cells=%d blas=\"%s\" blas_kernel=%s job=%s",
+        NTKLENS_VERSION, run->study->file, run->team->size, run->team->node_size, run->count,
+        nl_blas_version(blas), nl_blas_kernel(), job != NULL && job[0] != '\0' ? job : "-");
+    nl_log_event(run->log, "images", "source=%s train=%d test=%d fingerprint=\"%s\" remarks=\"%s\"",
+                 nl_source_name(info->source), info->train_count, info->test_count,
+                 nl_dataset_fingerprint(run->splits->dataset), remarks);
+}
+
+/* Older versions kept no fingerprints: their work is taken for work on these images. */
+static void tell_unmarked(const nl_run *run, int files)
+{
+    if (files > 0) {
+        nl_warn("%s: files of an older version there (%d) carry no data fingerprint: whether they "
+                "were made from these images cannot be checked",
+                run->options->folder, files);
+        nl_log_event(run->log, "fingerprint_missing",
+                     "files=%d reason=\"made by an older version\"", files);
+    }
+}
+
+/* Root: what earlier runs finished, then study.yaml, which replaces theirs. */
+static nl_status load_results(nl_run *run, const nl_data_facts *data)
+{
+    nl_status status = nl_ledger_create(run->options->folder, run->cells, run->cost, run->count,
+                                        run->log, run->options->quiet, &run->ledger);
+
+    if (status == NL_OK) {
+        status = nl_run_load_finished(run);
+    }
+    if (status == NL_ERR_OTHER_DATA) {
+        nl_log_event(run->log, "end", "status=\"%s\" finished=0 of=%d", nl_status_text(status),
+                     run->count);
+    }
+    return status == NL_OK ? nl_provenance_write(run->study, run->options->folder, data) : status;
+}
+
+nl_status nl_run_open_results(nl_run *run, const char *data_folder)
+{
+    const char *fingerprint = nl_dataset_fingerprint(run->splits->dataset);
+    nl_text remarks = {0};
+    earlier_run earlier = {0};
+    nl_status status = open_folder(run, &earlier);
+    char *path = nl_path_join(run->options->folder, "log.txt");
+
+    if (path == NULL) {
+        status = NL_FAIL(NL_ERR_NOMEM, "out of memory for a path");
+    }
+    if (status == NL_OK) {
+        run->holder = *nl_lock_holder(run->lock);
+        nl_run_remove_stop_file(run);
+        nl_images_compare_resolved(run->study, fingerprint);
+        nl_images_warn(run->splits->dataset, data_folder, &remarks);
+        status = nl_log_open(path, &run->log);
+    }
+    if (status == NL_OK && earlier.changed.length > 0) {
+        nl_log_event(run->log, "keys_changed",
+                     "keys=\"%s\" reason=\"no cell is finished; checkpoints of other trainings are "
+                     "left aside\"",
+                     earlier.changed.data);
+    }
+    if (status == NL_OK) {
+        log_start(run, remarks.length > 0 ? remarks.data : "");
+        tell_unmarked(run, earlier.unmarked);
+        status = load_results(run, &(nl_data_facts){data_folder, fingerprint, remarks.data});
+    }
+    nl_text_free(&earlier.changed);
+    nl_text_free(&remarks);
+    free(path);
     return status;
 }

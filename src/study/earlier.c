@@ -35,14 +35,29 @@ static nl_status tell(nl_run *run, int index, const char *event, const char *rea
     return nl_tell_event(run->service, index, run->team->rank, event, reason);
 }
 
-/* This rank goes on with what other BLAS kernels or libraries began: the cell depends on both. */
-static nl_status note_mix(nl_run *run, int index, nl_result *result)
+/* Images that are not known; BLAS kernels or libraries other than this rank's, which goes on with
+ * what they began: the cell depends on both. */
+static nl_status note_origin(nl_run *run, int index, nl_result *result)
 {
+    if (result->fingerprint[0] == '\0') {
+        const nl_status told =
+            tell(run, index, "fingerprint_missing", "gone on with: made by an older version");
+
+        if (told != NL_OK) {
+            return told;
+        }
+    }
     if (result->differs[0] == '\0') {
         return NL_OK;
     }
     result->mixed = true;
     return tell(run, index, "blas_mix", result->differs);
+}
+
+/* Other files may be read as if these were not there; none may follow on one of other images. */
+static bool is_grave(nl_status status)
+{
+    return status == NL_ERR_NOMEM || status == NL_ERR_OTHER_DATA;
 }
 
 /*---------------------------------------------------------------------------------------------
@@ -113,7 +128,7 @@ static nl_status find_checkpoint(nl_run *run, int index, const nl_net *net, nl_f
     nl_status status = NL_OK;
 
     for (size_t k = 0;
-         k < NL_COUNT(folders) && found->result == NULL && status != NL_ERR_NOMEM && told == NL_OK;
+         k < NL_COUNT(folders) && found->result == NULL && !is_grave(status) && told == NL_OK;
          k++) {
         char *path = nl_cell_path(run->options->folder, folders[k], &run->cells[index]);
 
@@ -124,21 +139,21 @@ static nl_status find_checkpoint(nl_run *run, int index, const nl_net *net, nl_f
             nl_continuation_free(&found->continuation);
             status = NL_ERR_DAMAGED;
         }
-        if (status != NL_OK && status != NL_ERR_NOMEM) {
+        if (status != NL_OK && !is_grave(status)) {
             told = tell(run, index, "checkpoint_dropped", nl_status_text(status));
         }
         free(path);
     }
     if (found->result != NULL) {
         found->kind = classify(run, found->result);
-        told = note_mix(run, index, found->result);
+        told = note_origin(run, index, found->result);
         return told != NL_OK ? told
                              : tell(run, index, "cell_resumed",
                                     found->kind == NL_FOUND_TRAINING    ? "training"
                                     : found->kind == NL_FOUND_SNAPSHOTS ? "kernels"
                                                                         : "shared kernels");
     }
-    return status == NL_ERR_NOMEM ? status : told;
+    return is_grave(status) ? status : told;
 }
 
 /*---------------------------------------------------------------------------------------------
@@ -267,6 +282,7 @@ static nl_status replan(const nl_run *run, const nl_net *net, const snapshots *f
         result->diverged = old->diverged;
         result->mixed = old->mixed;
         memcpy(result->differs, old->differs, sizeof result->differs);
+        memcpy(result->fingerprint, old->fingerprint, sizeof result->fingerprint);
         result->parameters = old->parameters;
         result->weights = old->weights;
         status = add_states(run, net, from, result, &lacking);
@@ -298,7 +314,7 @@ static nl_status find_snapshots(nl_run *run, int index, const nl_net *net, const
 
         status = replan(run, net, &from, &found->result);
         if (status == NL_OK && found->result != NULL) {
-            status = note_mix(run, index, found->result);
+            status = note_origin(run, index, found->result);
         }
         if (status == NL_OK && found->result != NULL) {
             found->kind = NL_FOUND_SNAPSHOTS;
@@ -311,7 +327,7 @@ static nl_status find_snapshots(nl_run *run, int index, const nl_net *net, const
     }
     nl_result_destroy(&old.result, run->plan->kernels);
     nl_continuation_free(&old.continuation);
-    return status == NL_ERR_NOMEM || status == NL_ERR_MPI ? status : NL_OK;
+    return is_grave(status) || status == NL_ERR_MPI ? status : NL_OK;
 }
 
 /*---------------------------------------------------------------------------------------------
@@ -370,7 +386,7 @@ static nl_status consider_shorter(nl_run *run, int index, const nl_net *net, con
     }
     nl_result_destroy(&candidate.result, run->plan->kernels);
     nl_continuation_free(&candidate.continuation);
-    return status == NL_ERR_NOMEM ? status : NL_OK;
+    return is_grave(status) ? status : NL_OK;
 }
 
 /* The longest finished training of this cell with fewer steps.  Only a constant schedule makes a
@@ -396,7 +412,7 @@ static nl_status find_shorter(nl_run *run, int index, const nl_net *net, nl_foun
         }
     }
     if (status == NL_OK && found->result != NULL) {
-        status = note_mix(run, index, found->result);
+        status = note_origin(run, index, found->result);
     }
     if (status == NL_OK && found->result != NULL) {
         status = tell(run, index, "cell_extended", "from a shorter training");

@@ -1,5 +1,6 @@
 /** @file merge.c  Results of several folders as one run over the united grid would leave them. */
 #include "folder.h"
+#include "images.h"
 #include "keys.h"
 #include "lock.h"
 #include "provenance.h"
@@ -33,6 +34,8 @@ typedef struct merge {
     int parts;
     bool continues; /* it is */
     nl_study *study;
+    char fingerprint[nl_fingerprint_width]; /* of the images of all; "": no part tells */
+    const char *remarks;                    /* on them; of a part's study */
     nl_measure_plan *plan;
     nl_cell *cells;
     entry *entry; /* owned; [count] */
@@ -84,6 +87,38 @@ static nl_status compare_studies(const part *a, const part *b)
     return status;
 }
 
+/* All parts that tell were run on the same images. */
+static nl_status compare_images(merge *m)
+{
+    nl_status status = NL_OK;
+
+    for (int p = 0; status == NL_OK && p < m->parts; p++) {
+        const nl_study *study = m->part[p].study;
+
+        if (study->fingerprint == NULL) {
+            nl_warn("%s: carries no data fingerprint, for an older version made it: whether it was "
+                    "made from the same images cannot be checked",
+                    m->part[p].folder);
+            continue;
+        }
+        status = nl_images_agree(m->part[p].folder, study->fingerprint, m->fingerprint, "");
+        if (m->fingerprint[0] == '\0') {
+            snprintf(m->fingerprint, sizeof m->fingerprint, "%s", study->fingerprint);
+            m->remarks = study->remarks;
+        }
+    }
+    return status;
+}
+
+/* Cells are compared with what the parts, or the first cell that tells, were made from. */
+static void expect_images(merge *m, const char *fingerprint)
+{
+    snprintf(m->fingerprint, sizeof m->fingerprint, "%s", fingerprint);
+    for (int k = 0; k < m->count; k++) {
+        m->cells[k].fingerprint = m->fingerprint;
+    }
+}
+
 static int compare_scalars(const void *a, const void *b)
 {
     return nl_scalar_compare(a, b);
@@ -130,6 +165,9 @@ static nl_status unite_studies(merge *m)
     for (int p = 1; status == NL_OK && p < m->parts; p++) {
         status = compare_studies(&m->part[0], &m->part[p]);
     }
+    if (status == NL_OK) {
+        status = compare_images(m);
+    }
     for (int key = 0; status == NL_OK && key < NL_KEY_COUNT; key++) {
         if (nl_key_describe((nl_key)key)->shape == NL_SHAPE_AXIS) {
             status = unite_axis(m, (nl_key)key, &set[sets]);
@@ -158,6 +196,7 @@ static nl_status unite_studies(merge *m)
     }
     for (int k = 0; status == NL_OK && k < m->count; k++) {
         m->entry[k].from = -1;
+        m->cells[k].fingerprint = m->fingerprint;
     }
     return status;
 }
@@ -167,7 +206,7 @@ static nl_status unite_studies(merge *m)
  *-------------------------------------------------------------------------------------------*/
 
 /* Rows of a cell's file; none where it cannot serve, which is told. */
-static nl_status read_rows(const merge *m, int index, const char *path, nl_row **rows, int *count)
+static nl_status read_rows(merge *m, int index, const char *path, nl_row **rows, int *count)
 {
     const char *why = NULL;
     nl_result *result = NULL;
@@ -176,8 +215,11 @@ static nl_status read_rows(const merge *m, int index, const char *path, nl_row *
     *rows = NULL;
     *count = 0;
     if (status == NL_OK) {
+        if (m->fingerprint[0] == '\0') {
+            expect_images(m, result->fingerprint);
+        }
         status = nl_result_rows(result, m->plan, m->cells, index, rows, count);
-    } else if (status != NL_ERR_NOMEM) {
+    } else if (status != NL_ERR_NOMEM && status != NL_ERR_OTHER_DATA) {
         nl_warn("%s: is left out: %s", path, why);
         status = NL_OK;
     }
@@ -475,7 +517,10 @@ static nl_status write_all(merge *m)
         status = write_log(m);
     }
     if (status == NL_OK) {
-        status = nl_provenance_write(m->study, m->out, NULL);
+        status = nl_provenance_write(
+            m->study, m->out,
+            &(nl_data_facts){.fingerprint = m->fingerprint[0] != '\0' ? m->fingerprint : NULL,
+                             .remarks = m->remarks});
     }
     if (status == NL_OK) {
         status = write_results(m);

@@ -1,4 +1,5 @@
 /** @file parse.c  The study file and --set, read by the key table. */
+#include "images.h"
 #include "reading.h"
 
 #include <stdarg.h>
@@ -150,7 +151,20 @@ static void read_section(nl_reading *reading, const char *section, nl_mark mark,
     }
 }
 
-/* What produced a resolved file: read by people, not by us. */
+/* What a resolved file says of its images is compared with those of today. */
+static void take_fact(nl_reading *reading, const char *name, const nl_yaml_node *fact)
+{
+    const char **place = strcmp(name, NL_FACT_FINGERPRINT) == 0 ? &reading->study->fingerprint
+                         : strcmp(name, NL_FACT_REMARKS) == 0   ? &reading->study->remarks
+                                                                : NULL;
+
+    if (place != NULL && fact->kind == NL_YAML_SCALAR &&
+        (place != &reading->study->fingerprint || nl_images_is_fingerprint(fact->text))) {
+        *place = nl_reading_keep(reading, fact->text);
+    }
+}
+
+/* What produced a resolved file: read by people, and else not by us. */
 static void check_provenance(nl_reading *reading, const nl_yaml_node *node)
 {
     char found[80];
@@ -167,6 +181,8 @@ static void check_provenance(nl_reading *reading, const nl_yaml_node *node)
             nl_reading_complain(reading, fact->mark, "provenance",
                                 "plain values were expected, this is %s",
                                 nl_node_describe(fact, found));
+        } else {
+            take_fact(reading, node->keys[k]->text, fact);
         }
     }
 }

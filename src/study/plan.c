@@ -277,8 +277,8 @@ static nl_status open_study(nl_plan *plan)
     nl_status status = nl_study_data_folder(plan->study, &folder);
 
     if (status == NL_OK) {
-        status = nl_dataset_probe((nl_source)nl_study_number(plan->study, NL_KEY_SOURCE), folder,
-                                  &plan->info);
+        status = nl_dataset_inspect((nl_source)nl_study_number(plan->study, NL_KEY_SOURCE), folder,
+                                    &plan->info, &plan->remarks);
     }
     free(folder);
     if (status == NL_OK) {
@@ -345,6 +345,7 @@ nl_status nl_plan_make(const nl_study *study, const nl_plan_options *options, nl
 void nl_plan_free(nl_plan *plan)
 {
     nl_measure_plan_destroy(&plan->measure);
+    nl_text_free(&plan->remarks);
     free(plan->cells);
     free(plan->solve);
     *plan = (nl_plan){0};

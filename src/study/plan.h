@@ -18,6 +18,7 @@ typedef struct nl_plan {
     const nl_study *study;
     int ranks;
     nl_dataset_info info;
+    nl_text remarks; /* on the images, lines as of nl_dataset_remarks(); owned */
     nl_measure_plan *measure;
     nl_cell *cells;
     int count;

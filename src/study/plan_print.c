@@ -48,6 +48,18 @@ static void print_axes(const nl_plan *plan, FILE *stream)
             nl_source_name(plan->info.source), plan->info.inputs);
 }
 
+static void print_images(const nl_plan *plan, FILE *stream)
+{
+    fprintf(stream, "%d training and %d test images of %s\n", plan->info.train_count,
+            plan->info.test_count, nl_source_name(plan->info.source));
+    for (const char *line = plan->remarks.length > 0 ? plan->remarks.data : ""; *line != '\0';) {
+        const size_t length = strcspn(line, "\n");
+
+        fprintf(stream, "  warning: %.*s\n", (int)length, line);
+        line += length + (line[length] != '\0');
+    }
+}
+
 static void print_kernels(const nl_plan *plan, FILE *stream)
 {
     char name[32];
@@ -122,6 +134,7 @@ static void print_batch(const nl_plan *plan, FILE *stream)
 void nl_plan_print(const nl_plan *plan, FILE *stream)
 {
     print_axes(plan, stream);
+    print_images(plan, stream);
     fprintf(stream, "%.0f steps, %d states measured with %d kernels each\n", plan->steps,
             plan->states, plan->measure->kernels);
     print_kernels(plan, stream);
@@ -137,6 +150,10 @@ void nl_plan_print_json(const nl_plan *plan, FILE *stream)
 
     nl_text_append(&text, "{\n  \"study\": ");
     nl_json_string(&text, nl_study_word(plan->study, NL_KEY_STUDY));
+    nl_text_append(&text,
+                   ",\n  \"train_images\": %d,\n  \"test_images\": %d,\n  \"data_remarks\": ",
+                   plan->info.train_count, plan->info.test_count);
+    nl_json_string(&text, plan->remarks.length > 0 ? plan->remarks.data : "");
     nl_text_append(&text,
                    ",\n  \"ranks\": %d,\n  \"cells\": %d,\n  \"steps\": %.0f,\n  \"states\": %d,\n"
                    "  \"kernels\": [",

@@ -4,8 +4,15 @@
 
 #include "ntklens/study.h"
 
-/** @param[in] data_folder  absolute; NULL: data.path as it stands in the study */
+/** The images a study is run on. */
+typedef struct nl_data_facts {
+    const char *folder;      /* absolute; NULL: data.path as it stands in the study */
+    const char *fingerprint; /* NULL: not known */
+    const char *remarks;     /* NULL: there are none */
+} nl_data_facts;
+
+/** Write DIR/study.yaml; folder: DIR. */
 NL_MUST_CHECK nl_status nl_provenance_write(const nl_study *study, const char *folder,
-                                            const char *data_folder);
+                                            const nl_data_facts *data);
 
 #endif

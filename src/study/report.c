@@ -1,6 +1,7 @@
 /** @file report.c  ntklens report: tables of one or several folders to fits and words. */
 #include "report.h"
 #include "folder.h"
+#include "images.h"
 #include "keys.h"
 
 #include "ntklens/io.h"
@@ -89,6 +90,15 @@ static void list_differences(int count, const source *sources, nl_text *out)
                 nl_text_append(out, "%s%s (%s and %s)", out->length > 0 ? ", " : "", info->path, a,
                                b);
             }
+        }
+    }
+    for (int s = 1; s < count; s++) {
+        const nl_study *a = sources[0].study;
+        const nl_study *b = sources[s].study;
+
+        if (a != NULL && b != NULL && !nl_images_may_be_same(a->fingerprint, b->fingerprint)) {
+            nl_text_append(out, "%sdata fingerprint (%s and %s)", out->length > 0 ? ", " : "",
+                           a->fingerprint, b->fingerprint);
         }
     }
 }

@@ -3,6 +3,7 @@
 #ifndef NTKLENS_STUDY_RESULT_H
 #define NTKLENS_STUDY_RESULT_H
 
+#include "ntklens/data.h"
 #include "ntklens/ntk.h"
 #include "ntklens/study.h"
 
@@ -57,8 +58,10 @@ typedef struct nl_result {
                    elsewhere, or by a team of such ranks */
     char
         differs[nl_differs_width]; /* what of these is other here than where it was read from; "" */
-    int64_t parameters;            /* trained ones */
-    int64_t weights;               /* entries of the weight matrices */
+    char fingerprint[nl_fingerprint_width]; /* of the images of the file it was read from; "": it
+                                               carries none, as those of older versions */
+    int64_t parameters;                     /* trained ones */
+    int64_t weights;                        /* entries of the weight matrices */
 } nl_result;
 
 /** Which states are measured, with which kernels; the same for all cells of a study. */
@@ -204,12 +207,18 @@ enum {
  * @param[out] continuation  NULL where it is not read
  * @return NL_ERR_DAMAGED where something is missing or belongs to another cell; NL_ERR_OUTDATED
  *         where another version of the format wrote it; NL_ERR_STUDY,
- *         silently, where the file was measured under another plan
+ *         silently, where the file was measured under another plan; NL_ERR_OTHER_DATA where it was
+ *         made from images other than the cell's
  */
 NL_MUST_CHECK nl_status nl_result_read(const unsigned char *image, size_t length,
                                        const nl_study *study, const nl_cell *cell,
                                        const nl_net *net, const nl_measure_plan *plan, int what,
                                        nl_result **out, nl_continuation *continuation);
+
+/** The images that a cell's file, of `limit` bytes at most, was made from: "" where it carries no
+ *  fingerprint. */
+NL_MUST_CHECK nl_status nl_file_fingerprint(const char *path, size_t limit,
+                                            char out[nl_fingerprint_width]);
 
 /** File of a cell in a results folder; below: "cells", "checkpoints", "checkpoints/previous".
  *  NULL: out of memory.  free(). */
@@ -221,7 +230,8 @@ char *nl_cell_path(const char *results, const char *below, const nl_cell *cell);
  * @param[out] out  NULL where it does not
  * @param[out] why  in words why it does not; NULL where it does
  * @return NL_ERR_NUMERIC where a spectrum is missing, NL_ERR_STUDY where other measurements were
- *         asked for, others where it cannot be read or belongs to another cell
+ *         asked for, NL_ERR_OTHER_DATA, told, where it was made from other images, others where it
+ *         cannot be read or belongs to another cell
  */
 NL_MUST_CHECK nl_status nl_finished_read(const char *path, const nl_study *study,
                                          const nl_cell *cell, const nl_measure_plan *plan,

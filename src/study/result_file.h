@@ -2,6 +2,7 @@
  * @file result_file.h  What writing and reading of cells/<id>.h5 share.
  *
  * /                    attributes: the cell's keys, hashes, format, best_step, final_step, diverged
+ * /                    attribute data_fingerprint: nl_dataset_fingerprint() of its images
  * /curve/<column>      evaluated states
  * /states/<column>     measured states; /measurements/<kernel>/<column>: one entry a state
  * /spectra, /kernels   <kernel>/<step>, where the study asks for them

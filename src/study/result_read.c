@@ -1,4 +1,5 @@
 /** @file result_read.c  A cell's result from an HDF5 image. */
+#include "images.h"
 #include "libraries.h"
 #include "result_file.h"
 #include "result_limits.h"
@@ -320,7 +321,27 @@ static nl_status get_continuation(const source *from, const nl_net *net, const n
     return status;
 }
 
-/* Was the file written for this cell, by this format, under this plan of measurements? */
+/* The fingerprint of the images it was made from, "" where it carries none. */
+static nl_status get_fingerprint(const nl_h5_reader *file, char out[nl_fingerprint_width])
+{
+    char *text = NULL;
+    nl_status status = NL_OK;
+
+    out[0] = '\0';
+    if (nl_h5_has_attribute(file, "/", NL_FACT_FINGERPRINT)) {
+        status = nl_h5_get_text(file, "/", NL_FACT_FINGERPRINT, &text);
+    }
+    if (text != NULL && !nl_images_is_fingerprint(text)) {
+        status = NL_FAIL(NL_ERR_DAMAGED, "%s: its " NL_FACT_FINGERPRINT " is none", file->name);
+    } else if (text != NULL) {
+        snprintf(out, nl_fingerprint_width, "%s", text);
+    }
+    free(text);
+    return status;
+}
+
+/* Was the file written for this cell, by this format, from these images, under this plan of
+ * measurements? */
 static nl_status check_identity(const nl_h5_reader *file, const nl_study *study,
                                 const nl_cell *cell, int what)
 {
@@ -328,6 +349,7 @@ static nl_status check_identity(const nl_h5_reader *file, const nl_study *study,
     char *training = NULL;
     char *measurement = NULL;
     char expected[2][32];
+    char images[nl_fingerprint_width];
     nl_status status = nl_h5_get_int(file, "/", "format", &format);
 
     if (status == NL_OK && format != nl_file_format) {
@@ -343,6 +365,8 @@ static nl_status check_identity(const nl_h5_reader *file, const nl_study *study,
     if (status == NL_OK && strcmp(training, expected[0]) != 0) {
         status = NL_FAIL(NL_ERR_DAMAGED, "%s: was trained with other keys", cell->id);
     }
+    THEN(status, get_fingerprint(file, images));
+    THEN(status, nl_images_agree(cell->id, images, cell->fingerprint, ""));
     if (status == NL_OK && (what & NL_READ_MEASUREMENTS) != 0 &&
         strcmp(measurement, expected[1]) != 0) {
         status = NL_ERR_STUDY;
@@ -398,6 +422,7 @@ static nl_status get_attributes(const source *from, nl_result *result)
     THEN(status, nl_h5_get_int(file, "/", "diverged", &diverged));
     THEN(status, nl_h5_get_int(file, "/", "mixed_blas_kernels", &mixed));
     THEN(status, get_libraries(file, result));
+    THEN(status, get_fingerprint(file, result->fingerprint));
     result->best_step = (long)best;
     result->final_step = (long) final;
     result->diverged = diverged != 0;
@@ -446,6 +471,20 @@ nl_status nl_result_read(const unsigned char *image, size_t length, const nl_stu
     }
     *out = result;
     return NL_OK;
+}
+
+nl_status nl_file_fingerprint(const char *path, size_t limit, char out[nl_fingerprint_width])
+{
+    unsigned char *image = NULL;
+    size_t length = 0;
+    nl_h5_reader file;
+    nl_status status = nl_file_read_limited(path, NL_SEALED, limit, &image, &length);
+
+    out[0] = '\0';
+    THEN(status, nl_h5_open_image(image, length, path, &file));
+    THEN(status, get_fingerprint(&file, out));
+    free(image);
+    return status;
 }
 
 char *nl_cell_path(const char *results, const char *below, const nl_cell *cell)

@@ -1,4 +1,5 @@
 /** @file result_write.c  A cell's result as an HDF5 image. */
+#include "images.h"
 #include "libraries.h"
 #include "result_file.h"
 
@@ -94,6 +95,9 @@ static nl_status put_attributes(nl_h5 *file, const nl_result *result, const nl_c
     THEN(status, nl_h5_put_text(file, "/", "training_hash", hash));
     nl_cell_hash_text(c->study, c->cell, NL_AFFECTS_MEASUREMENT, hash);
     THEN(status, nl_h5_put_text(file, "/", "measurement_hash", hash));
+    if (c->cell->fingerprint != NULL) {
+        THEN(status, nl_h5_put_text(file, "/", NL_FACT_FINGERPRINT, c->cell->fingerprint));
+    }
     THEN(status, nl_h5_put_text(file, "/", "program", "ntklens " NTKLENS_VERSION));
     for (int k = 0; k < nl_library_facts; k++) {
         THEN(status, nl_h5_put_text(file, "/", nl_library_names[k], here.fact[k]));

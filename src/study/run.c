@@ -6,14 +6,12 @@
 #include "infinite.h"
 #include "libraries.h"
 #include "machine.h"
-#include "provenance.h"
 #include "regression.h"
 
 #include "ntklens/io.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static const double tell_interval = 1.0; /* seconds between two words of progress from a rank */
 
@@ -265,58 +263,9 @@ static nl_status plan_work(nl_run *run, const nl_dataset_info *info)
         const nl_cost cost = nl_cell_cost(run->study, &run->cells[k], info, run->plan);
 
         run->cost[k] = nl_cost_total(&cost);
+        run->cells[k].fingerprint = nl_dataset_fingerprint(run->splits->dataset);
     }
     return nl_agree(run->team->comm, status);
-}
-
-/* Was there one? */
-static bool remove_stop_file(const nl_run *run)
-{
-    return run->options->stop_file != NULL && unlink(run->options->stop_file) == 0;
-}
-
-/* Root: folder, log, study.yaml, what earlier runs finished. */
-static nl_status open_results(nl_run *run, const char *data_folder)
-{
-    char blas[64];
-    const char *job = getenv("SLURM_JOB_ID"); /* jobs/study.sbatch knows its starts by it */
-    nl_text changed = {0};
-    nl_status status = nl_run_open_folder(run->study, run->options, &run->lock, &changed);
-    char *path = nl_path_join(run->options->folder, "log.txt");
-
-    if (path == NULL) {
-        status = NL_FAIL(NL_ERR_NOMEM, "out of memory for a path");
-    }
-    if (status == NL_OK) {
-        run->holder = *nl_lock_holder(run->lock);
-        remove_stop_file(run);
-        status = nl_log_open(path, &run->log);
-    }
-    if (status == NL_OK && changed.length > 0) {
-        nl_log_event(run->log, "keys_changed",
-                     "keys=\"%s\" reason=\"no cell is finished; checkpoints of other trainings are "
-                     "left aside\"",
-                     changed.data);
-    }
-    nl_text_free(&changed);
-    if (status == NL_OK) {
-        status = nl_provenance_write(run->study, run->options->folder, data_folder);
-    }
-    if (status == NL_OK) {
-        nl_log_event(
-            run->log, "start",
-            "version=%s study=%s ranks=%d nodes_ranks=%d cells=%d blas=\"%s\" blas_kernel=%s "
-            "job=%s",
-            NTKLENS_VERSION, run->study->file, run->team->size, run->team->node_size, run->count,
-            nl_blas_version(blas), nl_blas_kernel(), job != NULL && job[0] != '\0' ? job : "-");
-        status = nl_ledger_create(run->options->folder, run->cells, run->cost, run->count, run->log,
-                                  run->options->quiet, &run->ledger);
-    }
-    if (status == NL_OK) {
-        status = nl_run_load_finished(run);
-    }
-    free(path);
-    return status;
 }
 
 static nl_status prepare(nl_run *run)
@@ -347,7 +296,7 @@ static nl_status prepare(nl_run *run)
     }
     if (status == NL_OK) {
         status = nl_agree(run->team->comm,
-                          run->team->rank == 0 ? open_results(run, data_folder) : NL_OK);
+                          run->team->rank == 0 ? nl_run_open_results(run, data_folder) : NL_OK);
     }
     if (status == NL_OK) {
         status = tell_machine(run);
@@ -555,7 +504,7 @@ static nl_status close_results(nl_run *run, nl_status status, double start)
     written = nl_ledger_flush(run->ledger);
     status = written > status ? written : status;
     status = failed > status ? failed : status;
-    if (remove_stop_file(run)) {
+    if (nl_run_remove_stop_file(run)) {
         nl_log_event(run->log, "stop_file", "file=%s",
                      run->options->stop_file); /* for job scripts */
     }

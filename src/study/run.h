@@ -109,14 +109,21 @@ NL_MUST_CHECK nl_status nl_find_earlier(nl_run *run, int index, const nl_net *ne
                                         const float *initial, nl_found *found);
 
 /** Rows of the finished cells of an earlier run; sets their phase.  Root only, before the service
- * starts. */
+ * starts.
+ * @return NL_ERR_OTHER_DATA, told, where one was made from other images
+ */
 NL_MUST_CHECK nl_status nl_run_load_finished(nl_run *run);
 
-/** Create the results folder and take its lock.  What does an earlier run there mean for this one?
- *  Refuses changes that alter finished cells; with --fresh moves everything aside.  Root only.
- *  @param[in,out] changed  training keys that are others now, in words, where no cell is finished
+/** Remove the file that asks to stop; was there one? */
+bool nl_run_remove_stop_file(const nl_run *run);
+
+/**
+ * Create or open the results folder, with its lock, log and study.yaml, and take what earlier runs
+ * finished.  Refuses changes that alter finished cells, and images other than those of cells or
+ * checkpoints there, before it writes anything; with --fresh moves everything aside.  Root only.
+ *
+ * @param[in] data_folder  absolute; NULL: the images are drawn
  */
-NL_MUST_CHECK nl_status nl_run_open_folder(const nl_study *study, const nl_run_options *options,
-                                           nl_lock **lock, nl_text *changed);
+NL_MUST_CHECK nl_status nl_run_open_results(nl_run *run, const char *data_folder);
 
 #endif

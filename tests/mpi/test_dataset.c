@@ -56,6 +56,16 @@ static bool same_everywhere(const nl_team *team, const nl_dataset *data)
     return first == mine;
 }
 
+/* Every rank has the first one's fingerprint. */
+static bool same_fingerprint(const nl_team *team, const nl_dataset *data)
+{
+    char first[nl_fingerprint_width] = "";
+
+    snprintf(first, sizeof first, "%s", nl_dataset_fingerprint(data));
+    MPI_Bcast(first, sizeof first, MPI_CHAR, 0, team->comm);
+    return strncmp(first, "train=", 6) == 0 && strcmp(first, nl_dataset_fingerprint(data)) == 0;
+}
+
 static void every_rank_sees_the_same_files(void **state)
 {
     const fixture *f = *state;
@@ -68,6 +78,7 @@ static void every_rank_sees_the_same_files(void **state)
     expect_all(f->team->comm, right);
     expect_all(f->team->comm, nl_dataset_load(NL_MNIST, f->folder, f->team, &data) == NL_OK);
     expect_all(f->team->comm, same_everywhere(f->team, data));
+    expect_all(f->team->comm, same_fingerprint(f->team, data));
     expect_all(f->team->comm, nl_dataset_describe(data)->train_count == 30);
     expect_all(f->team->comm,
                nl_dataset_train(data)->count == 30 && nl_dataset_test(data)->count == 12);
@@ -96,6 +107,7 @@ static void every_rank_sees_the_same_glyphs(void **state)
 
     expect_all(f->team->comm, nl_dataset_load(NL_GLYPHS, NULL, f->team, &data) == NL_OK);
     expect_all(f->team->comm, same_everywhere(f->team, data));
+    expect_all(f->team->comm, same_fingerprint(f->team, data));
     expect_all(f->team->comm,
                memcmp(drawn, nl_dataset_test(data)->pixels + 4999 * 784, sizeof drawn) == 0);
     expect_all(f->team->comm, nl_dataset_test(data)->labels[4999] == label);
@@ -163,6 +175,7 @@ static void nodes_with_different_files_are_refused(void **state)
     expect_all(lonely.comm, mkdir(folder, 0700) == 0);
     expect_all(lonely.comm, write_idx_set(folder, 30, 12, ""));
     expect_all(lonely.comm, nl_dataset_load(NL_MNIST, folder, &lonely, &data) == NL_OK);
+    expect_all(lonely.comm, same_fingerprint(&lonely, data));
     nl_dataset_destroy(&data);
     images = idx_images(0, 30);
     images.data[images.length - 1] ^= differ && lonely.rank == lonely.size - 1;
