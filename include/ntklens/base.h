@@ -175,6 +175,9 @@ void nl_text_append(nl_text *text, const char *format, ...) NL_PRINTF(2, 3);
 void nl_text_append_bytes(nl_text *text, const void *bytes, size_t length);
 void nl_text_free(nl_text *text);
 
+/** Room for `more` bytes and a NUL behind what is there; false once memory ran out. */
+bool nl_text_reserve(nl_text *text, size_t more);
+
 /** Shortest decimal (at most 17 significant digits) that reads back as `value`; out holds 32 bytes.
  */
 const char *nl_format_double(double value, char out[32]);
@@ -194,6 +197,20 @@ double nl_now(void);
 
 /** Sleep; used between polls, so that a waiting rank leaves its core to others. */
 void nl_sleep(double seconds);
+
+/** Opaque.  A thread of its own that does one thing again and again: for what may take long, or
+ * must not be held up by what does.  It meets no signals. */
+typedef struct nl_ticker nl_ticker;
+
+typedef void nl_tick_fn(void *context);
+
+/** Call tick(context), now and then every `seconds` after its return, on a new thread.
+ *  @param[in] context  borrowed until nl_ticker_end() */
+NL_MUST_CHECK nl_status nl_ticker_create(double seconds, nl_tick_fn *tick, void *context,
+                                         nl_ticker **out);
+
+/** Wait for a call that is under way, end the thread, set to NULL; NULL-safe. */
+void nl_ticker_end(nl_ticker **ticker);
 
 /*---------------------------------------------------------------------------------------------
  * Random numbers: Philox4x32-10 (Salmon et al. 2011, library Random123), a pure function of

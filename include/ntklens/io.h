@@ -29,6 +29,13 @@ NL_MUST_CHECK nl_status nl_file_write_atomic(const char *path, const void *bytes
 NL_MUST_CHECK nl_status nl_file_write_kept(const char *path, const char *keep, const void *bytes,
                                            size_t length, nl_seal seal);
 
+/** The next piece of a file's content; length 0: its end.  A failure ends the writing. */
+typedef nl_status nl_piece_fn(void *context, const void **bytes, size_t *length);
+
+/** The same for content that is not in memory as a whole: next(context, ...) is called until its
+ *  end, and each piece is written before the next one is asked for. */
+NL_MUST_CHECK nl_status nl_file_write_pieces(const char *path, nl_piece_fn *next, void *context);
+
 /** The same for a text that grew, into `folder`/`name`; NL_ERR_NOMEM where it failed to. */
 NL_MUST_CHECK nl_status nl_file_write_text(const char *folder, const char *name,
                                            const nl_text *text);

@@ -55,8 +55,7 @@ size_t nl_peak_memory(void)
     return (size_t)usage.ru_maxrss * 1024; /* Linux counts in KiB */
 }
 
-/* Room for `more` bytes and a NUL; false once memory ran out. */
-static bool text_reserve(nl_text *text, size_t more)
+bool nl_text_reserve(nl_text *text, size_t more)
 {
     size_t need = text->length + more + 1;
     size_t capacity = text->capacity > 0 ? text->capacity : 256;
@@ -80,7 +79,7 @@ static bool text_reserve(nl_text *text, size_t more)
 
 void nl_text_append_bytes(nl_text *text, const void *bytes, size_t length)
 {
-    if (text_reserve(text, length)) {
+    if (nl_text_reserve(text, length)) {
         if (length > 0) {
             memcpy(text->data + text->length, bytes, length);
         }
@@ -93,15 +92,19 @@ void nl_text_append(nl_text *text, const char *format, ...)
 {
     va_list args;
     va_list again;
+    const size_t room = text->failed ? 0 : text->capacity - text->length;
     int length = 0;
 
     va_start(args, format);
     va_copy(again, args);
-    length = vsnprintf(NULL, 0, format, args);
+    /* Most texts fit into what is there: they are formatted once. */
+    length = vsnprintf(room > 0 ? text->data + text->length : NULL, room, format, args);
     va_end(args);
     if (length < 0) {
         text->failed = true;
-    } else if (text_reserve(text, (size_t)length)) {
+    } else if ((size_t)length < room) {
+        text->length += (size_t)length;
+    } else if (nl_text_reserve(text, (size_t)length)) {
         vsnprintf(text->data + text->length, (size_t)length + 1, format, again);
         text->length += (size_t)length;
     }

@@ -175,12 +175,39 @@ typedef struct new_file {
     const void *bytes;
     size_t length;
     nl_seal seal;
+    nl_piece_fn *next; /* content in pieces; NULL: bytes */
+    void *context;     /* of next */
 } new_file;
+
+static nl_status write_pieces(int file, const new_file *f)
+{
+    const void *bytes = NULL;
+    size_t length = 0;
+    nl_status status = f->next(f->context, &bytes, &length);
+
+    while (status == NL_OK && length > 0) {
+        status = nl_write_all(file, bytes, length) ? f->next(f->context, &bytes, &length)
+                                                   : write_failed(f->path, "writing");
+    }
+    return status;
+}
+
+static nl_status write_content(int file, const new_file *f)
+{
+    const trailer end = make_trailer(f->bytes, f->length);
+
+    if (f->next != NULL) {
+        return write_pieces(file, f);
+    }
+    return nl_write_all(file, f->bytes, f->length) &&
+                   (f->seal != NL_SEALED || nl_write_all(file, &end, sizeof end))
+               ? NL_OK
+               : write_failed(f->path, "writing");
+}
 
 /* Content and trailer into a new file of that name, on disk when it returns. */
 static nl_status write_through(const place *p, const char *name, const new_file *f)
 {
-    const trailer end = make_trailer(f->bytes, f->length);
     nl_status status = NL_OK;
     const int file = (int)NL_REPEAT(
         openat(p->folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666));
@@ -188,10 +215,8 @@ static nl_status write_through(const place *p, const char *name, const new_file 
     if (file < 0) {
         return write_failed(f->path, "creating it under a temporary name");
     }
-    if (!nl_write_all(file, f->bytes, f->length) ||
-        (f->seal == NL_SEALED && !nl_write_all(file, &end, sizeof end))) {
-        status = write_failed(f->path, "writing");
-    } else if (NL_REPEAT(fsync(file)) != 0) {
+    status = write_content(file, f);
+    if (status == NL_OK && NL_REPEAT(fsync(file)) != 0) {
         status = write_failed(f->path, "fsync");
     }
     if (!close_file(file) && status == NL_OK) {
@@ -273,10 +298,8 @@ static nl_status put_in_place(const place *p, const place *keep, const new_file 
     return status;
 }
 
-nl_status nl_file_write_kept(const char *path, const char *keep, const void *bytes, size_t length,
-                             nl_seal seal)
+static nl_status write_file(const char *path, const char *keep, const new_file *f)
 {
-    const new_file f = {.path = path, .bytes = bytes, .length = length, .seal = seal};
     place p = {.folder = -1};
     place kept = {.folder = -1};
     nl_status status = open_place(path, &p);
@@ -285,11 +308,26 @@ nl_status nl_file_write_kept(const char *path, const char *keep, const void *byt
         status = open_place(keep, &kept);
     }
     if (status == NL_OK) {
-        status = put_in_place(&p, keep != NULL ? &kept : NULL, &f);
+        status = put_in_place(&p, keep != NULL ? &kept : NULL, f);
     }
     close_place(&p);
     close_place(&kept);
     return status;
+}
+
+nl_status nl_file_write_kept(const char *path, const char *keep, const void *bytes, size_t length,
+                             nl_seal seal)
+{
+    const new_file f = {.path = path, .bytes = bytes, .length = length, .seal = seal};
+
+    return write_file(path, keep, &f);
+}
+
+nl_status nl_file_write_pieces(const char *path, nl_piece_fn *next, void *context)
+{
+    const new_file f = {.path = path, .seal = NL_PLAIN, .next = next, .context = context};
+
+    return write_file(path, NULL, &f);
 }
 
 nl_status nl_file_write_atomic(const char *path, const void *bytes, size_t length, nl_seal seal)

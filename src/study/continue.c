@@ -315,11 +315,12 @@ static nl_status open_folder(nl_run *run, earlier_run *earlier)
 
 /** Finished cells that were computed with other BLAS kernels or libraries than those here. */
 typedef struct foreign_cells {
-    int count, first;
+    int count, first;               /* first: of the grid */
     char differs[nl_differs_width]; /* of the first */
 } foreign_cells;
 
-static nl_status load_one(nl_run *run, int index, const char *path, foreign_cells *foreign)
+static nl_status load_one(nl_run *run, int index, const char *path, foreign_cells *foreign,
+                          nl_text *batch)
 {
     const nl_cell *cell = &run->cells[index];
     const char *why = NULL;
@@ -331,7 +332,7 @@ static nl_status load_one(nl_run *run, int index, const char *path, foreign_cell
     if (status == NL_OK) {
         status = nl_result_rows(result, run->plan, run->cells, index, &rows, &count);
         if (status == NL_OK) {
-            status = nl_ledger_add(run->ledger, index, rows, count);
+            status = nl_tell_loaded(run->service, run->cells, index, rows, count, batch);
         }
         run->phase[index] = status == NL_OK ? NL_CELL_FINISHED : NL_CELL_LEFT;
         if (result->differs[0] != '\0' && foreign->count++ == 0) {
@@ -339,40 +340,99 @@ static nl_status load_one(nl_run *run, int index, const char *path, foreign_cell
             memcpy(foreign->differs, result->differs, sizeof foreign->differs);
         }
         nl_remove_checkpoints(run, cell); /* killed before it could do so itself */
-    }
-    if (status == NL_ERR_OTHER_DATA) {
-        return status; /* told: nothing may be made of both */
-    }
-    if (run->phase[index] != NL_CELL_FINISHED) {
-        nl_log_event(run->log, "cell_redone", "cell=%s reason=\"%s\"", cell->id,
-                     why != NULL ? why : nl_status_text(status));
+    } else if (status != NL_ERR_NOMEM && status != NL_ERR_OTHER_DATA) { /* told: of other images */
+        status = nl_tell_event(run->service, index, run->team->rank, "cell_redone",
+                               why != NULL ? why : nl_status_text(status));
     }
     free(rows);
     nl_result_destroy(&result, run->plan->kernels);
-    return status == NL_ERR_NOMEM ? status : NL_OK;
+    return status;
+}
+
+/* Each of them is of one kind, the table is not.  Collective. */
+static nl_status tell_foreign(const nl_run *run, const foreign_cells *mine)
+{
+    const bool root = run->team->rank == 0;
+    const int size = run->team->size;
+    foreign_cells *all = root ? nl_calloc((size_t)size, sizeof *all) : NULL;
+    const foreign_cells *first = NULL;
+    int count = 0;
+    nl_status status = root && all == NULL
+                           ? NL_FAIL(NL_ERR_NOMEM, "out of memory for cells of %d ranks", size)
+                           : NL_OK;
+
+    status = nl_agree(run->team->comm, status);
+    if (status == NL_OK) {
+        MPI_Gather(mine, sizeof *mine, MPI_BYTE, all, sizeof *mine, MPI_BYTE, 0, run->team->comm);
+    }
+    for (int k = 0; status == NL_OK && root && k < size; k++) {
+        count += all[k].count;
+        if (all[k].count > 0 && (first == NULL || all[k].first < first->first)) {
+            first = &all[k];
+        }
+    }
+    if (first != NULL) {
+        nl_log_event(run->log, "blas_mix", "cell=%s finished_cells=%d reason=\"%s\"",
+                     run->cells[first->first].id, count, first->differs);
+    }
+    free(all);
+    return status;
+}
+
+/* This rank's share: every size-th cell. */
+static nl_status load_share(nl_run *run, foreign_cells *foreign)
+{
+    nl_text batch = {0};
+    nl_status status = NL_OK;
+
+    for (int k = run->team->rank; status == NL_OK && k < run->count; k += run->team->size) {
+        char *path = nl_cell_path(run->options->folder, "cells", &run->cells[k]);
+
+        if (path == NULL) {
+            status = NL_FAIL(NL_ERR_NOMEM, "out of memory for a path");
+        } else if (nl_run_stopping(run)) {
+            status = NL_STOPPED;
+        } else if (nl_path_exists(path)) {
+            status = load_one(run, k, path, foreign, &batch);
+        }
+        free(path);
+    }
+    if (status == NL_OK) {
+        status = nl_tell_loaded(run->service, run->cells, 0, NULL, 0, &batch);
+    }
+    nl_text_free(&batch);
+    return status;
+}
+
+/* Root: study.yaml, which replaces that of earlier runs, once their cells are known to be of these
+ * images. */
+static nl_status write_study(const nl_run *run)
+{
+    const nl_data_facts data = {run->data_folder, nl_dataset_fingerprint(run->splits->dataset),
+                                run->remarks.data};
+
+    return nl_provenance_write(run->study, run->options->folder, &data);
 }
 
 nl_status nl_run_load_finished(nl_run *run)
 {
     foreign_cells foreign = {0};
-    nl_status status = NL_OK;
+    int finished = 0;
+    nl_status status = nl_agree(run->team->comm, load_share(run, &foreign));
 
-    for (int k = 0; status == NL_OK && k < run->count; k++) {
-        char *path = nl_cell_path(run->options->folder, "cells", &run->cells[k]);
-
-        if (path == NULL) {
-            return NL_FAIL(NL_ERR_NOMEM, "out of memory for a path");
-        }
-        if (nl_path_exists(path)) {
-            status = load_one(run, k, path, &foreign);
-        }
-        free(path);
+    if (status != NL_OK) {
+        return status;
     }
-    if (foreign.count > 0) { /* each is of one kind, the table is not */
-        nl_log_event(run->log, "blas_mix", "cell=%s finished_cells=%d reason=\"%s\"",
-                     run->cells[foreign.first].id, foreign.count, foreign.differs);
+    MPI_Allreduce(MPI_IN_PLACE, run->phase, run->count, MPI_UINT8_T, MPI_MAX, run->team->comm);
+    for (int k = 0; k < run->count; k++) {
+        finished += run->phase[k] == NL_CELL_FINISHED;
     }
-    return status;
+    if (run->ledger != NULL) {
+        nl_ledger_await(run->ledger, finished);
+        status = write_study(run);
+    }
+    status = nl_agree(run->team->comm, status);
+    return status == NL_OK ? tell_foreign(run, &foreign) : status;
 }
 
 /*---------------------------------------------------------------------------------------------
@@ -412,22 +472,6 @@ static void tell_unmarked(const nl_run *run, int files)
     }
 }
 
-/* Root: what earlier runs finished, then study.yaml, which replaces theirs. */
-static nl_status load_results(nl_run *run, const nl_data_facts *data)
-{
-    nl_status status = nl_ledger_create(run->options->folder, run->cells, run->cost, run->count,
-                                        run->log, run->options->quiet, &run->ledger);
-
-    if (status == NL_OK) {
-        status = nl_run_load_finished(run);
-    }
-    if (status == NL_ERR_OTHER_DATA) {
-        nl_log_event(run->log, "end", "status=\"%s\" finished=0 of=%d", nl_status_text(status),
-                     run->count);
-    }
-    return status == NL_OK ? nl_provenance_write(run->study, run->options->folder, data) : status;
-}
-
 nl_status nl_run_open_results(nl_run *run, const char *data_folder)
 {
     const char *fingerprint = nl_dataset_fingerprint(run->splits->dataset);
@@ -455,10 +499,15 @@ nl_status nl_run_open_results(nl_run *run, const char *data_folder)
     if (status == NL_OK) {
         log_start(run, remarks.length > 0 ? remarks.data : "");
         tell_unmarked(run, earlier.unmarked);
-        status = load_results(run, &(nl_data_facts){data_folder, fingerprint, remarks.data});
+        status = nl_ledger_create(run->options->folder, run->cells, run->cost, run->count, run->log,
+                                  run->options->quiet, &run->ledger);
     }
+    if (status == NL_OK && data_folder != NULL) {
+        run->data_folder = strdup(data_folder);
+        status = run->data_folder != NULL ? NL_OK : NL_FAIL(NL_ERR_NOMEM, "out of memory");
+    }
+    run->remarks = remarks;
     nl_text_free(&earlier.changed);
-    nl_text_free(&remarks);
     free(path);
     return status;
 }

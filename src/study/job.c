@@ -192,7 +192,7 @@ nl_status nl_job_finish(nl_job *job, nl_result *result, const nl_continuation *c
         status = nl_result_rows(result, run->plan, run->cells, job->index, &rows, &count);
     }
     if (status == NL_OK) {
-        status = nl_tell_rows(run->service, job->index, rows, count);
+        status = nl_tell_rows(run->service, run->cells, job->index, rows, count);
     }
     free(rows);
     if (status == NL_OK) {

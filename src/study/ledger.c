@@ -1,19 +1,24 @@
 /** @file ledger.c  The root's book of the study. */
 #include "ledger.h"
+#include "table_writer.h"
 #include "timings.h"
 
 #include "ntklens/io.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const double write_interval = 10.0;
+enum { batch_length = 1 << 18 }; /* bytes of rows that are told together */
 
 enum { told_rows = 1, told_timing, told_event, told_progress };
 
-/** What every message starts with; rows follow where there are any. */
+/** What is told of one cell or rank: a message is one of these or several, each followed by
+ * `length` bytes, the cell's block of rows where it is about rows. */
 typedef struct told {
-    int kind, cell, rank, count;
+    int kind, cell, rank, rows;
+    bool loaded; /* rows: of an earlier run */
+    size_t length;
     char phase[24];                /* timing: phase; event: what happened */
     char reason[nl_differs_width]; /* event */
     double seconds, bytes, fraction;
@@ -21,22 +26,19 @@ typedef struct told {
 } told;
 
 struct nl_ledger {
-    char *results, *timings; /* owned; paths */
+    nl_table_writer *writer; /* owned */
     const nl_cell *cells;
     const double *cost;
     int count;
     nl_log *log;
     nl_progress *progress; /* owned; NULL: quiet */
-    nl_row *rows;          /* owned */
     int row_count;
-    nl_text timing_lines; /* those of earlier runs too */
-    double *fraction;     /* owned; [count] of each cell's work */
+    double *fraction; /* owned; [count] of each cell's work */
     int finished;
-    double idle; /* seconds, of all ranks */
+    atomic_int awaited; /* finished cells of earlier runs; -1: the main thread does not know yet */
+    bool begun;         /* they are all here: tables may be written */
+    double idle;        /* seconds, of all ranks */
     char detail[96];
-    bool changed;
-    double next_write;
-    bool lost_rows;   /* no memory for rows that a rank told */
     nl_status status; /* first failure on the service thread */
 };
 
@@ -58,25 +60,24 @@ static bool is_timing(const char *line)
 
 /* Timings of earlier runs of this study are kept, they cannot be measured again.  Nothing depends
  * on them: a file that cannot be read, or lines that are damaged, are left out with a word. */
-static void read_timings(nl_ledger *ledger)
+static nl_status read_timings(nl_ledger *ledger, const char *path)
 {
     unsigned char *bytes = NULL;
     size_t length = 0;
     char *rest = NULL;
     int dropped = 0;
+    nl_status status = NL_OK;
 
-    nl_text_append(&ledger->timing_lines, "%s\n", nl_timings_header);
-    if (!nl_path_exists(ledger->timings) ||
-        nl_file_read(ledger->timings, NL_PLAIN, &bytes, &length) != NL_OK) {
-        return;
+    if (!nl_path_exists(path) || nl_file_read(path, NL_PLAIN, &bytes, &length) != NL_OK) {
+        return NL_OK;
     }
     for (size_t k = 0; k < length; k++) {
         bytes[k] = bytes[k] == '\0' ? '?' : bytes[k];
     }
-    for (char *line = strtok_r((char *)bytes, "\n", &rest); line != NULL;
+    for (char *line = strtok_r((char *)bytes, "\n", &rest); status == NL_OK && line != NULL;
          line = strtok_r(NULL, "\n", &rest)) {
         if (is_timing(line)) {
-            nl_text_append(&ledger->timing_lines, "%s\n", line);
+            status = nl_table_writer_add_timing(ledger->writer, line);
         } else if (strncmp(line, nl_timings_header, strlen(line)) != 0) {
             dropped++;
         }
@@ -85,40 +86,41 @@ static void read_timings(nl_ledger *ledger)
         nl_log_event(ledger->log, "timings_dropped", "lines=%d reason=\"damaged\"", dropped);
     }
     free(bytes);
+    return status;
 }
 
 nl_status nl_ledger_create(const char *folder, const nl_cell *cells, const double *cost, int count,
                            nl_log *log, bool quiet, nl_ledger **out)
 {
     nl_ledger *ledger = calloc(1, sizeof *ledger);
+    char *timings = nl_path_join(folder, "timings.csv");
     nl_status status = NL_OK;
 
     *out = NULL;
-    if (ledger == NULL) {
+    if (ledger == NULL || timings == NULL) {
+        free(ledger);
+        free(timings);
         return NL_FAIL(NL_ERR_NOMEM, "out of memory for the results");
     }
     ledger->cells = cells;
     ledger->cost = cost;
     ledger->count = count;
     ledger->log = log;
-    ledger->results = nl_path_join(folder, "results.csv");
-    ledger->timings = nl_path_join(folder, "timings.csv");
+    atomic_init(&ledger->awaited, -1);
     ledger->fraction = nl_calloc((size_t)count, sizeof *ledger->fraction);
-    if (!ledger->results || !ledger->timings || !ledger->fraction) {
-        status = NL_FAIL(NL_ERR_NOMEM, "out of memory for the results");
-        goto done;
+    status = ledger->fraction == NULL ? NL_FAIL(NL_ERR_NOMEM, "out of memory for the results")
+                                      : nl_table_writer_create(folder, count, &ledger->writer);
+    if (status == NL_OK) {
+        status = read_timings(ledger, timings);
     }
-    read_timings(ledger);
-    if (!quiet) {
+    if (status == NL_OK && !quiet) {
         status = nl_progress_create(&ledger->progress);
     }
-
-done:
+    free(timings);
     if (status != NL_OK) {
         nl_ledger_destroy(&ledger);
         return status;
     }
-    ledger->changed = true;
     *out = ledger;
     return NL_OK;
 }
@@ -127,33 +129,63 @@ void nl_ledger_destroy(nl_ledger **ledger)
 {
     if (*ledger != NULL) {
         nl_progress_destroy(&(*ledger)->progress);
-        nl_text_free(&(*ledger)->timing_lines);
-        free((*ledger)->results);
-        free((*ledger)->timings);
+        nl_table_writer_destroy(&(*ledger)->writer);
         free((*ledger)->fraction);
-        free((*ledger)->rows);
         free(*ledger);
         *ledger = NULL;
     }
 }
 
-nl_status nl_ledger_add(nl_ledger *ledger, int cell, const nl_row *rows, int count)
+void nl_ledger_await(nl_ledger *ledger, int loaded)
 {
-    nl_row *all =
-        realloc(ledger->rows, ((size_t)ledger->row_count + (size_t)count + 1) * sizeof *all);
+    atomic_store(&ledger->awaited, loaded);
+}
 
-    if (all == NULL) {
-        return NL_FAIL(NL_ERR_NOMEM, "out of memory for %d rows", ledger->row_count + count);
+/* Tables of an earlier run are replaced once what they told is here. */
+static void begin_when_complete(nl_ledger *ledger)
+{
+    const int awaited = atomic_load(&ledger->awaited);
+
+    if (!ledger->begun && awaited >= 0 && ledger->finished >= awaited) {
+        ledger->begun = true;
+        nl_table_writer_begin(ledger->writer);
     }
-    ledger->rows = all;
-    if (count > 0) {
-        memcpy(all + ledger->row_count, rows, (size_t)count * sizeof *rows);
+}
+
+/* A table that lacks rows is no success; the next run makes it whole from cells/. */
+static void note(nl_ledger *ledger, nl_status status)
+{
+    ledger->status = ledger->status == NL_OK ? status : ledger->status;
+}
+
+static void take_rows(nl_ledger *ledger, int source, const told *head, const void *bytes)
+{
+    nl_row_block *block = malloc(head->length);
+    const char *id = ledger->cells[head->cell].id;
+
+    if (block == NULL) {
+        note(ledger, NL_FAIL(NL_ERR_NOMEM, "out of memory for rows of %s", id));
+    } else { /* in the message it is not aligned */
+        memcpy(block, bytes, head->length);
+        nl_table_writer_add(ledger->writer, head->cell, block);
+        ledger->row_count += head->rows;
     }
-    ledger->row_count += count;
-    ledger->fraction[cell] = 1.0;
+    ledger->fraction[head->cell] = 1.0;
     ledger->finished++;
-    ledger->changed = true;
-    return NL_OK;
+    if (!head->loaded) {
+        nl_log_event(ledger->log, "cell_done", "cell=%s rank=%d rows=%d finished=%d of=%d", id,
+                     source, head->rows, ledger->finished, ledger->count);
+    }
+}
+
+static void take_timing(nl_ledger *ledger, const told *head, const char *id)
+{
+    char line[160];
+
+    snprintf(line, sizeof line, "%s,%s,%d,%.6f,%.0f", id, head->phase, head->rank, head->seconds,
+             head->bytes);
+    note(ledger, nl_table_writer_add_timing(ledger->writer, line));
+    ledger->idle += head->cell == nl_no_cell ? head->seconds : 0.0;
 }
 
 void nl_ledger_progress(nl_ledger *ledger, int cell, int rank, double fraction, long step)
@@ -166,46 +198,40 @@ void nl_ledger_progress(nl_ledger *ledger, int cell, int rank, double fraction, 
              ledger->cells[cell].id, step);
 }
 
-void nl_ledger_deliver(nl_ledger *ledger, int source, const void *bytes, size_t length)
+static void take_one(nl_ledger *ledger, int source, const told *head, const void *bytes)
 {
-    told head;
-    const char *id = NULL;
+    const char *id = head->cell == nl_no_cell ? "-" : ledger->cells[head->cell].id;
 
-    memcpy(&head, bytes, sizeof head);
-    id = head.cell == nl_no_cell ? "-" : ledger->cells[head.cell].id;
-    switch (head.kind) {
-    case told_rows: {
-        /* Behind the header the rows are not aligned: copy them out. */
-        nl_row *rows = nl_calloc((size_t)head.count, sizeof *rows);
-        nl_status status =
-            rows == NULL ? NL_FAIL(NL_ERR_NOMEM, "out of memory for rows of %s", id) : NL_OK;
-
-        if (status == NL_OK) {
-            memcpy(rows, (const char *)bytes + sizeof head, length - sizeof head);
-            status = nl_ledger_add(ledger, head.cell, rows, head.count);
-        }
-        free(rows);
-        ledger->status = ledger->status == NL_OK ? status : ledger->status;
-        ledger->lost_rows = ledger->lost_rows || status != NL_OK;
-        nl_log_event(ledger->log, "cell_done", "cell=%s rank=%d rows=%d finished=%d of=%d", id,
-                     source, head.count, ledger->finished, ledger->count);
+    switch (head->kind) {
+    case told_rows:
+        take_rows(ledger, source, head, bytes);
         break;
-    }
     case told_timing:
-        nl_text_append(&ledger->timing_lines, "%s,%s,%d,%.6f,%.0f\n", id, head.phase, head.rank,
-                       head.seconds, head.bytes);
-        ledger->idle += head.cell == nl_no_cell ? head.seconds : 0.0;
-        ledger->changed = true;
+        take_timing(ledger, head, id);
         break;
     case told_event:
-        nl_log_event(ledger->log, head.phase, "cell=%s rank=%d reason=\"%s\"", id, head.rank,
-                     head.reason);
+        nl_log_event(ledger->log, head->phase, "cell=%s rank=%d reason=\"%s\"", id, head->rank,
+                     head->reason);
         break;
     case told_progress:
     default:
-        nl_ledger_progress(ledger, head.cell, head.rank, head.fraction, (long)head.step);
+        nl_ledger_progress(ledger, head->cell, head->rank, head->fraction, (long)head->step);
         break;
     }
+}
+
+void nl_ledger_deliver(nl_ledger *ledger, int source, const void *bytes, size_t length)
+{
+    const char *at = bytes;
+    const char *end = at + length;
+    told head;
+
+    while (at < end) {
+        memcpy(&head, at, sizeof head);
+        take_one(ledger, source, &head, at + sizeof head);
+        at += sizeof head + head.length;
+    }
+    begin_when_complete(ledger);
 }
 
 static double fraction_done(const nl_ledger *ledger)
@@ -220,40 +246,27 @@ static double fraction_done(const nl_ledger *ledger)
     return all > 0.0 ? done / all : 1.0;
 }
 
-nl_status nl_ledger_flush(nl_ledger *ledger)
-{
-    nl_text table = {0};
-    nl_status status = NL_OK;
-
-    nl_rows_write(ledger->cells, ledger->rows, ledger->row_count, &table);
-    if (table.failed || ledger->timing_lines.failed) {
-        status = NL_FAIL(NL_ERR_NOMEM, "%s: out of memory for the table", ledger->results);
-    } else {
-        status = nl_file_write_atomic(ledger->results, table.data, table.length, NL_PLAIN);
-    }
-    if (status == NL_OK) {
-        status = nl_file_write_atomic(ledger->timings, ledger->timing_lines.data,
-                                      ledger->timing_lines.length, NL_PLAIN);
-    }
-    nl_text_free(&table);
-    ledger->changed = false;
-    ledger->next_write = nl_now() + write_interval;
-    /* A table that lacks rows is no success; the next run makes it whole from cells/. */
-    return ledger->lost_rows && status == NL_OK ? NL_ERR_NOMEM : status;
-}
-
 nl_status nl_ledger_tick(nl_ledger *ledger)
 {
-    if (ledger->status == NL_OK && ledger->changed && nl_now() >= ledger->next_write) {
-        ledger->status = nl_ledger_flush(ledger);
+    begin_when_complete(ledger);
+    note(ledger, nl_table_writer_status(ledger->writer));
+    if (ledger->progress != NULL) {
+        nl_progress_show(ledger->progress, ledger->finished, ledger->count, fraction_done(ledger),
+                         ledger->detail);
     }
-    nl_progress_show(ledger->progress, ledger->finished, ledger->count, fraction_done(ledger),
-                     ledger->detail);
     return ledger->status;
 }
 
-nl_status nl_ledger_status(const nl_ledger *ledger)
+void nl_ledger_mute(nl_ledger *ledger)
 {
+    nl_table_writer_mute(ledger->writer);
+}
+
+nl_status nl_ledger_finish(nl_ledger *ledger)
+{
+    begin_when_complete(ledger);
+    note(ledger, nl_table_writer_status(ledger->writer));
+    note(ledger, nl_table_writer_finish(ledger->writer));
     return ledger->status;
 }
 
@@ -272,17 +285,50 @@ double nl_ledger_idle(const nl_ledger *ledger)
     return ledger->idle;
 }
 
-nl_status nl_tell_rows(nl_service *service, int cell, const nl_row *rows, int count)
+static nl_status append_rows(const nl_cell *cells, told head, nl_row *rows, int count,
+                             nl_text *message)
 {
-    const told head = {.kind = told_rows, .cell = cell, .count = count};
+    nl_row_block *block = NULL;
+    nl_status status = nl_row_block_create(cells, rows, count, &block);
+
+    if (status == NL_OK) {
+        head.kind = told_rows;
+        head.rows = count;
+        head.length = nl_row_block_size(block);
+        nl_text_append_bytes(message, &head, sizeof head);
+        nl_text_append_bytes(message, block, head.length);
+        status = message->failed
+                     ? NL_FAIL(NL_ERR_NOMEM, "out of memory for a message of %d rows", count)
+                     : NL_OK;
+    }
+    free(block);
+    return status;
+}
+
+nl_status nl_tell_rows(nl_service *service, const nl_cell *cells, int cell, nl_row *rows, int count)
+{
     nl_text message = {0};
+    nl_status status = append_rows(cells, (told){.cell = cell}, rows, count, &message);
+
+    if (status == NL_OK) {
+        status = nl_service_tell(service, message.data, message.length);
+    }
+    nl_text_free(&message);
+    return status;
+}
+
+nl_status nl_tell_loaded(nl_service *service, const nl_cell *cells, int cell, nl_row *rows,
+                         int count, nl_text *batch)
+{
     nl_status status = NL_OK;
 
-    nl_text_append_bytes(&message, &head, sizeof head);
-    nl_text_append_bytes(&message, rows, (size_t)count * sizeof *rows);
-    status = message.failed ? NL_FAIL(NL_ERR_NOMEM, "out of memory for a message of %d rows", count)
-                            : nl_service_tell(service, message.data, message.length);
-    nl_text_free(&message);
+    if (count > 0) {
+        status = append_rows(cells, (told){.cell = cell, .loaded = true}, rows, count, batch);
+    }
+    if (status == NL_OK && batch->length > (count > 0 ? (size_t)batch_length : 0)) {
+        status = nl_service_tell(service, batch->data, batch->length);
+        batch->length = 0;
+    }
     return status;
 }
 

@@ -7,8 +7,8 @@
 
 #include "ntklens/par.h"
 
-/** Opaque.  On the root only.  Used by its service thread while that runs, else by its main thread.
- */
+/** Opaque.  On the root only.  Used by its service thread while that runs, else by its main thread;
+ *  a third thread, of the ledger's own, writes the tables (table_writer.h). */
 typedef struct nl_ledger nl_ledger;
 
 /** @param[in] cells, cost  borrowed; expected work of each cell
@@ -18,8 +18,9 @@ NL_MUST_CHECK nl_status nl_ledger_create(const char *folder, const nl_cell *cell
                                          nl_ledger **out);
 void nl_ledger_destroy(nl_ledger **ledger);
 
-/** Take in the rows of a finished cell. */
-NL_MUST_CHECK nl_status nl_ledger_add(nl_ledger *ledger, int cell, const nl_row *rows, int count);
+/** So many cells were finished by earlier runs, and are told by nl_tell_loaded(): until all are
+ * here the tables of those runs stay as they are.  The main thread's. */
+void nl_ledger_await(nl_ledger *ledger, int loaded);
 
 /** Take in a message told by one of the functions below. */
 void nl_ledger_deliver(nl_ledger *ledger, int source, const void *bytes, size_t length);
@@ -27,14 +28,14 @@ void nl_ledger_deliver(nl_ledger *ledger, int source, const void *bytes, size_t 
 /** Part of a cell's work that is done, 0 to 1, and the step it is at: for the progress line. */
 void nl_ledger_progress(nl_ledger *ledger, int cell, int rank, double fraction, long step);
 
-/** Write what changed (at most every 10 s) and show progress. */
+/** Show progress.  The first failure to keep the book or to write it; never waits. */
 NL_MUST_CHECK nl_status nl_ledger_tick(nl_ledger *ledger);
 
-/** Write everything now. */
-NL_MUST_CHECK nl_status nl_ledger_flush(nl_ledger *ledger);
+/** Write nothing more. */
+void nl_ledger_mute(nl_ledger *ledger);
 
-/** The first failure that the service thread met while it kept the book. */
-nl_status nl_ledger_status(const nl_ledger *ledger);
+/** Write everything now; the first failure there was.  Nothing is told afterwards. */
+NL_MUST_CHECK nl_status nl_ledger_finish(nl_ledger *ledger);
 
 /** Cells finished so far, and rows held. */
 int nl_ledger_finished(const nl_ledger *ledger);
@@ -47,7 +48,14 @@ double nl_ledger_idle(const nl_ledger *ledger);
  * Any rank: tell the root
  *-------------------------------------------------------------------------------------------*/
 
-NL_MUST_CHECK nl_status nl_tell_rows(nl_service *service, int cell, const nl_row *rows, int count);
+/** Rows of a cell that is finished now; sorted in place. */
+NL_MUST_CHECK nl_status nl_tell_rows(nl_service *service, const nl_cell *cells, int cell,
+                                     nl_row *rows, int count);
+
+/** Rows of a cell that an earlier run finished: collected in `batch` (zero-initialised, freed by
+ * the caller) and told when there are many, or where count is 0. */
+NL_MUST_CHECK nl_status nl_tell_loaded(nl_service *service, const nl_cell *cells, int cell,
+                                       nl_row *rows, int count, nl_text *batch);
 
 /** Instead of a cell, where a timing is the rank's. */
 enum { nl_no_cell = -1 };

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -14,15 +15,15 @@
 
 static const double patience = 10.0; /* seconds to wait for another run to end */
 static const double poll_interval = 0.25;
-static const double beat_interval = 3.0; /* several fit into the patience of another run */
+static const double beat_interval = 1.0; /* several fit into the patience of another run */
 static const double sign_of_life = 15.0; /* a file touched longer ago than that is left behind */
 
 struct nl_lock {
     int file;
     char *folder; /* owned */
     nl_holder me;
-    double next_beat;
-    bool lost;
+    atomic_bool lost;  /* set by the ticker's thread */
+    nl_ticker *ticker; /* owned */
 };
 
 /** A process as /proc tells it. */
@@ -211,6 +212,7 @@ static nl_status failure(const char *path, const char *what)
 static void destroy(nl_lock *lock)
 {
     if (lock != NULL) {
+        nl_ticker_end(&lock->ticker);
         if (lock->file >= 0) {
             close(lock->file);
         }
@@ -218,6 +220,8 @@ static void destroy(nl_lock *lock)
         free(lock);
     }
 }
+
+static void beat(void *context);
 
 nl_status nl_lock_take(const char *folder, nl_lock **out)
 {
@@ -228,7 +232,9 @@ nl_status nl_lock_take(const char *folder, nl_lock **out)
 
     *out = NULL;
     if (lock != NULL) {
-        *lock = (nl_lock){.file = -1, .folder = strdup(folder), .me = myself()};
+        lock->file = -1;
+        lock->folder = strdup(folder);
+        lock->me = myself();
     }
     if (path == NULL || lock == NULL || lock->folder == NULL) {
         status = NL_FAIL(NL_ERR_NOMEM, "out of memory for a lock");
@@ -243,6 +249,8 @@ nl_status nl_lock_take(const char *folder, nl_lock **out)
                          folder, other.host, other.pid, other.job, other.since);
     } else if (!write_holder(lock->file, &lock->me)) {
         status = failure(path, "written");
+    } else {
+        status = nl_ticker_create(beat_interval, beat, lock, &lock->ticker);
     }
 
 done:
@@ -289,16 +297,21 @@ bool nl_lock_is_held(const char *folder, const nl_holder *holder)
     return found == OURS || found == UNREADABLE;
 }
 
-bool nl_lock_beat(nl_lock *lock)
+/* nl_tick_fn: is it still ours?  Then a sign of life. */
+static void beat(void *context)
 {
-    if (lock != NULL && !lock->lost && nl_now() >= lock->next_beat) {
-        lock->lost = !nl_lock_is_held(lock->folder, &lock->me);
-        if (!lock->lost) {
-            futimens(lock->file, NULL);
-        }
-        lock->next_beat = nl_now() + beat_interval;
+    nl_lock *lock = context;
+
+    if (!nl_lock_is_held(lock->folder, &lock->me)) {
+        atomic_store(&lock->lost, true);
+    } else {
+        futimens(lock->file, NULL);
     }
-    return lock == NULL || !lock->lost;
+}
+
+bool nl_lock_is_lost(const nl_lock *lock)
+{
+    return lock != NULL && atomic_load(&lock->lost);
 }
 
 nl_status nl_lock_tell_lost(const nl_lock *lock)
@@ -321,8 +334,11 @@ void nl_lock_release(nl_lock **lock)
 {
     nl_lock *l = *lock;
 
+    if (l != NULL) {
+        nl_ticker_end(&l->ticker);
+    }
     /* Emptied, not removed: another run may wait on this very file. */
-    if (l != NULL && !l->lost && nl_lock_is_held(l->folder, &l->me) &&
+    if (l != NULL && !nl_lock_is_lost(l) && nl_lock_is_held(l->folder, &l->me) &&
         NL_REPEAT(ftruncate(l->file, 0)) != 0) {
         nl_warn("%s: the lock file cannot be emptied: %s", l->folder, strerror(errno));
     }

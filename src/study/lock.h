@@ -13,7 +13,8 @@ typedef struct nl_holder {
     char since[32];
 } nl_holder;
 
-/** Opaque.  DIR/lock, held by the root of a run. */
+/** Opaque.  DIR/lock, held by the root of a run.  A thread of its own gives a sign of life every
+ *  second, whatever its holder is at. */
 typedef struct nl_lock nl_lock;
 
 /**
@@ -43,9 +44,9 @@ const nl_holder *nl_lock_holder(const nl_lock *lock);
  *  the file cannot be read for other reasons.  Local. */
 bool nl_lock_is_held(const char *folder, const nl_holder *holder);
 
-/** A sign of life and such a look, at most every 3 s; call it as often as you like.
- *  @return false where the lock is lost; NULL-safe */
-bool nl_lock_beat(nl_lock *lock);
+/** Has such a look, which comes with each sign of life, found that it is lost?  NULL-safe; never
+ *  waits. */
+bool nl_lock_is_lost(const nl_lock *lock);
 
 /** Say that a lock is lost, and to whom. */
 NL_MUST_CHECK nl_status nl_lock_tell_lost(const nl_lock *lock);

@@ -277,7 +277,7 @@ static nl_status take_cells(merge *m)
     for (int p = 0; p < m->parts; p++) {
         for (int k = 0; k < m->count && (worst == NL_OK || worst == NL_ERR_DATA); k++) {
             const nl_status status =
-                nl_lock_beat(m->lock) ? take_cell(m, p, k) : nl_lock_tell_lost(m->lock);
+                nl_lock_is_lost(m->lock) ? nl_lock_tell_lost(m->lock) : take_cell(m, p, k);
 
             worst = status > worst ? status : worst;
         }
@@ -313,7 +313,7 @@ static nl_status copy_cells(const merge *m)
     nl_status status = NL_OK;
 
     for (int k = 0; status == NL_OK && k < m->count; k++) {
-        if (!nl_lock_beat(m->lock)) {
+        if (nl_lock_is_lost(m->lock)) {
             status = nl_lock_tell_lost(m->lock);
         } else if (m->entry[k].from >= (m->continues ? 1 : 0)) {
             status = copy_cell(m, k);

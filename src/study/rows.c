@@ -280,7 +280,7 @@ static void write_value(nl_text *out, const column *c, const nl_row *row)
     }
 }
 
-static void write_header(nl_text *out)
+void nl_rows_write_header(nl_text *out)
 {
     nl_text_append(out, "cell,width,depth,n_train,seed");
     for (size_t k = 0; k < NL_COUNT(row_columns); k++) {
@@ -336,15 +336,20 @@ static int compare_rows(const void *a, const void *b)
     return order != 0 ? order : strcmp(x->kernel, y->kernel);
 }
 
-void nl_rows_write(const nl_cell *cells, nl_row *rows, int count, nl_text *out)
+void nl_rows_write_lines(const nl_cell *cells, nl_row *rows, int count, nl_text *out)
 {
     if (count > 0) {
         qsort(rows, (size_t)count, sizeof *rows, compare_rows);
     }
-    write_header(out);
     for (int r = 0; r < count; r++) {
         write_row(out, &cells[rows[r].cell], &rows[r]);
     }
+}
+
+void nl_rows_write(const nl_cell *cells, nl_row *rows, int count, nl_text *out)
+{
+    nl_rows_write_header(out);
+    nl_rows_write_lines(cells, rows, count, out);
 }
 
 static const char sources[] =

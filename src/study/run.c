@@ -74,6 +74,7 @@ static nl_status lose(nl_run *run)
     if (!run->lost) {
         run->lost = true;
         nl_log_mute(run->log);
+        nl_ledger_mute(run->ledger);
         return nl_lock_tell_lost(run->lock);
     }
     return NL_ERR_BUSY;
@@ -82,7 +83,7 @@ static nl_status lose(nl_run *run)
 /* Root: what is to be done now and then. */
 static nl_status keep_book(nl_run *run)
 {
-    if (!nl_lock_beat(run->lock) ||
+    if (nl_lock_is_lost(run->lock) ||
         nl_service_stopping(run->service) == NL_STOP_ERROR + NL_ERR_BUSY) {
         return lose(run);
     }
@@ -307,7 +308,6 @@ static nl_status prepare(nl_run *run)
                        !run->plan->eigenvectors; /* large replies */
     }
     if (status == NL_OK) {
-        nl_team_broadcast(run->team, run->phase, (size_t)run->count, 0);
         nl_team_broadcast(run->team, &run->holder, sizeof run->holder, 0);
         status = nl_measurer_create(MPI_COMM_SELF, run->study, run->plan, &run->alone);
     }
@@ -463,7 +463,10 @@ static nl_status work(nl_run *run)
     if (status != NL_OK) {
         return status;
     }
-    status = nl_agree(run->team->comm, make_queue(run, &queue, &count));
+    status = nl_run_load_finished(run);
+    if (status == NL_OK) {
+        status = nl_agree(run->team->comm, make_queue(run, &queue, &count));
+    }
     if (status == NL_OK) {
         status = nl_service_open_queue(run->service, count, run->team_size);
     }
@@ -490,7 +493,6 @@ static nl_status close_results(nl_run *run, nl_status status, double start)
 {
     nl_status written = NL_OK;
     const int finished = nl_ledger_finished(run->ledger);
-    const nl_status failed = nl_ledger_status(run->ledger);
     const double took = nl_now() - start;
     const double idle =
         took > 0.0 ? 100.0 * nl_ledger_idle(run->ledger) / (took * run->team->size) : 0.0;
@@ -498,12 +500,12 @@ static nl_status close_results(nl_run *run, nl_status status, double start)
 
     if (run->lost || status == NL_ERR_BUSY ||
         !nl_lock_is_held(run->options->folder, &run->holder)) {
+        status = lose(run);
         nl_ledger_destroy(&run->ledger);
-        return lose(run);
+        return status;
     }
-    written = nl_ledger_flush(run->ledger);
+    written = nl_ledger_finish(run->ledger);
     status = written > status ? written : status;
-    status = failed > status ? failed : status;
     if (nl_run_remove_stop_file(run)) {
         nl_log_event(run->log, "stop_file", "file=%s",
                      run->options->stop_file); /* for job scripts */
@@ -528,6 +530,8 @@ static void release(nl_run *run)
     nl_log_close(&run->log);
     nl_lock_release(&run->lock);
     nl_splits_destroy(&run->splits);
+    nl_text_free(&run->remarks);
+    free(run->data_folder);
     nl_measure_plan_destroy(&run->plan);
     free(run->solve);
     free(run->solve_seconds);

@@ -37,6 +37,8 @@ typedef struct nl_run {
     nl_log *log;               /* root only */
     nl_ledger *ledger;         /* root only */
     nl_lock *lock;             /* root only */
+    char *data_folder;         /* owned, root only; NULL: the images are drawn */
+    nl_text remarks;           /* owned, root only; on the images */
     bool lost;                 /* the lock is; of the root's service thread while that runs */
     nl_holder holder;          /* who has taken the lock: the root, as every rank knows */
     double *solve_seconds;     /* [plan->kernels] that the last solve took on this rank */
@@ -108,19 +110,19 @@ typedef struct nl_found {
 NL_MUST_CHECK nl_status nl_find_earlier(nl_run *run, int index, const nl_net *net,
                                         const float *initial, nl_found *found);
 
-/** Rows of the finished cells of an earlier run; sets their phase.  Root only, before the service
- * starts.
- * @return NL_ERR_OTHER_DATA, told, where one was made from other images
- */
+/** Rows of the finished cells of an earlier run, which each rank reads its share of; sets their
+ *  phase; then study.yaml, by the root.  Collective; the service runs.
+ *  @return NL_STOPPED where all are asked to stop; NL_ERR_OTHER_DATA, told, where a cell was made
+ *  from other images: nothing is written then */
 NL_MUST_CHECK nl_status nl_run_load_finished(nl_run *run);
 
 /** Remove the file that asks to stop; was there one? */
 bool nl_run_remove_stop_file(const nl_run *run);
 
 /**
- * Create or open the results folder, with its lock, log and study.yaml, and take what earlier runs
- * finished.  Refuses changes that alter finished cells, and images other than those of cells or
- * checkpoints there, before it writes anything; with --fresh moves everything aside.  Root only.
+ * Create or open the results folder, with its lock, log and ledger.  Refuses changes that alter
+ * finished cells, and images other than those of cells or checkpoints there, before it writes
+ * anything; with --fresh moves everything aside.  Root only.
  *
  * @param[in] data_folder  absolute; NULL: the images are drawn
  */
