@@ -182,6 +182,9 @@ bool nl_text_reserve(nl_text *text, size_t more);
  */
 const char *nl_format_double(double value, char out[32]);
 
+/** A count with its noun, as "1 cell", "2 cells"; out holds 48 bytes. */
+const char *nl_format_count(long count, const char *noun, char out[48]);
+
 /** Bytes with a binary unit, as "1.25 GiB"; out holds 32 bytes. */
 const char *nl_format_bytes(double bytes, char out[32]);
 

@@ -201,6 +201,9 @@ typedef struct nl_solver {
     bool double_only;
     /** Bytes of work space a rank beyond the matrix itself. */
     double (*workspace)(int n, int nb, nl_precision precision, int rows, int cols);
+    /** Operations that more ranks do not shorten: what one of them does, or each; in those that the
+     *  whole solve, of 4/3 n^3, does in the same time.  NULL where it works on one rank only. */
+    double (*serial)(int n, nl_precision precision);
     /** All eigenvalues, ascending [n], on every rank.  Destroys a.  Collective over the grid.
      *  Only where nl_solver_able().  NL_ERR_LINALG with a warning where the library gave up:
      * another solver may not. */

@@ -136,6 +136,12 @@ const char *nl_format_double(double value, char out[32])
     return out;
 }
 
+const char *nl_format_count(long count, const char *noun, char out[48])
+{
+    snprintf(out, 48, "%ld %s%s", count, noun, count == 1 ? "" : "s");
+    return out;
+}
+
 const char *nl_format_bytes(double bytes, char out[32])
 {
     static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};

@@ -22,10 +22,12 @@ static const nl_solver solvers[] = {
      .eigenvalues = nl_lapack_eigenvalues},
     {.name = "scalapack",
      .second = "scalapack-x",
+     .serial = nl_scalapack_serial,
      .workspace = nl_scalapack_workspace,
      .eigenvalues = nl_scalapack_eigenvalues},
     {.name = "twostage",
      .second = "scalapack",
+     .serial = nl_twostage_serial,
      .workspace = nl_twostage_workspace,
      .eigenvalues = nl_twostage_eigenvalues},
 #ifdef NTKLENS_ELPA
@@ -33,6 +35,7 @@ static const nl_solver solvers[] = {
      .second = "scalapack",
      .no_empty_line = true,
      .double_only = elpa_double_only,
+     .serial = nl_scalapack_serial,
      .workspace = nl_elpa_workspace,
      .eigenvalues = nl_elpa_eigenvalues},
 #endif
@@ -43,6 +46,7 @@ static const nl_solver solvers[] = {
      .eigenvalues = nl_lapack_x_eigenvalues},
     {.name = "scalapack-x",
      .second = "scalapack",
+     .serial = nl_scalapack_serial,
      .workspace = nl_scalapack_x_workspace,
      .eigenvalues = nl_scalapack_x_eigenvalues},
 };

@@ -13,6 +13,8 @@ double nl_scalapack_workspace(int n, int nb, nl_precision precision, int rows, i
 nl_status nl_scalapack_eigenvalues(nl_dmat *a, double *ascending);
 double nl_scalapack_x_workspace(int n, int nb, nl_precision precision, int rows, int cols);
 nl_status nl_scalapack_x_eigenvalues(nl_dmat *a, double *ascending);
+double nl_scalapack_serial(int n, nl_precision precision);
+double nl_twostage_serial(int n, nl_precision precision);
 double nl_twostage_workspace(int n, int nb, nl_precision precision, int rows, int cols);
 nl_status nl_twostage_eigenvalues(nl_dmat *a, double *ascending);
 #ifdef NTKLENS_ELPA

@@ -36,6 +36,14 @@ double nl_scalapack_workspace(int n, int nb, nl_precision precision, int rows, i
     return (qr_length(n, nb, rows) + n) * (double)nl_precision_bytes(precision);
 }
 
+/* Eigenvalues of the tridiagonal matrix, by every rank: dsterf takes 8 ns n^2 where operations of
+ * the whole take 12 ps. */
+double nl_scalapack_serial(int n, nl_precision precision)
+{
+    (void)precision;
+    return 700.0 * (double)n * n;
+}
+
 nl_status nl_scalapack_eigenvalues(nl_dmat *a, double *ascending)
 {
     const int one = 1;

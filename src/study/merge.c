@@ -547,6 +547,7 @@ static void merge_free(merge *m)
 nl_status nl_study_merge(const char *out, int count, const char *const folders[])
 {
     merge m = {.out = out};
+    char cells[48];
     nl_status status = nl_folder_check_results(out);
 
     if (status == NL_OK) {
@@ -565,7 +566,8 @@ nl_status nl_study_merge(const char *out, int count, const char *const folders[]
         status = write_all(&m);
     }
     if (status == NL_OK) {
-        printf("%s: %d of %d cells of the united grid are finished%s\n", out, m.finished, m.count,
+        printf("%s: %d of %s of the united grid %s finished%s\n", out, m.finished,
+               nl_format_count(m.count, "cell", cells), m.finished == 1 ? "is" : "are",
                m.finished < m.count ? "; ntklens run on its study.yaml does the rest" : "");
     }
     merge_free(&m);

@@ -15,8 +15,9 @@ static const double start_seconds = 0.5;  /* launcher, MPI */
 static const double data_rate = 50e6;     /* bytes of images a second, read or drawn */
 static const double write_seconds = 0.02; /* a small file until it is safe */
 static const double write_rate = 100e6;   /* bytes of a file a second: built, written, verified */
-static const double shared_efficiency = 0.7; /* of a distributed solve over one on a rank */
-static const double table_row = 450.0;       /* bytes of a row of results.csv */
+static const double shared_efficiency = 0.95; /* of what ranks share, over one rank */
+static const double worth_seconds = 0.01; /* kernels that take less are not given to other ranks */
+static const double table_row = 450.0;    /* bytes of a row of results.csv */
 
 /*---------------------------------------------------------------------------------------------
  * Who solves, and in how much memory
@@ -120,46 +121,82 @@ static nl_status choose_ranks(nl_plan *plan, const nl_plan_options *options)
  * Time
  *-------------------------------------------------------------------------------------------*/
 
-/** Seconds of one cell: on one rank, and of its team. */
+/** Seconds of one cell: of the rank that trains, and of kernels, one behind the other. */
 typedef struct cell_time {
-    double rank, team;
-    double order; /* what the queue is sorted by */
+    double rank;
+    double alone, longest_alone;   /* kernels that other ranks without work take over; of one */
+    double shared, longest_shared; /* by teams */
+    double order;                  /* what the queue is sorted by */
 } cell_time;
+
+/** Seconds of one kernel of one state. */
+typedef struct kernel_time {
+    double gram, solve;           /* on one rank */
+    double team_gram, team_solve; /* of its team */
+} kernel_time;
+
+/* Ranks share all of a solve but what takes n^2 operations. */
+static double shared_seconds(double seconds, const nl_solve_plan *solve, int order,
+                             nl_precision precision)
+{
+    const double serial =
+        solve->solver->serial != NULL
+            ? fmin(1.0, solve->solver->serial(order, precision) / nl_solve_flops(order))
+            : 0.0;
+    int rows = 1;
+    int cols = 1;
+
+    nl_grid_shape(solve->team, &rows, &cols);
+    return seconds * (serial + (1.0 - serial) / (rows * cols * shared_efficiency));
+}
+
+static kernel_time time_kernel(const nl_plan *plan, const nl_cell *cell, int k)
+{
+    const nl_rates *rates = &plan->rates;
+    const nl_solve_plan *solve = &plan->solve[k];
+    const nl_rate *fill = &rates->gram[plan->measure->kernel[k].kind];
+    kernel_time time = {.gram =
+                            nl_rate_seconds(fill->count > 0 ? fill : &rates->effort[NL_EFFORT_GRAM],
+                                            nl_fills_flops(cell, &plan->info, plan->measure, k))};
+    int orders[nl_most_orders];
+    const int solves = solve->solver != NULL ? nl_solve_orders(plan->measure, k, orders) : 0;
+    const nl_rate *rate = solve->team > 1 && rates->shared_solve.count > 0
+                              ? &rates->shared_solve
+                              : &rates->effort[NL_EFFORT_SOLVE];
+    int rows = 1;
+    int cols = 1;
+
+    nl_grid_shape(solve->team, &rows, &cols);
+    for (int j = 0; j < solves; j++) {
+        const double seconds = nl_rate_seconds(rate, nl_solve_flops(orders[j]));
+
+        time.solve += seconds;
+        time.team_solve += solve->team > 1
+                               ? shared_seconds(seconds, solve, orders[j], plan->measure->precision)
+                               : seconds;
+    }
+    time.team_gram = time.gram / (rows * cols);
+    return time;
+}
 
 static void time_kernels(nl_plan *plan, const nl_cell *cell, const nl_cost *cost, cell_time *time)
 {
-    const nl_rates *rates = &plan->rates;
-
     for (int k = 0; k < plan->measure->kernels; k++) {
-        const nl_solve_plan *solve = &plan->solve[k];
-        const nl_rate *fill = &rates->gram[plan->measure->kernel[k].kind];
-        double gram = nl_rate_seconds(fill->count > 0 ? fill : &rates->effort[NL_EFFORT_GRAM],
-                                      nl_fills_flops(cell, &plan->info, plan->measure, k));
-        double seconds = 0.0;
-        int rows = 1;
-        int cols = 1;
+        const kernel_time one = time_kernel(plan, cell, k);
+        const double seconds = one.team_gram + one.team_solve;
 
-        nl_grid_shape(solve->team, &rows, &cols);
-        if (solve->solver != NULL) {
-            int orders[nl_most_orders];
-            const int solves = nl_solve_orders(plan->measure, k, orders);
-            const nl_rate *rate = solve->team > 1 && rates->shared_solve.count > 0
-                                      ? &rates->shared_solve
-                                      : &rates->effort[NL_EFFORT_SOLVE];
-
-            for (int j = 0; j < solves; j++) {
-                seconds += nl_rate_seconds(rate, nl_solve_flops(orders[j]));
-            }
-        }
-        if (solve->team > 1) {
-            seconds /= rows * cols * shared_efficiency;
-            gram /= rows * cols;
-            time->team += cost->states * (gram + seconds);
+        plan->kernel_seconds[k] = fmax(plan->kernel_seconds[k], seconds);
+        if (plan->solve[k].team > 1) {
+            time->shared += cost->states * seconds;
+            time->longest_shared = fmax(time->longest_shared, seconds);
+        } else if (seconds >= worth_seconds && plan->helping) {
+            time->alone += cost->states * seconds;
+            time->longest_alone = fmax(time->longest_alone, seconds);
         } else {
-            time->rank += cost->states * (gram + seconds);
+            time->rank += cost->states * seconds;
         }
-        plan->seconds[NL_EFFORT_GRAM] += cost->states * gram * solve->team;
-        plan->seconds[NL_EFFORT_SOLVE] += cost->states * seconds * solve->team;
+        plan->seconds[NL_EFFORT_GRAM] += cost->states * one.gram;
+        plan->seconds[NL_EFFORT_SOLVE] += cost->states * one.solve;
     }
 }
 
@@ -219,28 +256,81 @@ static int compare_times(const void *a, const void *b)
     return (x->order < y->order) - (x->order > y->order);
 }
 
-/* Cells go out longest first, each to the worker that is free first.  free_at: [workers]. */
-static double makespan(const cell_time *times, int count, bool team, int workers, double *free_at)
+/* How many of `workers` are at kernels of one cell at a time: those that no cell is left for help,
+ * each cell some. */
+static int workers_of_cell(const nl_plan *plan, int workers)
 {
+    const int share = workers / plan->count;
+
+    return !plan->helping || share < 1 ? 1 : nl_smaller(share, 1 + nl_most_errands);
+}
+
+/* Kernels, counted as if all took as long as the longest. */
+static double pieces(double all, double longest)
+{
+    return longest > 0.0 ? ceil(all / longest - 1e-6) : 0.0;
+}
+
+/* Kernels of a cell, whole ones, by so many side by side. */
+static double side_by_side(double all, double longest, int workers)
+{
+    return workers > 1 ? ceil(pieces(all, longest) / workers) * longest : all;
+}
+
+/* Cells go out longest first, each to the worker that is free first.  free_at: [count]. */
+static double makespan(const nl_plan *plan, const cell_time *times, bool team, int workers,
+                       double *free_at)
+{
+    const int helping = workers_of_cell(plan, workers);
+    const int heads = nl_larger(nl_smaller(workers, plan->count), 1);
     double end = 0.0;
 
-    memset(free_at, 0, (size_t)workers * sizeof *free_at);
-    for (int k = 0; k < count; k++) {
+    memset(free_at, 0, (size_t)heads * sizeof *free_at);
+    for (int k = 0; k < plan->count; k++) {
+        const cell_time *t = &times[k];
         int first = 0;
 
-        for (int w = 1; w < workers; w++) {
+        for (int w = 1; w < heads; w++) {
             first = free_at[w] < free_at[first] ? w : first;
         }
-        free_at[first] += team ? times[k].team : times[k].rank;
+        free_at[first] += team ? side_by_side(t->shared, t->longest_shared, helping)
+                               : t->rank + side_by_side(t->alone, t->longest_alone, helping);
         end = fmax(end, free_at[first]);
     }
     return end;
 }
 
+/* Who has work at the same time, at most: while cells are trained, or while teams are at work. */
+static void count_busy(nl_plan *plan, const cell_time *times)
+{
+    const int groups = plan->ranks / plan->team_size;
+    double alone = 0.0; /* kernels of one cell, at most */
+    double shared = 0.0;
+    int rows = 1;
+    int cols = 1;
+
+    for (int k = 0; k < plan->count; k++) {
+        const cell_time *t = &times[k];
+
+        alone = fmax(alone, pieces(t->alone, t->longest_alone));
+        shared = fmax(shared, pieces(t->shared, t->longest_shared));
+    }
+    plan->busy_ranks = nl_smaller(plan->ranks, plan->count);
+    if (alone > 0.0) {
+        plan->busy_ranks *= (int)fmin(workers_of_cell(plan, plan->ranks), 1.0 + alone);
+    }
+    if (shared > 0.0) {
+        plan->teams =
+            nl_smaller(plan->count, groups) * (int)fmin(workers_of_cell(plan, groups), shared);
+        nl_grid_shape(plan->team_size, &rows, &cols);
+        plan->busy_ranks = nl_larger(plan->busy_ranks, plan->teams * rows * cols);
+    }
+}
+
 static nl_status measure_time(nl_plan *plan)
 {
     cell_time *times = nl_calloc((size_t)plan->count, sizeof *times);
-    double *free_at = nl_calloc((size_t)plan->ranks, sizeof *free_at);
+    double *free_at = nl_calloc((size_t)plan->count, sizeof *free_at);
     nl_status status = NL_OK;
 
     if (times == NULL || free_at == NULL) {
@@ -252,8 +342,9 @@ static nl_status measure_time(nl_plan *plan)
     if (status == NL_OK) {
         qsort(times, (size_t)plan->count, sizeof *times, compare_times);
         plan->wall = start_seconds + plan->data_bytes / data_rate +
-                     makespan(times, plan->count, false, plan->ranks, free_at) +
-                     makespan(times, plan->count, true, plan->ranks / plan->team_size, free_at);
+                     makespan(plan, times, false, plan->ranks, free_at) +
+                     makespan(plan, times, true, plan->ranks / plan->team_size, free_at);
+        count_busy(plan, times);
         plan->files += 4; /* study.yaml, results.csv, timings.csv, log.txt */
         plan->disk_bytes += 16e3;
         /* Each rank may hold a checkpoint, and the one before it. */
@@ -292,9 +383,13 @@ static nl_status open_study(nl_plan *plan)
     }
     if (status == NL_OK) {
         plan->solve = nl_calloc((size_t)plan->measure->kernels, sizeof *plan->solve);
+        plan->kernel_seconds =
+            nl_calloc((size_t)plan->measure->kernels, sizeof *plan->kernel_seconds);
+        plan->helping = nl_study_number(plan->study, NL_KEY_OUTPUT_KERNELS) == 0 &&
+                        !plan->measure->eigenvectors;
         plan->data_bytes =
             ((double)plan->info.train_count + plan->info.test_count) * (plan->info.inputs + 1.0);
-        if (plan->solve == NULL) {
+        if (plan->solve == NULL || plan->kernel_seconds == NULL) {
             status = NL_FAIL(NL_ERR_NOMEM, "out of memory for the plan of solves");
         }
     }
@@ -348,6 +443,7 @@ void nl_plan_free(nl_plan *plan)
     nl_text_free(&plan->remarks);
     free(plan->cells);
     free(plan->solve);
+    free(plan->kernel_seconds);
     *plan = (nl_plan){0};
 }
 

@@ -31,7 +31,12 @@ typedef struct nl_plan {
     double other_seconds;            /* files, checks of states */
     double steps;                    /* over all cells */
     int states;
-    double wall; /* seconds on `ranks` ranks */
+    double
+        *kernel_seconds; /* owned; [measure->kernels] of one fill and solve, of the largest cell */
+    bool helping;        /* ranks without work measure kernels of cells that others have */
+    int teams;           /* that measure shared kernels side by side */
+    int busy_ranks;      /* that have work at the same time, at most */
+    double wall;         /* seconds on `ranks` ranks */
     double data_bytes;
     double process_bytes; /* program and libraries */
     double rank_bytes;    /* peak of the rank that needs most, as the system counts it */

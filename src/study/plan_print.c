@@ -32,8 +32,10 @@ static const char *batch_time(const nl_plan *plan, char out[32])
 static void print_axes(const nl_plan *plan, FILE *stream)
 {
     const char *times = "";
+    char cells[48];
 
-    fprintf(stream, "%s: %d cells (", nl_study_word(plan->study, NL_KEY_STUDY), plan->count);
+    fprintf(stream, "%s: %s (", nl_study_word(plan->study, NL_KEY_STUDY),
+            nl_format_count(plan->count, "cell", cells));
     for (int key = 0; key < NL_KEY_COUNT; key++) {
         const nl_key_info *info = nl_key_describe((nl_key)key);
         const char *dot = strrchr(info->path, '.');
@@ -65,13 +67,16 @@ static void print_kernels(const nl_plan *plan, FILE *stream)
     char name[32];
     char bytes[32];
 
-    fprintf(stream, "\n  %-22s %8s  %-10s %6s  %s\n", "kernel", "order n", "solver", "ranks",
-            "at most, per rank");
+    char seconds[32];
+
+    fprintf(stream, "\n  %-22s %8s  %-10s %6s  %11s  %s\n", "kernel", "order n", "solver", "ranks",
+            "one takes", "at most, per rank");
     for (int k = 0; k < plan->measure->kernels; k++) {
         const nl_solve_plan *s = &plan->solve[k];
 
-        fprintf(stream, "  %-22s %8d  %-10s %6d  %s\n",
+        fprintf(stream, "  %-22s %8d  %-10s %6d  %11s  %s\n",
                 nl_kernel_name(plan->measure->kernel[k], name), s->n, solver_name(s), s->team,
+                nl_format_seconds(plan->kernel_seconds[k], seconds),
                 nl_format_bytes(nl_solve_memory(s, plan->measure->precision), bytes));
     }
 }
@@ -89,19 +94,39 @@ static void print_work(const nl_plan *plan, FILE *stream)
             nl_format_seconds(plan->other_seconds, seconds));
 }
 
+/* Ranks that the study has no work for, and why. */
+static void print_idle(const nl_plan *plan, FILE *stream)
+{
+    const int idle = plan->ranks - plan->busy_ranks;
+    char cells[48];
+    char teams[48];
+
+    if (idle > 0) {
+        fprintf(stream, "  idle          %d of %d ranks at any time: %s", idle, plan->ranks,
+                nl_format_count(plan->count, "cell", cells));
+        if (plan->teams > 0) {
+            fprintf(stream, ", %s of %d (measure.team_size)",
+                    nl_format_count(plan->teams, "team", teams), plan->team_size);
+        }
+        fprintf(stream, "\n");
+    }
+}
+
 static void print_needs(const nl_plan *plan, FILE *stream)
 {
     char a[32];
     char b[32];
+    char count[48];
 
-    fprintf(stream, "\n  wall time     %s on %d rank%s (rates: %s)\n",
-            nl_format_seconds(plan->wall, a), plan->ranks, plan->ranks > 1 ? "s" : "",
-            plan->rates.source);
+    fprintf(stream, "\n  wall time     %s on %s (rates: %s)\n", nl_format_seconds(plan->wall, a),
+            nl_format_count(plan->ranks, "rank", count), plan->rates.source);
+    print_idle(plan, stream);
     fprintf(stream, "  memory        %s per rank at its peak, %s in all\n",
             nl_format_bytes(plan->rank_bytes, a), nl_format_bytes(plan->all_bytes, b));
     if (plan->least_ranks > 0) {
-        fprintf(stream, "  fits          from %d rank%s of %s\n", plan->least_ranks,
-                plan->least_ranks > 1 ? "s" : "", nl_format_bytes(plan->memory_per_rank, a));
+        fprintf(stream, "  fits          from %s of %s\n",
+                nl_format_count(plan->least_ranks, "rank", count),
+                nl_format_bytes(plan->memory_per_rank, a));
     } else if (plan->least_ranks == 0) {
         fprintf(stream, "  fits          on no number of ranks of %s\n",
                 nl_format_bytes(plan->memory_per_rank, a));
@@ -133,10 +158,16 @@ static void print_batch(const nl_plan *plan, FILE *stream)
 
 void nl_plan_print(const nl_plan *plan, FILE *stream)
 {
+    char steps[48];
+    char states[48];
+    char kernels[48];
+
     print_axes(plan, stream);
     print_images(plan, stream);
-    fprintf(stream, "%.0f steps, %d states measured with %d kernels each\n", plan->steps,
-            plan->states, plan->measure->kernels);
+    fprintf(stream, "%s, %s measured with %s each\n",
+            nl_format_count((long)plan->steps, "step", steps),
+            nl_format_count(plan->states, "state", states),
+            nl_format_count(plan->measure->kernels, "kernel", kernels));
     print_kernels(plan, stream);
     print_work(plan, stream);
     print_needs(plan, stream);
@@ -163,9 +194,10 @@ void nl_plan_print_json(const nl_plan *plan, FILE *stream)
 
         nl_text_append(&text,
                        "%s\n    {\"kernel\": \"%s\", \"n\": %d, \"solver\": \"%s\", \"team\": %d, "
-                       "\"bytes_per_rank\": %.0f}",
+                       "\"bytes_per_rank\": %.0f, \"seconds\": %.6g}",
                        k > 0 ? "," : "", nl_kernel_name(plan->measure->kernel[k], name), s->n,
-                       solver_name(s), s->team, nl_solve_memory(s, plan->measure->precision));
+                       solver_name(s), s->team, nl_solve_memory(s, plan->measure->precision),
+                       plan->kernel_seconds[k]);
     }
     nl_text_append(&text, "\n  ],\n  \"work\": {");
     for (int k = 0; k < NL_EFFORT_KINDS; k++) {
@@ -173,10 +205,11 @@ void nl_plan_print_json(const nl_plan *plan, FILE *stream)
                        k > 0 ? "," : "", nl_effort_name((nl_effort_kind)k), plan->flops[k],
                        plan->seconds[k]);
     }
-    nl_text_append(&text,
-                   "\n  },\n  \"other_seconds\": %.6g,\n  \"wall_seconds\": %.6g,\n"
-                   "  \"rates\": ",
-                   plan->other_seconds, plan->wall);
+    nl_text_append(
+        &text,
+        "\n  },\n  \"idle_ranks\": %d,\n  \"other_seconds\": %.6g,\n  \"wall_seconds\": %.6g,\n"
+        "  \"rates\": ",
+        plan->ranks - plan->busy_ranks, plan->other_seconds, plan->wall);
     nl_json_string(&text, plan->rates.source);
     nl_text_append(&text,
                    ",\n  \"memory\": {\"per_rank\": %.0f, \"all\": %.0f, \"kernel_budget\": %.0f},"

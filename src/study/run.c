@@ -497,6 +497,7 @@ static nl_status close_results(nl_run *run, nl_status status, double start)
     const double idle =
         took > 0.0 ? 100.0 * nl_ledger_idle(run->ledger) / (took * run->team->size) : 0.0;
     char seconds[32];
+    char cells[48];
 
     if (run->lost || status == NL_ERR_BUSY ||
         !nl_lock_is_held(run->options->folder, &run->holder)) {
@@ -515,8 +516,9 @@ static nl_status close_results(nl_run *run, nl_status status, double start)
         nl_status_text(status), finished, run->count, nl_ledger_rows(run->ledger), took, idle);
     nl_ledger_destroy(&run->ledger); /* ends the live line */
     if (!run->options->quiet) {
-        fprintf(stderr, "%s: %d of %d cells finished in %s; idle %.1f %% of rank time\n",
-                run->options->folder, finished, run->count, nl_format_seconds(took, seconds), idle);
+        fprintf(stderr, "%s: %d of %s finished in %s; idle %.1f %% of rank time\n",
+                run->options->folder, finished, nl_format_count(run->count, "cell", cells),
+                nl_format_seconds(took, seconds), idle);
     }
     return status;
 }

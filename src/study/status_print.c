@@ -73,10 +73,11 @@ static void print_runner(const nl_standing *s, FILE *stream)
 {
     const nl_runner *r = &s->runner;
 
+    char ranks[48];
+
     if (r->alive) {
-        fprintf(stream, "  runs on       %s, process %ld, job %s, since %s, %d rank%s\n",
-                r->who.host, r->who.pid, r->who.job, r->who.since, s->ranks,
-                s->ranks > 1 ? "s" : "");
+        fprintf(stream, "  runs on       %s, process %ld, job %s, since %s, %s\n", r->who.host,
+                r->who.pid, r->who.job, r->who.since, nl_format_count(s->ranks, "rank", ranks));
     } else if (r->left_lock) {
         fprintf(stream, "  last run      on %s, process %ld, job %s, since %s: ended unannounced\n",
                 r->who.host, r->who.pid, r->who.job, r->who.since);
@@ -88,6 +89,7 @@ static void print_runner(const nl_standing *s, FILE *stream)
 static void print_incidents(const nl_standing *s, FILE *stream)
 {
     const int kept = s->incidents < nl_most_incidents ? s->incidents : nl_most_incidents;
+    char files[48];
 
     if (s->incidents > 0) {
         fprintf(stream, "\n  what went wrong (%d in log.txt)\n", s->incidents);
@@ -99,8 +101,9 @@ static void print_incidents(const nl_standing *s, FILE *stream)
                 i->cell[0] != '\0' ? ": " : "", i->reason);
     }
     if (s->outdated > 0) {
-        fprintf(stream, "\n  %d files in cells/ are of another format: ntklens run redoes them\n",
-                s->outdated);
+        fprintf(stream,
+                "\n  %s in cells/ of another format: ntklens run computes such cells anew\n",
+                nl_format_count(s->outdated, "file", files));
     }
     for (int k = 0; k < s->count; k++) {
         if (s->state[k] == NL_STATE_DAMAGED) {
@@ -112,9 +115,10 @@ static void print_incidents(const nl_standing *s, FILE *stream)
 void nl_standing_print(const nl_standing *s, FILE *stream)
 {
     char text[32];
+    char count[48];
 
-    fprintf(stream, "%s: %s, %d of %d cells done\n", nl_study_word(s->study, NL_KEY_STUDY),
-            state_word(s), s->total[NL_STATE_DONE], s->count);
+    fprintf(stream, "%s: %s, %d of %s done\n", nl_study_word(s->study, NL_KEY_STUDY), state_word(s),
+            s->total[NL_STATE_DONE], nl_format_count(s->count, "cell", count));
     print_groups(s, stream);
     fprintf(stream, "\n");
     print_runner(s, stream);
@@ -125,11 +129,11 @@ void nl_standing_print(const nl_standing *s, FILE *stream)
         fprintf(stream,
                 "  rest          unknown: no times of finished cells yet; see ntklens plan\n");
     } else if (s->rest_seconds > 0.0) {
-        fprintf(stream, "  rest          about %s on %d rank%s\n",
-                nl_format_seconds(s->rest_seconds, text), s->ranks, s->ranks > 1 ? "s" : "");
+        fprintf(stream, "  rest          about %s on %s\n",
+                nl_format_seconds(s->rest_seconds, text), nl_format_count(s->ranks, "rank", count));
     }
     if (s->rows >= 0) {
-        fprintf(stream, "  results.csv   %ld rows\n", s->rows);
+        fprintf(stream, "  results.csv   %s\n", nl_format_count(s->rows, "row", count));
     } else {
         fprintf(stream, "  results.csv   is not there yet\n");
     }

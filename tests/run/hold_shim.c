@@ -1,8 +1,8 @@
 /** @file hold_shim.c  For LD_PRELOAD: a file system that does not answer for a while.
  *
- * fsync() of a file, and opening one for reading, whose path matches the pattern NTKLENS_HOLD (as of
- * a shell) waits as long as the file NTKLENS_HOLD_WHILE exists.  NTKLENS_HOLD_MARK is created when a
- * call begins to wait.
+ * fsync() of a file, and opening one for reading, whose path matches the pattern NTKLENS_HOLD (as
+ * of a shell) waits as long as the file NTKLENS_HOLD_WHILE exists.  NTKLENS_HOLD_MARK is created
+ * when a call begins to wait.
  */
 #include <dlfcn.h>
 #include <fcntl.h>

@@ -82,6 +82,57 @@ def more_ranks_take_less_time_until_cells_run_out():
     lib.check_equal(times[2], times[3], "time on more ranks than cells")
 
 
+# One cell, five states, a kernel of order 49,000: too large for the memory of a rank.
+LARGE = """
+study: large
+data: {source: glyphs, train_sizes: [64], test_size: 100, probe_size: 4900}
+model: {widths: [8], depths: [1]}
+training: {batch_size: 16, max_steps: 100}
+measure: {kernels: [full], steps_per_decade: 1}
+"""
+
+
+class Large:
+    """Plans of that study, by times of a run: the same ones for all of them."""
+
+    def __init__(self):
+        folder = lib.scratch("large")
+        self.study = lib.write_study(folder, LARGE)
+        self.timings = folder / "out" / "timings.csv"
+        small = ["--set", "data.probe_size=40"]
+        lib.run(["run", self.study, "-o", folder / "out", "-q", *small])
+
+    def plan(self, ranks, team):
+        return plan(self.study, "--timings", self.timings, "--memory-per-rank", "16G",
+                    "--ranks", ranks, "--set", f"measure.team_size={team}")  # fmt: skip
+
+
+@lib.case
+def ranks_do_not_shorten_what_one_of_them_does():
+    large = Large()
+    wall = {ranks: large.plan(ranks, "all")["wall_seconds"] for ranks in (2, 4, 256, 1024)}
+    lib.check(wall[4] < 0.6 * wall[2], f"a team of 4 is hardly quicker than one of 2: {wall}")
+    lib.check(wall[1024] > 0.6 * wall[256], f"sweeps and bisection became quicker: {wall}")
+    lib.check(wall[1024] < wall[256], f"more ranks take longer: {wall}")
+
+
+@lib.case
+def states_are_measured_side_by_side_and_idle_ranks_are_told():
+    large = Large()
+    one, all_states = large.plan(2, 2), large.plan(20, 2)
+    states = one["states"]
+    ratio = all_states["wall_seconds"] / one["wall_seconds"]
+    lib.check(ratio < 1.5 / states, f"{states} states by 10 teams take {ratio:.2f} of one team's")
+    lib.check_equal(all_states["idle_ranks"], 20 - 2 * states, "idle of 20 ranks")
+    lib.check_equal(large.plan(8, 7)["idle_ranks"], 2, "idle of 8 ranks: a grid of 2 x 3")
+    lib.check_equal(plan(tiny(), "--ranks", 12)["idle_ranks"], 0, "idle of 12 ranks, 12 cells")
+    text = lib.run(["plan", tiny(), "--ranks", 20, "--set", "model.widths=[8]"]).stdout
+    lib.check("idle          16 of 20 ranks" in text and "4 cells" in text, text)
+    text = lib.run(["plan", tiny(), "--ranks", 1, "--set", "model.widths=[8]", "--set", "seeds=[0]",
+                    "--set", "data.train_sizes=[64]"]).stdout  # fmt: skip
+    lib.check("tiny: 1 cell (" in text and "1 cells" not in text and "  idle" not in text, text)
+
+
 @lib.case
 def memory_decides_about_ranks():
     study = tiny()
