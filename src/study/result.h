@@ -162,8 +162,8 @@ NL_MUST_CHECK nl_status nl_result_rows(const nl_result *result, const nl_measure
 /** A number of a table, behind a comma: 17 digits, a NaN without its sign. */
 void nl_table_append(nl_text *out, double value);
 
-/** results.csv: its first line; rows sorted by cell, step, tag, kernel (in place), a line each; both.
- *  Appended to `out`. */
+/** results.csv: its first line; rows sorted by cell, step, tag, kernel (in place), a line each;
+ * both. Appended to `out`. */
 void nl_rows_write_header(nl_text *out);
 void nl_rows_write_lines(const nl_cell *cells, nl_row *rows, int count, nl_text *out);
 void nl_rows_write(const nl_cell *cells, nl_row *rows, int count, nl_text *out);
