@@ -10,14 +10,18 @@
 
 const char nl_timings_header[] = "cell,phase,rank,seconds,peak_bytes";
 
+static int compare_ids(const void *a, const void *b)
+{
+    return strcmp(((const nl_timing *)a)->id, ((const nl_timing *)b)->id);
+}
+
 const nl_timing *nl_timing_find(const nl_timing *timings, int count, const char *id)
 {
-    for (int k = 0; k < count; k++) {
-        if (strcmp(timings[k].id, id) == 0) {
-            return &timings[k];
-        }
-    }
-    return NULL;
+    nl_timing wanted = {0};
+
+    snprintf(wanted.id, sizeof wanted.id, "%s", id);
+    return count > 0 ? bsearch(&wanted, timings, (size_t)count, sizeof *timings, compare_ids)
+                     : NULL;
 }
 
 /** A table in the making. */
@@ -26,15 +30,11 @@ typedef struct timing_list {
     int count, capacity;
 } timing_list;
 
+/* Lines of a cell mostly stand together; what does not is put together at the end. */
 static nl_timing *entry_of(timing_list *list, const char *id)
 {
     if (list->count > 0 && strcmp(list->item[list->count - 1].id, id) == 0) {
-        return &list->item[list->count - 1]; /* lines of a cell mostly stand together */
-    }
-    for (int k = 0; k < list->count; k++) {
-        if (strcmp(list->item[k].id, id) == 0) {
-            return &list->item[k];
-        }
+        return &list->item[list->count - 1];
     }
     if (list->count == list->capacity) {
         const int capacity = list->capacity > 0 ? 2 * list->capacity : 64;
@@ -90,6 +90,30 @@ static bool add_line(timing_list *list, const char *line)
     return true;
 }
 
+/* Sorted, each cell once. */
+static void put_together(timing_list *list)
+{
+    int kept = 0;
+
+    if (list->count > 0) {
+        qsort(list->item, (size_t)list->count, sizeof *list->item, compare_ids);
+    }
+    for (int k = 0; k < list->count; k++) {
+        const nl_timing *from = &list->item[k];
+        nl_timing *last = kept > 0 ? &list->item[kept - 1] : NULL;
+
+        if (last == NULL || strcmp(last->id, from->id) != 0) {
+            list->item[kept++] = *from;
+            continue;
+        }
+        for (int e = 0; e < NL_EFFORT_KINDS; e++) {
+            last->seconds[e] += from->seconds[e];
+        }
+        last->other += from->other;
+    }
+    list->count = kept;
+}
+
 nl_status nl_timings_read(const char *path, nl_timing **timings, int *count)
 {
     timing_list list = {0};
@@ -119,6 +143,7 @@ nl_status nl_timings_read(const char *path, nl_timing **timings, int *count)
         free(list.item);
         return NL_FAIL(NL_ERR_NOMEM, "%s: out of memory for timings", path);
     }
+    put_together(&list);
     *timings = list.item;
     *count = list.count;
     return NL_OK;

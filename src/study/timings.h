@@ -17,12 +17,12 @@ typedef struct nl_timing {
 /**
  * Read timings.csv.  Lines that make no sense (a table cut short) are passed over.
  *
- * @param[out] timings  in order of first appearance, free()
+ * @param[out] timings  sorted by id, each once, free()
  * @return NL_ERR_IO where it cannot be read, NL_ERR_DATA where it is no such table
  */
 NL_MUST_CHECK nl_status nl_timings_read(const char *path, nl_timing **timings, int *count);
 
-/** The timing of a cell, NULL: none. */
+/** The timing of a cell in such a table, NULL: none. */
 const nl_timing *nl_timing_find(const nl_timing *timings, int count, const char *id);
 
 #endif
