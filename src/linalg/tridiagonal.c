@@ -18,7 +18,12 @@
 #include <stdint.h>
 #include <string.h>
 
-#define INLINE static inline __attribute__((always_inline)) /* into what has a TARGET */
+/* Into what has a TARGET.  clang refuses wide vectors as arguments of what has none of its own. */
+#ifdef __clang__
+#define INLINE TARGET static inline __attribute__((always_inline))
+#else
+#define INLINE static inline __attribute__((always_inline))
+#endif
 
 enum {
     longest = nl_wide_band / (int)sizeof(float),
