@@ -54,7 +54,8 @@ int nl_launched_rank(void);
 
 /** MPI_Init with all the threads that par.h needs.  Ranks of one machine need no network, and Open
  *  MPI shall not look for one, which takes ten times as long as all else that it does at its start;
- *  OMPI_MCA_pml, if set, wins.  Collective over the job. */
+ *  OMPI_MCA_pml, if set, wins.  Neither does one process without mpirun need ssh or rsh; where
+ * there is none, OMPI_MCA_plm is set unless it is.  Collective over the job. */
 void nl_mpi_start(void);
 
 #endif

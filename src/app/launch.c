@@ -1,9 +1,12 @@
 /** @file launch.c  What the launcher tells in the environment, and the start of MPI. */
 #include "command.h"
 
+#include <limits.h>
 #include <mpi.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 int nl_launched_rank(void)
 {
@@ -29,10 +32,37 @@ static bool is_on_one_machine(void)
     return all != NULL && here != NULL && strcmp(all, here) == 0;
 }
 
+static bool is_in_path(const char *name)
+{
+    const char *folder = getenv("PATH");
+
+    while (folder != NULL) {
+        const int length = (int)strcspn(folder, ":");
+        char path[PATH_MAX];
+
+        if (snprintf(path, sizeof path, "%.*s/%s", length, folder, name) < (int)sizeof path &&
+            access(path, X_OK) == 0) {
+            return true;
+        }
+        folder = folder[length] == ':' ? folder + length + 1 : NULL;
+    }
+    return false;
+}
+
+/* A process without mpirun starts a daemon of its own, which up to Open MPI 4 fails where it has no
+ * means to start others on other nodes, though nobody asks it to. */
+static void stay_on_this_node(void)
+{
+    if (getenv("OMPI_MCA_plm_rsh_agent") == NULL && !is_in_path("ssh") && !is_in_path("rsh")) {
+        (void)setenv("OMPI_MCA_plm", "isolated", 0);
+    }
+}
+
 void nl_mpi_start(void)
 {
     int level = 0; /* who needs threads asks for it (service.c) */
 
+    stay_on_this_node();
     if (is_on_one_machine()) {
         (void)setenv("OMPI_MCA_pml", "ob1", 0);
     }
