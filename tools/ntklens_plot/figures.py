@@ -153,7 +153,8 @@ def bars(axis, x, y, deviation, colour):
     """Error bars that a logarithmic axis can show; none where there is one seed."""
     x, y, deviation = (np.atleast_1d(np.asarray(values, float)) for values in (x, y, deviation))
     known = np.isfinite(deviation)
-    both = [np.minimum(deviation, 0.999 * y)[known], deviation[known]]
+    # one array: of a list matplotlib takes the parts for values, which NumPy 2 complains of
+    both = np.array([np.minimum(deviation, 0.999 * y)[known], deviation[known]])
     axis.errorbar(x[known], y[known], yerr=both, fmt="none", ecolor=colour, elinewidth=1.2)
 
 
