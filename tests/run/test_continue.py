@@ -220,6 +220,9 @@ def a_team_of_different_ranks_is_flagged():
     study = lib.write_study(out.parent, text)
     line = lib.command(["run", study, "-o", out, "--quiet"], 1)
     at = line.index("-n")
+    two = [*line[:at], "-n", "1", "true", ":", "-n", "1", "true"]
+    if subprocess.run(two, env=lib.environment(), capture_output=True).returncode != 0:
+        raise lib.Skip("this mpirun cannot start two programs as one job")  # Debian 13's crashes
     ranks = [["-n", "1", "env", f"OPENBLAS_CORETYPE={kernel}", *line[at + 2:]]
              for kernel in ("Nehalem", "Prescott")]  # fmt: skip
     told = subprocess.run([*line[:at], *ranks[0], ":", *ranks[1]], env=lib.environment(), text=True,
