@@ -15,13 +15,16 @@ size_t nl_precision_bytes(nl_precision precision);
 /** BLAS threads of this process from now on (OpenBLAS; elsewhere nothing happens). */
 void nl_blas_set_threads(int threads);
 
-/** Name of the kernels that the BLAS chose for this CPU ("SkylakeX"), "unknown" where it does not
- * tell. */
+/** Name of the kernels that the BLAS whose dgemm_ this process calls chose for this CPU
+ * ("SkylakeX"), "unknown" where it does not tell: then it is not OpenBLAS. */
 const char *nl_blas_kernel(void);
 
-/** Name and version of the BLAS, as "OpenBLAS 0.3.21", "unknown" where it does not tell; out holds
- *  64 bytes. */
+/** Name and version of the BLAS whose dgemm_ this process calls, as "OpenBLAS 0.3.21"; the name of
+ * its file where it does not tell.  Where LAPACK is another BLAS's, that is said behind. */
 const char *nl_blas_version(char out[64]);
+
+/** Is one of products and LAPACK OpenBLAS's, the other not? */
+bool nl_blas_is_mixed(void);
 
 /** File of the library whose dgemm_ this process calls; NULL where the system does not tell. */
 const char *nl_blas_file(void);

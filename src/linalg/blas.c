@@ -4,6 +4,7 @@
 #include "ntklens/linalg.h"
 
 #include <dlfcn.h>
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,50 +20,138 @@ static function *find_function(const char *name)
     return found;
 }
 
+/* The library that a function comes from; false: the system does not tell. */
+static bool find_library(const char *name, Dl_info *library)
+{
+    function *found = find_function(name);
+    void *address = NULL;
+
+    memcpy(&address, &found, sizeof address);
+    return address != NULL && dladdr(address, library) != 0;
+}
+
+/* Does the library of one function, or one that it needs, have the other?  Several libraries called
+ * libblas.so.3 may be loaded beside OpenBLAS, and one of them be asked. */
+static bool come_together(const char *name, const char *other)
+{
+    Dl_info one;
+    Dl_info two;
+    void *handle = NULL;
+    bool together = false;
+
+    if (!find_library(name, &one) || !find_library(other, &two)) {
+        return false;
+    }
+    if (one.dli_fbase == two.dli_fbase) {
+        return true;
+    }
+    handle = dlopen(one.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
+    if (handle != NULL) {
+        together = dlsym(handle, other) != NULL;
+        dlclose(handle);
+    }
+    return together;
+}
+
+/* NULL where products are not OpenBLAS's. */
+static const char *openblas_text(const char *name)
+{
+    char *(*text)(void) = (char *(*)(void))find_function(name);
+
+    return text != NULL && come_together("dgemm_", "openblas_get_config") ? text() : NULL;
+}
+
 void nl_blas_set_threads(int threads)
 {
     void (*set_threads)(int) = (void (*)(int))find_function("openblas_set_num_threads");
+    void (*set_blis)(long) = (void (*)(long))find_function("bli_thread_set_num_threads");
 
     if (set_threads != NULL) {
         set_threads(threads > 1 ? threads : 1);
+    }
+    if (set_blis != NULL) {
+        set_blis(threads > 1 ? threads : 1);
     }
 }
 
 const char *nl_blas_kernel(void)
 {
-    char *(*corename)(void) = (char *(*)(void))find_function("openblas_get_corename");
+    const char *name = openblas_text("openblas_get_corename");
 
-    return corename != NULL ? corename() : "unknown";
+    return name != NULL ? name : "unknown";
+}
+
+/* "OpenBLAS 0.3.21" of "OpenBLAS 0.3.21 NO_LAPACKE DYNAMIC_ARCH ..." */
+static void shorten(const char *config, char out[64])
+{
+    size_t length = strcspn(config, " ");
+
+    if (config[length] == ' ') {
+        length += 1 + strcspn(config + length + 1, " ");
+    }
+    snprintf(out, 64, "%.*s", (int)length, config);
+}
+
+/* Of a BLAS that does not tell its name: its file, whose name ends with the version. */
+static void name_file(char out[64])
+{
+    char path[PATH_MAX];
+    const char *file = nl_blas_file();
+    const char *name = NULL;
+
+    if (file == NULL) {
+        snprintf(out, 64, "unknown");
+        return;
+    }
+    name = realpath(file, path) != NULL ? path : file;
+    name = strrchr(name, '/') != NULL ? strrchr(name, '/') + 1 : name;
+    snprintf(out, 64, "%.*s", 40, name);
 }
 
 const char *nl_blas_version(char out[64])
 {
-    char *(*config)(void) = (char *(*)(void))find_function("openblas_get_config");
-    const char *text = config != NULL ? config() : "unknown";
-    size_t length = strcspn(text, " "); /* "OpenBLAS 0.3.21 NO_LAPACKE DYNAMIC_ARCH ..." */
+    const char *config = openblas_text("openblas_get_config");
+    char *(*blis)(void) = (char *(*)(void))find_function("bli_info_get_version_str");
+    char *(*other)(void) = (char *(*)(void))find_function("openblas_get_config");
+    size_t length = 0;
 
-    if (text[length] == ' ') {
-        length += 1 + strcspn(text + length + 1, " ");
+    if (config != NULL) {
+        shorten(config, out);
+        return out;
     }
-    snprintf(out, 64, "%.*s", (int)length, text);
+    if (blis != NULL && come_together("dgemm_", "bli_info_get_version_str")) {
+        snprintf(out, 64, "BLIS %.40s", blis());
+    } else {
+        name_file(out);
+    }
+    if (nl_blas_is_mixed() && other != NULL) {
+        char lapack[64];
+
+        shorten(other(), lapack);
+        length = strlen(out);
+        snprintf(out + length, 64 - length, ", LAPACK %s", lapack);
+    }
     return out;
+}
+
+bool nl_blas_is_mixed(void)
+{
+    return come_together("dpotrf_", "openblas_get_config") !=
+           come_together("dgemm_", "openblas_get_config");
 }
 
 const char *nl_blas_file(void)
 {
-    function *gemm = find_function("dgemm_");
-    void *address = NULL;
-    Dl_info info;
+    Dl_info library;
 
-    memcpy(&address, &gemm, sizeof address);
-    return address != NULL && dladdr(address, &info) != 0 ? info.dli_fname : NULL;
+    return find_library("dgemm_", &library) ? library.dli_fname : NULL;
 }
 
 bool nl_blas_has_choice(void)
 {
-    char *(*config)(void) = (char *(*)(void))find_function("openblas_get_config");
+    const char *config = openblas_text("openblas_get_config");
 
-    return config != NULL && strstr(config(), "DYNAMIC_ARCH") != NULL;
+    return config != NULL && strstr(config, "DYNAMIC_ARCH") != NULL;
 }
 
 static void multiply(nl_precision precision, int n, const void *a, const void *b, void *c)

@@ -83,6 +83,14 @@ void nl_machine_rank_findings(const nl_machine *machine, nl_text *lines)
         nl_text_append(lines, "%d ranks share %d cores of the node: one rank per core is faster\n",
                        machine->ranks, machine->cores);
     }
+    if (nl_blas_is_mixed()) {
+        char blas[64];
+
+        nl_text_append(lines,
+                       "BLAS and LAPACK are those of different libraries (%s; dgemm from %s): let "
+                       "libblas.so.3 and liblapack.so.3 be the same, best OpenBLAS\n",
+                       nl_blas_version(blas), nl_blas_file());
+    }
 }
 
 void nl_machine_findings(const nl_machine *machine, nl_text *lines)

@@ -23,7 +23,8 @@ typedef struct nl_machine {
  *  root only. */
 NL_MUST_CHECK nl_status nl_machine_look(const nl_team *team, nl_machine *out);
 
-/** What to change about ranks and cores, one line a finding, in words; none where all is well. */
+/** What to change about ranks, cores and mixed libraries, one line a finding, in words; none where
+ * all is well. */
 void nl_machine_rank_findings(const nl_machine *machine, nl_text *lines);
 
 /** These and what to change about the BLAS. */

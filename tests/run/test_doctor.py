@@ -3,6 +3,8 @@
 
 import json
 import os
+import shutil
+import subprocess
 
 import lib
 
@@ -73,6 +75,41 @@ def all_ranks_alike():
     lib.check("blas_kernel=Prescott" not in machine[0], machine[0])
     lib.check("blas_kernel_before=Prescott" in machine[0], machine[0])
     lib.check_equal(lib.log_events(out, "blas_mix"), [], "ranks with other kernels")
+
+
+def other_blas():
+    """A folder with a libblas.so.3 that is not OpenBLAS's."""
+    if shutil.which("apt-get") is None or shutil.which("dpkg") is None:
+        raise lib.Skip("no apt-get to get another libblas.so.3 with")
+    folder = lib.scratch("blas")
+    for line in (["apt-get", "download", "libblas3"], ["sh", "-c", "dpkg -x libblas3*.deb ."]):
+        if subprocess.run(line, cwd=folder, capture_output=True, timeout=100).returncode != 0:
+            raise lib.Skip("apt-get cannot download libblas3 here")
+    found = list(folder.glob("usr/lib/*/blas"))
+    lib.check_equal(len(found), 1, "folders of libblas3")
+    return found[0]
+
+
+@lib.case
+def whose_dgemm_is_called_is_recorded():
+    env = lib.environment(LD_LIBRARY_PATH=other_blas())
+    said = json.loads(lib.run(["doctor", "--json"], env=env, expect=None).stdout)
+    if said["blas"].startswith("OpenBLAS"):
+        text = lib.run(["doctor"], env=env, expect=None).stdout
+        lib.check("/blas/libblas.so" not in text, f"dgemm of another library, but {said['blas']}")
+        raise lib.Skip("this build does not link libblas.so.3")
+    lib.check(said["blas"].startswith("libblas.so.3."), f"blas: {said['blas']}")
+    lib.check_equal(said["blas_kernel"], "unknown", "kernels of a BLAS that has none")
+    lib.check(any("different libraries" in line for line in said["findings"]), f"{said['findings']}")
+    out = lib.scratch("other") / "out"
+    lib.run_study(STUDY, out, "--set", "training.max_steps=1")
+    told = lib.run_study(STUDY, out, "--set", "training.max_steps=2", env=env)
+    lib.check("OpenBLAS" in told.stderr and "libblas.so.3" in told.stderr, f"stderr: {told.stderr}")
+    for event in ("start", "machine"):
+        line = lib.log_events(out, event)[-1]
+        lib.check('blas="libblas.so.3' in line, f"log: {line}")
+    flags = {row["flags"] for row in lib.table(out)}
+    lib.check(all("mixed" in words for words in flags), f"flags of a study of both: {flags}")
 
 
 @lib.case
