@@ -234,11 +234,13 @@ typedef struct nl_spectrum {
 
 /**
  * Is this the spectrum of a matrix with these moments?
- *   |sum lambda - trace| <= 50 n eps trace   and   |sum lambda^2 - F^2| <= 50 n eps F^2
- * written so that a NaN fails.  Pure, Local.
+ *   double: |sum lambda - trace| <= 50 n eps trace, |sum lambda^2 - F^2| <= 50 n eps F^2
+ *   single: |sum lambda - trace| <= 8 sqrt(n) eps F, |sum lambda^2 - F^2| <= 8 sqrt(n) eps F^2
+ * written so that a NaN fails, and a negative trace.  An error that leaves both sums as they are,
+ * such as small eigenvalues that are mixed up among themselves, is not seen.  Pure, Local.
  */
 bool nl_spectrum_plausible(int n, const double *lambda, double trace, double frobenius2,
-                           double eps);
+                           nl_precision precision);
 
 /** y = A x for a symmetric operator of order n; the same bits on every rank.  Collective. */
 typedef nl_status nl_operator_fn(const double *x, double *y, void *context);

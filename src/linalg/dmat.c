@@ -231,7 +231,8 @@ static double sum_of_squares(const nl_dmat *a, int row, int col)
 }
 
 /* Column by column, then over the columns: the error of a sum of positive terms is then below
- * (local_rows + local_cols) / 2 eps of it, a fiftieth of what nl_spectrum_plausible() allows. */
+ * (local_rows + local_cols) / 2 eps of it, a fiftieth of what nl_spectrum_plausible() allows
+ * in double and nothing beside what it allows in single precision. */
 static void local_moments(const nl_dmat *a, double moments[2])
 {
     moments[0] = 0.0;

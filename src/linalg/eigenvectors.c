@@ -99,10 +99,8 @@ static bool lengths_kept(int n, int columns, const double *x, const double *y, d
 static nl_status verify(const nl_dmat *a, double trace, double frobenius2, const double *lambda,
                         int columns, const double *x, const double *y)
 {
-    const double eps = nl_precision_eps(a->precision);
-
-    if (nl_spectrum_plausible(a->n, lambda, trace, frobenius2, eps) &&
-        lengths_kept(a->n, columns, x, y, eps)) {
+    if (nl_spectrum_plausible(a->n, lambda, trace, frobenius2, a->precision) &&
+        lengths_kept(a->n, columns, x, y, nl_precision_eps(a->precision))) {
         return NL_OK;
     }
     return !nl_grid_root(a->grid)

@@ -136,6 +136,28 @@ def a_second_solve_is_flagged_resolved():
 
 
 @lib.case
+def a_spectrum_that_lost_its_tail_is_flagged_resolved():
+    """The smallest 70 of 800 eigenvalues are zero, in single precision: 2 % of the effective rank."""
+    shim = os.environ.get("NTKLENS_SOLVER_SHIM")
+    if not shim:
+        raise lib.Skip("NTKLENS_SOLVER_SHIM does not name the shim")
+    keys = ["data.probe_size=80", "measure.kernels=full", "measure.precision=single",
+            "measure.solver=scalapack", "training.max_steps=1", "measure.auxiliary_spectra=none"]  # fmt: skip
+    wanted, _ = results(*keys)
+    out = lib.scratch("lost") / "out"
+    env = lib.environment(LD_PRELOAD=shim, NTKLENS_LOST_ORDER=800)
+    told = lib.run_study(STUDY, out, *(w for key in keys for w in ("--set", key)), env=env, expect=None)
+    if "cannot be preloaded" in told.stderr or "ASan runtime" in told.stderr:
+        raise lib.Skip("the shim cannot be preloaded into this build")
+    lib.check_equal(told.returncode, 0, f"exit code; stderr:\n{told.stderr}")
+    rows = lib.table(out)
+    resolved = [row["tag"] for row in rows if "resolved" in flags(row)]
+    lib.check_equal(resolved, ["init"], "rows that are flagged resolved")
+    value = float(wanted[0]["effective_rank"])
+    lib.check_close(rows[0]["effective_rank"], value, 1e-4 * value, "effective rank")
+
+
+@lib.case
 def a_best_at_the_end_is_flagged_censored():
     rows, file = only_cell("training.learning_rate=0.01", "training.max_steps=20")
     lib.check_equal(int(file.attrs["best_step"]), 20, "a short training is best at its end: step")

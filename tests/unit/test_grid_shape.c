@@ -85,14 +85,14 @@ static void only_the_right_eigenvalues_are_plausible(void **state)
     const double frobenius2 = 720.0 * 720.0 + 9.0 + 0.0625;
 
     (void)state;
-    assert_true(nl_spectrum_plausible(3, right, trace, frobenius2, eps));
-    assert_false(nl_spectrum_plausible(3, raised, trace, frobenius2, eps));
-    assert_false(nl_spectrum_plausible(3, same_trace, trace, frobenius2, eps));
-    assert_false(nl_spectrum_plausible(3, unknown, trace, frobenius2, eps));
-    assert_false(nl_spectrum_plausible(3, right, NAN, frobenius2, eps));
-    assert_false(nl_spectrum_plausible(3, right, trace, NAN, eps));
-    assert_true(nl_spectrum_plausible(3, right, trace * (1.0 + 100 * eps), frobenius2, eps));
-    assert_false(nl_spectrum_plausible(3, right, trace * (1.0 + 200 * eps), frobenius2, eps));
+    assert_true(nl_spectrum_plausible(3, right, trace, frobenius2, NL_DOUBLE));
+    assert_false(nl_spectrum_plausible(3, raised, trace, frobenius2, NL_DOUBLE));
+    assert_false(nl_spectrum_plausible(3, same_trace, trace, frobenius2, NL_DOUBLE));
+    assert_false(nl_spectrum_plausible(3, unknown, trace, frobenius2, NL_DOUBLE));
+    assert_false(nl_spectrum_plausible(3, right, NAN, frobenius2, NL_DOUBLE));
+    assert_false(nl_spectrum_plausible(3, right, trace, NAN, NL_DOUBLE));
+    assert_true(nl_spectrum_plausible(3, right, trace * (1.0 + 100 * eps), frobenius2, NL_DOUBLE));
+    assert_false(nl_spectrum_plausible(3, right, trace * (1.0 + 200 * eps), frobenius2, NL_DOUBLE));
 }
 
 static void every_solver_has_another_one_of_its_kind_to_fall_back_on(void **state)
