@@ -49,6 +49,10 @@ void dgemv_(const char *op, const int *m, const int *n, const double *alpha, con
             const int *lda, const double *x, const int *incx, const double *beta, double *y,
             const int *incy);
 
+/** C = alpha A A^T + beta C, op 'T': alpha A^T A + beta C; the half `uplo` of C [n x n]. */
+void dsyrk_(const char *uplo, const char *op, const int *n, const int *k, const double *alpha,
+            const double *a, const int *lda, const double *beta, double *c, const int *ldc);
+
 /** LAPACK: A = L L^T [n x n]; and the solution B [n x columns] of A X = B from it. */
 void dpotrf_(const char *uplo, const int *n, double *a, const int *lda, int *info,
              size_t uplo_length);

@@ -3,6 +3,7 @@
 #define NTKLENS_NTK_H
 
 #include "ntklens/factors.h"
+#include "ntklens/jacobian.h"
 #include "ntklens/linalg.h"
 #include "ntklens/observables.h"
 
@@ -118,15 +119,61 @@ bool nl_probe_state_collapsed(const nl_probe_state *state);
 void nl_observe_layers(const nl_probe_state *state, const nl_net *net, nl_kernel_spec spec,
                        nl_observables *out);
 
+/** What a filled kernel Theta says to a check: nl_trust_holds(). */
+typedef struct nl_kernel_sums {
+    double trace, frobenius2; /* nl_dmat_moments() */
+    double random;            /* v^T Theta v, v the check's vector */
+    double gradient;          /* full, class: g^T Theta g, g the loss's gradient by the outputs */
+    double gradient2;         /* |g|^2 */
+} nl_kernel_sums;
+
 /**
  * frobenius_norm, magnitude_entropy, label_alignment and the chi columns of a filled kernel.
  * Collective over the matrix's grid; the same bits on every rank.
  *
- * @param[in] trace, frobenius2  nl_dmat_moments()
+ * @param[in]     check  (global) [n] nl_trust_vector()
+ * @param[in,out] sums   trace and frobenius2 are given, the others are set
  */
 NL_MUST_CHECK nl_status nl_observe_matrix(const nl_dmat *a, nl_kernel_spec spec,
-                                          const nl_probe_state *state, double trace,
-                                          double frobenius2, nl_observables *out);
+                                          const nl_probe_state *state, const double *check,
+                                          nl_kernel_sums *sums, nl_observables *out);
+
+/*---------------------------------------------------------------------------------------------
+ * Filled kernels are checked
+ *-------------------------------------------------------------------------------------------*/
+
+/** Opaque.  What holds a state's kernels against its Jacobian. */
+typedef struct nl_trust nl_trust;
+
+/**
+ * Forward passes of its own over the probe, each rank's over its share of the samples; of a probe
+ * whose Jacobian's activations do not fit into panel_bytes on the ranks, over a window of as many
+ * samples as do. Collective.
+ */
+NL_MUST_CHECK nl_status nl_trust_create(const nl_grid *grid, const nl_kernel_input *input,
+                                        nl_trust **out);
+void nl_trust_destroy(nl_trust **trust);
+
+/** Bytes that it holds on this rank. */
+double nl_trust_bytes(const nl_trust *trust);
+
+/** The random vector of signs that a kernel is checked with, zero outside the window: v [order]. */
+void nl_trust_vector(const nl_trust *trust, nl_kernel_spec spec, double *v);
+
+/**
+ * Is this the kernel of the state?  v^T Theta v against |J^T v|^2, traced: its mean over outputs,
+ * and g^T Theta g against |J^T g|^2, within what rounding can do.  A kernel that is not finite
+ * holds where the Jacobian is not, either.  Collective over the grid; the same verdict on every
+ * rank.
+ *
+ * @param[in]  gradient   (global) [samples x outputs] the loss's by the outputs
+ * @param[in]  precision  of the kernel
+ * @param[out] holds      false: an error in the kernel, or in what it was held against
+ * @return NL_ERR_NOMEM, on every rank
+ */
+NL_MUST_CHECK nl_status nl_trust_holds(const nl_trust *trust, nl_kernel_spec spec,
+                                       nl_precision precision, const nl_kernel_sums *sums,
+                                       const double *gradient, bool *holds);
 
 /**
  * Largest eigenvalue of H^1/2 Theta H^1/2, H = blockdiag(diag p - p p^T) of the softmax p of each

@@ -3,14 +3,17 @@
 #include "ntklens/par.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /**
  * Vectors that the kernel is applied to, columns of [n x columns]: `constants` that are the same
  * for every sample (one; full: one an output), centred one-hot `targets` and `gradients` of the
- * loss, one an output where the kernel is N x N, one of all outputs where it is full.
+ * loss, one an output where the kernel is N x N, one of all outputs where it is full; behind them,
+ * where asked for, one that checks the kernel.
  */
 typedef struct vectors {
     int n, constants, targets, gradients, columns;
+    int checks;    /* 1 or 0: a column more */
     double copies; /* the kernel stands for this many of it on a diagonal */
     double *x, *y; /* owned; y = Theta x */
 } vectors;
@@ -57,7 +60,7 @@ static void fill_vectors(vectors *v, nl_kernel_spec spec, const nl_probe_state *
 }
 
 static nl_status create_vectors(const nl_dmat *a, nl_kernel_spec spec, const nl_probe_state *state,
-                                vectors *v)
+                                const double *check, vectors *v)
 {
     const int C = state->outputs;
     const bool full = spec.kind == NL_KERNEL_FULL;
@@ -68,10 +71,11 @@ static nl_status create_vectors(const nl_dmat *a, nl_kernel_spec spec, const nl_
                    .constants = full ? C : 1,
                    .targets = full ? 1 : C,
                    .gradients = spec.kind == NL_KERNEL_TRACED ? C : 1,
+                   .checks = check != NULL,
                    .copies = spec.kind == NL_KERNEL_TRACED ? C : 1.0};
     v->columns = v->constants + v->targets + v->gradients;
-    v->x = nl_calloc((size_t)v->n * (size_t)v->columns, sizeof *v->x);
-    v->y = nl_calloc((size_t)v->n * (size_t)v->columns, sizeof *v->y);
+    v->x = nl_calloc((size_t)v->n * (size_t)(v->columns + v->checks), sizeof *v->x);
+    v->y = nl_calloc((size_t)v->n * (size_t)(v->columns + v->checks), sizeof *v->y);
     if (shares == NULL || v->x == NULL || v->y == NULL) {
         status = NL_FAIL(NL_ERR_NOMEM, "out of memory for targets of a kernel of order %d", v->n);
     } else {
@@ -79,6 +83,9 @@ static nl_status create_vectors(const nl_dmat *a, nl_kernel_spec spec, const nl_
             shares[state->labels[i]] += 1.0 / state->samples;
         }
         fill_vectors(v, spec, state, shares);
+        if (check != NULL) {
+            memcpy(column(v->x, v, v->columns), check, (size_t)v->n * sizeof *check);
+        }
     }
     free(shares);
     return nl_agree(a->grid->comm, status);
@@ -130,7 +137,7 @@ static double target_norm2(const vectors *v)
     return sum;
 }
 
-static void observe_vectors(const vectors *v, int samples, double trace, double frobenius2,
+static void observe_vectors(const vectors *v, int samples, nl_kernel_sums *sums,
                             nl_observables *out)
 {
     const int first = v->constants + v->targets;
@@ -141,10 +148,13 @@ static void observe_vectors(const vectors *v, int samples, double trace, double 
         gradient2 += inner(v, column(v->x, v, k), column(v->x, v, k));
     }
     out->label_alignment = quadratic_form(v, v->constants, v->targets) /
-                           sqrt(centred_norm2(v, samples, frobenius2) * target_norm2(v));
-    out->chi_net = trace / v->n;
+                           sqrt(centred_norm2(v, samples, sums->frobenius2) * target_norm2(v));
+    out->chi_net = sums->trace / v->n;
     out->chi_loss = v->copies * v->n * gradient2;
-    out->chi_coup = used / (v->copies * trace * gradient2);
+    out->chi_coup = used / (v->copies * sums->trace * gradient2);
+    sums->random = quadratic_form(v, v->columns, v->checks);
+    sums->gradient = used;
+    sums->gradient2 = gradient2;
 }
 
 static double magnitude_entropy(int n, const double *diagonal)
@@ -164,21 +174,21 @@ static double magnitude_entropy(int n, const double *diagonal)
 }
 
 nl_status nl_observe_matrix(const nl_dmat *a, nl_kernel_spec spec, const nl_probe_state *state,
-                            double trace, double frobenius2, nl_observables *out)
+                            const double *check, nl_kernel_sums *sums, nl_observables *out)
 {
     vectors v = {0};
-    nl_status status = create_vectors(a, spec, state, &v);
+    nl_status status = create_vectors(a, spec, state, check, &v);
 
     if (status == NL_OK) {
         status = nl_dmat_diagonal(a, v.y);
     }
     if (status == NL_OK) {
-        out->frobenius_norm = sqrt(frobenius2);
+        out->frobenius_norm = sqrt(sums->frobenius2);
         out->magnitude_entropy = magnitude_entropy(v.n, v.y);
-        status = nl_dmat_multiply(a, v.columns, v.x, v.y);
+        status = nl_dmat_multiply(a, v.columns + v.checks, v.x, v.y);
     }
     if (status == NL_OK) {
-        observe_vectors(&v, state->samples, trace, frobenius2, out);
+        observe_vectors(&v, state->samples, sums, out);
     }
     free(v.x);
     free(v.y);
@@ -253,7 +263,7 @@ nl_status nl_observe_eigenvectors(nl_dmat *a, nl_kernel_spec spec, const nl_prob
     nl_status status = create_directions(a, &lambda, out);
 
     if (status == NL_OK) {
-        status = create_vectors(a, spec, state, &v);
+        status = create_vectors(a, spec, state, NULL, &v);
     }
     if (status == NL_OK) {
         status = nl_dmat_projections(a, v.columns, v.x, lambda, v.y);

@@ -24,7 +24,7 @@ typedef struct errand_note {
 
 /** What it answers; the eigenvalues follow. */
 typedef struct result_note {
-    int status, done, resolved, values;
+    int status, done, resolved, refilled, values;
     nl_observables observed;
     char solver[16];
 } result_note;
@@ -172,6 +172,7 @@ static nl_status take_result(nl_job *job, const nl_errand *errand, nl_state *sta
     }
     out->observed = note->observed;
     out->resolved = note->resolved != 0;
+    out->refilled = note->refilled != 0;
     memcpy(out->solver, note->solver, sizeof out->solver);
     if (note->values > 0) {
         out->lambda = nl_calloc((size_t)note->values, sizeof *out->lambda);
@@ -442,6 +443,7 @@ static void answer(const nl_run *run, int to, int tag, nl_status status, const n
     result_note note = {.status = (int)status,
                         .done = m->done,
                         .resolved = m->resolved,
+                        .refilled = m->refilled,
                         .values = values,
                         .observed = m->observed};
     nl_text message = {0};

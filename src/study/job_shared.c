@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 
 /* Parameters for everybody: room for those of states, and the initial ones as the leader has them.
  */
@@ -50,15 +51,43 @@ void nl_shared_state_tell(const nl_job *job, const nl_team *team, nl_shared_stat
     }
 }
 
+/* Do all ranks of the team hold the same parameters?  Each has a check sum of its own, so a bit
+ * that changed on one of them is seen before the kernel is filled with it.  Collective. */
+static nl_status agree_on_parameters(const nl_job *job, const nl_team *team,
+                                     const nl_shared_state *shared)
+{
+    const size_t size = job->net->size * sizeof *shared->theta;
+    unsigned long sum[2] = {0};
+    unsigned long most[2] = {0};
+
+    sum[0] = crc32_z(0, (const unsigned char *)shared->theta, size);
+    sum[0] = crc32_z(sum[0], (const unsigned char *)job->initial, size);
+    if (shared->previous_step > 0) {
+        sum[0] = crc32_z(sum[0], (const unsigned char *)shared->previous, size);
+    }
+    sum[1] = ~sum[0];
+    MPI_Allreduce(sum, most, 2, MPI_UNSIGNED_LONG, MPI_MAX, team->comm);
+    if (most[0] == ~most[1]) { /* the largest is the smallest */
+        return NL_OK;
+    }
+    return team->rank != 0
+               ? NL_ERR_INTERNAL
+               : NL_FAIL(
+                     NL_ERR_INTERNAL,
+                     "%s, step %ld: the ranks of a team hold different parameters, expected the "
+                     "same check sums: memory or network of a rank is at fault",
+                     job->cell->id, shared->step);
+}
+
 nl_status nl_job_measure_shared(nl_job *job, const nl_team *team, nl_measurer *measurer,
                                 const nl_shared_state *shared, nl_measurement *out)
 {
     const float *previous = shared->previous_step > 0    ? shared->previous
                             : shared->previous_step == 0 ? job->initial
                                                          : NULL;
-    nl_status status = NL_OK;
+    nl_status status = agree_on_parameters(job, team, shared);
 
-    if (measurer != NULL) {
+    if (status == NL_OK && measurer != NULL) {
         status = nl_job_begin(job, measurer, shared->theta, shared->step, previous,
                               shared->previous_step, NULL);
         if (status == NL_OK) {

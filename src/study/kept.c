@@ -1,6 +1,7 @@
 /** @file kept.c  Kernels of one rank that stay in memory while a cell is measured. */
 #include "kept.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 enum { slots = 3 }; /* initial, previous and present state */
@@ -11,9 +12,15 @@ typedef struct slot {
     void *packed; /* owned; made when it is first used */
 } slot;
 
+typedef struct note {
+    long step; /* -1: nothing is noted */
+    double frobenius2;
+} note;
+
 struct nl_kept {
     const nl_measure_plan *plan; /* borrowed */
     slot (*kernel)[slots];       /* owned; [plan->kernels] */
+    note (*note)[slots];         /* owned; [plan->kernels] */
 };
 
 static double packed_bytes(const nl_measure_plan *plan, int kernel)
@@ -44,8 +51,11 @@ nl_status nl_kept_create(const nl_measure_plan *plan, nl_kept **out)
     if (kept != NULL) {
         kept->plan = plan;
         kept->kernel = calloc((size_t)plan->kernels + 1, sizeof *kept->kernel);
+        kept->note = calloc((size_t)plan->kernels + 1, sizeof *kept->note);
     }
-    if (kept == NULL || kept->kernel == NULL) {
+    if (kept == NULL || kept->kernel == NULL || kept->note == NULL) {
+        free(kept != NULL ? kept->kernel : NULL);
+        free(kept != NULL ? kept->note : NULL);
         free(kept);
         *out = NULL;
         return NL_FAIL(NL_ERR_NOMEM, "out of memory for the list of kept kernels");
@@ -65,6 +75,7 @@ void nl_kept_destroy(nl_kept **kept)
         }
     }
     free((*kept)->kernel);
+    free((*kept)->note);
     free(*kept);
     *kept = NULL;
 }
@@ -74,6 +85,7 @@ void nl_kept_forget(nl_kept *kept)
     for (int k = 0; kept != NULL && k < kept->plan->kernels; k++) {
         for (int s = 0; s < slots; s++) {
             kept->kernel[k][s].step = -1;
+            kept->note[k][s].step = -1;
         }
     }
 }
@@ -119,4 +131,43 @@ nl_status nl_kept_room(nl_kept *kept, int kernel, long step, long also, void **r
     free_slot->step = step;
     *room = free_slot->packed;
     return NL_OK;
+}
+
+void nl_kept_note(nl_kept *kept, int kernel, long step, long also, double frobenius2)
+{
+    note *place = NULL;
+
+    for (int s = 0; kept != NULL && s < slots; s++) {
+        note *candidate = &kept->note[kernel][s];
+
+        if (candidate->step == step) {
+            place = candidate;
+            break;
+        }
+        if (candidate->step < 0 || (candidate->step != 0 && candidate->step != also)) {
+            place = candidate;
+        }
+    }
+    if (place != NULL) {
+        *place = (note){step, frobenius2};
+    }
+}
+
+double nl_kept_noted(const nl_kept *kept, int kernel, long step)
+{
+    for (int s = 0; kept != NULL && s < slots; s++) {
+        if (kept->note[kernel][s].step == step) {
+            return kept->note[kernel][s].frobenius2;
+        }
+    }
+    return NAN;
+}
+
+void nl_kept_drop(nl_kept *kept, int kernel, long step)
+{
+    for (int s = 0; kept != NULL && s < slots; s++) {
+        if (kept->kernel[kernel][s].step == step) {
+            kept->kernel[kernel][s].step = -1;
+        }
+    }
 }

@@ -35,4 +35,14 @@ const void *nl_kept_at(const nl_kept *kept, int kernel, long step);
  */
 NL_MUST_CHECK nl_status nl_kept_room(nl_kept *kept, int kernel, long step, long also, void **room);
 
+/** Note the squared Frobenius norm of a kernel that was checked, kept or not; those of steps 0 and
+ * `also` stay.  NULL-safe. */
+void nl_kept_note(nl_kept *kept, int kernel, long step, long also, double frobenius2);
+
+/** What was noted; NaN: nothing.  NULL-safe. */
+double nl_kept_noted(const nl_kept *kept, int kernel, long step);
+
+/** The kernel of that step is not kept any more.  NULL-safe. */
+void nl_kept_drop(nl_kept *kept, int kernel, long step);
+
 #endif

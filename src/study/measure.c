@@ -358,6 +358,7 @@ nl_status nl_measure_begin(nl_measurer *m, const nl_subject *subject, bool *coll
 void nl_measure_end(nl_measurer *m)
 {
     nl_probe_state_destroy(&m->probe);
+    nl_trust_destroy(&m->trust);
     m->subject = (nl_subject){0};
     m->input = (nl_kernel_input){0};
 }
@@ -365,22 +366,79 @@ void nl_measure_end(nl_measurer *m)
 /** What the fill of a matrix needs. */
 typedef struct fill_context {
     nl_view view;
+    nl_checked checked;
     double *full; /* [n x n] on the first rank: the kernel to be kept; NULL: not wanted */
-    bool seen;    /* a second fill need not look again */
 } fill_context;
 
-/* A matrix is looked at before the solve, which destroys it. */
-static nl_status look_at(const nl_dmat *a, fill_context *f)
+/* A matrix is looked at before the solve, which destroys it; the second time its moments are
+ * enough. */
+static nl_status look_at(const nl_view *view, const nl_dmat *a, bool *holds)
 {
-    nl_measurer *m = f->view.measurer;
+    nl_measurer *m = view->measurer;
     const double start = nl_now();
-    nl_status status = nl_observe_before(&f->view, a);
+    double trace = 0.0;
+    double frobenius2 = 0.0;
+    nl_status status = NL_OK;
 
-    m->observe_seconds += nl_now() - start;
-    if (status == NL_OK && m->keep_kernels) {
-        status = nl_dmat_gather(a, 0, f->full);
+    if (!view->checked->known) {
+        status = nl_observe_before(view, a, holds);
+    } else {
+        status = nl_dmat_moments(a, &trace, &frobenius2);
+        *holds = trace == view->checked->trace && frobenius2 == view->checked->frobenius2;
+        *holds = *holds || !isfinite(view->checked->frobenius2);
     }
-    f->seen = status == NL_OK;
+    m->observe_seconds += nl_now() - start;
+    return status;
+}
+
+/* What a fill is made of is made again. */
+static nl_status renew(nl_measurer *m)
+{
+    nl_trust_destroy(&m->trust);
+    return take_input(m);
+}
+
+nl_status nl_fill_checked(const nl_view *view, int samples, nl_dmat *a)
+{
+    nl_measurer *m = view->measurer;
+    const bool whole = samples == m->plan->samples;
+    char name[32];
+    bool holds = false;
+    nl_status status = NL_OK;
+
+    for (int turn = 0; status == NL_OK && !holds && turn < 2; turn++) {
+        nl_kernel_input input;
+        double start = 0.0;
+
+        if (turn > 0) {
+            if (m->grid->row == 0 && m->grid->col == 0) {
+                nl_warn(
+                    "kernel %s of step %ld: it does not match its network's Jacobian; made again",
+                    nl_kernel_name(view->spec, name), m->subject.step);
+            }
+            view->out->refilled = true;
+            status = renew(m);
+        }
+        input = m->input;
+        input.samples = samples;
+        start = nl_now();
+        if (status == NL_OK) {
+            status = nl_agree(a->grid->comm, nl_kernel_fill(a, view->spec, &input));
+        }
+        m->gram_seconds += nl_now() - start;
+        holds = true;
+        if (status == NL_OK && whole) {
+            status = look_at(view, a, &holds);
+        }
+    }
+    if (status == NL_OK && !holds) {
+        status =
+            m->grid->row != 0 || m->grid->col != 0
+                ? NL_ERR_NUMERIC
+                : NL_FAIL(NL_ERR_NUMERIC,
+                          "kernel %s of step %ld: twice it did not match its network's Jacobian",
+                          nl_kernel_name(view->spec, name), m->subject.step);
+    }
     return status;
 }
 
@@ -388,11 +446,10 @@ static nl_status fill(nl_dmat *a, void *context)
 {
     fill_context *f = context;
     nl_measurer *m = f->view.measurer;
-    const double start = nl_now();
-    nl_status status = nl_agree(a->grid->comm, nl_kernel_fill(a, f->view.spec, &m->input));
+    const bool first = !f->checked.known;
+    nl_status status = nl_fill_checked(&f->view, m->plan->samples, a);
 
-    m->gram_seconds += nl_now() - start;
-    return status == NL_OK && !f->seen ? look_at(a, f) : status;
+    return status == NL_OK && first && m->keep_kernels ? nl_dmat_gather(a, 0, f->full) : status;
 }
 
 void nl_measurement_clear(nl_measurement *measurement, int n)
@@ -469,6 +526,7 @@ nl_status nl_measure_kernel(nl_measurer *m, const nl_solve_plan *solve, int kern
     const bool first = m->grid->row == 0 && m->grid->col == 0;
     fill_context f = {
         .view = {.measurer = m, .kernel = kernel, .spec = m->plan->kernel[kernel], .out = out}};
+    f.view.checked = &f.checked;
     nl_dmat *a = NULL;
     nl_status status = NL_OK;
 

@@ -93,6 +93,7 @@ typedef struct nl_measurer {
     nl_factors *factors;                /* owned; of the subject's probe, where one rank has room */
     nl_dmat *spare;                     /* owned; a small matrix that no kernel is in; NULL: none */
     nl_probe_state *probe;              /* owned; of the subject; NULL: there is none */
+    nl_trust *trust;                    /* owned; of the subject; NULL: made when it is needed */
     nl_kept *kept;                      /* owned; NULL on grids of several ranks */
     double gram_seconds, solve_seconds; /* spent so far */
     double observe_seconds;             /* on what is neither the kernel nor its spectrum */
@@ -119,7 +120,8 @@ void nl_measure_end(nl_measurer *measurer);
  * Measure one kernel of the subject.  Collective over the measurer's grid.
  *
  * @param[out] out  (local) observables on every rank; the kernel itself on the grid's first
- * @return NL_ERR_NUMERIC: no solver gave a spectrum that passes verification; out is then not done
+ * @return NL_ERR_NUMERIC: the kernel failed its check twice, or no solver gave a spectrum that
+ * passes verification; out is then not done
  */
 NL_MUST_CHECK nl_status nl_measure_kernel(nl_measurer *measurer, const nl_solve_plan *solve,
                                           int kernel, nl_measurement *out);

@@ -6,13 +6,16 @@
 #include <math.h>
 #include <stdlib.h>
 
+/* Of the check of a state's kernels, which may stay from one kernel to the next. */
+static const double kept_trust_bytes = 32.0 * 1024 * 1024;
+
 /*---------------------------------------------------------------------------------------------
  * Of the matrix
  *-------------------------------------------------------------------------------------------*/
 
 /* With the kernel of another state: a kept one or, where it is too large for that, one computed
  * again tile by tile. */
-static nl_status compare_with(const nl_view *view, const nl_dmat *a, long step, const float *theta,
+static nl_status compare_once(const nl_view *view, const nl_dmat *a, long step, const float *theta,
                               nl_kernel_pair *pair)
 {
     const nl_measurer *m = view->measurer;
@@ -36,6 +39,36 @@ static nl_status compare_with(const nl_view *view, const nl_dmat *a, long step, 
     }
     return packed != NULL ? nl_kernel_compare_packed(a, packed, pair)
                           : nl_kernel_compare(a, view->spec, &other, pair);
+}
+
+/* The other kernel's squared norm is that which was noted when it was checked, but for the order of
+ * summation: n eps.  Nothing is known of one that this rank has not measured. */
+static bool is_as_noted(const nl_view *view, const nl_dmat *a, long step,
+                        const nl_kernel_pair *pair)
+{
+    const double noted = nl_kept_noted(view->measurer->kept, view->kernel, step);
+
+    return isnan(noted) ||
+           fabs(pair->bb - noted) <= 4.0 * a->n * nl_precision_eps(NL_DOUBLE) * noted;
+}
+
+/* A kept kernel that changed in memory, or one that was computed wrongly, is computed again. */
+static nl_status compare_with(const nl_view *view, const nl_dmat *a, long step, const float *theta,
+                              nl_kernel_pair *pair)
+{
+    nl_status status = compare_once(view, a, step, theta, pair);
+
+    if (status == NL_OK && !is_as_noted(view, a, step, pair)) {
+        nl_warn("kernel of step %ld: it is not as it was when it was measured; made again", step);
+        view->out->refilled = true;
+        nl_kept_drop(view->measurer->kept, view->kernel, step);
+        status = compare_once(view, a, step, theta, pair);
+        if (status == NL_OK && !is_as_noted(view, a, step, pair)) {
+            status =
+                NL_FAIL(NL_ERR_NUMERIC, "kernel of step %ld: twice not as it was measured", step);
+        }
+    }
+    return status;
 }
 
 static nl_status compare_states(const nl_view *view, const nl_dmat *a)
@@ -66,7 +99,7 @@ static nl_status compare_states(const nl_view *view, const nl_dmat *a)
     return status;
 }
 
-static nl_status keep(const nl_view *view, const nl_dmat *a)
+static nl_status keep(const nl_view *view, const nl_dmat *a, double frobenius2)
 {
     const nl_subject *s = &view->measurer->subject;
     void *room = NULL;
@@ -76,35 +109,65 @@ static nl_status keep(const nl_view *view, const nl_dmat *a)
     if (status == NL_OK && room != NULL) {
         nl_dmat_pack(a, room);
     }
+    nl_kept_note(view->measurer->kept, view->kernel, s->step, s->previous_step, frobenius2);
     return nl_agree(a->grid->comm, status);
 }
 
-nl_status nl_observe_before(const nl_view *view, const nl_dmat *a)
+/* What is told of the matrix alone, and whether it is the kernel of the state. */
+static nl_status observe_matrix(const nl_view *view, const nl_dmat *a, nl_kernel_sums *sums,
+                                bool *holds)
+{
+    nl_measurer *m = view->measurer;
+    nl_observables *out = &view->out->observed;
+    double *check = nl_calloc((size_t)a->n, sizeof *check);
+    nl_status status = nl_agree(
+        a->grid->comm, check != NULL ? NL_OK : NL_FAIL(NL_ERR_NOMEM, "out of memory for a vector"));
+
+    if (status == NL_OK && m->trust == NULL) {
+        status = nl_trust_create(m->grid, &m->input, &m->trust);
+    }
+    if (status == NL_OK && isfinite(sums->trace) && isfinite(sums->frobenius2)) {
+        out->trace = sums->trace / a->n;
+        out->participation_ratio = sums->trace * sums->trace / sums->frobenius2;
+        nl_observe_layers(m->probe, m->subject.net, view->spec, out);
+        nl_trust_vector(m->trust, view->spec, check);
+        status = nl_observe_matrix(a, view->spec, m->probe, check, sums, out);
+    }
+    free(check);
+    if (status == NL_OK) {
+        status =
+            nl_trust_holds(m->trust, view->spec, a->precision, sums, m->probe->gradient, holds);
+    }
+    if (m->trust != NULL && nl_trust_bytes(m->trust) > kept_trust_bytes) {
+        nl_trust_destroy(&m->trust); /* the solve needs the memory */
+    }
+    return status;
+}
+
+nl_status nl_observe_before(const nl_view *view, const nl_dmat *a, bool *holds)
 {
     const nl_measurer *m = view->measurer;
     nl_observables *out = &view->out->observed;
-    double trace = 0.0;
-    double frobenius2 = 0.0;
+    nl_kernel_sums sums = {0};
     double curvature = NAN;
-    nl_status status = nl_dmat_moments(a, &trace, &frobenius2);
+    nl_status status = nl_dmat_moments(a, &sums.trace, &sums.frobenius2);
 
-    if (status != NL_OK || !isfinite(trace) || !isfinite(frobenius2)) {
+    *holds = false;
+    if (status == NL_OK) {
+        status = observe_matrix(view, a, &sums, holds);
+    }
+    *view->checked = (nl_checked){*holds, sums.trace, sums.frobenius2};
+    if (status != NL_OK || !*holds || !isfinite(sums.trace) || !isfinite(sums.frobenius2)) {
         return status; /* nothing is to be told of a matrix that is not finite */
     }
-    out->trace = trace / a->n;
-    out->participation_ratio = trace * trace / frobenius2;
-    nl_observe_layers(m->probe, m->subject.net, view->spec, out);
-    status = nl_observe_matrix(a, view->spec, m->probe, trace, frobenius2, out);
-    if (status == NL_OK) {
-        status = compare_states(view, a);
-    }
+    status = compare_states(view, a);
     if (status == NL_OK && m->subject.infinite[view->spec.rate_weighted] != NULL) {
-        status = nl_infinite_distance(a, view->spec.kind == NL_KERNEL_FULL ? m->plan->classes : 1,
-                                      frobenius2, m->subject.infinite[view->spec.rate_weighted],
-                                      &out->infinite_distance);
+        status = nl_infinite_distance(
+            a, view->spec.kind == NL_KERNEL_FULL ? m->plan->classes : 1, sums.frobenius2,
+            m->subject.infinite[view->spec.rate_weighted], &out->infinite_distance);
     }
     if (status == NL_OK) {
-        status = keep(view, a);
+        status = keep(view, a, sums.frobenius2);
     }
     if (status == NL_OK && view->spec.kind == NL_KERNEL_FULL &&
         m->subject.loss == NL_CROSS_ENTROPY) {
@@ -123,14 +186,12 @@ static nl_status fill_again(const nl_view *view, int samples, nl_dmat *a)
 {
     const nl_measurer *m = view->measurer;
     const void *packed = nl_kept_at(m->kept, view->kernel, m->subject.step);
-    nl_kernel_input input = m->input;
 
     if (packed != NULL) {
         nl_dmat_unpack(a, nl_kernel_order(view->spec, m->plan->samples, m->plan->classes), packed);
         return NL_OK;
     }
-    input.samples = samples;
-    return nl_agree(a->grid->comm, nl_kernel_fill(a, view->spec, &input));
+    return nl_fill_checked(view, samples, a);
 }
 
 typedef enum relation { CENTRED, COSINE, PART } relation;

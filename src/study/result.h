@@ -20,6 +20,7 @@ typedef struct nl_measurement {
     nl_observables observed;
     char solver[16];
     bool resolved;            /* the second solver was used */
+    bool refilled;            /* a kernel failed its check, and was made again */
     double *lambda;           /* owned; [n] descending, NULL where not kept */
     double *kernel;           /* owned; [n x n], NULL where not kept */
     nl_directions directions; /* owned; NULL where not kept */
@@ -152,7 +153,7 @@ typedef struct nl_row {
     char kernel[32];
     nl_observables observed;
     char solver[16];
-    char flags[64]; /* words joined by '+' */
+    char flags[96]; /* words joined by '+' */
 } nl_row;
 
 /** All rows of a finished cell, cells[cell].  rows: free(). */

@@ -172,6 +172,7 @@ static nl_status get_measurements(const nl_h5_reader *file, const nl_measure_pla
         m->done = (columns.bits[s] & 1) != 0;
         m->observed.negative = (columns.bits[s] & 2) != 0;
         m->resolved = (columns.bits[s] & 4) != 0;
+        m->refilled = (columns.bits[s] & 8) != 0;
         snprintf(m->solver, sizeof m->solver, "%.*s", nl_file_text_width - 1, columns.solver[s]);
         status = check_measurement(file, order, m);
     }

@@ -195,7 +195,7 @@ static nl_status put_measurements(nl_h5 *file, const nl_result *result, nl_kerne
         const nl_measurement *m = &result->state[s].kernels[kernel];
 
         columns.n[s] = m->n;
-        columns.bits[s] = m->done | m->observed.negative << 1 | m->resolved << 2;
+        columns.bits[s] = m->done | m->observed.negative << 1 | m->resolved << 2 | m->refilled << 3;
         snprintf(columns.solver[s], nl_file_text_width, "%s", m->solver);
         columns.observed[s] = m->observed;
     }

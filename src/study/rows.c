@@ -59,6 +59,7 @@ static void set_flags(const row_list *list, const nl_state *state, const nl_meas
     add_flag(row, state->collapsed, "collapsed");
     add_flag(row, measured->observed.negative, "negative");
     add_flag(row, measured->resolved, "resolved");
+    add_flag(row, measured->refilled, "refilled");
     add_flag(row, result->mixed, "mixed");
 }
 
@@ -210,8 +211,9 @@ static const column row_columns[] = {
     {"flags", COLUMN_TEXT, ROW(flags),
      "censored (best is the last evaluation), diverged (not finite, or a train loss that ends "
      "above "
-     "10 times the initial one), untrained (best is init), collapsed, negative, resolved, mixed "
-     "(BLAS kernels or library versions), joined by '+'; empty when clean"},
+     "10 times the initial one), untrained (best is init), collapsed, negative, resolved, refilled "
+     "(a kernel failed its check and was made again), mixed (BLAS kernels or library versions), "
+     "joined by '+'; empty when clean"},
 };
 
 /** Columns behind those of the keys. */

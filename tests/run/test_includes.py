@@ -17,9 +17,10 @@ FLOORS = [
 ]
 LEVEL = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 # Public headers are named after their room, but for these.
-ROOM_OF_HEADER = {"factors": "ntk", "observables": "ntk", "blas": "base", "formats": "base"}
+ROOM_OF_HEADER = {"factors": "ntk", "jacobian": "ntk", "observables": "ntk", "blas": "base", "formats": "base"}
 TOP_FOLDERS = {"src", "include", "jobs", "configs", "tests", "tools"}
-WITHOUT_MPI = ["src/nn/*.[ch]", "src/ntk/factors*.[ch]", "include/ntklens/factors.h"]
+WITHOUT_MPI = ["src/nn/*.[ch]", "src/ntk/factors*.[ch]", "include/ntklens/factors.h",
+               "src/ntk/jacobian.c", "include/ntklens/jacobian.h"]  # fmt: skip
 
 # A TEMPLATE is what formats.h includes.
 INCLUDE = re.compile(r'^\s*#\s*(?:include|define TEMPLATE)\s*(["<])([^">]+)[">]', re.MULTILINE)

@@ -1,0 +1,254 @@
+/** @file trust.c  Filled kernels, held against the Jacobian of their network. */
+#include "ntklens/ntk.h"
+#include "ntklens/par.h"
+
+#include <limits.h>
+#include <stdlib.h>
+
+struct nl_trust {
+    const nl_grid *grid;   /* borrowed */
+    nl_kernel_input input; /* arrays borrowed */
+    int first, count;      /* window: the samples that are checked */
+    int own_first, own;    /* of these, this rank's */
+    nl_jacobian *jacobian; /* owned; of this rank's samples */
+};
+
+/* In eps of the kernel's trace, and in sqrt(order) eps of it.
+ *
+ * An entry is off by eps times some multiple of sqrt(Theta_ii Theta_jj); signs of v make a random
+ * walk of those of n^2 entries, some eps trace.  What errors of activations and back-signals have
+ * in common adds up along rows, and is eps |J^T v|^2 ~ eps trace as well.
+ *
+ * The sum over n^2 entries rounds by another sqrt(n) eps trace.
+ *
+ * Measured (tests/README.md): at most 14 of 148 eps at order 1500, 8 of 105 at 600. */
+static double tolerance(int order)
+{
+    return 32.0 + 3.0 * sqrt(order);
+}
+
+/* Samples of the window, and this rank's share of them. */
+static void choose_window(nl_trust *t)
+{
+    const nl_grid *grid = t->grid;
+    const int ranks = grid->rows * grid->cols;
+    const int rank = grid->row * grid->cols + grid->col;
+    const double fitting = t->input.panel_bytes / nl_jacobian_bytes(t->input.net) * ranks;
+    nl_rng rng = nl_rng_open(0, NL_PURPOSE_CHECK, (uint32_t)t->input.samples, 1, 0);
+
+    t->count = fitting < t->input.samples ? nl_larger((int)fitting, 1) : t->input.samples;
+    t->first = (int)nl_rng_below(&rng, (uint32_t)(t->input.samples - t->count + 1));
+    t->own_first = (int)((long)t->count * rank / ranks);
+    t->own = (int)((long)t->count * (rank + 1) / ranks) - t->own_first;
+    t->own_first += t->first;
+}
+
+nl_status nl_trust_create(const nl_grid *grid, const nl_kernel_input *input, nl_trust **out)
+{
+    nl_trust *t = calloc(1, sizeof *t);
+    nl_status status = NL_OK;
+
+    if (t == NULL) {
+        status = NL_FAIL(NL_ERR_NOMEM, "out of memory for a check of kernels");
+    } else {
+        *t = (nl_trust){.grid = grid, .input = *input};
+        choose_window(t);
+        status = nl_jacobian_create(input->net, input->theta,
+                                    input->probe +
+                                        (size_t)t->own_first * (size_t)input->net->spec.inputs,
+                                    t->own, &t->jacobian);
+    }
+    status = nl_agree(grid->comm, status);
+    if (status != NL_OK) {
+        nl_trust_destroy(&t);
+    }
+    *out = t;
+    return status;
+}
+
+void nl_trust_destroy(nl_trust **trust)
+{
+    if (*trust != NULL) {
+        nl_jacobian_destroy(&(*trust)->jacobian);
+        free(*trust);
+        *trust = NULL;
+    }
+}
+
+double nl_trust_bytes(const nl_trust *trust)
+{
+    return nl_jacobian_bytes(trust->input.net) * trust->own +
+           nl_jacobian_fixed_bytes(trust->input.net, trust->own);
+}
+
+void nl_trust_vector(const nl_trust *t, nl_kernel_spec spec, double *v)
+{
+    const int order = nl_kernel_order(spec, t->input.samples, t->input.net->spec.outputs);
+    const int unit = order / t->input.samples;
+    nl_rng rng = nl_rng_open(0, NL_PURPOSE_CHECK, (uint32_t)order, 0, 0);
+
+    for (int row = 0; row < order; row++) {
+        const int sample = row / unit;
+        const double sign = (nl_rng_u32(&rng) & 1U) != 0 ? 1.0 : -1.0;
+
+        v[row] = sample >= t->first && sample < t->first + t->count ? sign : 0.0;
+    }
+}
+
+/*---------------------------------------------------------------------------------------------
+ * Without the kernel
+ *-------------------------------------------------------------------------------------------*/
+
+/** |J^T v|^2 over the ranks of a grid. */
+typedef struct grid_square {
+    const nl_grid *grid;
+    const nl_net *net;
+    bool rate_weighted;
+    double sum;
+} grid_square;
+
+static nl_status add_over_ranks(int l, int first, int rows, double *weights, double *biases,
+                                void *context)
+{
+    grid_square *square = context;
+    const nl_layer *layer = &square->net->layer[l];
+    const int count = rows * layer->fan_in; /* a piece: no more than its size */
+    nl_status status = nl_grid_sum(square->grid, weights, count);
+
+    (void)first;
+    if (status == NL_OK) {
+        status = nl_grid_sum(square->grid, biases, rows);
+    }
+    if (status == NL_OK) {
+        square->sum += (square->rate_weighted ? layer->weight_rate : 1.0) *
+                       nl_squares_double((size_t)count, weights);
+        square->sum += (square->rate_weighted ? layer->bias_rate : 1.0) *
+                       nl_squares_double((size_t)rows, biases);
+    }
+    return status;
+}
+
+static bool alone(const nl_trust *t)
+{
+    return t->grid->rows * t->grid->cols == 1;
+}
+
+/* |J^T seeds|^2 of this rank's seeds [own x outputs], over all ranks. */
+static nl_status square_of(const nl_trust *t, const double *seeds, bool rate_weighted,
+                           double *square)
+{
+    grid_square sum = {.grid = t->grid, .net = t->input.net, .rate_weighted = rate_weighted};
+    nl_status status = NL_OK;
+
+    if (alone(t)) {
+        return nl_jacobian_square(t->jacobian, seeds, rate_weighted, square);
+    }
+    status = nl_jacobian_transposed(t->jacobian, seeds, add_over_ranks, &sum);
+    *square = sum.sum;
+    return status;
+}
+
+/* Seeds of this rank's samples: row i*C + a of J for row i (* C + a) of v, of output `output` alone
+ * where the kernel is N x N. */
+static void set_seeds(const nl_trust *t, nl_kernel_spec spec, int output, const double *v,
+                      double *seeds)
+{
+    const int C = t->input.net->spec.outputs;
+
+    for (int i = 0; i < t->own; i++) {
+        for (int a = 0; a < C; a++) {
+            const int sample = t->own_first + i;
+            const size_t at = (size_t)i * (size_t)C + (size_t)a;
+
+            if (spec.kind == NL_KERNEL_FULL) {
+                seeds[at] = v[(size_t)sample * (size_t)C + (size_t)a];
+            } else {
+                seeds[at] = a == output ? v[sample] : 0.0;
+            }
+        }
+    }
+}
+
+/* v^T Theta v, from the Jacobian.  *mismatch: of factors that had a part in it. */
+static nl_status form_of(const nl_trust *t, nl_kernel_spec spec, const double *v, double *seeds,
+                         double *form, double *mismatch)
+{
+    const int C = t->input.net->spec.outputs;
+    nl_status status = NL_OK;
+
+    *mismatch = 0.0;
+    if (spec.kind == NL_KERNEL_TRACED && alone(t)) {
+        const nl_factors *ready = t->count == t->input.samples ? t->input.ready : NULL;
+
+        return nl_jacobian_traced_square(t->jacobian, v + t->own_first, ready, spec.rate_weighted,
+                                         form, mismatch);
+    }
+    *form = 0.0;
+    for (int a = 0; status == NL_OK && a < (spec.kind == NL_KERNEL_TRACED ? C : 1); a++) {
+        double part = 0.0;
+
+        set_seeds(t, spec, spec.kind == NL_KERNEL_CLASS ? spec.output : a, v, seeds);
+        status = square_of(t, seeds, spec.rate_weighted, &part);
+        *form += spec.kind == NL_KERNEL_TRACED ? part / C : part;
+    }
+    return status;
+}
+
+/* The loss's gradient as rows of the kernel. */
+static void set_gradient(const nl_trust *t, nl_kernel_spec spec, const double *gradient, double *v)
+{
+    const int C = t->input.net->spec.outputs;
+
+    for (int i = 0; i < t->input.samples; i++) {
+        for (int a = 0; a < C; a++) {
+            const double value = gradient[(size_t)i * (size_t)C + (size_t)a];
+
+            if (spec.kind == NL_KERNEL_FULL) {
+                v[(size_t)i * (size_t)C + (size_t)a] = value;
+            } else if (a == spec.output) {
+                v[i] = value;
+            }
+        }
+    }
+}
+
+/* Written so that a NaN fails. */
+static bool near(double kernel, double jacobian, double allowed)
+{
+    return fabs(kernel - jacobian) <= allowed;
+}
+
+nl_status nl_trust_holds(const nl_trust *t, nl_kernel_spec spec, nl_precision precision,
+                         const nl_kernel_sums *sums, const double *gradient, bool *holds)
+{
+    const size_t outputs = (size_t)t->input.net->spec.outputs;
+    const double eps = nl_precision_eps(precision) *
+                       tolerance(nl_kernel_order(spec, t->input.samples, (int)outputs));
+    const double allowed = eps * sums->trace;
+    const bool whole = t->count == t->input.samples && spec.kind != NL_KERNEL_TRACED;
+    double *v = nl_calloc((size_t)t->input.samples * outputs, sizeof *v);
+    double *seeds = nl_calloc((size_t)t->own * outputs, sizeof *seeds);
+    double form = 0.0;
+    double mismatch = 0.0;
+    nl_status status = nl_agree(
+        t->grid->comm, v != NULL && seeds != NULL
+                           ? NL_OK
+                           : NL_FAIL(NL_ERR_NOMEM, "out of memory for a check of kernels"));
+
+    *holds = false;
+    if (status == NL_OK) {
+        nl_trust_vector(t, spec, v);
+        status = form_of(t, spec, v, seeds, &form, &mismatch);
+        *holds = isfinite(sums->frobenius2) ? near(sums->random, form, allowed) &&
+                                                  mismatch <= eps * sqrt(t->input.net->spec.width)
+                                            : !isfinite(form);
+    }
+    if (status == NL_OK && *holds && whole && isfinite(sums->frobenius2)) {
+        set_gradient(t, spec, gradient, v);
+        status = form_of(t, spec, v, seeds, &form, &mismatch);
+        *holds = near(sums->gradient, form, allowed * sums->gradient2);
+    }
+    free(v);
+    free(seeds);
+    return nl_agree(t->grid->comm, status);
+}
