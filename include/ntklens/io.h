@@ -149,6 +149,38 @@ const nl_yaml_node *nl_yaml_root(const nl_yaml *yaml);
 void nl_yaml_destroy(nl_yaml **yaml);
 
 /*---------------------------------------------------------------------------------------------
+ * What people write instead: YAML takes it for a text, or stumbles a line later
+ *-------------------------------------------------------------------------------------------*/
+
+enum { nl_advice_size = 160 /* bytes of an advice */ };
+
+/** A character that people take for one of ASCII, or do not see at all. */
+typedef struct nl_lookalike {
+    const char *bytes; /* UTF-8 */
+    const char *name;  /* "a no-break space (U+00A0)" */
+    const char *meant; /* " "; "" where it is to be removed */
+} nl_lookalike;
+
+/** The one that a text of `length` bytes starts with, NULL where it starts with none. */
+const nl_lookalike *nl_lookalike_at(const char *text, size_t length);
+
+/** The first one in a text, NULL where there is none. */
+const nl_lookalike *nl_lookalike_find(const char *text);
+
+/** "there is a no-break space (U+00A0): type a plain space" */
+void nl_lookalike_advise(const nl_lookalike *found, char out[nl_advice_size]);
+
+/** A line such as `key:value`, `key = value`, or one with look-alikes of spaces and colons. */
+typedef struct nl_yaml_slip {
+    char key[64]; /* ASCII: what was meant as the key */
+    int column;   /* of the guilty character, in characters from 0 */
+    char advice[nl_advice_size];
+} nl_yaml_slip;
+
+/** Does a line (without its end), or a plain scalar, start with such a slip? */
+bool nl_yaml_find_slip(const char *line, size_t length, nl_yaml_slip *out);
+
+/*---------------------------------------------------------------------------------------------
  * HDF5 files built in memory (core driver, no backing store): disk errors never reach the library.
  *-------------------------------------------------------------------------------------------*/
 

@@ -1,5 +1,6 @@
 /** @file yaml.c  One YAML document as a tree with marks, by libyaml's events. */
 #include "ntklens/io.h"
+#include "yaml_slips.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -57,14 +58,20 @@ static const char *advice(const char *problem)
         const char *problem, *advice;
     } table[] = {
         {"mapping values are not allowed",
-         "a second ':' in one line, or this line is indented further than its neighbours"},
+         "a second ':' in one line (text with ': ' in it stands in quotes), or this line is "
+         "indented further than its neighbours"},
         {"did not find expected key", "this line's indentation does not fit those above"},
         {"did not find expected '-' indicator", "this line's indentation does not fit those above"},
         {"could not find expected ':'", "each line is 'key: value', with a space after the colon"},
-        {"did not find expected ',' or ']'", "a list [ ... ] is not closed"},
-        {"did not find expected ',' or '}'", "a group { ... } is not closed"},
+        {"did not find expected ',' or ']'",
+         "a list [ ... ] is not closed, or a comma is missing in it"},
+        {"did not find expected ',' or '}'",
+         "a group { ... } is not closed, or a comma is missing in it, as in {from: 8, to: 64, "
+         "factor: 2}"},
         {"did not find expected node content", "a value is missing here"},
+        {"did not find expected <document start>", "more than one value was written"},
         {"block sequence entries are not allowed", "a list item '-' starts in a line of its own"},
+        {"found unexpected ':'", "a colon is followed by a space, as in 'key: value'"},
         {"found character that cannot start any token",
          "text that starts with % @ or ` stands in quotes"},
         {"found unexpected end of stream", "a quote or bracket is not closed"},
@@ -78,8 +85,22 @@ static const char *advice(const char *problem)
     return NULL;
 }
 
-/* Is there a tab in the indentation of this line (from 0)? */
-static bool tab_indents(const builder *b, size_t line)
+/* Does libyaml stumble lines behind what is wrong: a key without colon, an open quote or bracket?
+ * Then the fault is where its context starts. */
+static bool fault_is_earlier(const yaml_parser_t *parser)
+{
+    static const char *const contexts[] = {
+        "while scanning a simple key", "while scanning a quoted scalar", "while parsing a flow "};
+
+    for (size_t k = 0; parser->context != NULL && k < NL_COUNT(contexts); k++) {
+        if (strncmp(parser->context, contexts[k], strlen(contexts[k])) == 0) {
+            return parser->context_mark.line < parser->problem_mark.line;
+        }
+    }
+    return false;
+}
+
+static const char *line_start(const builder *b, size_t line)
 {
     const char *at = b->text;
     const char *end = b->text + b->length;
@@ -87,6 +108,30 @@ static bool tab_indents(const builder *b, size_t line)
     for (; line > 0 && at < end; at++) {
         line -= *at == '\n';
     }
+    return at;
+}
+
+/* Is something written before this place of a line (from 0)?  Then it is not its indentation that
+ * is wrong. */
+static bool follows_something(const builder *b, yaml_mark_t mark)
+{
+    const char *at = line_start(b, mark.line);
+    const char *end = b->text + b->length;
+
+    for (size_t k = 0; k < mark.column && at < end && *at != '\n'; k++, at++) {
+        if (*at != ' ' && *at != '\t') {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Is there a tab in the indentation of this line (from 0)? */
+static bool tab_indents(const builder *b, size_t line)
+{
+    const char *at = line_start(b, line);
+    const char *end = b->text + b->length;
+
     while (at < end && *at == ' ') {
         at++;
     }
@@ -107,35 +152,48 @@ static nl_mark mark_of_offset(const builder *b, size_t offset)
     return mark_at(b, line, column);
 }
 
-static void complain_syntax(builder *b, const yaml_parser_t *parser)
+/* What libyaml says, at the place that is to be mended, with what to do. */
+static void complain_stumble(builder *b, const yaml_parser_t *parser)
 {
     const char *problem = parser->problem != NULL ? parser->problem : "not YAML";
     const char *hint = advice(problem);
+    const bool earlier = fault_is_earlier(parser);
+    const yaml_mark_t place = earlier ? parser->context_mark : parser->problem_mark;
     char context[160] = "";
-    nl_mark mark = mark_at(b, parser->problem_mark.line, parser->problem_mark.column);
 
-    b->unusable = true;
-    if (parser->error == YAML_MEMORY_ERROR) {
-        b->failed = true;
-        return;
-    }
-    if (parser->error == YAML_READER_ERROR) {
-        nl_diagnostics_add(b->diagnostics, mark_of_offset(b, parser->problem_offset),
-                           "not a text file in UTF-8: %s", problem);
-        return;
-    }
     if (parser->context != NULL) {
         snprintf(context, sizeof context, " %s", parser->context);
-        if (!b->inlined && parser->context_mark.line != parser->problem_mark.line) {
+        if (!b->inlined && !earlier && parser->context_mark.line != parser->problem_mark.line) {
             snprintf(context + strlen(context), sizeof context - strlen(context),
                      " that starts in line %zu", parser->context_mark.line + 1);
         }
     }
+    if (strncmp(problem, "did not find expected key", 25) == 0 &&
+        follows_something(b, parser->problem_mark)) {
+        hint = "nothing more belongs in this line; a comment starts with '#'";
+    }
     if (tab_indents(b, parser->problem_mark.line)) {
         hint = "this line is indented with a tab: YAML wants spaces";
     }
-    nl_diagnostics_add(b->diagnostics, mark, "not valid YAML: %s%s%s%s", problem, context,
-                       hint != NULL ? "; " : "", hint != NULL ? hint : "");
+    nl_diagnostics_add(b->diagnostics, mark_at(b, place.line, place.column),
+                       "not valid YAML: %s%s%s%s", problem, context, hint != NULL ? "; " : "",
+                       hint != NULL ? hint : "");
+}
+
+static void complain_syntax(builder *b, const yaml_parser_t *parser)
+{
+    b->unusable = true;
+    if (parser->error == YAML_MEMORY_ERROR) {
+        b->failed = true;
+    } else if (parser->error == YAML_READER_ERROR) {
+        nl_diagnostics_add(b->diagnostics, mark_of_offset(b, parser->problem_offset),
+                           "not a text file in UTF-8: %s",
+                           parser->problem != NULL ? parser->problem : "not text");
+    } else if (b->inlined ||
+               nl_yaml_complain_slips(b->source, b->text, b->length, parser->problem_mark.line,
+                                      b->diagnostics) == 0) {
+        complain_stumble(b, parser);
+    }
 }
 
 /*---------------------------------------------------------------------------------------------

@@ -60,6 +60,26 @@ void nl_key_suggest(const char *section, const char *key, bool dotted, nl_sugges
 /** The choice that is nearest to a word; false where none is near. */
 bool nl_choice_suggest(const char *choices, const char *word, char out[64]);
 
+/**
+ * What was probably meant by a text that stands where a number was expected: "write 20000", "write
+ * [8, 16]"; NULL where nothing comes to mind.  Only what the key would accept is proposed.
+ */
+const char *nl_number_advice(const nl_key_info *info, const char *text, char out[160]);
+
+/** The same where true, false or one of some words was expected. */
+const char *nl_words_advice(const nl_key_info *info, const char *text, char out[160]);
+
+/** Why a key does not take a number ("out of range"), NULL where it does. */
+const char *nl_key_accepts(const nl_key_info *info, double value);
+
+/** Length of the decimal number a text starts with; 0: none.  Stricter than strtod: no hexadecimal,
+ *  infinity or spaces. */
+size_t nl_decimal_length(const char *text);
+bool nl_text_is_decimal(const char *text);
+
+/** 010 is 8 to YAML 1.1 and 10 to people. */
+bool nl_has_leading_zero(const char *text);
+
 /** Text of an input, shortened to fit in a message, never in the middle of a character. */
 const char *nl_excerpt(const char *text, char out[64]);
 

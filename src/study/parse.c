@@ -76,6 +76,37 @@ static const char *join_path(const char *section, const char *name, char out[nl_
 static void read_section(nl_reading *reading, const char *section, nl_mark mark,
                          const nl_yaml_node *node);
 
+/* One slip gives one complaint: nothing of this key or section is missing besides. */
+static void count_as_given(nl_reading *reading, const char *section)
+{
+    for (int key = 0; key < NL_KEY_COUNT; key++) {
+        const char *path = nl_key_describe((nl_key)key)->path;
+
+        if (strcmp(path, section) == 0 || nl_path_is_below(path, section)) {
+            reading->given[key] = true;
+        }
+    }
+}
+
+/* `key:value` and its like, which YAML takes for one text; false where it is none of these. */
+static bool take_slip(nl_reading *reading, const char *section, const nl_yaml_node *node)
+{
+    nl_yaml_slip slip;
+    nl_suggestion meant;
+    nl_mark mark = node->mark;
+    char path[nl_path_size];
+
+    if (node->kind != NL_YAML_SCALAR || node->quoted ||
+        !nl_yaml_find_slip(node->text, strlen(node->text), &slip)) {
+        return false;
+    }
+    mark.column += mark.line > 0 ? slip.column : 0;
+    nl_reading_complain(reading, mark, join_path(section, slip.key, path), "%s", slip.advice);
+    nl_key_suggest(section, slip.key, false, &meant);
+    count_as_given(reading, meant.path);
+    return true;
+}
+
 /* A key that is not in the table.  What it was probably meant for counts as given, so that one slip
  * gives one complaint; a misspelled section is read as the one that was meant. */
 static void take_unknown(nl_reading *reading, const char *section, const nl_yaml_node *name,
@@ -86,6 +117,9 @@ static void take_unknown(nl_reading *reading, const char *section, const nl_yaml
     char path[nl_path_size];
     nl_key key = NL_KEY_COUNT;
 
+    if (take_slip(reading, section, name)) {
+        return;
+    }
     join_path(section, nl_excerpt(name->text, excerpt), path);
     if (strchr(name->text, '.') != NULL) {
         nl_reading_complain(reading, name->mark, path,
@@ -137,13 +171,18 @@ static void read_section(nl_reading *reading, const char *section, nl_mark mark,
             reading->place[key] = mark;
         }
     }
-    if (node->kind == NL_YAML_BROKEN) {
-        return;
+    if (node->kind == NL_YAML_BROKEN || (nl_node_is_null(node) && reading->set_path == NULL)) {
+        return; /* nothing below its name: as if it were not there */
     }
     if (node->kind != NL_YAML_MAP) {
-        nl_reading_complain(reading, node->mark, section,
-                            "a section was expected (lines of 'key: value', indented), this is %s",
-                            nl_node_describe(node, found));
+        if (!take_slip(reading, section, node)) {
+            nl_reading_complain(reading, node->mark, section,
+                                "a section was expected (lines of 'key: value', indented%s), this "
+                                "is %s",
+                                node->kind == NL_YAML_LIST ? ", without dashes" : "",
+                                nl_node_describe(node, found));
+        }
+        count_as_given(reading, section);
         return;
     }
     for (int k = 0; k < node->count; k++) {
@@ -169,7 +208,7 @@ static void check_provenance(nl_reading *reading, const nl_yaml_node *node)
 {
     char found[80];
 
-    if (node->kind != NL_YAML_MAP && node->kind != NL_YAML_BROKEN) {
+    if (node->kind != NL_YAML_MAP && node->kind != NL_YAML_BROKEN && !nl_node_is_null(node)) {
         nl_reading_complain(reading, node->mark, "provenance", "a section was expected, this is %s",
                             nl_node_describe(node, found));
         return;
@@ -224,7 +263,8 @@ static bool read_file(nl_reading *reading, const char *file, const char *text, s
             take_pair(reading, "", root->keys[k], root->values[k]);
         }
     }
-    if (root != NULL && !readable && root->kind != NL_YAML_BROKEN) {
+    if (root != NULL && !readable && root->kind != NL_YAML_BROKEN &&
+        !take_slip(reading, "", root)) {
         nl_diagnostics_add(reading->diagnostics, root->mark,
                            "a study file is lines of 'key: value', this is %s",
                            nl_node_describe(root, found));
@@ -237,6 +277,39 @@ static bool read_file(nl_reading *reading, const char *file, const char *text, s
  * --set key=value
  *-------------------------------------------------------------------------------------------*/
 
+/* Is this one text in quotes, as YAML reads it? */
+static bool is_one_quoted(const char *text)
+{
+    const char quote = text[0];
+    const char *at = text + 1;
+
+    if (quote != '"' && quote != '\'') {
+        return false;
+    }
+    while (*at != '\0' && (*at != quote || (quote == '\'' && at[1] == quote))) {
+        at += (*at == quote || (quote == '"' && *at == '\\')) && at[1] != '\0' ? 2 : 1;
+    }
+    return at[0] == quote && at[1] == '\0';
+}
+
+/* The value of a text key in a --set is all that stands behind the `=`: the shell has taken it out
+ * of its own quotes already, so '#' and ': ' in it are part of the text. */
+static bool is_plain_text(nl_key key, const char *text)
+{
+    return key < NL_KEY_COUNT && nl_key_describe(key)->type == NL_TYPE_TEXT && !is_one_quoted(text);
+}
+
+static void take_value(nl_reading *reading, nl_key key, const char *path, const nl_yaml_node *node)
+{
+    reading->set_path = path;
+    if (key < NL_KEY_COUNT) {
+        nl_reading_take(reading, key, node);
+    } else {
+        read_section(reading, path, node->mark, node);
+    }
+    reading->set_path = NULL;
+}
+
 /* A value from the command line, or a default: `path` is a key or a section. */
 static void read_value_text(nl_reading *reading, const char *source, const char *path,
                             const char *text)
@@ -248,19 +321,17 @@ static void read_value_text(nl_reading *reading, const char *source, const char 
     if (key < NL_KEY_COUNT) {
         reading->given[key] = true;
         reading->place[key] = nowhere;
+        reading->sound[key] = false;
     }
-    if (nl_yaml_parse_value(source, text, reading->diagnostics, &yaml) != NL_OK) {
+    if (is_plain_text(key, text)) {
+        const nl_yaml_node node = {
+            .kind = NL_YAML_SCALAR, .mark = nowhere, .text = text, .quoted = true};
+
+        take_value(reading, key, path, &node);
+    } else if (nl_yaml_parse_value(source, text, reading->diagnostics, &yaml) != NL_OK) {
         reading->failed = true;
     } else if (yaml != NULL) {
-        reading->set_path = path;
-        if (key < NL_KEY_COUNT) {
-            nl_reading_take(reading, key, nl_yaml_root(yaml));
-        } else {
-            read_section(reading, path, nowhere, nl_yaml_root(yaml));
-        }
-        reading->set_path = NULL;
-    } else if (key < NL_KEY_COUNT) {
-        reading->sound[key] = false;
+        take_value(reading, key, path, nl_yaml_root(yaml));
     }
     nl_yaml_destroy(&yaml);
 }
@@ -302,6 +373,9 @@ static void read_set(nl_reading *reading, const char *set)
         return;
     }
     snprintf(path, sizeof path, "%.*s", (int)(equals - set), set);
+    for (size_t n = strlen(path); n > 0 && path[n - 1] == ' '; n--) {
+        path[n - 1] = '\0'; /* `key = value` in quotes */
+    }
     if (nl_key_find(path) < NL_KEY_COUNT || nl_key_is_section(path)) {
         read_value_text(reading, source, path, equals + 1);
     } else {

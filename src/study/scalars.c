@@ -1,6 +1,7 @@
 /** @file scalars.c  From one YAML scalar to a value, checked by its key's row. */
 #include "reading.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,9 +12,7 @@ static const char *skip_digits(const char *at)
     return at + strspn(at, "0123456789");
 }
 
-/* Length of the decimal number a text starts with; 0: none.  Stricter than strtod: no hexadecimal,
- * infinity or spaces. */
-static size_t decimal_length(const char *text)
+size_t nl_decimal_length(const char *text)
 {
     const char *at = text + (*text == '+' || *text == '-');
     const char *whole = at;
@@ -41,9 +40,9 @@ static size_t decimal_length(const char *text)
     return (size_t)(at - text);
 }
 
-static bool is_decimal(const char *text)
+bool nl_text_is_decimal(const char *text)
 {
-    size_t length = decimal_length(text);
+    size_t length = nl_decimal_length(text);
 
     return length > 0 && text[length] == '\0';
 }
@@ -71,7 +70,7 @@ const char *nl_node_describe(const nl_yaml_node *node, char out[80])
     } else if (nl_node_is_null(node)) {
         snprintf(out, 80, "empty");
     } else {
-        const char *mark = !node->quoted && is_decimal(node->text) ? "" : "\"";
+        const char *mark = !node->quoted && nl_text_is_decimal(node->text) ? "" : "\"";
 
         snprintf(out, 80, "%s%s%s", mark, nl_excerpt(node->text, excerpt), mark);
     }
@@ -84,6 +83,7 @@ static void refuse(nl_reading *reading, nl_key key, const nl_yaml_node *node, co
     const nl_key_info *info = nl_key_describe(key);
     bool choice = info->type == NL_TYPE_CHOICE;
     char expected[nl_expected_size];
+    char advice[nl_advice_size];
     char found[80];
 
     nl_key_expected(info, expected);
@@ -97,9 +97,14 @@ static void refuse(nl_reading *reading, nl_key key, const nl_yaml_node *node, co
         return;
     }
     nl_node_describe(node, found);
-    if (node->quoted && !choice && info->type != NL_TYPE_TEXT) {
+    if (node->kind == NL_YAML_LIST && info->shape == NL_SHAPE_SCALAR) {
+        note = "this key takes one value";
+    } else if (node->quoted && !choice && info->type != NL_TYPE_TEXT) {
         snprintf(found, sizeof found, "a string in quotes");
         note = "remove the quotes";
+    } else if (node->kind == NL_YAML_SCALAR && nl_lookalike_find(node->text) != NULL) {
+        nl_lookalike_advise(nl_lookalike_find(node->text), advice);
+        note = advice;
     }
     nl_reading_complain(reading, node->mark, info->path, "%s%s was expected, this is %s%s%s",
                         choice ? "one of " : "", expected, found, note != NULL ? "; " : "",
@@ -110,8 +115,7 @@ static void refuse(nl_reading *reading, nl_key key, const nl_yaml_node *node, co
  * Numbers
  *-------------------------------------------------------------------------------------------*/
 
-/* 010 is 8 to YAML 1.1 and 10 to people. */
-static bool has_leading_zero(const char *text)
+bool nl_has_leading_zero(const char *text)
 {
     const char *digits = text + (*text == '+' || *text == '-');
 
@@ -124,6 +128,51 @@ static bool in_range(const nl_key_info *info, double value)
     bool high = info->max_open ? value < info->max : value <= info->max;
 
     return low && high;
+}
+
+/* Training is in single precision, some factors of widths aside: below this a learning rate or a
+ * variance is lost there.  Elsewhere numbers only must not be subnormal, which print and read back
+ * with fewer digits. */
+static double least_of(const nl_key_info *info)
+{
+    return info->affects == NL_AFFECTS_TRAINING ? 1e-30 : DBL_MIN;
+}
+
+const char *nl_key_accepts(const nl_key_info *info, double value)
+{
+    if (info->type == NL_TYPE_INT && value != floor(value)) {
+        return "not a whole number";
+    }
+    if (!in_range(info, value)) {
+        return "out of range";
+    }
+    if (info->type == NL_TYPE_REAL && value != 0.0 && fabs(value) < least_of(info)) {
+        return info->affects == NL_AFFECTS_TRAINING
+                   ? "too near 0 for training, which is in single precision: at least 1e-30"
+                   : "too near 0 for double precision";
+    }
+    if (info->type == NL_TYPE_REAL && info->affects == NL_AFFECTS_TRAINING &&
+        !in_range(info, (double)(float)value)) {
+        return "training is in single precision, where this is rounded out of the range";
+    }
+    return NULL;
+}
+
+/* 1e-400: not 0, but too small for any number. */
+static bool underflows(const char *text, double value)
+{
+    const size_t mantissa = strcspn(text, "eE");
+
+    return value == 0.0 && strcspn(text, "123456789") < mantissa;
+}
+
+/* 20.000: twenty, or twenty thousand? */
+static bool may_be_thousands(const char *text)
+{
+    const size_t whole = strspn(text, "0123456789");
+
+    return whole >= 1 && whole <= 3 && text[0] != '0' && strlen(text) == whole + 4 &&
+           text[whole] == '.' && strspn(text + whole + 1, "0123456789") == 3;
 }
 
 const char *nl_node_why_no_number(const nl_yaml_node *node)
@@ -139,27 +188,35 @@ const char *nl_node_why_no_number(const nl_yaml_node *node)
             return "a finite number is needed";
         }
     }
-    if (!is_decimal(node->text)) {
+    if (!nl_text_is_decimal(node->text)) {
         return "not a number";
     }
-    return has_leading_zero(node->text) ? "a leading zero means octal in YAML 1.1: remove it"
-                                        : NULL;
+    return nl_has_leading_zero(node->text) ? "a leading zero means octal in YAML 1.1: remove it"
+                                           : NULL;
 }
 
 static bool read_number(nl_reading *reading, nl_key key, const nl_yaml_node *node, double *out)
 {
     const nl_key_info *info = nl_key_describe(key);
     const char *note = nl_node_why_no_number(node);
+    char advice[nl_advice_size];
 
     if (note == NULL) {
         *out = strtod(node->text, NULL) + 0.0; /* -0 becomes 0: one spelling in hashes */
-        if (info->type == NL_TYPE_INT && *out != floor(*out)) {
-            note = "not a whole number";
-        } else if (!in_range(info, *out)) {
-            note = "out of range";
-        } else {
+        note = nl_key_accepts(info, *out);
+        if (note == NULL && underflows(node->text, *out)) {
+            note = "too near 0 for double precision: write 0";
+        } else if (note == NULL && info->type == NL_TYPE_INT && may_be_thousands(node->text)) {
+            snprintf(advice, sizeof advice, "write %.0f or %.0f", *out, 1000.0 * *out);
+            note = advice;
+        }
+        if (note == NULL) {
             return true;
         }
+    } else if (!node->quoted && !nl_text_is_decimal(node->text)) {
+        const char *meant = nl_number_advice(info, node->text, advice);
+
+        note = meant != NULL ? meant : note;
     }
     refuse(reading, key, node, note);
     return false;
@@ -186,7 +243,7 @@ static double unit_of_bytes(const char *unit)
 
 bool nl_bytes_parse(const char *text, double *bytes)
 {
-    const size_t length = decimal_length(text);
+    const size_t length = nl_decimal_length(text);
 
     *bytes = length > 0 ? round(strtod(text, NULL) * unit_of_bytes(text + length)) : NAN;
     return *bytes >= 1.0;
@@ -195,11 +252,11 @@ bool nl_bytes_parse(const char *text, double *bytes)
 static bool read_bytes(nl_reading *reading, nl_key key, const nl_yaml_node *node, double *out)
 {
     const nl_key_info *info = nl_key_describe(key);
-    size_t length = decimal_length(node->text);
+    size_t length = nl_decimal_length(node->text);
     const char *unit = node->text + length + strspn(node->text + length, " ");
     const char *note = "not a size";
 
-    if (length > 0 && !has_leading_zero(node->text) && !(node->quoted && *unit == '\0')) {
+    if (length > 0 && !nl_has_leading_zero(node->text) && !(node->quoted && *unit == '\0')) {
         *out = round(strtod(node->text, NULL) * unit_of_bytes(unit));
         if (in_range(info, *out)) {
             return true;
@@ -223,6 +280,7 @@ static bool read_bytes(nl_reading *reading, nl_key key, const nl_yaml_node *node
 static bool read_bool(nl_reading *reading, nl_key key, const nl_yaml_node *node, double *out)
 {
     static const char *const words[] = {"false", "true", "no", "yes", "off", "on"};
+    char advice[nl_advice_size];
 
     for (size_t k = 0; k < NL_COUNT(words); k++) {
         if (!node->quoted && strcasecmp(node->text, words[k]) == 0) {
@@ -230,7 +288,7 @@ static bool read_bool(nl_reading *reading, nl_key key, const nl_yaml_node *node,
             return true;
         }
     }
-    refuse(reading, key, node, NULL);
+    refuse(reading, key, node, nl_words_advice(nl_key_describe(key), node->text, advice));
     return false;
 }
 
@@ -239,6 +297,7 @@ static bool read_word(nl_reading *reading, nl_key key, const nl_yaml_node *node,
 {
     const nl_key_info *info = nl_key_describe(key);
     int index = nl_choice_find(info->choices, node->text);
+    char advice[nl_advice_size];
     char meant[64];
     char note[96];
 
@@ -251,7 +310,7 @@ static bool read_word(nl_reading *reading, nl_key key, const nl_yaml_node *node,
         snprintf(note, sizeof note, "did you mean %s?", meant);
         refuse(reading, key, node, note);
     } else {
-        refuse(reading, key, node, NULL);
+        refuse(reading, key, node, nl_words_advice(info, node->text, advice));
     }
     return false;
 }
@@ -273,7 +332,7 @@ static bool is_word_for(const nl_key_info *info, const nl_yaml_node *node)
     char meant[64];
 
     return info->choices != NULL && (nl_choice_find(info->choices, node->text) >= 0 ||
-                                     (decimal_length(node->text) == 0 &&
+                                     (nl_decimal_length(node->text) == 0 &&
                                       nl_choice_suggest(info->choices, node->text, meant)));
 }
 

@@ -34,6 +34,31 @@ static bool reserve(nl_reading *reading, nl_values *values, int count)
     return values->item != NULL;
 }
 
+/* Do two items touch at their comma, as in [0,1]? */
+static bool touch(const nl_yaml_node *a, const nl_yaml_node *b)
+{
+    return a->mark.line == b->mark.line && a->mark.line > 0 &&
+           b->mark.column == a->mark.column + (int)strlen(a->text) + 1;
+}
+
+static bool is_digits(const nl_yaml_node *node)
+{
+    return node->kind == NL_YAML_SCALAR && !node->quoted && node->text[0] != '\0' &&
+           node->text[strspn(node->text, "0123456789")] == '\0';
+}
+
+/* [0,1, 0,2]: pairs of digits that touch, with spaces between the pairs, are decimal commas. */
+static bool has_decimal_commas(const nl_yaml_node *list)
+{
+    for (int k = 0; k < list->count; k++) {
+        if (!is_digits(list->values[k]) ||
+            (k > 0 && touch(list->values[k - 1], list->values[k]) != (k % 2 == 1))) {
+            return false;
+        }
+    }
+    return list->count >= 4 && list->count % 2 == 0;
+}
+
 static bool read_list(nl_reading *reading, nl_key key, const nl_yaml_node *list, nl_values *out)
 {
     const nl_key_info *info = nl_key_describe(key);
@@ -48,6 +73,13 @@ static bool read_list(nl_reading *reading, nl_key key, const nl_yaml_node *list,
     if (list->count > nl_most_values) {
         nl_reading_complain(reading, list->mark, info->path, "a list of %d values: at most %d",
                             list->count, nl_most_values);
+        return false;
+    }
+    if (info->type == NL_TYPE_REAL && has_decimal_commas(list)) {
+        nl_reading_complain(reading, list->values[0]->mark, info->path,
+                            "a comma separates values; if it is meant as a decimal point here, "
+                            "write %s.%s",
+                            list->values[0]->text, list->values[1]->text);
         return false;
     }
     if (!reserve(reading, out, list->count)) {
@@ -79,6 +111,38 @@ enum { range_from, range_to, range_factor, range_step, range_parts };
 
 static const char *const range_part_names = "from|to|factor|step";
 
+/* {8, 16}: keys without values, none of them a part of a range. */
+static bool is_list_in_braces(const nl_yaml_node *map)
+{
+    for (int k = 0; k < map->count; k++) {
+        nl_yaml_slip slip;
+
+        if (!nl_node_is_null(map->values[k]) ||
+            nl_choice_find(range_part_names, map->keys[k]->text) >= 0 ||
+            nl_yaml_find_slip(map->keys[k]->text, strlen(map->keys[k]->text), &slip)) {
+            return false;
+        }
+    }
+    return map->count > 0;
+}
+
+static void complain_part(nl_reading *reading, const char *path, const nl_yaml_node *name)
+{
+    nl_yaml_slip slip;
+    nl_mark mark = name->mark;
+    char excerpt[64];
+
+    if (nl_yaml_find_slip(name->text, strlen(name->text), &slip)) {
+        mark.column += mark.line > 0 ? slip.column : 0;
+        nl_reading_complain(reading, mark, path, "%s", slip.advice);
+    } else {
+        nl_reading_complain(reading, mark, path,
+                            "%s: unknown in a range, which is {from, to, factor} or {from, to, "
+                            "step}",
+                            nl_excerpt(name->text, excerpt));
+    }
+}
+
 /* The parts of a range by name, NULL where not given; false after a complaint. */
 static bool collect_range(nl_reading *reading, nl_key key, const nl_yaml_node *map,
                           const nl_yaml_node *part[range_parts])
@@ -86,19 +150,23 @@ static bool collect_range(nl_reading *reading, nl_key key, const nl_yaml_node *m
     const char *path = nl_key_describe(key)->path;
     bool sound = true;
 
+    if (is_list_in_braces(map)) {
+        nl_reading_complain(reading, map->mark, path,
+                            "a list stands in brackets: [ ... ] instead of { ... }");
+        return false;
+    }
     for (int k = 0; k < map->count; k++) {
         int index = nl_choice_find(range_part_names, map->keys[k]->text);
-        char excerpt[64];
 
         if (index >= 0) {
             part[index] = map->values[k];
         } else {
-            nl_reading_complain(reading, map->keys[k]->mark, path,
-                                "%s: unknown in a range, which is {from, to, factor} or "
-                                "{from, to, step}",
-                                nl_excerpt(map->keys[k]->text, excerpt));
+            complain_part(reading, path, map->keys[k]);
             sound = false;
         }
+    }
+    if (!sound) {
+        return false; /* what is missing may be what that was meant for */
     }
     if (part[range_from] == NULL || part[range_to] == NULL) {
         nl_reading_complain(reading, map->mark, path, "%s is missing in this range",

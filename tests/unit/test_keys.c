@@ -191,6 +191,39 @@ static void a_set_may_give_what_the_file_leaves_out(void **state)
     nl_study_destroy(&study);
 }
 
+static void an_empty_section_is_as_good_as_none(void **state)
+{
+    nl_study *study = expect_study(DATA "model:\ntraining:\nmeasure: {at: }\n", "model.widths=[8]");
+
+    (void)state;
+    expect_numbers(study, NL_KEY_WIDTHS, 1, (const double[]){8.0});
+    expect_numbers(study, NL_KEY_LEARNING_RATE, 1, (const double[]){0.1});
+    nl_study_destroy(&study);
+}
+
+static void a_text_from_the_command_line_is_kept_whole(void **state)
+{
+    static const struct {
+        const char *set, *text;
+    } cases[] = {
+        {"study=a #b", "a #b"},      {"study=#b", "#b"},
+        {"study=a: b", "a: b"},      {"study=[a] b", "[a] b"},
+        {"study=%x", "%x"},          {"study=*x", "*x"},
+        {"study=null", "null"},      {"study='a' or 'b'", "'a' or 'b'"},
+        {"study='a #b'", "a #b"},    {"study='it''s'", "it's"},
+        {"study=\"a\\tb\"", "a\tb"}, {"study=\"a\\\"b\"", "a\"b"},
+        {"study=\"a", "\"a"},        {"study = a=b", " a=b"},
+    };
+
+    (void)state;
+    for (size_t k = 0; k < NL_COUNT(cases); k++) {
+        nl_study *study = expect_study(MINIMAL, cases[k].set);
+
+        assert_string_equal(nl_study_word(study, NL_KEY_STUDY), cases[k].text);
+        nl_study_destroy(&study);
+    }
+}
+
 /*---------------------------------------------------------------------------------------------
  * Resolved file, folder of the data, key table
  *-------------------------------------------------------------------------------------------*/
@@ -365,6 +398,8 @@ int main(void)
         cmocka_unit_test(a_set_wins_over_the_file_and_a_later_one_over_an_earlier),
         cmocka_unit_test(a_probe_may_be_the_whole_of_the_smallest_training_set),
         cmocka_unit_test(a_set_may_give_what_the_file_leaves_out),
+        cmocka_unit_test(an_empty_section_is_as_good_as_none),
+        cmocka_unit_test(a_text_from_the_command_line_is_kept_whole),
         cmocka_unit_test(a_resolved_study_reads_back_identical),
         cmocka_unit_test(any_folder_of_data_leaves_a_readable_file),
         cmocka_unit_test(the_folder_of_the_data_is_found_from_the_study_file),

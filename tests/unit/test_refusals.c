@@ -38,12 +38,11 @@ static void broken_files_are_refused_at_their_place(void **state)
         {"- a\n- b\n", "f:1:1", "lines of 'key: value', this is a list"},
         {"hello\n", "f:1:1", "lines of 'key: value', this is \"hello\""},
         {DATA MODEL "training: 3\n", "f:3:11", "training: a section was expected"},
-        {DATA MODEL "training:\n", "f:3:10", "training: a section was expected"},
         {DATA MODEL "training: [momentum]\n", "f:3:11", "this is a list"},
         {DATA MODEL "measure: {at: [3]}\n", "f:3:15", "measure.at: a section was expected"},
         {DATA MODEL "provenance: 3\n", "f:3:13", "provenance: a section was expected"},
         {DATA MODEL "provenance: {a: [1]}\n", "f:3:17", "plain values were expected"},
-        {DATA MODEL "seeds: [0\n", "f:4:1", "a list [ ... ] is not closed"},
+        {DATA MODEL "seeds: [0\n", "f:3:8", "a list [ ... ] is not closed"},
         {DATA MODEL "training:\n\tmomentum: 0\n", "f:4:1", "a tab: YAML wants spaces"},
         {DATA MODEL "seeds: 0\nseeds: 1\n", "f:4:1", "seeds: given twice, first in line 3"},
         {DATA MODEL "seeds: *s\n", "f:3:8", "aliases (*s) are not supported"},
@@ -78,8 +77,8 @@ static void broken_files_are_refused_at_their_place(void **state)
         {DATA MODEL "training:\n  momentum:\n", "f:4:12", "(without this line it is 0.9)"},
         {DATA MODEL "training: {max_steps: 2.5}\n", "f:3:23", "2.5; not a whole number"},
         {DATA MODEL "training: {max_steps: 010}\n", "f:3:23", "a leading zero means octal"},
-        {DATA MODEL "training: {max_steps: 0x10}\n", "f:3:23", "not a number"},
-        {DATA MODEL "training: {max_steps: 1_000}\n", "f:3:23", "not a number"},
+        {DATA MODEL "training: {max_steps: 0x10}\n", "f:3:23", "\"0x10\"; write 16"},
+        {DATA MODEL "training: {max_steps: 1_000}\n", "f:3:23", "\"1_000\"; write 1000"},
         {DATA MODEL "training: {learning_rate: .nan}\n", "f:3:27", "a finite number is needed"},
         {DATA MODEL "training: {learning_rate: -.inf}\n", "f:3:27", "a finite number is needed"},
         {DATA MODEL "training: {batch_size: ful}\n", "f:3:24", "did you mean full?"},
@@ -135,6 +134,121 @@ static void broken_files_are_refused_at_their_place(void **state)
     (void)state;
     for (size_t k = 0; k < NL_COUNT(cases); k++) {
         expect_refusal(cases[k].text, cases[k].place, cases[k].phrase);
+    }
+}
+
+/* A value of a key, by --set, is refused with this advice. */
+static void expect_advice(const char *key, const char *value, const char *advice)
+{
+    char set[160];
+    char place[176];
+    const char *const sets[] = {set};
+    outcome o = {0};
+
+    snprintf(set, sizeof set, "%s=%s", key, value);
+    snprintf(place, sizeof place, "--set %s", set);
+    o = parse(MINIMAL, 1, sets);
+    assert_int_equal(o.status, NL_ERR_STUDY);
+    expect_line(&o, 0, place, advice);
+    assert_int_equal(o.lines, 1);
+    forget(&o);
+}
+
+static void what_was_meant_by_a_number_is_proposed(void **state)
+{
+    static const struct {
+        const char *key, *value, *advice;
+    } cases[] = {
+        {"training.max_steps", "20_000", "; write 20000"},
+        {"training.max_steps", "1,000", "; write 1000"},
+        {"training.max_steps", "100,200", "; write 100200, or [100, 200] for a list"},
+        {"data.probe_size", "100,200", "; write 100200"},
+        {"training.max_steps", "1 000", "; write 1000"},
+        {"training.max_steps", "1'000", "; write 1000"},
+        {"training.max_steps", "1.000.000", "; write 1000000"},
+        {"training.max_steps", "20.000", "this is 20.000; write 20 or 20000"},
+        {"training.max_steps", "0b101", "; write 5"},
+        {"training.max_steps", "10^4", "; write 10000"},
+        {"training.max_steps", "2**10", "; write 1024"},
+        {"training.max_steps", "20k", "; write 20000"},
+        {"training.max_steps", "1d3", "; write 1e3"},
+        {"training.max_steps", "20 // all", "a comment starts with ' #'"},
+        {"training.max_steps", "10#all", "a comment starts with ' #'"},
+        {"training.max_steps", "none", "without this line it is 20000"},
+        {"checkpoint.every", "60s", "; write the number alone: 60"},
+        {"checkpoint.every", "[60, 90]", "this is a list; this key takes one value"},
+        {"training.learning_rate", "0,1", "; write 0.1"},
+        {"training.learning_rate", "0.1,", "; write the number alone: 0.1"},
+        {"training.learning_rate", "1/10", "; write 0.1"},
+        {"training.learning_rate", "1x10^-3", "; write 0.001"},
+        {"training.learning_rate", "1 e-3", "; write 1e-3"},
+        {"training.learning_rate", "0.1, 0.2", "; write [0.1, 0.2]"},
+        {"training.learning_rate", "{0.1, 0.2}", "a list stands in brackets"},
+        {"training.learning_rate",
+         "\xc2\xa0"
+         "0.1",
+         "no-break space (U+00A0): type a plain space"},
+        {"training.learning_rate",
+         "1e\xe2\x88\x92"
+         "3",
+         "a minus sign (U+2212): type a plain -"},
+        {"data.label_noise", "10%", "; write 0.1"},
+        {"model.widths", "8, 16", "; write [8, 16]"},
+        {"model.widths", "8 16", "; write [8, 16]"},
+        {"model.widths", "[8 16]", "; write [8, 16]"},
+        {"model.widths", "(8, 16)", "; write [8, 16]"},
+        {"model.widths", "8-16", "; write [8, 16] for a list, or as a range {from: 8, to: 16"},
+        {"model.widths", "8..16", "as a range {from: 8, to: 16, step: 1}"},
+        {"model.widths", "-8 -16", "an item of a list is '- 8', with a space"},
+        {"model.widths", "[8, ..., 64]", "write all values, or a range"},
+        {"model.widths", "{from:8, to: 64, factor: 2}", "a space is missing behind the colon"},
+        {"training.batch_size", "full, 32", "; write [full, 32]"},
+        {"training.optimizer", "sgd, adam", "; write [sgd, adam]"},
+        {"training.optimizer",
+         "\xe2\x80\x9c"
+         "sgd\xe2\x80\x9d",
+         "a typographic quote (U+201C)"},
+        {"output.spectra", "1", "this is 1; write true"},
+        {"output.spectra", "n", "this is \"n\"; write false"},
+    };
+
+    (void)state;
+    for (size_t k = 0; k < NL_COUNT(cases); k++) {
+        expect_advice(cases[k].key, cases[k].value, cases[k].advice);
+    }
+}
+
+static void only_what_the_key_takes_is_proposed(void **state)
+{
+    (void)state;
+    expect_advice("training.max_steps", "0,1", "\"0,1\"; not a number");
+    expect_advice("training.max_steps", "50%", "\"50%\"; not a number");
+    expect_advice("training.max_steps", "0x7fffffff", "not a number");
+    expect_advice("checkpoint.every", "8-16", "\"8-16\"; not a number");
+}
+
+static void numbers_that_training_would_lose_are_refused(void **state)
+{
+    static const struct {
+        const char *key, *value, *advice;
+    } cases[] = {
+        {"training.learning_rate", "1e-310", "too near 0 for training"},
+        {"training.learning_rate", "1e-39", "too near 0 for training"},
+        {"training.learning_rate", "[0.1, 1e-46]", "too near 0 for training"},
+        {"training.learning_rate", "{from: 1e-40, to: 1, factor: 10}", "too near 0 for training"},
+        {"training.weight_decay", "1e-40", "too near 0 for training"},
+        {"training.weight_decay", "1e-400", "too near 0"},
+        {"training.momentum", "1e-300", "too near 0 for training"},
+        {"training.momentum", "0.99999999", "rounded out of the range"},
+        {"model.weight_variance", "1e-44", "too near 0 for training"},
+        {"model.bias_variance", "2e-320", "too near 0 for training"},
+        {"measure.regression.ridge", "1e-310", "too near 0 for double precision"},
+        {"measure.at.train_loss", "1e-310", "too near 0 for double precision"},
+    };
+
+    (void)state;
+    for (size_t k = 0; k < NL_COUNT(cases); k++) {
+        expect_advice(cases[k].key, cases[k].value, cases[k].advice);
     }
 }
 
@@ -223,6 +337,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(broken_files_are_refused_at_their_place),
+        cmocka_unit_test(what_was_meant_by_a_number_is_proposed),
+        cmocka_unit_test(only_what_the_key_takes_is_proposed),
+        cmocka_unit_test(numbers_that_training_would_lose_are_refused),
         cmocka_unit_test(all_errors_are_told_at_once_sorted_by_line),
         cmocka_unit_test(sets_are_checked_also_where_the_file_cannot_be_read),
         cmocka_unit_test(a_set_that_breaks_a_check_across_keys_is_named),

@@ -142,14 +142,31 @@ static void syntax_errors_are_told_in_words_with_their_place(void **state)
         {"a:\n  b: 1\n c: 2\n", "f:3:2: ", "indentation does not fit"},
         {"a:\n\tb: 1\n", "f:2:1: ", "indented with a tab"},
         {"a:\n  b: 1\n\tc: 2\n", "f:3:1: ", "indented with a tab"},
-        {"a: [1, 2\nb: 3\n", "f:2:2: ", "a list [ ... ] is not closed"},
-        {"a: {b: 1\n", "f:2:1: ", "a group { ... } is not closed"},
-        {"a: \"x\n", "f:2:1: ", "a quote or bracket is not closed"},
+        {"a: [1, 2\nb: 3\n", "f:1:4: ", "a list [ ... ] is not closed"},
+        {"a: {b: 1\n", "f:1:4: ", "a group { ... } is not closed"},
+        {"a: \"x\n", "f:1:4: ", "a quote or bracket is not closed"},
         {"a: @x\n", "f:1:4: ", "stands in quotes"},
-        {"a: 1\nb\nc: 2\n", "f:3:1: ", "each line is 'key: value'"},
+        {"a: 1\nb\nc: 2\n", "f:2:1: ", "each line is 'key: value'"},
         {"a: - 1\n", "f:1:4: ", "a line of its own"},
         {"a: \"\\q\"\n", "f:1:5: ", "unknown escape"},
         {"a: %x\n", "f:1:4: ", "stands in quotes"},
+        {"a: {b:[1]}\n", "f:1:6: ", "a colon is followed by a space"},
+        {"a: [1],\nb: 2\n", "f:1:7: ", "nothing more belongs in this line"},
+        {"a: {b: 1 c: 2}\n", "f:1:11: ", "a comma is missing"},
+        /* where libyaml stumbles a line later, or more */
+        {"a: 1\nb:2\nc: 3\n", "f:2:3: ", "a space is missing behind the colon: write 'b: ...'"},
+        {"b:2\n\n# none\nc: 3\n", "f:1:3: ", "a space is missing behind the colon"},
+        {"a:\n  b=2\n  c: 3\n", "f:2:4: ", "'=' does not set a key in YAML: write 'b: ...'"},
+        {"a = 1\nb: 3\n", "f:1:3: ", "'=' does not set a key"},
+        {"a\n  b: 1\nc: 2\n", "f:1:2: ", "a colon is missing: write 'a:'"},
+        {"a:\xc2\xa0"
+         "1\nb: 3\n",
+         "f:1:3: ", "a no-break space (U+00A0): type a plain space"},
+        {"a\xef\xbc\x9a 1\nb: 3\n", "f:1:2: ", "a full-width colon (U+FF1A)"},
+        {"\xef\xbb\xbf"
+         "a:1\nb: 3\n",
+         "f:1:3: ", "a space is missing behind the colon"},
+        {"a: 1\r\nb:2\r\nc: 3\r\n", "f:2:3: ", "a space is missing behind the colon"},
     };
 
     (void)state;
