@@ -4,6 +4,7 @@
 
     study = ntklens.load("out/quickstart")
     study.table                         # results.csv, a row for each network, state and kernel
+    study.flags                         # its column flags: table.flags is pandas' own attribute
     study.at("best", "full")            # its rows of one tag and kernel
     study.curves()                      # loss and accuracy of every network against step
     study.spectra("full", "best")       # a row of eigenvalues for each network, the largest first
@@ -42,6 +43,11 @@ class Study:
 
     def __repr__(self):
         return f"<ntklens study {self.folder}: {len(self.cells)} networks, {len(self.table)} rows>"
+
+    @property
+    def flags(self):
+        """The column flags of the table, "" where a row is clean (study.table.flags is pandas' own)."""
+        return self.table["flags"]
 
     @property
     def kernels(self):
@@ -128,10 +134,19 @@ class Study:
         return pd.concat(frames) if frames else pd.DataFrame()
 
 
+def _separators(path):
+    """Some spreadsheets put semicolons or tabs between values, and commas for decimal points."""
+    text = path.read_text(encoding="utf-8-sig")
+    names = text.split("\n", 1)[0]
+    sep = "," if "," in names else ";" if ";" in names else "\t" if "\t" in names else ","
+    return {"sep": sep, "decimal": "," if sep != "," and "," in text else "."}
+
+
 def _read_csv(path, optional=False, needed=()):
     if optional and not path.exists():
         return None
-    table = pd.read_csv(path, dtype={name: str for name in TEXTS}, float_precision="round_trip")
+    options = {"dtype": {name: str for name in TEXTS}, "float_precision": "round_trip"}
+    table = pd.read_csv(path, **options, **_separators(path))
     for name in needed:  # a table that was joined or edited may lack them
         if name not in table:
             table[name] = ""

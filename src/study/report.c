@@ -3,6 +3,7 @@
 #include "folder.h"
 #include "images.h"
 #include "keys.h"
+#include "lock.h"
 
 #include "ntklens/io.h"
 
@@ -18,6 +19,7 @@ typedef struct source {
     nl_table table;
     nl_study *study;  /* owned; NULL where there is no study.yaml */
     const char *name; /* of the study, or the folder */
+    bool live;        /* a run is at work in the folder */
 } source;
 
 static nl_status read_study(source *s)
@@ -35,20 +37,26 @@ static nl_status read_study(source *s)
 
 static nl_status read_source(source *s)
 {
+    nl_holder holder;
     nl_status status = NL_OK;
 
+    s->live = nl_lock_look(s->folder, &holder, &s->live) && s->live;
     s->table_file = nl_path_join(s->folder, "results.csv");
     if (s->table_file == NULL) {
         return NL_FAIL(NL_ERR_NOMEM, "%s: out of memory for a path", s->folder);
     }
     if (!nl_path_exists(s->table_file)) {
-        return NL_FAIL(NL_ERR_USAGE,
-                       "report: %s holds no results.csv, expected a results folder of ntklens run",
-                       s->folder);
+        return NL_FAIL(
+            NL_ERR_USAGE,
+            s->live ? "report: %s holds no results.csv yet, a run is at "
+                      "work there; wait for its first finished network"
+                    : "report: %s holds no results.csv, expected a results folder of ntklens run",
+            s->folder);
     }
     status = nl_table_read(s->table_file, &s->table);
     if (status == NL_OK && s->table.rows == 0) {
-        status = NL_FAIL(NL_ERR_DATA, "%s: no rows, expected one at least", s->table_file);
+        status = NL_FAIL(NL_ERR_DATA, "%s: no rows%s, expected one at least", s->table_file,
+                         s->live ? " yet, while a run is at work there" : "");
     }
     return status == NL_OK ? read_study(s) : status;
 }
@@ -129,6 +137,43 @@ static void put_title(int count, const source *sources, nl_text *out)
     nl_text_append(out, "\n\n");
 }
 
+/* What a run that is going on has not written yet is not in the report. */
+static void put_live(int count, const source *sources, nl_text *out)
+{
+    for (int s = 0; s < count; s++) {
+        if (sources[s].live) {
+            nl_text_append(out,
+                           "A run is at work in %s: this is on its rows so far (%d); report again "
+                           "when it is done.\n\n",
+                           sources[s].folder, sources[s].table.rows);
+        }
+    }
+}
+
+/* Columns that verdict and figures are made of, where no row has a value. */
+static void put_absent(const nl_report_data *data, nl_text *out)
+{
+    static const char *const columns[] = {"test_loss", "trace", "effective_rank"};
+
+    for (size_t k = 0; k < NL_COUNT(columns); k++) {
+        if (!data->has[nl_quantity_find(columns[k])]) {
+            nl_text_append(out,
+                           "No row has a value of %s (the column is missing or empty), so nothing "
+                           "is said about it.\n\n",
+                           columns[k]);
+        }
+    }
+}
+
+static void put_advice(const nl_report_data *data, int censored, nl_text *out)
+{
+    if (censored == data->cells) {
+        nl_text_append(out, "Every best state is censored, so nothing at best can be fitted: train "
+                            "longer (training.max_steps) or faster (training.learning_rate), until "
+                            "the test loss rises again.\n\n");
+    }
+}
+
 /* Networks whose best state is not to be trusted, and what else a reader must know. */
 static void put_left_out(const nl_report_data *data, const char *differences, nl_text *out)
 {
@@ -149,10 +194,13 @@ static void put_left_out(const nl_report_data *data, const char *differences, nl
         }
     }
     nl_text_append(out,
-                   "%d networks. Left out at best: %d censored (the lowest test loss is the last "
+                   "%d network%s. Left out at best: %d censored (the lowest test loss is the last "
                    "evaluation: trained too short), %d diverged, %d untrained (best is the initial "
                    "network), %d collapsed.\n\n",
-                   data->cells, count[0], count[1], count[2], count[3]);
+                   data->cells, data->cells == 1 ? "" : "s", count[0], count[1], count[2],
+                   count[3]);
+    put_advice(data, count[0], out);
+    put_absent(data, out);
     if (differences[0] != '\0') {
         nl_text_append(out,
                        "The studies differ in %s, so they are told apart and not compared.\n\n",
@@ -170,6 +218,7 @@ static void put_words(const nl_report_options *options, const source *sources,
                       const char *differences, FILE *stream, nl_text *summary)
 {
     put_title(options->count, sources, summary);
+    put_live(options->count, sources, summary);
     put_left_out(data, differences, summary);
     nl_report_verdict(data, fits, summary);
     nl_report_tables(data, fits, summary);

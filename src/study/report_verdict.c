@@ -37,6 +37,10 @@ static void say_scales(const view *v, nl_direction direction, const nl_fit *fit)
     const nl_group *group = &v->fits->group[v->group[direction]];
     char number[3][32];
 
+    if (fit->points == 0) {
+        nl_text_append(v->out, "at %s no network is left for it", group->held);
+        return;
+    }
     nl_text_append(v->out, "%d %s from %s to %s, %d seed%s, at %s", fit->points, plural[direction],
                    nl_format_double(fit->first, number[0]), nl_format_double(fit->last, number[1]),
                    fit->seeds, fit->seeds == 1 ? "" : "s", group->held);

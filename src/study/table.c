@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /** Where the reading is. */
 typedef struct reader {
@@ -66,17 +67,20 @@ static nl_status read_field(reader *r, bool *end)
     if (*r->at == '"') {
         status = unquote(r, &text);
     } else {
-        r->at += strcspn(r->at, ",\r\n");
+        const char stops[] = {r->table->separator, '\r', '\n', '\0'};
+
+        r->at += strcspn(r->at, stops);
     }
     if (status != NL_OK) {
         return status;
     }
     separator = *r->at;
-    if (separator != ',' && separator != '\r' && separator != '\n' && separator != '\0') {
-        return NL_FAIL(NL_ERR_DATA, "%s:%d: text behind a closing quote, expected a comma",
-                       r->table->file, r->line);
+    if (separator != r->table->separator && separator != '\r' && separator != '\n' &&
+        separator != '\0') {
+        return NL_FAIL(NL_ERR_DATA, "%s:%d: text behind a closing quote, expected '%c'",
+                       r->table->file, r->line, r->table->separator);
     }
-    *end = separator != ',';
+    *end = separator != r->table->separator;
     if (separator != '\0') {
         *r->at++ = '\0';
     }
@@ -154,6 +158,24 @@ static nl_status take_row(reader *r, int line, int *capacity)
     return NL_OK;
 }
 
+/* What stands between the names: spreadsheets that write 0,1 for 0.1 put semicolons there, others
+ * tabs. */
+static char find_separator(const char *text)
+{
+    const size_t length = strcspn(text, "\r\n");
+    char found = ',';
+
+    for (size_t k = 0; k < length; k++) {
+        if (text[k] == ',') {
+            return ',';
+        }
+        if ((text[k] == ';' || text[k] == '\t') && found == ',') {
+            found = text[k];
+        }
+    }
+    return found;
+}
+
 nl_status nl_table_read(const char *file, nl_table *out)
 {
     static const char mark[] = "\xef\xbb\xbf";
@@ -170,6 +192,7 @@ nl_status nl_table_read(const char *file, nl_table *out)
     }
     table.bytes = (char *)bytes;
     r.at = table.bytes + (strncmp(table.bytes, mark, 3) == 0 ? 3 : 0);
+    table.separator = find_separator(r.at);
     if (strlen(table.bytes) != length) {
         status = NL_FAIL(NL_ERR_DATA, "%s: a zero byte, expected text", file);
     }
@@ -217,19 +240,41 @@ const char *nl_table_text(const nl_table *table, int row, int column)
     return column < 0 ? "" : table->text[(size_t)row * (size_t)table->columns + (size_t)column];
 }
 
+/* What people and programs write for no value: R and pandas NA, spreadsheets #N/A. */
+static bool is_no_value(const char *text)
+{
+    static const char *const words[] = {"", "NA", "N/A", "#N/A", "<NA>", "null", "None", "-"};
+    const size_t length = strcspn(text, " \t");
+
+    for (size_t k = 0; k < NL_COUNT(words); k++) {
+        if (strlen(words[k]) == length && strncasecmp(text, words[k], length) == 0 &&
+            text[length + strspn(text + length, " \t")] == '\0') {
+            return true;
+        }
+    }
+    return false;
+}
+
 nl_status nl_table_number(const nl_table *table, int row, int column, double *out)
 {
     const char *text = nl_table_text(table, row, column);
+    char number[64];
+    char *comma = NULL;
     char *end = NULL;
 
     *out = NAN;
     text += strspn(text, " \t");
-    if (text[0] == '\0') {
+    if (is_no_value(text)) {
         return NL_OK;
     }
-    *out = strtod(text, &end);
+    snprintf(number, sizeof number, "%s", text);
+    comma = strchr(number, ',');
+    if (comma != NULL && table->separator != ',') {
+        *comma = '.'; /* 0,1 */
+    }
+    *out = strtod(number, &end);
     end += strspn(end, " \t");
-    if (*end != '\0') {
+    if (*end != '\0' || strlen(text) >= sizeof number) {
         return NL_FAIL(NL_ERR_DATA, "%s:%d: %s is \"%.40s\", expected a number", table->file,
                        table->line[row], table->name[column], text);
     }

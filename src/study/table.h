@@ -8,6 +8,7 @@
 typedef struct nl_table {
     const char *file; /* borrowed: for messages */
     char *bytes;      /* owned: what all texts lie in */
+    char separator;   /* ',', ';' or a tab */
     int columns, rows;
     char **name; /* owned, [columns] */
     char **text; /* owned, [rows x columns] */
@@ -15,7 +16,8 @@ typedef struct nl_table {
 } nl_table;
 
 /**
- * Read comma-separated values: a line of names, then rows; lines end with LF or CRLF; quotes and a
+ * Read separated values (commas; semicolons or tabs where the first line has no comma): a line of
+ * names, then rows; lines end with LF or CRLF; quotes and a
  * byte order mark as spreadsheets write them; empty lines are passed over.
  *
  * @return NL_ERR_DATA, with file:line, where a row has too many or too few values or a name stands
@@ -30,8 +32,9 @@ int nl_table_column(const nl_table *table, const char *name);
 /** A text; "" where column is -1. */
 const char *nl_table_text(const nl_table *table, int row, int column);
 
-/** A number; NaN where the column is -1 or the text is empty.  NL_ERR_DATA, with file:line, where
- *  it is not a number. */
+/** A number; NaN where the column is -1 or the text is empty or a word for no value
+ *  (NA); with other separators than commas also with a decimal comma.  NL_ERR_DATA, with file:line,
+ * where it is not a number. */
 NL_MUST_CHECK nl_status nl_table_number(const nl_table *table, int row, int column, double *out);
 
 #endif

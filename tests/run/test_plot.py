@@ -303,6 +303,27 @@ def loader_gives_tables_and_spectra():
     refused(FileNotFoundError, "expected a results folder of ntklens run", ntklens.load, folder / "cells")
 
 
+@lib.case
+def a_closed_pipe_is_no_trouble():
+    line = [sys.executable, TOOLS / "ntklens-plot", grid(), "-o", lib.scratch("pipe")]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        process.stdout.close()  # as `| head` does before the figures are drawn
+        told = process.stderr.read()
+    lib.check("Traceback" not in told and "BrokenPipe" not in told, told[-1000:])
+    lib.check_equal(process.returncode, 0, "exit code of ntklens-plot")
+
+
+@lib.case
+def loader_names_flags_and_reads_spreadsheets():
+    folder = lib.scratch("sheet")
+    text = (grid() / "results.csv").read_text()
+    (folder / "results.csv").write_text(text.replace(",", ";").replace(".", ","))
+    study, wanted = ntklens.load(folder), ntklens.load(grid())
+    lib.check_equal(list(wanted.flags), list(wanted.table["flags"]), "flags")
+    lib.check_equal(list(study.table), list(wanted.table), "columns")
+    lib.check_equal(list(study.table["trace"]), list(wanted.table["trace"]), "trace")
+
+
 def refused(kind, phrase, function, *arguments):
     """function(*arguments) raises `kind`, and says so with the phrase."""
     try:

@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 
 import lib
 
@@ -239,6 +240,77 @@ def degenerate_tables_get_words():
         lib.check(words in fit["note"], f"{name}: {fit}")
         lib.check_equal(fit["exponent_low"], "nan", f"{name}: exponent_low")
         lib.check_equal(fit["exponent"] == "nan", name != "seed", f"{name}: exponent is nan")
+
+
+@lib.case
+def a_first_short_run_is_told_what_to_do():
+    out = planted("short", [(*r[:9], "censored" if r[4] == "best" else "") for r in power_rows()])
+    told = report(out).stdout
+    lib.check("from nan to nan" not in told, told)
+    lib.check("Every best state is censored" in told and "training.max_steps" in told, told)
+    lib.check("no network is left for it" in told, told)
+    told = report(planted("partly", power_rows() + [(99, *power_rows()[1][1:9], "censored")])).stdout
+    lib.check("Every best state" not in told, told)
+
+
+@lib.case
+def a_missing_column_is_named():
+    out = planted("column", power_rows())
+    rewrite(out, lambda rows: [{k: v for k, v in row.items() if k != "effective_rank"} for row in rows])
+    told = report(out).stdout
+    lib.check("No row has a value of effective_rank" in told, told)
+    lib.check("value of trace" not in told and "nan" not in told, told)
+
+
+@lib.case
+def words_for_no_value_are_read_like_nan():
+    rows = power_rows()
+    texts = []
+    for word in ("nan", "NA", "#N/A", "<NA>"):
+        out = planted("na", [*rows, (256, *rows[1][1:8], word, "")])
+        report(out)
+        texts.append((out / "report" / "fits.csv").read_text())
+    for text in texts[1:]:
+        lib.check_same_bytes(text, texts[0], "fits.csv")
+
+
+@lib.case
+def semicolons_tabs_and_decimal_commas_are_read():
+    out = planted("commas", power_rows())
+    report(out)
+    wanted = (out / "report" / "fits.csv").read_text()
+    text = (out / "results.csv").read_text()
+    for name, changed in {
+        "semicolons": text.replace(",", ";"),
+        "tabs": text.replace(",", "\t"),
+        "decimal commas": text.replace(",", ";").replace(".", ","),
+    }.items():
+        other = planted("separated", power_rows())
+        (other / "results.csv").write_text(changed)
+        report(other)
+        lib.check_same_bytes((other / "report" / "fits.csv").read_text(), wanted, name)
+
+
+@lib.case
+def a_live_study_is_reported_as_far_as_it_is():
+    out = lib.scratch("report") / "live"
+    study = lib.write_study(out.parent, STUDY.format(sizes=[64], widths=[4, 8]))
+    text = study.read_text().replace("max_steps: 200", "max_steps: 10000000")
+    study.write_text(text)
+    line = lib.command(["run", study, "-o", out, "--quiet"])
+    running = subprocess.Popen(line, env=lib.environment(), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    try:
+        while not (out / "lock").exists() or not (out / "lock").read_text():
+            time.sleep(0.05)
+            lib.check(running.poll() is None, "the run ended")
+        told = lib.only_complaint(report(out, expect=None))
+        lib.check("a run is at work" in told, told)
+        shutil.copy(planted("rows", power_rows()) / "results.csv", out / "results.csv")
+        told = report(out).stdout
+        lib.check("A run is at work in" in told and "rows so far (40)" in told, told)
+    finally:
+        running.kill()
+        running.wait()
 
 
 @lib.case
