@@ -1,6 +1,7 @@
 /** @file joint.c  Joint law in width and data: y = offset + a W^-alpha + b N^-beta. */
 #include "points.h"
 
+#include <gsl/gsl_cdf.h>
 #include <gsl/gsl_errno.h>
 #include <gsl/gsl_linalg.h>
 #include <gsl/gsl_multifit.h>
@@ -25,6 +26,8 @@ typedef struct grid {
 /** Arrays of one linear fit. */
 typedef struct problem {
     const grid *g;
+    bool held; /* the offset, which then is no column */
+    double offset;
     gsl_matrix *x;
     gsl_vector *y, *w, *c;
     gsl_matrix *covariance;
@@ -132,12 +135,15 @@ static void problem_free(problem *p)
     *p = (problem){0};
 }
 
-static bool problem_create(const grid *g, int columns, problem *out)
+/* held: NaN, or the value of an offset that is not fitted, which saves its column. */
+static bool problem_create(const grid *g, int columns, double held, problem *out)
 {
     const size_t n = (size_t)g->count;
-    const size_t m = (size_t)columns;
+    const size_t m = (size_t)(isnan(held) ? columns : columns - 1);
 
     *out = (problem){.g = g,
+                     .held = !isnan(held),
+                     .offset = held,
                      .x = gsl_matrix_calloc(n, m),
                      .y = gsl_vector_calloc(n),
                      .w = gsl_vector_calloc(n),
@@ -150,7 +156,7 @@ static bool problem_create(const grid *g, int columns, problem *out)
         return false;
     }
     for (size_t k = 0; k < n; k++) {
-        gsl_vector_set(out->y, k, g->point[k].mean);
+        gsl_vector_set(out->y, k, g->point[k].mean - (out->held ? held : 0.0));
         gsl_vector_set(out->w, k, g->point[k].weight);
     }
     return true;
@@ -161,6 +167,19 @@ static bool solve(problem *p)
     return gsl_multifit_wlinear(p->x, p->w, p->y, p->c, p->covariance, &p->chi2, p->work) ==
                GSL_SUCCESS &&
            isfinite(p->chi2);
+}
+
+/* A row: the offset's column, unless it is held, and others. */
+static void set_row(problem *p, size_t row, int count, const double *value)
+{
+    size_t column = 0;
+
+    if (!p->held) {
+        gsl_matrix_set(p->x, row, column++, 1.0);
+    }
+    for (int k = 0; k < count; k++) {
+        gsl_matrix_set(p->x, row, column++, value[k]);
+    }
 }
 
 /* Chi-square at given exponents; scales are taken relative to the first point of the grid. */
@@ -175,9 +194,10 @@ static double chi2_at(const gsl_vector *exponents, void *context)
         return 1e300;
     }
     for (size_t k = 0; k < p->x->size1; k++) {
-        gsl_matrix_set(p->x, k, 0, 1.0);
-        gsl_matrix_set(p->x, k, 1, exp(-alpha * (point[k].log_width - point[0].log_width)));
-        gsl_matrix_set(p->x, k, 2, exp(-beta * (point[k].log_data - point[0].log_data)));
+        const double row[] = {exp(-alpha * (point[k].log_width - point[0].log_width)),
+                              exp(-beta * (point[k].log_data - point[0].log_data))};
+
+        set_row(p, k, 2, row);
     }
     return solve(p) ? p->chi2 : 1e300;
 }
@@ -219,74 +239,119 @@ static bool minimise(problem *p, double best[2])
     return least < 1e299;
 }
 
-/* Intervals of the exponents from the Jacobian of all five parameters. */
-static bool linearise(const grid *g, const nl_joint_fit *fit, double t, double error[2])
+/* Intervals of the exponents from the Jacobian of all parameters. */
+static bool linearise(const grid *g, const nl_joint_fit *fit, double held, double t,
+                      double error[2])
 {
     problem p = {0};
-    bool sound = problem_create(g, parameters, &p);
+    bool sound = problem_create(g, parameters, held, &p);
+    const size_t first = isnan(held) ? 3U : 2U; /* column of the exponents */
 
     for (size_t k = 0; sound && k < p.x->size1; k++) {
         const grid_point *point = &g->point[k];
         const double w = fit->width_amplitude * exp(-fit->alpha.value * point->log_width);
         const double n = fit->data_amplitude * exp(-fit->beta.value * point->log_data);
 
-        gsl_matrix_set(p.x, k, 0, 1.0);
-        gsl_matrix_set(p.x, k, 1, w);
-        gsl_matrix_set(p.x, k, 2, n);
-        gsl_matrix_set(p.x, k, 3, -w * point->log_width);
-        gsl_matrix_set(p.x, k, 4, -n * point->log_data);
+        const double row[] = {w, n, -w * point->log_width, -n * point->log_data};
+
+        set_row(&p, k, 4, row);
     }
     sound = sound && solve(&p);
     for (size_t e = 0; sound && e < 2; e++) {
-        error[e] = t * sqrt(gsl_matrix_get(p.covariance, 3 + e, 3 + e));
+        error[e] = t * sqrt(gsl_matrix_get(p.covariance, first + e, first + e));
         sound = isfinite(error[e]);
     }
     problem_free(&p);
     return sound;
 }
 
-static nl_status fit_grid(const grid *g, nl_joint_fit *out)
+/* The best law with a free offset, or with one that is held. */
+static nl_status find_law(const grid *g, double held, nl_joint_fit *out)
 {
     problem p = {0};
     double best[2] = {0};
-    double error[2] = {NAN, NAN};
     gsl_vector_view at = gsl_vector_view_array(best, 2);
+    const size_t first = isnan(held) ? 1U : 0U; /* column of the amplitudes */
 
-    if (!problem_create(g, linear_parameters, &p)) {
+    if (!problem_create(g, linear_parameters, held, &p)) {
         return NL_FAIL(NL_ERR_NOMEM, "out of memory for a joint fit of %d points", g->count);
     }
-    if (!minimise(&p, best) || !(chi2_at(&at.vector, &p) < 1e299)) {
-        nl_note(out->note, "the joint fit found no minimum");
-        problem_free(&p);
-        return NL_OK;
+    out->law = NL_LAW_NONE;
+    if (minimise(&p, best) && chi2_at(&at.vector, &p) < 1e299) {
+        out->law = NL_LAW_JOINT;
+        out->alpha.value = best[0];
+        out->beta.value = best[1];
+        out->chi2 = p.chi2;
+        out->offset = p.held ? held : gsl_vector_get(p.c, 0);
+        out->width_amplitude = gsl_vector_get(p.c, first) * exp(best[0] * g->point[0].log_width);
+        out->data_amplitude = gsl_vector_get(p.c, first + 1) * exp(best[1] * g->point[0].log_data);
     }
-    out->law = NL_LAW_JOINT;
-    out->alpha.value = best[0];
-    out->beta.value = best[1];
-    out->chi2 = p.chi2;
-    out->offset = gsl_vector_get(p.c, 0);
-    out->width_amplitude = gsl_vector_get(p.c, 1) * exp(best[0] * g->point[0].log_width);
-    out->data_amplitude = gsl_vector_get(p.c, 2) * exp(best[1] * g->point[0].log_data);
     problem_free(&p);
+    return NL_OK;
+}
+
+/* The end of the range that an offset has left; NaN: it is within. */
+static double range_end(const grid *g, nl_offset_range range, double offset)
+{
+    for (int k = 0; range.floor && k < g->count; k++) {
+        range.most = fmin(range.most, g->point[k].mean);
+    }
+    return offset < range.least ? range.least : offset > range.most ? range.most : NAN;
+}
+
+static void forget_law(nl_joint_fit *out)
+{
+    out->law = NL_LAW_NONE;
+    out->alpha.value = out->beta.value = NAN;
+    out->offset = out->width_amplitude = out->data_amplitude = NAN;
+}
+
+static void bound_exponents(const grid *g, double held, nl_joint_fit *out)
+{
+    const int freedom = g->count - parameters + (isnan(held) ? 0 : 1);
+    double error[2] = {NAN, NAN};
+
     if (!(g->degrees > 0.0)) {
         nl_note(out->note, "one seed: no interval");
-    } else if (!linearise(g, out, nl_student_quantile(g->degrees), error) ||
+    } else if (!linearise(g, out, held, nl_student_quantile(g->degrees), error) ||
                error[0] > nl_steepest || error[1] > nl_steepest) {
         nl_note(out->note, "the exponents are not identified by this grid");
-        out->law = NL_LAW_NONE;
-        out->alpha.value = NAN;
-        out->beta.value = NAN;
-        out->offset = out->width_amplitude = out->data_amplitude = NAN;
+        forget_law(out);
     } else {
-        out->alpha.low = best[0] - error[0];
-        out->alpha.high = best[0] + error[0];
-        out->beta.low = best[1] - error[1];
-        out->beta.high = best[1] + error[1];
+        out->p = gsl_cdf_fdist_Q(out->chi2 / freedom, freedom, g->degrees);
+        out->alpha.low = out->alpha.value - error[0];
+        out->alpha.high = out->alpha.value + error[0];
+        out->beta.low = out->beta.value - error[1];
+        out->beta.high = out->beta.value + error[1];
+    }
+}
+
+static nl_status fit_grid(const grid *g, nl_offset_range range, nl_joint_fit *out)
+{
+    double held = NAN;
+    nl_status status = find_law(g, held, out);
+
+    if (status == NL_OK && out->law == NL_LAW_JOINT) {
+        held = range_end(g, range, out->offset);
+        if (!isnan(held)) {
+            nl_note(out->note, "the best offset, %.3g, is not possible: held at %.3g", out->offset,
+                    held);
+            status = find_law(g, held, out);
+        }
+    }
+    if (status != NL_OK) {
+        return status;
+    }
+    if (out->law == NL_LAW_NONE) {
+        nl_note(out->note, "the joint fit found no minimum");
+    } else {
+        bound_exponents(g, held, out);
     }
     return NL_OK;
 }
 
-nl_status nl_fit_joint_law(int count, const nl_grid_sample *samples, nl_joint_fit *out)
+nl_status nl_fit_joint_law(int count, const nl_grid_sample *samples, nl_offset_range range,
+                           nl_joint_fit *out)
 {
     grid g = {.point = nl_calloc((size_t)count, sizeof *g.point)};
     gsl_error_handler_t *handler = NULL;
@@ -297,7 +362,8 @@ nl_status nl_fit_joint_law(int count, const nl_grid_sample *samples, nl_joint_fi
                           .width_amplitude = NAN,
                           .data_amplitude = NAN,
                           .offset = NAN,
-                          .chi2 = NAN};
+                          .chi2 = NAN,
+                          .p = NAN};
     if (g.point == NULL) {
         return NL_FAIL(NL_ERR_NOMEM, "out of memory for a joint fit of %d samples", count);
     }
@@ -312,7 +378,7 @@ nl_status nl_fit_joint_law(int count, const nl_grid_sample *samples, nl_joint_fi
                 "a joint law needs three widths and three sizes, and more than %d points",
                 parameters);
     } else {
-        status = fit_grid(&g, out);
+        status = fit_grid(&g, range, out);
     }
     gsl_set_error_handler(handler);
     free(g.point);

@@ -4,15 +4,23 @@
 
 #include "ntklens/fit.h"
 
-/** Samples of one quantity: a table of points by seeds. */
+/** Samples of one quantity: a table of points by seeds, and what scatter.c makes of it. */
 typedef struct nl_points {
     int count, seeds, unused;
-    double *x;       /* owned, [count]: ascending */
-    double *y;       /* owned, [seeds x count]: NaN where there is no sample */
-    double *mean;    /* owned, [count]: over seeds */
-    double *weight;  /* owned, [count]: samples in the mean, over (mean^2 x variance) */
-    double variance; /* relative, among seeds, pooled over points; NaN where no point has two */
-    double degrees;  /* of freedom of the variance */
+    double *x;     /* owned, [count]: ascending */
+    double *place; /* owned, [count]: log x, less the middle of the first and the last */
+    double *y;     /* owned, [seeds x count]: NaN where there is no sample */
+
+    /* Of nl_points_scatter(): log y = mean of its point + effect of its seed + noise. */
+    bool paired;        /* seeds link the points; else there are no effects of seeds */
+    int loose;          /* seeds of a paired table that have too few points, so are not used */
+    double *mean;       /* owned, [count]: of log y, seeds' effects taken out */
+    double *variance;   /* owned, [count]: of the noise of one sample */
+    double *weight;     /* owned, [count]: 1 / variance of `mean`, but for what all points share */
+    double *covariance; /* owned, [count x count]: of the logarithms of `variance` */
+    double *scratch;    /* owned, [count]: for whoever computes with the points */
+    double shared;      /* variance that the means have in common: of the mean effect of a seed */
+    double degrees;     /* of freedom in all variances; 0: there are none, weights are 1 */
 } nl_points;
 
 /** Sort.  Samples at the same x and seed: the last one counts. */
@@ -23,18 +31,47 @@ void nl_points_free(nl_points *points);
  *  slope, intercept: [seeds].  Returns how many. */
 int nl_points_slopes(const nl_points *points, double *slope, double *intercept);
 
+/** Has a seed the points for a slope? */
+bool nl_points_linked(const nl_points *points, int seed);
+
+/**
+ * Means of the points and how far to trust them.  Where two seeds or more have points for a slope
+ * and most of the samples, seeds are paired: each has an effect of its own on log y, the same at
+ * all points.  Of the noise, the logarithm of the variance is a line in log x (REML, with a weak
+ * prior on its slope), to which those of the points are shrunk (Smyth, Statistical Applications in
+ * Genetics and Molecular Biology 3, 2004).
+ */
+NL_MUST_CHECK nl_status nl_points_scatter(nl_points *points);
+
+/** Of a variance to which each point gives a share ([count], of sum 1): degrees of freedom after
+ *  Satterthwaite, and by what factor it is larger than it seems, as weights that were estimated are
+ *  not the best ones (Kenward & Roger, Biometrics 53, 1997). */
+double nl_points_degrees(const nl_points *points, const double *share, double *inflation);
+
+/** Probability of residuals this large, if a law with so many parameters holds; NaN where there is
+ *  no variance or nothing left to be tested.  *ratio: chi-square a degree of freedom. */
+double nl_points_lack_of_fit(const nl_points *points, double chi2, int parameters, double *ratio);
+
 /** Exponents that are looked at, of either sign; beyond them a law is a step at one end of the
  * data. */
 static const double nl_steepest = 4.0;
 
-/** y = offset + amplitude x^-exponent, or with offset 0, against the seed means. */
+/** y = offset + amplitude x^-exponent against the means; the interval of each is where chi-square,
+ *  least over the rest, is within `rise` of its minimum. */
 typedef struct nl_profile {
-    nl_interval exponent;
-    double amplitude, offset, chi2;
+    nl_interval exponent, offset;
+    double amplitude, chi2;
+    double rise; /* of chi-square, up to which an interval of 95 % for the exponent extends */
 } nl_profile;
 
-/** Least chi-square over the exponent, and the interval where it is within `rise` of it. */
-nl_profile nl_profile_fit(const nl_points *points, bool offset, double rise);
+/** Least chi-square over exponent and amplitude, without an offset. */
+nl_profile nl_profile_power(const nl_points *points);
+
+/** The same with an offset within [least, most]; near: an exponent where to look besides. */
+nl_profile nl_profile_offset(const nl_points *points, double least, double most, double near);
+
+/** Fill in the intervals of a profile with an offset. */
+void nl_profile_bound(const nl_points *points, double least, double most, nl_profile *profile);
 
 /** Append to a note, with "; " between. */
 void nl_note(char note[nl_fit_note_size], const char *format, ...) NL_PRINTF(2, 3);

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 /* Below this difference of AIC both laws are kept in the interval. */
-static const double aic_undecided = 2.0;
+static const double aic_undecided = 1.0;
 
 /* A law with three parameters is tested by four points. */
 enum { offset_points = 4 };
@@ -19,6 +19,9 @@ static const double misfit_level = 0.01;
 
 static bool is_constant(int count, const double *slopes, const nl_points *p)
 {
+    if (count == 0) {
+        return false;
+    }
     for (int k = 0; k < count; k++) {
         if (fabs(slopes[k]) > constant_slope) {
             return false;
@@ -39,31 +42,78 @@ static bool is_constant(int count, const double *slopes, const nl_points *p)
     return true;
 }
 
-/* How much more likely residuals of this size are than chance: F of chi-square against the variance
- * among seeds. */
-static bool misfits(double chi2, int freedom, double degrees, double *ratio)
-{
-    *ratio = chi2 / freedom;
-    return freedom > 0 && gsl_cdf_fdist_Q(*ratio, freedom, degrees) < misfit_level;
-}
-
 static nl_interval widen(nl_interval i, double factor)
 {
     return (nl_interval){i.value, i.value - factor * (i.value - i.low),
                          i.value + factor * (i.high - i.value)};
 }
 
-static void take_power(const nl_points *p, int slopes, const double *intercept, nl_fit *out)
+static double two_sided(double t, double degrees)
+{
+    return degrees > 0.0 ? 2.0 * gsl_cdf_tdist_Q(fabs(t), degrees) : NAN;
+}
+
+/* Mean of the seeds' slopes. */
+static void take_slopes(int slopes, const double *slope, const double *intercept, nl_fit *out)
+{
+    out->slope = nl_student_mean(slopes, slope);
+    out->amplitude = exp(nl_student_mean(slopes, intercept).value);
+    if (slopes < 2) {
+        nl_note(out->note, "one seed: no interval");
+    } else {
+        const double error = (out->slope.high - out->slope.value) / nl_student_quantile(slopes - 1);
+
+        out->slope_p = two_sided(out->slope.value / error, slopes - 1);
+    }
+}
+
+/* Least squares of the means, all with one weight, so that it is the slope that seeds would have.
+ */
+static void take_pooled(const nl_points *p, nl_fit *out)
+{
+    double *share = p->scratch;
+    double middle = 0.0;
+    double mean = 0.0;
+    double length = 0.0;
+    double slope = 0.0;
+    double variance = 0.0;
+
+    for (int j = 0; j < p->count; j++) {
+        middle += log(p->x[j]) / p->count;
+        mean += p->mean[j] / p->count;
+    }
+    for (int j = 0; j < p->count; j++) {
+        length += pow(log(p->x[j]) - middle, 2.0);
+        slope += (log(p->x[j]) - middle) * p->mean[j];
+    }
+    slope /= length;
+    for (int j = 0; j < p->count; j++) {
+        share[j] = pow((log(p->x[j]) - middle) / length, 2.0) / p->weight[j];
+        variance += share[j];
+    }
+    for (int j = 0; j < p->count; j++) {
+        share[j] /= variance;
+    }
+    out->amplitude = exp(mean - slope * middle);
+    out->slope = (nl_interval){slope, NAN, NAN};
+    if (p->degrees > 0.0) {
+        double inflation = 1.0;
+        const double degrees = nl_points_degrees(p, share, &inflation);
+        const double half = nl_student_quantile(degrees) * sqrt(variance);
+
+        out->slope = (nl_interval){slope, slope - half, slope + half};
+        out->slope_p = two_sided(slope / sqrt(variance), degrees);
+    }
+    nl_note(out->note, "seeds differ from point to point, so their scatter is not paired");
+}
+
+static void take_power(const nl_points *p, nl_fit *out)
 {
     out->law = NL_LAW_POWER;
     out->exponent = (nl_interval){-out->slope.value, -out->slope.high, -out->slope.low};
-    out->amplitude = exp(nl_student_mean(slopes, intercept).value);
-    out->offset = 0.0;
-    if (slopes < 2) {
-        nl_note(out->note, "one seed: no interval");
-    }
-    if (slopes < p->seeds && slopes > 0) {
-        nl_note(out->note, "%d seeds have too few points for a slope", p->seeds - slopes);
+    out->offset = (nl_interval){0.0, NAN, NAN};
+    if (p->loose > 0) {
+        nl_note(out->note, "%d seeds have too few points for a slope", p->loose);
     }
 }
 
@@ -80,42 +130,101 @@ static void note_bounds(nl_fit *out, const char *of)
     }
 }
 
-static void choose(const nl_points *p, nl_fit *out)
+/* The interval of an offset with a floor may end above the smallest mean, by that mean's error. */
+static double highest_offset(const nl_points *p, nl_offset_range range, double rise)
 {
-    const double t = nl_student_quantile(p->degrees);
-    const nl_profile power = nl_profile_fit(p, false, NAN);
-    nl_profile offset = nl_profile_fit(p, true, t * t);
-    const double gain =
-        power.chi2 - offset.chi2 - 2.0; /* AIC of the power less that of the offset */
+    double most = range.most;
+
+    if (range.floor) {
+        most = INFINITY;
+        for (int j = 0; j < p->count; j++) {
+            most = fmin(most, exp(p->mean[j] + sqrt(rise / p->weight[j])));
+        }
+    }
+    return most;
+}
+
+/* Chi-square wants an offset that the quantity cannot have: the points bend the other way, or go
+ * on beyond what is possible. */
+static bool runs_away(const nl_points *p, nl_offset_range range, const nl_profile *power,
+                      const nl_profile *offset, nl_fit *out)
+{
+    const double near = offset->exponent.value;
+    const double most = highest_offset(p, range, offset->rise);
+    nl_profile any;
+
+    if (offset->offset.value > range.least && offset->offset.value < range.most) {
+        return false;
+    }
+    any = nl_profile_offset(p, -INFINITY, INFINITY, near);
+    if (!(offset->chi2 - any.chi2 > offset->rise) ||
+        !(nl_profile_offset(p, range.least, most, near).chi2 - any.chi2 > offset->rise)) {
+        return false;
+    }
+    out->ran_away = true;
+    out->exponent.low = out->exponent.high = NAN;
+    if (any.exponent.value * power->exponent.value > 0.0 &&
+        fabs(any.exponent.value) < fabs(power->exponent.value)) {
+        nl_note(out->note,
+                "between a power and a logarithm: exponent and floor are not identified");
+    } else {
+        nl_note(out->note, "bends as no power with a possible offset does: exponent and offset are "
+                           "not identified");
+    }
+    return true;
+}
+
+static void widen_misfit(nl_offset_range range, double ratio, nl_profile *offset, nl_fit *out)
+{
+    offset->exponent = widen(offset->exponent, sqrt(ratio));
+    offset->offset = widen(offset->offset, sqrt(ratio));
+    offset->offset.low = fmax(offset->offset.low, range.least);
+    offset->offset.high = fmin(offset->offset.high, range.most);
+    nl_note(out->note,
+            "neither law fits within the scatter of seeds (chi-square %.1f a degree of freedom): "
+            "interval widened",
+            ratio);
+}
+
+/* AIC of the power less that of the offset decides.  Nested laws: an offset never fits worse, so
+ * that AIC prefers the power by 2 at most, and then the interval is that of both. */
+static void choose(const nl_points *p, nl_offset_range range, nl_fit *out)
+{
+    const nl_profile power = nl_profile_power(p);
+    nl_profile offset = nl_profile_offset(p, range.least, range.most, power.exponent.value);
+    const double gain = power.chi2 - offset.chi2 - 2.0;
+    const nl_interval single = out->exponent;
     double ratio = 1.0;
 
-    out->chi2_power = power.chi2;
     out->chi2_offset = offset.chi2;
-    if (misfits(offset.chi2, p->count - 3, p->degrees, &ratio)) {
-        offset.exponent = widen(offset.exponent, sqrt(ratio));
-        nl_note(out->note,
-                "neither law fits within the scatter of seeds (chi-square %.1f a degree of "
-                "freedom): interval widened",
-                ratio);
+    out->offset_p = nl_points_lack_of_fit(p, offset.chi2, 3, &ratio);
+    if (runs_away(p, range, &power, &offset, out)) {
+        return;
+    }
+    range.most = highest_offset(p, range, offset.rise);
+    nl_profile_bound(p, range.least, range.most, &offset);
+    if (out->offset_p < misfit_level) {
+        widen_misfit(range, ratio, &offset, out);
+    }
+    out->offset = offset.offset;
+    out->exponent = offset.exponent;
+    if (gain < aic_undecided) {
+        out->exponent.low = fmin(single.low, out->exponent.low);
+        out->exponent.high = fmax(single.high, out->exponent.high);
+        out->offset.low = fmin(0.0, out->offset.low);
+        out->offset.high = fmax(0.0, out->offset.high);
     }
     if (gain > 0.0 && fabs(offset.exponent.value) < nl_steepest - 0.1) {
-        const nl_interval single = out->exponent;
-
         out->law = NL_LAW_OFFSET;
         out->amplitude = offset.amplitude;
-        out->offset = offset.offset;
-        out->exponent = offset.exponent;
         if (gain < aic_undecided) {
-            out->exponent.low = fmin(single.low, out->exponent.low);
-            out->exponent.high = fmax(single.high, out->exponent.high);
             nl_note(out->note, "a pure power does nearly as well");
         }
         note_bounds(out, "the exponent");
         return;
     }
-    /* Nested laws: an offset never fits worse, so that AIC prefers the power by 2 at most. */
-    out->exponent.low = fmin(out->exponent.low, offset.exponent.low);
-    out->exponent.high = fmax(out->exponent.high, offset.exponent.high);
+    out->exponent.value = single.value;
+    out->offset.value = 0.0;
     if (gain > 0.0) {
         nl_note(out->note, "an offset fits better, as a step at one end: its exponent is not "
                            "identified, this one is the power law's");
@@ -124,7 +233,7 @@ static void choose(const nl_points *p, nl_fit *out)
     }
 }
 
-/* By how much, in its own errors, the mean of one point exceeds that of another. */
+/* By how much, in its own errors, the mean of log y of one point exceeds that of another. */
 static double excess(const nl_points *p, int a, int b)
 {
     return (p->mean[a] - p->mean[b]) / sqrt(1.0 / p->weight[a] + 1.0 / p->weight[b]);
@@ -148,21 +257,88 @@ static void find_turn(const nl_points *p, nl_fit *out)
     }
 }
 
-nl_status nl_fit_power_law(int count, const nl_sample *samples, nl_fit *out)
+/* Chi-square of the power, and an offset where the points can test it. */
+static void test_laws(const nl_points *p, nl_offset_range range, nl_fit *out)
+{
+    double ratio = NAN;
+
+    range.floor = range.floor && p->count > 0 && p->mean[0] > p->mean[p->count - 1];
+    if (range.floor) {
+        for (int j = 0; j < p->count; j++) {
+            range.most = fmin(range.most, exp(p->mean[j]));
+        }
+    }
+    if (p->degrees > 0.0) {
+        out->chi2_power = nl_profile_power(p).chi2;
+        out->power_p = nl_points_lack_of_fit(p, out->chi2_power, 2, &ratio);
+    }
+    if (p->count < offset_points) {
+        out->exponent.low = out->exponent.high = NAN;
+        nl_note(out->note, "%d points: an offset cannot be tested, so the exponent has no interval",
+                p->count);
+    } else if (p->degrees > 0.0 && !isnan(out->slope.low)) {
+        choose(p, range, out);
+    }
+    out->identified = isfinite(out->exponent.low) && isfinite(out->exponent.high);
+}
+
+static nl_status fit_points(nl_points *p, nl_offset_range range, nl_fit *out)
+{
+    double *slope = nl_calloc((size_t)p->seeds, sizeof *slope);
+    double *intercept = nl_calloc((size_t)p->seeds, sizeof *intercept);
+    nl_status status = NL_OK;
+    int slopes = 0;
+
+    if (slope == NULL || intercept == NULL) {
+        status = NL_FAIL(NL_ERR_NOMEM, "out of memory for the slopes of %d seeds", p->seeds);
+    } else {
+        status = nl_points_scatter(p);
+    }
+    if (status != NL_OK) {
+        goto done;
+    }
+    slopes = nl_points_slopes(p, slope, intercept);
+    if (p->count == 0) {
+        nl_note(out->note, "no usable values");
+    } else if (p->count == 1) {
+        nl_note(out->note, "one point: no slope");
+    } else if (slopes == 0 && !(p->degrees > 0.0)) {
+        nl_note(out->note, "no seed has the points for a slope");
+    } else if (is_constant(slopes, slope, p)) {
+        out->constant = true;
+        nl_note(out->note, "constant: the same at every point");
+    } else {
+        if (slopes > 0 && (p->paired || !(p->degrees > 0.0))) {
+            take_slopes(slopes, slope, intercept, out);
+        } else {
+            take_pooled(p, out);
+        }
+        take_power(p, out);
+        find_turn(p, out);
+        test_laws(p, range, out);
+    }
+
+done:
+    free(slope);
+    free(intercept);
+    return status;
+}
+
+nl_status nl_fit_power_law(int count, const nl_sample *samples, nl_offset_range range, nl_fit *out)
 {
     nl_points p = {0};
-    double *slope = NULL;
-    double *intercept = NULL;
-    int slopes = 0;
     nl_status status = nl_points_create(count, samples, &p);
 
     *out = (nl_fit){.exponent = {NAN, NAN, NAN},
                     .slope = {NAN, NAN, NAN},
+                    .slope_p = NAN,
                     .amplitude = NAN,
-                    .offset = NAN,
+                    .offset = {NAN, NAN, NAN},
                     .turn = NAN,
                     .chi2_power = NAN,
-                    .chi2_offset = NAN};
+                    .chi2_offset = NAN,
+                    .power_p = NAN,
+                    .offset_p = NAN};
     if (status != NL_OK) {
         return status;
     }
@@ -171,36 +347,7 @@ nl_status nl_fit_power_law(int count, const nl_sample *samples, nl_fit *out)
     out->unused = p.unused;
     out->first = p.count > 0 ? p.x[0] : NAN;
     out->last = p.count > 0 ? p.x[p.count - 1] : NAN;
-    slope = nl_calloc((size_t)p.seeds, sizeof *slope);
-    intercept = nl_calloc((size_t)p.seeds, sizeof *intercept);
-    if (slope == NULL || intercept == NULL) {
-        status = NL_FAIL(NL_ERR_NOMEM, "out of memory for the slopes of %d seeds", p.seeds);
-        goto done;
-    }
-    slopes = nl_points_slopes(&p, slope, intercept);
-    if (p.count == 0) {
-        nl_note(out->note, "no usable values");
-    } else if (p.count == 1) {
-        nl_note(out->note, "one point: no slope");
-    } else if (slopes == 0) {
-        nl_note(out->note, "no seed has the points for a slope");
-    } else if (is_constant(slopes, slope, &p)) {
-        out->constant = true;
-        nl_note(out->note, "constant: the same at every point");
-    } else {
-        out->slope = nl_student_mean(slopes, slope);
-        take_power(&p, slopes, intercept, out);
-        find_turn(&p, out);
-        if (p.count < offset_points) {
-            nl_note(out->note, "%d points: an offset cannot be tested", p.count);
-        } else if (slopes > 1 && p.degrees > 0.0) {
-            choose(&p, out);
-        }
-    }
-
-done:
-    free(slope);
-    free(intercept);
+    status = fit_points(&p, range, out);
     nl_points_free(&p);
     return status;
 }

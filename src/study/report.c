@@ -233,7 +233,7 @@ static nl_status write_report(const nl_report_options *options, const source *so
                               const char *differences, FILE *stream)
 {
     static const char *const names[] = {"summary.md", "fits.csv", "robustness.csv",
-                                        "transition.csv"};
+                                        "transition.csv", "local_exponents.csv"};
     nl_text text[NL_COUNT(names)] = {0};
     nl_status status = nl_folder_create(options->out);
 
@@ -244,6 +244,7 @@ static nl_status write_report(const nl_report_options *options, const source *so
     nl_report_fits_csv(data, fits, &text[1]);
     nl_report_robustness_csv(data, fits, &text[2]);
     nl_report_transition_csv(data, fits, &text[3]);
+    nl_report_local_csv(data, fits, &text[4]);
     for (size_t k = 0; k < NL_COUNT(names); k++) {
         if (status == NL_OK) {
             status = nl_file_write_text(options->out, names[k], &text[k]);

@@ -11,11 +11,20 @@
  * Quantities: the columns that are fitted
  *-------------------------------------------------------------------------------------------*/
 
+/** Where the offset of a law can lie. */
+typedef enum nl_offset_kind {
+    NL_OFFSET_FLOOR,    /* a loss: from 0 to the smallest mean */
+    NL_OFFSET_RANK,     /* from 0 to the order of the matrix */
+    NL_OFFSET_SHARE,    /* from 0 to 1 */
+    NL_OFFSET_POSITIVE, /* from 0 */
+} nl_offset_kind;
+
 typedef struct nl_quantity {
     const char *column;
     bool per_kernel;        /* else one value a state */
     const char *definition; /* of a rank: what the robustness table calls it; NULL: no rank */
     const char *part;       /* of a rank: share of the probe, "whole", "half", "quarter" */
+    nl_offset_kind offset;
 } nl_quantity;
 
 extern const nl_quantity nl_quantities[];
@@ -23,6 +32,12 @@ extern const int nl_quantity_count;
 
 /** Index of a column among the quantities; it must be one of them. */
 int nl_quantity_find(const char *column);
+
+/** Does every report tell of it, if only that there are no values? */
+bool nl_quantity_is_core(int quantity);
+
+/** Where the offset of a quantity can lie; order: of the kernel, NaN where it is not known. */
+nl_offset_range nl_quantity_range(int quantity, double order);
 
 /*---------------------------------------------------------------------------------------------
  * Data: networks, their states, their values
@@ -43,6 +58,7 @@ typedef struct nl_report_cell {
 typedef struct nl_report_row {
     int cell, tag, kernel; /* indices; tag -1: a log state, which is not fitted */
     bool censored, diverged, untrained, collapsed;
+    double order;  /* of the kernel; NaN: not in the table */
     double *value; /* borrowed, [nl_quantity_count]: NaN where there is none */
 } nl_report_row;
 
@@ -108,15 +124,23 @@ enum {
 typedef struct nl_group_fit {
     int group, quantity, kernel, tag; /* kernel -1: not of a kernel */
     nl_fit fit;
+    double order;                                        /* of the kernel; NaN: unknown */
     int censored, diverged, untrained, collapsed, empty; /* networks that were left out, and why */
 } nl_group_fit;
 
+/** An exponent between two neighbouring scales. */
+typedef struct nl_report_local {
+    int fit; /* of which quantity */
+    nl_local at;
+} nl_report_local;
+
 typedef struct nl_report_fits {
-    int groups, fits, joints, crossings;
+    int groups, fits, joints, crossings, locals;
     nl_group *group;                     /* owned */
     nl_group_fit *fit;                   /* owned */
     struct nl_report_joint *joint;       /* owned */
     struct nl_report_crossing *crossing; /* owned */
+    nl_report_local *local;              /* owned */
     double threshold;                    /* of the crossings */
 } nl_report_fits;
 
@@ -155,10 +179,11 @@ void nl_report_note(const nl_group_fit *fit, nl_text *out);
  * Words
  *-------------------------------------------------------------------------------------------*/
 
-/** fits.csv, robustness.csv and transition.csv. */
+/** fits.csv, robustness.csv, transition.csv and local_exponents.csv. */
 void nl_report_fits_csv(const nl_report_data *data, const nl_report_fits *fits, nl_text *out);
 void nl_report_robustness_csv(const nl_report_data *data, const nl_report_fits *fits, nl_text *out);
 void nl_report_transition_csv(const nl_report_data *data, const nl_report_fits *fits, nl_text *out);
+void nl_report_local_csv(const nl_report_data *data, const nl_report_fits *fits, nl_text *out);
 
 /** What may be concluded, as Markdown. */
 void nl_report_verdict(const nl_report_data *data, const nl_report_fits *fits, nl_text *out);
@@ -176,6 +201,17 @@ nl_sign nl_interval_sign(nl_interval interval);
 
 /** "undecided", "rises", "falls", "no interval"; "constant", or "-" where nothing was fitted. */
 const char *nl_fit_sign_word(const nl_fit *fit);
+
+/** Do the points leave residuals that the chosen law allows? */
+typedef enum nl_holds { NL_UNTESTED, NL_HOLDS, NL_FAILS } nl_holds;
+
+nl_holds nl_fit_holds(const nl_fit *fit);
+
+/** "untested", "yes", "no". */
+const char *nl_holds_word(nl_holds holds);
+
+/** "the law holds within the noise (p = 0.31)"; out holds 192 bytes. */
+const char *nl_fit_holds_text(const nl_fit *fit, char out[192]);
 
 /** "+0.48 (95 %: 0.44 to 0.52)"; out holds 96 bytes. */
 const char *nl_interval_text(nl_interval interval, char out[96]);

@@ -1,4 +1,4 @@
-/** @file report_csv.c  fits.csv, robustness.csv and transition.csv. */
+/** @file report_csv.c  fits.csv, robustness.csv, transition.csv and local_exponents.csv. */
 #include "report.h"
 #include "report_words.h"
 #include "result.h"
@@ -64,11 +64,17 @@ static void put_fit(nl_text *out, const nl_fit *fit, const char *note)
     nl_text_append(out, ",%s", nl_law_name(fit->law));
     put_interval(out, fit->exponent);
     nl_table_append(out, fit->amplitude);
-    nl_table_append(out, fit->offset);
+    nl_table_append(out, fit->offset.value);
     nl_text_append(out, ",%d,%d,", fit->points, fit->seeds);
     put_text(out, note);
     nl_table_append(out, -fit->exponent.value);
     put_interval(out, fit->slope);
+    nl_table_append(out, fit->offset.low);
+    nl_table_append(out, fit->offset.high);
+    nl_table_append(out, fit->power_p);
+    nl_table_append(out, fit->offset_p);
+    nl_text_append(out, ",%s", nl_holds_word(nl_fit_holds(fit)));
+    nl_table_append(out, fit->slope_p);
     nl_text_append(out, "\n");
 }
 
@@ -108,7 +114,10 @@ static void put_joint(const nl_report_data *data, const nl_report_joint *joint, 
                         .exponent = width ? j->alpha : j->beta,
                         .slope = {NAN, NAN, NAN},
                         .amplitude = width ? j->width_amplitude : j->data_amplitude,
-                        .offset = j->offset,
+                        .offset = {j->offset, NAN, NAN},
+                        .slope_p = NAN,
+                        .power_p = NAN,
+                        .offset_p = j->p,
                         .points = j->points,
                         .seeds = j->seeds};
     char quantity[128];
@@ -130,9 +139,10 @@ static void put_joint(const nl_report_data *data, const nl_report_joint *joint, 
 
 void nl_report_fits_csv(const nl_report_data *data, const nl_report_fits *fits, nl_text *out)
 {
-    nl_text_append(out, "direction,held,quantity,model,exponent,exponent_low,exponent_high,"
-                        "amplitude,offset,points,seeds,note,slope,loglog_slope,loglog_slope_low,"
-                        "loglog_slope_high\n");
+    nl_text_append(out,
+                   "direction,held,quantity,model,exponent,exponent_low,exponent_high,"
+                   "amplitude,offset,points,seeds,note,slope,loglog_slope,loglog_slope_low,"
+                   "loglog_slope_high,offset_low,offset_high,power_p,offset_p,holds,slope_p\n");
     for (int f = 0; f < fits->fits; f++) {
         if (fits->fit[f].tag == nl_base) {
             continue; /* a part of the verdict, no quantity of its own */
@@ -188,5 +198,25 @@ void nl_report_transition_csv(const nl_report_data *data, const nl_report_fits *
         nl_text_append(out, ",%d,", crossing->at.seeds);
         put_text(out, crossing->at.note);
         nl_text_append(out, "\n");
+    }
+}
+
+void nl_report_local_csv(const nl_report_data *data, const nl_report_fits *fits, nl_text *out)
+{
+    nl_text_append(out, "direction,held,quantity,from,to,exponent,low,high,seeds\n");
+    for (int k = 0; k < fits->locals; k++) {
+        const nl_report_local *local = &fits->local[k];
+        const nl_group_fit *fit = &fits->fit[local->fit];
+        const nl_group *group = &fits->group[fit->group];
+        char quantity[128];
+
+        nl_text_append(out, "%s,", nl_direction_name(group->direction));
+        put_text(out, group->held);
+        nl_text_append(out, ",%s",
+                       nl_report_quantity(data, fit->quantity, fit->kernel, fit->tag, quantity));
+        nl_table_append(out, local->at.from);
+        nl_table_append(out, local->at.to);
+        put_interval(out, local->at.exponent);
+        nl_text_append(out, ",%d\n", local->at.seeds);
     }
 }

@@ -318,6 +318,9 @@ static nl_status read_row(building *b, int table, int row)
     r->untrained = has_flag(flags, "untrained");
     r->collapsed = has_flag(flags, "collapsed");
     r->value = data->values + (size_t)data->rows * (size_t)nl_quantity_count;
+    if (status == NL_OK) {
+        status = nl_table_number(t, row, nl_table_column(t, "n"), &r->order);
+    }
     for (int q = 0; status == NL_OK && q < nl_quantity_count; q++) {
         status = nl_table_number(t, row, nl_table_column(t, nl_quantities[q].column), &r->value[q]);
         data->has[q] = data->has[q] || isfinite(r->value[q]);

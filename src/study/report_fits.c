@@ -52,6 +52,7 @@ static double value_of(const nl_report_data *data, int cell, nl_group_fit *f)
         f->censored++;
         return NAN;
     }
+    f->order = fmax(f->order, row->order); /* NaN gives way */
     value = row->value[f->quantity] / (ratio ? base->value[f->quantity] : 1.0);
     if (!(isfinite(value) && value > 0.0)) {
         f->empty++;
@@ -85,13 +86,42 @@ static int collect(const nl_report_data *data, const nl_group *group, nl_group_f
  * Fits
  *-------------------------------------------------------------------------------------------*/
 
-/* What every report tells, if only that there are no values. */
-static bool is_core(int quantity)
+/* A ratio has no other bound than 0. */
+static nl_offset_range range_of(const nl_group_fit *f)
 {
-    const char *column = nl_quantities[quantity].column;
+    const nl_offset_range positive = {.least = 0.0, .most = INFINITY};
 
-    return strcmp(column, "test_loss") == 0 || strcmp(column, "trace") == 0 ||
-           strcmp(column, "effective_rank") == 0;
+    return f->tag == nl_ratio ? positive : nl_quantity_range(f->quantity, f->order);
+}
+
+/* Local exponents are told of what every report tells, at init and best. */
+static nl_status add_locals(const nl_report_data *data, int count, const nl_sample *samples,
+                            nl_report_fits *fits)
+{
+    const int last = fits->fits - 1;
+    const int tag = fits->fit[last].tag;
+    nl_local *found = NULL;
+    nl_report_local *more = NULL;
+    int locals = 0;
+    nl_status status = NL_OK;
+
+    if (!nl_quantity_is_core(fits->fit[last].quantity) || count == 0 || tag < 0 ||
+        (tag != nl_report_tag(data, "best") && tag != nl_report_tag(data, "init"))) {
+        return NL_OK;
+    }
+    found = nl_calloc((size_t)count, sizeof *found);
+    more = realloc(fits->local, (size_t)(fits->locals + count) * sizeof *more);
+    fits->local = more != NULL ? more : fits->local;
+    if (found == NULL || more == NULL) {
+        status = NL_FAIL(NL_ERR_NOMEM, "out of memory for local exponents");
+    } else {
+        status = nl_fit_local(count, samples, found, &locals);
+    }
+    for (int k = 0; status == NL_OK && k < locals; k++) {
+        fits->local[fits->locals++] = (nl_report_local){.fit = last, .at = found[k]};
+    }
+    free(found);
+    return status;
 }
 
 static nl_status fit_one(const nl_report_data *data, nl_report_fits *fits, nl_group_fit wanted,
@@ -100,14 +130,15 @@ static nl_status fit_one(const nl_report_data *data, nl_report_fits *fits, nl_gr
     const int count = collect(data, &fits->group[wanted.group], &wanted, samples);
     nl_status status = NL_OK;
 
-    if (count == 0 && !is_core(wanted.quantity)) {
+    if (count == 0 && !nl_quantity_is_core(wanted.quantity)) {
         return NL_OK;
     }
-    status = nl_fit_power_law(count, samples, &wanted.fit);
-    if (status == NL_OK) {
-        fits->fit[fits->fits++] = wanted;
+    status = nl_fit_power_law(count, samples, range_of(&wanted), &wanted.fit);
+    if (status != NL_OK) {
+        return status;
     }
-    return status;
+    fits->fit[fits->fits++] = wanted;
+    return add_locals(data, count, samples, fits);
 }
 
 static nl_status fit_all(const nl_report_data *data, nl_report_fits *fits, nl_sample *samples)
@@ -124,13 +155,14 @@ static nl_status fit_all(const nl_report_data *data, nl_report_fits *fits, nl_sa
         for (int q = 0; q < nl_quantity_count; q++) {
             const bool of_kernel = nl_quantities[q].per_kernel;
 
-            if (!data->has[q] && !is_core(q)) {
+            if (!data->has[q] && !nl_quantity_is_core(q)) {
                 continue;
             }
             for (int k = of_kernel ? 0 : -1; k < (of_kernel ? data->kernels : 0); k++) {
                 for (int t = strcmp(nl_quantities[q].column, "trace") == 0 ? nl_base : nl_ratio;
                      status == NL_OK && t < data->tags; t++) {
-                    const nl_group_fit wanted = {.group = g, .quantity = q, .kernel = k, .tag = t};
+                    const nl_group_fit wanted = {
+                        .group = g, .quantity = q, .kernel = k, .tag = t, .order = NAN};
 
                     status = fit_one(data, fits, wanted, samples);
                 }
@@ -150,7 +182,8 @@ static nl_status fit_joint(const nl_report_data *data, const char *setting, int 
         .quantity = quantity,
         .kernel = nl_quantities[quantity].per_kernel ? nl_report_main_kernel(data) : -1,
         .tag = nl_report_tag(data, "best")};
-    nl_group_fit counted = {.quantity = quantity, .kernel = joint.kernel, .tag = joint.tag};
+    nl_group_fit counted = {
+        .quantity = quantity, .kernel = joint.kernel, .tag = joint.tag, .order = NAN};
     int count = 0;
     nl_status status = NL_OK;
 
@@ -167,7 +200,7 @@ static nl_status fit_joint(const nl_report_data *data, const char *setting, int 
                                                 .seed = cell->seed};
         }
     }
-    status = nl_fit_joint_law(count, samples, &joint.fit);
+    status = nl_fit_joint_law(count, samples, range_of(&counted), &joint.fit);
     free(samples);
     if (status == NL_OK) {
         fits->joint[fits->joints++] = joint;
@@ -270,6 +303,7 @@ void nl_report_fits_free(nl_report_fits *fits)
     free(fits->fit);
     free(fits->joint);
     free(fits->crossing);
+    free(fits->local);
     *fits = (nl_report_fits){0};
 }
 

@@ -32,6 +32,58 @@ const char *nl_interval_text(nl_interval interval, char out[96])
     return out;
 }
 
+/* Of the probability that any of a joint statement is wrong. */
+static const double joint_level = 0.05;
+
+/* Below this probability of its residuals a law does not describe the points. */
+static const double holds_level = 0.05;
+
+nl_holds nl_fit_holds(const nl_fit *fit)
+{
+    const double p = fit->law == NL_LAW_POWER ? fit->power_p : fit->offset_p;
+
+    if (fit->ran_away) {
+        return NL_FAILS;
+    }
+    return fit->law == NL_LAW_NONE || isnan(p) ? NL_UNTESTED
+           : p < holds_level                   ? NL_FAILS
+                                               : NL_HOLDS;
+}
+
+const char *nl_holds_word(nl_holds holds)
+{
+    static const char *const words[] = {"untested", "yes", "no"};
+
+    return words[holds];
+}
+
+const char *nl_fit_holds_text(const nl_fit *fit, char out[192])
+{
+    const bool offset = fit->law == NL_LAW_OFFSET;
+    const nl_holds holds = nl_fit_holds(fit);
+
+    if (holds == NL_UNTESTED) {
+        snprintf(out, 192, "whether a power law holds is not tested");
+    } else if (fit->ran_away) {
+        snprintf(out, 192, "no power law with a possible offset describes these points");
+    } else if (holds == NL_FAILS && isnan(fit->offset_p)) {
+        snprintf(out, 192, "a power law does not describe these points (p = %.2g)", fit->power_p);
+    } else if (holds == NL_FAILS) {
+        snprintf(out, 192,
+                 "a power law does not describe these points (p = %.2g; with an offset %.2g)",
+                 fit->power_p, fit->offset_p);
+    } else if (offset && fit->power_p < holds_level) {
+        snprintf(out, 192,
+                 "a pure power does not describe these points (p = %.2g); with an offset the law "
+                 "holds within the noise (p = %.2g)",
+                 fit->power_p, fit->offset_p);
+    } else {
+        snprintf(out, 192, "the law holds within the noise (p = %.2g)",
+                 offset ? fit->offset_p : fit->power_p);
+    }
+    return out;
+}
+
 int nl_report_main_kernel(const nl_report_data *data)
 {
     const int full = nl_report_kernel(data, "full");
@@ -72,6 +124,66 @@ const char *nl_fit_sign_word(const nl_fit *fit)
                                      : words[nl_interval_sign(fit->slope)];
 }
 
+/* Of a slope of a rank that a tally counts. */
+static bool is_counted(const nl_report_fits *fits, int f, int group)
+{
+    const nl_group_fit *fit = &fits->fit[f];
+
+    return fit->group == group && nl_quantities[fit->quantity].definition != NULL &&
+           fit->tag != nl_ratio;
+}
+
+static bool is_tested(const nl_report_fits *fits, int f, int group)
+{
+    return !isnan(fits->fit[f].fit.slope_p) &&
+           (group < 0 ? fits->fit[f].tag != nl_base : is_counted(fits, f, group));
+}
+
+/* Holm, Scandinavian Journal of Statistics 6, 1979: the k-th smallest p of m is held to
+ * level / (m - k + 1), and the first that fails ends it.  Returns the p that fails. */
+static double holm_limit(const nl_report_fits *fits, int group, int tests)
+{
+    double limit = INFINITY;
+
+    for (int f = 0; f < fits->fits; f++) {
+        int smaller = 0;
+
+        for (int k = 0; is_tested(fits, f, group) && k < fits->fits; k++) {
+            const double p = fits->fit[k].fit.slope_p;
+
+            smaller += is_tested(fits, k, group) && (p < fits->fit[f].fit.slope_p ||
+                                                     (p == fits->fit[f].fit.slope_p && k < f))
+                           ? 1
+                           : 0;
+        }
+        if (is_tested(fits, f, group) &&
+            fits->fit[f].fit.slope_p > joint_level / (tests - smaller)) {
+            limit = fmin(limit, fits->fit[f].fit.slope_p);
+        }
+    }
+    return limit;
+}
+
+/* The tested slopes of a group, or of all fits. */
+static void count_tested(const nl_report_fits *fits, int group, nl_tally *tally)
+{
+    double limit = 0.0;
+
+    for (int f = 0; f < fits->fits; f++) {
+        tally->tested += is_tested(fits, f, group) ? 1 : 0;
+    }
+    limit = holm_limit(fits, group, tally->tested);
+    for (int f = 0; f < fits->fits; f++) {
+        const nl_fit *fit = &fits->fit[f].fit;
+
+        if (is_tested(fits, f, group)) {
+            tally->apart += nl_interval_sign(fit->slope) != NL_SIGN_UNKNOWN ? 1 : 0;
+            tally->jointly_rises += fit->slope_p < limit && fit->slope.value > 0.0 ? 1 : 0;
+            tally->jointly_falls += fit->slope_p < limit && fit->slope.value < 0.0 ? 1 : 0;
+        }
+    }
+}
+
 nl_tally nl_report_tally(const nl_report_fits *fits, int group)
 {
     nl_tally tally = {0};
@@ -79,8 +191,7 @@ nl_tally nl_report_tally(const nl_report_fits *fits, int group)
     for (int f = 0; f < fits->fits; f++) {
         const nl_group_fit *fit = &fits->fit[f];
 
-        if (fit->group != group || nl_quantities[fit->quantity].definition == NULL ||
-            fit->tag == nl_ratio) {
+        if (!is_counted(fits, f, group)) {
             continue;
         }
         if (fit->fit.constant) {
@@ -91,6 +202,15 @@ nl_tally nl_report_tally(const nl_report_fits *fits, int group)
             tally.falls += nl_interval_sign(fit->fit.slope) == NL_SIGN_FALLS ? 1 : 0;
         }
     }
+    count_tested(fits, group, &tally);
+    return tally;
+}
+
+nl_tally nl_report_tally_all(const nl_report_fits *fits)
+{
+    nl_tally tally = {0};
+
+    count_tested(fits, -1, &tally);
     return tally;
 }
 
@@ -109,6 +229,16 @@ static void put_interval(nl_text *out, nl_interval i)
     }
 }
 
+static void put_offset(nl_text *out, const nl_fit *fit)
+{
+    if (isnan(fit->offset.low)) {
+        nl_text_append(out, " - |");
+    } else {
+        nl_text_append(out, " %.3g (%.3g, %.3g) |", fit->offset.value, fit->offset.low,
+                       fit->offset.high);
+    }
+}
+
 static void put_fit(const nl_report_data *data, const nl_report_fits *fits, const nl_group_fit *f,
                     nl_text *out)
 {
@@ -122,10 +252,12 @@ static void put_fit(const nl_report_data *data, const nl_report_fits *fits, cons
     put_interval(out, f->fit.slope);
     nl_text_append(out, " %s |", nl_law_name(f->fit.law));
     put_interval(out, f->fit.exponent);
-    if (f->fit.law == NL_LAW_OFFSET) {
-        nl_text_append(out, " %.3g |", f->fit.offset);
+    put_offset(out, &f->fit);
+    if (nl_fit_holds(&f->fit) == NL_UNTESTED) {
+        nl_text_append(out, " untested |");
     } else {
-        nl_text_append(out, " - |");
+        nl_text_append(out, " %s (%.2g) |", nl_holds_word(nl_fit_holds(&f->fit)),
+                       f->fit.law == NL_LAW_OFFSET ? f->fit.offset_p : f->fit.power_p);
     }
     nl_text_append(out, " %d x %d | %s |\n", f->fit.points, f->fit.seeds,
                    note.data != NULL ? note.data : "");
@@ -151,11 +283,15 @@ static bool is_main(const nl_report_data *data, const nl_group_fit *f)
 
 static void put_main_fits(const nl_report_data *data, const nl_report_fits *fits, nl_text *out)
 {
-    nl_text_append(out,
-                   "## Fits\n\ny ~ x^-exponent; slope: of log y against log x over all scales, "
-                   "whatever the law. All fits: fits.csv.\n\n"
-                   "| direction | held | quantity | slope (95 %%) | law | exponent (95 %%) | "
-                   "offset | points x seeds | note |\n|---|---|---|---|---|---|---|---|---|\n");
+    nl_text_append(
+        out, "## Fits\n\ny ~ x^-exponent, or offset + that; slope: of log y against log x over all "
+             "scales, whatever the law, so that it is minus the exponent of a pure power. "
+             "Holds: are residuals as large as these likelier than 5 %% (p) if the law does? "
+             "All fits: fits.csv; exponents between neighbouring scales: "
+             "local_exponents.csv.\n\n"
+             "| direction | held | quantity | slope of log y (95 %%) | law | exponent (95 %%) "
+             "| offset (95 %%) | holds (p) | points x seeds | note |\n"
+             "|---|---|---|---|---|---|---|---|---|---|\n");
     for (int f = 0; f < fits->fits; f++) {
         if (is_main(data, &fits->fit[f])) {
             put_fit(data, fits, &fits->fit[f], out);
@@ -228,10 +364,11 @@ static void put_robustness(const nl_report_data *data, const nl_report_fits *fit
 void nl_report_tables(const nl_report_data *data, const nl_report_fits *fits, nl_text *out)
 {
     put_main_fits(data, fits, out);
-    nl_text_append(out, "## Robustness\n\nDoes the rank rise or fall, by which definition, kernel, "
-                        "state and share of the probe? Word: what the interval of the slope says; "
-                        "number: the slope. Ranks of different probe sizes are not compared with "
-                        "each other.\n\n");
+    nl_text_append(
+        out, "## Robustness\n\nDoes the rank rise or fall, by which definition, kernel, "
+             "state and share of the probe? Word: what the interval of the slope says; "
+             "number: the slope of log rank. Ranks of different probe sizes are not compared with "
+             "each other.\n\n");
     for (int g = 0; g < fits->groups; g++) {
         if (nl_report_is_headline(fits, g)) {
             put_robustness(data, fits, g, out);
@@ -242,8 +379,8 @@ void nl_report_tables(const nl_report_data *data, const nl_report_fits *fits, nl
 void nl_report_ranks(const nl_report_data *data, const nl_report_fits *fits, nl_text *out)
 {
     nl_text_append(out,
-                   "## Robustness in numbers\n\n| direction | held | quantity | slope (95 %%) | "
-                   "points x seeds | note |\n|---|---|---|---|---|---|\n");
+                   "## Robustness in numbers\n\n| direction | held | quantity | slope of log y "
+                   "(95 %%) | points x seeds | note |\n|---|---|---|---|---|---|\n");
     for (int f = 0; f < fits->fits; f++) {
         const nl_group_fit *fit = &fits->fit[f];
         const nl_group *group = &fits->group[fit->group];

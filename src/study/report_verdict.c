@@ -61,13 +61,14 @@ static nl_sign say_trend(const view *v, nl_direction direction, const char *what
     if (fit->law == NL_LAW_NONE) {
         nl_text_append(v->out, "How %s depends on %s cannot be said: %s", what, of, fit->note);
     } else if (sign == NL_SIGN_NO_INTERVAL) {
-        nl_text_append(v->out, "%s against %s: slope %s, so nothing is claimed", what, of,
-                       nl_interval_text(fit->slope, text));
+        nl_text_append(v->out, "%s against %s: slope of its logarithm %s, so nothing is claimed",
+                       what, of, nl_interval_text(fit->slope, text));
     } else if (sign == NL_SIGN_UNKNOWN) {
-        nl_text_append(v->out, "Whether %s rises or falls with %s cannot be told: slope %s", what,
-                       of, nl_interval_text(fit->slope, text));
+        nl_text_append(
+            v->out, "Whether %s rises or falls with %s cannot be told: slope of its logarithm %s",
+            what, of, nl_interval_text(fit->slope, text));
     } else {
-        nl_text_append(v->out, "%s **%s with %s**: slope %s", what,
+        nl_text_append(v->out, "%s **%s with %s**: slope of its logarithm %s", what,
                        sign == NL_SIGN_RISES ? "rises" : "falls", of,
                        nl_interval_text(fit->slope, text));
     }
@@ -122,25 +123,45 @@ static void say_rank(const view *v)
 
 static void say_law(const view *v, nl_direction direction, const nl_fit *fit)
 {
-    char text[96];
-    char number[32];
+    char text[192];
 
     nl_text_append(v->out, "- Test loss at best against %s: ", nl_direction_name(direction));
     if (fit->law == NL_LAW_NONE) {
         nl_text_append(v->out, "%s", fit->note);
     } else {
-        nl_text_append(v->out, "exponent %s, ", nl_interval_text(fit->exponent, text));
-        if (fit->law == NL_LAW_OFFSET) {
-            snprintf(number, sizeof number, "%.3g", fit->offset);
-            nl_text_append(v->out, "law with an offset (%s)", number);
-        } else {
-            nl_text_append(v->out, "pure power law");
+        nl_text_append(v->out, "%s; ", nl_fit_holds_text(fit, text));
+        nl_text_append(v->out, "%s, exponent %s",
+                       fit->law == NL_LAW_OFFSET ? "power law with an offset" : "pure power law",
+                       nl_interval_text(fit->exponent, text));
+        if (!isnan(fit->offset.low)) {
+            nl_text_append(v->out, ", offset %.3g (95 %%: %.3g to %.3g)", fit->offset.value,
+                           fit->offset.low, fit->offset.high);
         }
-        nl_text_append(v->out, "; mean slope in the logarithm %s",
-                       nl_interval_text(fit->slope, text));
+        nl_text_append(v->out, "; slope of its logarithm %s", nl_interval_text(fit->slope, text));
         if (fit->note[0] != '\0') {
             nl_text_append(v->out, "; %s", fit->note);
         }
+    }
+    nl_text_append(v->out, ".\n");
+}
+
+/* The claim that the loss follows a power law in both directions is tested, not assumed. */
+static void say_both_laws(const view *v, const nl_fit *const fit[2])
+{
+    const nl_holds holds[2] = {nl_fit_holds(fit[0]), nl_fit_holds(fit[1])};
+
+    nl_text_append(v->out,
+                   "- That the loss follows a power law in both directions, with or without "
+                   "an offset, **");
+    if (holds[0] == NL_FAILS || holds[1] == NL_FAILS) {
+        nl_text_append(v->out, "does not hold**: not against %s",
+                       holds[0] == NL_HOLDS || holds[0] == NL_UNTESTED ? "data"
+                       : holds[1] == NL_FAILS                          ? "width, nor against data"
+                                                                       : "width");
+    } else if (holds[0] == NL_UNTESTED || holds[1] == NL_UNTESTED) {
+        nl_text_append(v->out, "is not tested** by these points");
+    } else {
+        nl_text_append(v->out, "is not contradicted** by these points");
     }
     nl_text_append(v->out, ".\n");
 }
@@ -173,14 +194,25 @@ static void say_loss(const view *v)
     }
     if (fit[0] != NULL && fit[1] != NULL && fit[0]->law != NL_LAW_NONE &&
         fit[1]->law != NL_LAW_NONE) {
-        const nl_interval steep[2] = {
+        const nl_interval mean[2] = {
             {-fit[0]->slope.value, -fit[0]->slope.high, -fit[0]->slope.low},
             {-fit[1]->slope.value, -fit[1]->slope.high, -fit[1]->slope.low}};
 
+        say_both_laws(v, fit);
         nl_text_append(v->out, "- ");
-        say_difference(v, "Difference of the loss exponents", fit[0]->exponent, fit[1]->exponent);
+        if (fit[0]->identified && fit[1]->identified) {
+            say_difference(v, "Difference of the loss exponents", fit[0]->exponent,
+                           fit[1]->exponent);
+        } else {
+            nl_text_append(v->out,
+                           "The loss exponents are not compared: that against %s is not identified",
+                           fit[1]->identified   ? "width"
+                           : fit[0]->identified ? "data"
+                                                : "width, and that against data,");
+        }
         nl_text_append(v->out, ". ");
-        say_difference(v, "Difference of the mean slopes (steepness)", steep[0], steep[1]);
+        say_difference(v, "Difference of the mean exponents (minus the slopes of the logarithm)",
+                       mean[0], mean[1]);
         nl_text_append(v->out, ".\n");
     }
 }
@@ -278,6 +310,15 @@ static void say_robustness(const view *v, nl_direction direction, nl_sign claim)
     if (tally.constant > 0) {
         nl_text_append(v->out, " (%d more do not change over the scales at all)", tally.constant);
     }
+    if (tally.tested > 0) {
+        nl_text_append(
+            v->out,
+            "; if nothing depended on %s, about %.1f of the %d with an interval would %s "
+            "by chance; %d do so jointly (Holm: 5 %% for any mistake among the %d)",
+            nl_direction_name(direction), 0.025 * tally.tested, tally.tested,
+            claim == NL_SIGN_RISES ? "rise" : "fall",
+            claim == NL_SIGN_RISES ? tally.jointly_rises : tally.jointly_falls, tally.tested);
+    }
     nl_text_append(v->out, ".\n");
 }
 
@@ -322,9 +363,17 @@ static void say_joint(const view *v)
         if (joint->fit.law == NL_LAW_JOINT) {
             nl_text_append(
                 v->out,
-                "- Joint law %s = y_inf + a W^-alpha + b N^-beta: alpha %s, beta %s, y_inf %.3g.\n",
+                "- Joint law %s = y_inf + a W^-alpha + b N^-beta: alpha %s, beta %s, y_inf %.3g",
                 quantity, nl_interval_text(joint->fit.alpha, text[0]),
                 nl_interval_text(joint->fit.beta, text[1]), joint->fit.offset);
+            if (!isnan(joint->fit.p)) {
+                nl_text_append(v->out, "; %s (p = %.2g)",
+                               joint->fit.p < 0.05 ? "it does not describe these points"
+                                                   : "it holds within the noise",
+                               joint->fit.p);
+            }
+            nl_text_append(v->out, "%s%s.\n", joint->fit.note[0] != '\0' ? "; " : "",
+                           joint->fit.note);
         } else {
             nl_text_append(v->out, "- Joint law of %s: %s.\n", quantity, joint->fit.note);
         }
@@ -345,6 +394,21 @@ static void say_setting(view *v)
         say_transition(v);
     }
     say_joint(v);
+}
+
+/* What all intervals together are worth. */
+static void say_jointly(const nl_report_fits *fits, nl_text *out)
+{
+    const nl_tally all = nl_report_tally_all(fits);
+
+    if (all.tested > 0) {
+        nl_text_append(out,
+                       "Of %d slopes with an interval (fits.csv), %d exclude 0, where chance alone "
+                       "would give about %.1f; %d do so jointly (Holm: 5 %% for any mistake among "
+                       "all of them).\n\n",
+                       all.tested, all.apart, 0.05 * all.tested,
+                       all.jointly_rises + all.jointly_falls);
+    }
 }
 
 void nl_report_verdict(const nl_report_data *data, const nl_report_fits *fits, nl_text *out)
@@ -374,8 +438,9 @@ void nl_report_verdict(const nl_report_data *data, const nl_report_fits *fits, n
         say_setting(&v);
         nl_text_append(out, "\n");
     }
-    nl_text_append(out,
-                   "Intervals are of 95 %%, each for itself, over seeds; a slope is that of the "
-                   "logarithms, averaged over the scales measured, and says nothing beyond "
-                   "them.\n\n");
+    say_jointly(fits, out);
+    nl_text_append(out, "Intervals are of 95 %%, each for itself, over seeds; y ~ x^-exponent; a "
+                        "slope is that of the "
+                        "logarithms, averaged over the scales measured, and says nothing beyond "
+                        "them.\n\n");
 }

@@ -15,8 +15,14 @@ bool nl_report_is_headline(const nl_report_fits *fits, int group);
 typedef struct nl_tally {
     int all, rises, falls; /* `all` without those below */
     int constant;          /* the same at all scales */
+    int tested;            /* slopes that have an interval */
+    int apart;             /* of these, how many exclude 0, each by its own interval of 95 % */
+    int jointly_rises, jointly_falls; /* that do so together: at 5 % for any mistake (Holm) */
 } nl_tally;
 
 nl_tally nl_report_tally(const nl_report_fits *fits, int group);
+
+/** `tested`, `apart` and the joint ones over every fit. */
+nl_tally nl_report_tally_all(const nl_report_fits *fits);
 
 #endif

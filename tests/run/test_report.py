@@ -160,6 +160,75 @@ def planted_laws_are_found_and_told():
 
 
 @lib.case
+def laws_are_tested_not_assumed():
+    """Words, numbers and columns of a law that holds, of one that does not, and of none that could."""
+    out = planted("holds", power_rows())
+    told = report(out).stdout
+    lib.check("with an offset the law holds within the noise (p = " in told, told)
+    loss = lib.one(read(out), direction="width", quantity="test_loss@best")
+    lib.check_equal(loss["holds"], "yes", "holds")
+    lib.check(float(loss["power_p"]) < 0.05 <= float(loss["offset_p"]), f"{loss}")
+    lib.check(0.018 < float(loss["offset_low"]) < float(loss["offset"]) < float(loss["offset_high"]) < 0.022, f"{loss}")
+
+    # a staircase: no smooth law
+    steps = {8: 1.0, 16: 0.96, 32: 0.6, 64: 0.56, 128: 0.3}
+    out = planted("steps", [(*r[:6], r[6] * 0 + steps[r[0]] * (1 + 0.003 * r[3]), *r[7:]) for r in power_rows()])
+    told = report(out).stdout
+    words = r"a power law does not describe these points \(p = |no power law with a possible offset describes these"
+    lib.check(re.search(words, told), told)
+    lib.check_equal(lib.one(read(out), direction="width", quantity="test_loss@best")["holds"], "no", "holds")
+
+    # the loss falls as a logarithm, on both axes: no exponents, no comparison
+    draw = random.Random(3)
+    rows = [
+        (w, 2, n, s, "best", "full", (1 - 0.14 * math.log(w * n / 64)) * math.exp(draw.gauss(0, 0.002)), 1, 1, "")
+        for w, n in [(w, 64) for w in (8, 16, 32, 64, 128)] + [(8, n) for n in (128, 256, 512, 1024)]
+        for s in range(4)
+    ]
+    out = planted("logarithm", rows)
+    told = report(out).stdout
+    lib.check("between a power and a logarithm: exponent and floor are not identified" in told, told)
+    lib.check("The loss exponents are not compared" in told, told)
+    lib.check("**does not hold**: not against width, nor against data" in told, told)
+    lib.check_equal(lib.one(read(out), direction="data", quantity="test_loss@best")["exponent_low"], "nan", "exponent_low")
+
+
+@lib.case
+def three_points_have_a_slope_but_no_exponent():
+    out = planted("three", power_rows(widths=[8, 16, 32]))
+    told = report(out).stdout
+    loss = lib.one(read(out), direction="width", quantity="test_loss@best")
+    lib.check("3 points: an offset cannot be tested" in loss["note"], f"{loss}")
+    lib.check_equal((loss["exponent_low"], loss["exponent_high"]), ("nan", "nan"), "interval")
+    lib.check(float(loss["loglog_slope_low"]) < float(loss["loglog_slope_high"]) < 0, f"{loss}")
+    lib.check("3 points: an offset cannot be tested" in told, told)
+
+
+@lib.case
+def the_tally_says_what_chance_would_do():
+    out = planted("tally", power_rows())
+    told = report(out).stdout
+    lib.check("would rise by chance; " in told and "jointly (Holm: 5 % for any mistake among" in told, told)
+    lib.check(re.search(r"Of \d+ slopes with an interval \(fits.csv\), \d+ exclude 0", told), told)
+    tested = sorted(float(r["slope_p"]) for r in read(out, "fits.csv") if r["quantity"].startswith("effective_rank[") and not r["quantity"].endswith("init") and r["direction"] == "width" and r["slope_p"] != "nan")
+    lib.check(tested and tested[0] < 1e-6, f"p of a planted slope: {tested}")
+
+
+@lib.case
+def local_exponents_are_those_of_the_table():
+    out = planted("local", power_rows())
+    report(out)
+    rows = [r for r in read(out, "local_exponents.csv") if r["quantity"] == "test_loss@best"]
+    lib.check_equal([(float(r["from"]), float(r["to"])) for r in rows], [(8, 16), (16, 32), (32, 64), (64, 128)], "pairs")
+    table = {(r[0], r[3]): r[6] for r in power_rows() if r[4] == "best"}
+    for row in rows:
+        a, b = int(float(row["from"])), int(float(row["to"]))
+        mean = sum(math.log(table[a, s] / table[b, s]) / math.log(2) for s in range(4)) / 4
+        lib.check(abs(float(row["exponent"]) - mean) < 1e-12, f"{row}: {mean}")
+        lib.check(float(row["low"]) < mean < float(row["high"]) and row["seeds"] == "4", f"{row}")
+
+
+@lib.case
 def words_are_not_stronger_than_intervals():
     told = report(planted("flat", power_rows(noise=0.3, rank=0.0))).stdout
     lib.check("**rises with" not in told and "**falls with" not in told, told)
@@ -382,7 +451,7 @@ def figures_and_one_page_are_drawn():
     bare = copy(studies()[1], "bare")  # neither cells/ nor flags: figures do with what there is
     rewrite(bare, lambda rows: [{k: v for k, v in row.items() if k != "flags"} for row in rows])
     told = report(studies()[0], bare, options=("-o", out))
-    for name in ("overview", "loss", "evolution", "scale", "spectra", "robustness"):
+    for name in ("overview", "loss", "local_exponents", "evolution", "scale", "spectra", "robustness"):
         for ending in ("png", "svg"):
             path = out / f"{name}.{ending}"
             lib.check(path.exists() and path.stat().st_size > 2000, f"{path}: {told.stderr}")

@@ -122,6 +122,50 @@ def kernel_distance(groups, fits):
     return figure
 
 
+def local_exponents(groups, fits):
+    """Exponents between neighbouring scales of what overview shows: level where a power law holds."""
+    kernel = main_kernel(groups[0].study)
+    quantities = [("test loss at best", "test_loss@best", style.BLACK)]
+    quantities += [(f"effective rank at best ({kernel})", f"effective_rank[{kernel}]@best", style.BLUE)]
+    if all(fits.local_exponents(group, name).empty for group in groups for _, name, _ in quantities):
+        raise Absent("no exponents in local_exponents.csv, which `ntklens report` writes")
+    figure, axes = style.panels(2, len(groups), sharey="row")
+    for row, (label, name, colour) in enumerate(quantities):
+        for axis, group in zip(axes[row], groups):
+            local_points(axis, fits.local_exponents(group, name), colour)
+            local_band(axis, fits.law(group, name), colour)
+            label_scales([axis], group)
+            if row == 0:
+                axis.set_title(f"{group.study.name}\n{group.title()}")
+            if axis.get_legend_handles_labels()[1]:
+                axis.legend()
+        axes[row, 0].set_ylabel(f"local exponent\n{label}")
+    return figure
+
+
+def local_points(axis, rows, colour):
+    """At the geometric middle of two scales, with intervals of 95 %, as far as the panel reaches."""
+    if rows.empty:
+        return
+    x = np.sqrt(rows["from"] * rows["to"])
+    y = rows["exponent"]
+    both = np.nan_to_num(np.array([y - rows["low"], rows["high"] - y]))
+    axis.errorbar(x, y, yerr=both, fmt="o", color=colour, elinewidth=1.2, markersize=4)
+    reach = 3 * max(np.abs(y).max(), 0.1)
+    axis.set_ylim(max(axis.get_ylim()[0], -reach), min(axis.get_ylim()[1], reach))
+
+
+def local_band(axis, law, colour):
+    """The exponent that all scales together have: minus the mean slope of the logarithm."""
+    axis.axhline(0, color=style.GREY, linewidth=0.8)
+    if law is None or not np.isfinite(law["loglog_slope"]):
+        return
+    axis.axhline(-law["loglog_slope"], color=colour, alpha=0.7, label="minus the slope of log y over all")
+    low, high = -law["loglog_slope_high"], -law["loglog_slope_low"]
+    if np.isfinite(low) and np.isfinite(high):
+        axis.axhspan(low, high, color=colour, alpha=0.15, linewidth=0)
+
+
 def infinite_distance(groups, fits):
     """How far kernels are from their closed form, before and after training."""
     need(groups, "infinite_distance")
@@ -346,7 +390,7 @@ def robustness(fits):
         robustness_cells(axis, part, rows, tags)
         axis.set_yticks(range(len(rows)), [row_name(*row) for row in rows])
         axis.set_ylim(len(rows) - 0.5, -0.5)
-        axis.set_title(f"slopes along {direction}, {held}")
+        axis.set_title(f"slopes of log rank along {direction}, {held}")
     return figure
 
 

@@ -117,12 +117,13 @@ def headline(groups):
 
 
 class Fits:
-    """fits.csv, robustness.csv and transition.csv of `ntklens report`, or nothing where they are not."""
+    """The tables of `ntklens report`, or nothing where they are not."""
 
     def __init__(self, folder):
         self.fits = _optional(folder / "fits.csv")
         self.robustness = _optional(folder / "robustness.csv")
         self.transition = _optional(folder / "transition.csv")
+        self.local = _optional(folder / "local_exponents.csv")
 
     def law(self, group, quantity):
         """The row of fits.csv with numbers for a quantity of a group, or None."""
@@ -133,6 +134,15 @@ class Fits:
         ]
         rows = [row for _, row in rows.iterrows() if _same(row["held"], group) and _has_law(row)]
         return rows[0] if rows else None
+
+    def local_exponents(self, group, quantity):
+        """Rows of local_exponents.csv for a quantity of a group, empty where there are none."""
+        if self.local is None:
+            return pd.DataFrame()
+        rows = self.local[
+            (self.local["direction"] == group.direction) & (self.local["quantity"] == quantity)
+        ]
+        return rows[[_same(held, group) for held in rows["held"]]] if len(rows) else rows
 
     def crossing(self, group, kernel):
         """The row of transition.csv of a group and kernel, or None."""
@@ -150,16 +160,16 @@ def law_curve(law, x):
 
 
 def law_text(law):
-    """The law in a legend, with the 95 % interval of the power of x, which is minus `exponent`."""
+    """The law in a legend: y ~ x^-exponent, with its 95 % interval."""
     floor = f"{law['offset']:.3g} + " if law["model"] == "offset" else ""
-    power = _interval(-law["exponent"], -law["exponent_high"], -law["exponent_low"])
-    return rf"{floor}$a\,x^b$,  $b$ = {power}"
+    power = _interval(law["exponent"], law["exponent_low"], law["exponent_high"])
+    return rf"{floor}$a\,x^{{-\alpha}}$,  $\alpha$ = {power}"
 
 
 def slope_text(law):
     """The mean slope in the logarithms, with its 95 % interval: that of the verdict."""
     names = ("loglog_slope", "loglog_slope_low", "loglog_slope_high")
-    return f"slope {_interval(*(law.get(name, np.nan) for name in names))}"
+    return f"slope of log y {_interval(*(law.get(name, np.nan) for name in names))}"
 
 
 def _interval(value, low, high):

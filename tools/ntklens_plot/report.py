@@ -6,8 +6,8 @@ from . import figures, groups, page, style
 
 CAPTIONS = {
     "overview": "Test loss (above) and effective rank of the kernel (below) at the state of lowest test loss, "
-    "against width and against training images. Lines are the laws of fits.csv: b is the power of the law, "
-    "slope the mean one in the logarithms, each with its 95 % interval.",
+    "against width and against training images. Lines are the laws of fits.csv: y ~ x^-alpha, and the mean "
+    "slope of the logarithm, each with its 95 % interval.",
     "loss": "Loss at the state of lowest test loss and at the end of training.",
     "evolution": "Trace (mean eigenvalue) and effective rank along training, means over seeds, one curve for each "
     "width or number of images; networks flagged diverged or collapsed are left out. Dots are at best, with standard deviations; step 0 is the initial network.",
@@ -21,11 +21,13 @@ CAPTIONS = {
     "infinite_distance": "|Theta - Theta_inf|/|Theta_inf|, Frobenius norms: distance to the closed form "
     "of the mean kernel, before training and at best. Parametrization ntk: that of infinite width; standard and "
     "mup: of the network's own width.",
+    "local_exponents": "Exponents between neighbouring scales, y ~ x^-exponent, paired by seed, with 95 % intervals: "
+    "level where a power law holds. Line and band: the exponent over all scales and its interval.",
     "robustness": "Slopes of log rank against log scale for each definition of rank, kernel and state: blue rises, "
     "orange falls, grey cannot be told at 95 %; a dash is no slope, or one that is zero by construction.",
 }
 BARS = " Bars are standard deviations over seeds; crosses are rows that were flagged and are in no mean."
-ORDER = ["overview", "loss", "evolution", "scale", "spectra"]
+ORDER = ["overview", "loss", "local_exponents", "evolution", "scale", "spectra"]
 ORDER += ["kernel_distance", "infinite_distance", "grid"]
 
 
