@@ -186,6 +186,20 @@ static void widen_misfit(nl_offset_range range, double ratio, nl_profile *offset
             ratio);
 }
 
+/* Intervals of the offset's law, or of both. */
+static void take_both(const nl_profile *offset, bool both, nl_fit *out)
+{
+    const nl_interval single = out->exponent;
+
+    out->exponent = (nl_interval){single.value, offset->exponent.low, offset->exponent.high};
+    out->offset = (nl_interval){0.0, offset->offset.low, offset->offset.high};
+    if (both) {
+        out->exponent.low = fmin(single.low, out->exponent.low);
+        out->exponent.high = fmax(single.high, out->exponent.high);
+        out->offset.low = fmin(0.0, out->offset.low);
+    }
+}
+
 /* AIC of the power less that of the offset decides.  Nested laws: an offset never fits worse, so
  * that AIC prefers the power by 2 at most, and then the interval is that of both. */
 static void choose(const nl_points *p, nl_offset_range range, nl_fit *out)
@@ -193,7 +207,7 @@ static void choose(const nl_points *p, nl_offset_range range, nl_fit *out)
     const nl_profile power = nl_profile_power(p);
     nl_profile offset = nl_profile_offset(p, range.least, range.most, power.exponent.value);
     const double gain = power.chi2 - offset.chi2 - 2.0;
-    const nl_interval single = out->exponent;
+    const bool steep = fabs(offset.exponent.value) >= nl_steepest - 0.1;
     double ratio = 1.0;
 
     out->chi2_offset = offset.chi2;
@@ -206,26 +220,17 @@ static void choose(const nl_points *p, nl_offset_range range, nl_fit *out)
     if (out->offset_p < misfit_level) {
         widen_misfit(range, ratio, &offset, out);
     }
-    out->offset = offset.offset;
-    out->exponent = offset.exponent;
-    if (gain < aic_undecided) {
-        out->exponent.low = fmin(single.low, out->exponent.low);
-        out->exponent.high = fmax(single.high, out->exponent.high);
-        out->offset.low = fmin(0.0, out->offset.low);
-        out->offset.high = fmax(0.0, out->offset.high);
-    }
-    if (gain > 0.0 && fabs(offset.exponent.value) < nl_steepest - 0.1) {
+    take_both(&offset, gain < aic_undecided || steep, out);
+    if (gain > 0.0 && !steep) {
         out->law = NL_LAW_OFFSET;
+        out->exponent.value = offset.exponent.value;
+        out->offset.value = offset.offset.value;
         out->amplitude = offset.amplitude;
         if (gain < aic_undecided) {
             nl_note(out->note, "a pure power does nearly as well");
         }
         note_bounds(out, "the exponent");
-        return;
-    }
-    out->exponent.value = single.value;
-    out->offset.value = 0.0;
-    if (gain > 0.0) {
+    } else if (gain > 0.0) {
         nl_note(out->note, "an offset fits better, as a step at one end: its exponent is not "
                            "identified, this one is the power law's");
     } else {
