@@ -176,6 +176,16 @@ NL_MUST_CHECK nl_status nl_trust_holds(const nl_trust *trust, nl_kernel_spec spe
                                        const double *gradient, bool *holds);
 
 /**
+ * identity_distance and effective_rank_outputs of a filled full kernel; others are left alone.
+ * Collective over the matrix's grid; the same bits on every rank.
+ *
+ * @param[in] outputs     C
+ * @param[in] frobenius2  nl_dmat_moments()
+ */
+NL_MUST_CHECK nl_status nl_observe_outputs(const nl_dmat *a, int outputs, double frobenius2,
+                                           nl_observables *out);
+
+/**
  * Largest eigenvalue of H^1/2 Theta H^1/2, H = blockdiag(diag p - p p^T) of the softmax p of each
  * sample, for a filled full kernel: the curvature by which cross-entropy limits learning rates.
  * Collective; the same bits on every rank.

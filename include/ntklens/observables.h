@@ -74,7 +74,23 @@
     X(target_power_tenth, "C(rho) at rho = n/10, rounded up")                                      \
     X(used_rank, "exp of the entropy of p_i ~ lambda_i (u_i^T g)^2, eigenvalues that agree to "    \
                  "n eps lambda_1 taken together: directions by which gradient flow lowers the "    \
-                 "loss (this program)")
+                 "loss (this program)")                                                            \
+    /* of the matrix: how the outputs' gradients hang together */                                  \
+    X(identity_distance, "full: D_I = |Theta - Theta_traced x I_C|_F / |Theta|_F; 0: outputs "     \
+                         "move independently and alike (Mohamadi, Bae & Sutherland 2022)")         \
+    X(effective_rank_outputs,                                                                      \
+      "full: effective rank, 1 to C, of the C x C matrix B_ab = (1/N) sum_i "                      \
+      "Theta[(i,a),(i,b)] (Mohamadi, Bae & Sutherland 2022)")                                      \
+    /* where in the spectrum the loss gradient lies */                                             \
+    X(spectral_position, "n chi_coup, n = NC where g is that of all outputs: g^T Theta g / |g|^2 " \
+                         "in mean eigenvalues; its minimum over training is the spectral reach "   \
+                         "(Nikolaou et al. 2026b)")                                                \
+    X(spectral_index, "index i, counted from 1 and interpolated in ln lambda, with lambda_i = "    \
+                      "g^T Theta g / |g|^2 (this program)")                                        \
+    /* of the eigenvalues: ranks that converge as the probe grows */                               \
+    X(effective_dimension, "tr Theta (Theta + z)^-1 at z = 1 mean eigenvalue (Zhang 2005)")        \
+    X(effective_dimension_tenth, "the same at z = 0.1 mean eigenvalues")                           \
+    X(effective_dimension_hundredth, "the same at z = 0.01 mean eigenvalues")
 
 /** Of one kernel.  p_i = lambda_i / sum lambda; NaN where not computed or without an answer. */
 typedef struct nl_observables {

@@ -152,6 +152,7 @@ static void observe_vectors(const vectors *v, int samples, nl_kernel_sums *sums,
     out->chi_net = sums->trace / v->n;
     out->chi_loss = v->copies * v->n * gradient2;
     out->chi_coup = used / (v->copies * sums->trace * gradient2);
+    out->spectral_position = v->copies * v->n * out->chi_coup;
     sums->random = quadratic_form(v, v->columns, v->checks);
     sums->gradient = used;
     sums->gradient2 = gradient2;

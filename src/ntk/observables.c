@@ -88,6 +88,34 @@ static void fit_exponent(int n, const double *descending, double floor, nl_obser
     o->spectral_exponent_to = to;
 }
 
+/* tr Theta (Theta + z)^-1: directions whose eigenvalue is above z, softly counted. */
+static double effective_dimension(int n, const double *descending, double z)
+{
+    double sum = 0.0;
+
+    for (int i = n - 1; i >= 0; i--) {
+        sum += descending[i] > 0.0 ? descending[i] / (descending[i] + z) : 0.0;
+    }
+    return sum;
+}
+
+/* Where in a descending spectrum `value` lies, from 1; ends where the positive eigenvalues end. */
+static double spectral_index(int n, const double *descending, double value)
+{
+    int i = 0;
+
+    if (!(value <= descending[0])) {
+        return isnan(value) ? NAN : 1.0; /* a Rayleigh quotient, beyond by rounding */
+    }
+    while (i + 1 < n && descending[i + 1] >= value) {
+        i++;
+    }
+    if (i + 1 == n || !(descending[i + 1] > 0.0)) {
+        return i + 1.0;
+    }
+    return i + 1.0 + log(descending[i] / value) / log(descending[i] / descending[i + 1]);
+}
+
 /* Eigenvalues that stand out of the rounding of the largest. */
 static void observe_tail(int n, const double *descending, double floor, nl_observables *o)
 {
@@ -110,10 +138,16 @@ void nl_observe_spectrum(int n, const double *descending, int leading, double ep
     out->lambda_max_over_n = descending[0] / n;
     out->negative = out->lambda_min < -floor;
     out->spectral_exponent = out->spectral_exponent_from = out->spectral_exponent_to = NAN;
-    out->numerical_rank = out->condition_number = NAN;
+    out->numerical_rank = out->condition_number = out->spectral_index = NAN;
+    out->effective_dimension = out->effective_dimension_tenth = NAN;
+    out->effective_dimension_hundredth = NAN;
     observe_sums(n, descending, leading, out);
     if (descending[0] > 0.0) {
         observe_tail(n, descending, floor, out);
+        out->spectral_index = spectral_index(n, descending, out->spectral_position * out->trace);
+        out->effective_dimension = effective_dimension(n, descending, out->trace);
+        out->effective_dimension_tenth = effective_dimension(n, descending, 0.1 * out->trace);
+        out->effective_dimension_hundredth = effective_dimension(n, descending, 0.01 * out->trace);
         fit_exponent(n, descending, floor, out);
     }
 }

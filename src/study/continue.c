@@ -313,8 +313,10 @@ static nl_status open_folder(nl_run *run, earlier_run *earlier)
  * Finished cells
  *-------------------------------------------------------------------------------------------*/
 
-/** Finished cells that were computed with other BLAS kernels or libraries than those here. */
+/** Finished cells that were computed with other BLAS kernels or libraries than those here, or by a
+ * version that did not know all columns. */
 typedef struct foreign_cells {
+    int lacking;                    /* of such a version */
     int count, first;               /* first: of the grid */
     char differs[nl_differs_width]; /* of the first */
 } foreign_cells;
@@ -335,6 +337,7 @@ static nl_status load_one(nl_run *run, int index, const char *path, foreign_cell
             status = nl_tell_loaded(run->service, run->cells, index, rows, count, batch);
         }
         run->phase[index] = status == NL_OK ? NL_CELL_FINISHED : NL_CELL_LEFT;
+        foreign->lacking += result->lacking ? 1 : 0;
         if (result->differs[0] != '\0' && foreign->count++ == 0) {
             foreign->first = index;
             memcpy(foreign->differs, result->differs, sizeof foreign->differs);
@@ -357,6 +360,7 @@ static nl_status tell_foreign(const nl_run *run, const foreign_cells *mine)
     foreign_cells *all = root ? nl_calloc((size_t)size, sizeof *all) : NULL;
     const foreign_cells *first = NULL;
     int count = 0;
+    int lacking = 0;
     nl_status status = root && all == NULL
                            ? NL_FAIL(NL_ERR_NOMEM, "out of memory for cells of %d ranks", size)
                            : NL_OK;
@@ -367,6 +371,7 @@ static nl_status tell_foreign(const nl_run *run, const foreign_cells *mine)
     }
     for (int k = 0; status == NL_OK && root && k < size; k++) {
         count += all[k].count;
+        lacking += all[k].lacking;
         if (all[k].count > 0 && (first == NULL || all[k].first < first->first)) {
             first = &all[k];
         }
@@ -374,6 +379,11 @@ static nl_status tell_foreign(const nl_run *run, const foreign_cells *mine)
     if (first != NULL) {
         nl_log_event(run->log, "blas_mix", "cell=%s finished_cells=%d reason=\"%s\"",
                      run->cells[first->first].id, count, first->differs);
+    }
+    if (lacking > 0) {
+        nl_log_event(run->log, "columns_missing",
+                     "finished_cells=%d reason=\"an older version did not measure them: nan\"",
+                     lacking);
     }
     free(all);
     return status;

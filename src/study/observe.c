@@ -160,7 +160,12 @@ nl_status nl_observe_before(const nl_view *view, const nl_dmat *a, bool *holds)
     if (status != NL_OK || !*holds || !isfinite(sums.trace) || !isfinite(sums.frobenius2)) {
         return status; /* nothing is to be told of a matrix that is not finite */
     }
-    status = compare_states(view, a);
+    if (view->spec.kind == NL_KERNEL_FULL) {
+        status = nl_observe_outputs(a, m->plan->classes, sums.frobenius2, out);
+    }
+    if (status == NL_OK) {
+        status = compare_states(view, a);
+    }
     if (status == NL_OK && m->subject.infinite[view->spec.rate_weighted] != NULL) {
         status = nl_infinite_distance(
             a, view->spec.kind == NL_KERNEL_FULL ? m->plan->classes : 1, sums.frobenius2,

@@ -61,8 +61,9 @@ typedef struct nl_result {
         differs[nl_differs_width]; /* what of these is other here than where it was read from; "" */
     char fingerprint[nl_fingerprint_width]; /* of the images of the file it was read from; "": it
                                                carries none, as those of older versions */
-    int64_t parameters;                     /* trained ones */
-    int64_t weights;                        /* entries of the weight matrices */
+    bool lacking;       /* its file is older than some observables, which are NaN */
+    int64_t parameters; /* trained ones */
+    int64_t weights;    /* entries of the weight matrices */
 } nl_result;
 
 /** Which states are measured, with which kernels; the same for all cells of a study. */
@@ -152,6 +153,8 @@ typedef struct nl_row {
     nl_regression regression;
     char kernel[32];
     nl_observables observed;
+    double class_factor; /* of the effective ranks of full and traced kernel */
+    double rate_ratio;   /* learning rate over stability_rate at init */
     char solver[16];
     char flags[96]; /* words joined by '+' */
 } nl_row;

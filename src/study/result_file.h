@@ -41,7 +41,9 @@ enum { NL_OBSERVED(NL_ENUMERATE) nl_named_observables };
 enum {
     nl_loss_member_count = 6,
     nl_regression_member_count = 2,
-    nl_observed_member_count = 6 + nl_named_observables
+    nl_observed_member_count = 6 + nl_named_observables,
+    nl_first_late_observable = 6 + nl_member_identity_distance /* files of 0.1.0's first tables have
+                                                                  none from here on */
 };
 extern const nl_member nl_loss_members[nl_loss_member_count];
 extern const nl_member nl_regression_members[nl_regression_member_count];

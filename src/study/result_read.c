@@ -7,6 +7,7 @@
 #include "ntklens/io.h"
 
 #include <limits.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -70,6 +71,30 @@ static nl_status get_members(const nl_h5_reader *file, const char *folder, const
         THEN(status, nl_h5_get(file, path, NL_H5_DOUBLE, (size_t)count, column));
         for (int k = 0; status == NL_OK && k < count; k++) {
             *member_at((char *)objects + (size_t)k * stride, &members[m]) = column[k];
+        }
+    }
+    return status;
+}
+
+/* Observables of one kernel.  A file of an older version has fewer: NaN is what is not known. */
+static nl_status get_observed(const nl_h5_reader *file, const char *folder, int count,
+                              nl_kernel_columns *columns, bool *lacking)
+{
+    nl_status status = NL_OK;
+    char path[128];
+
+    for (int m = 0; status == NL_OK && m < nl_observed_member_count; m++) {
+        const nl_member *member = &nl_observed_members[m];
+
+        snprintf(path, sizeof path, "%s/%s", folder, member->name);
+        if (m >= nl_first_late_observable && !nl_h5_exists(file, path)) {
+            *lacking = true;
+            for (int s = 0; s < count; s++) {
+                *member_at(&columns->observed[s], member) = NAN;
+            }
+        } else {
+            status = get_members(file, folder, member, 1, columns->observed,
+                                 sizeof *columns->observed, count, columns->column);
         }
     }
     return status;
@@ -161,9 +186,7 @@ static nl_status get_measurements(const nl_h5_reader *file, const nl_measure_pla
     THEN(status, nl_h5_get(file, path, NL_H5_INT64, count, columns.bits));
     snprintf(path, sizeof path, "%s/solver", folder);
     THEN(status, nl_h5_get_texts(file, path, count, nl_file_text_width, columns.solver[0]));
-    THEN(status,
-         get_members(file, folder, nl_observed_members, nl_observed_member_count, columns.observed,
-                     sizeof *columns.observed, result->states, columns.column));
+    THEN(status, get_observed(file, folder, result->states, &columns, &result->lacking));
     for (int s = 0; status == NL_OK && s < result->states; s++) {
         nl_measurement *m = &result->state[s].kernels[kernel];
 

@@ -72,6 +72,49 @@ static int64_t samples_seen(const nl_cell *cell, long step)
     return (int64_t)(step / per_epoch) * cell->n_train + step % per_epoch * batch;
 }
 
+/* Of a state's kernels the one of a kind, with or without the layers' rates; NULL: not asked for.
+ */
+static const nl_measurement *kernel_of(const row_list *list, const nl_state *state,
+                                       nl_kernel_kind kind, bool rate_weighted)
+{
+    for (int k = 0; k < list->plan->kernels; k++) {
+        const nl_kernel_spec spec = list->plan->kernel[k];
+
+        if (spec.kind == kind && spec.rate_weighted == rate_weighted) {
+            return &state->kernels[k];
+        }
+    }
+    return NULL;
+}
+
+/* log rank(full) = log rank(traced) + log class_factor. */
+static double class_factor(const row_list *list, const nl_state *state, nl_kernel_spec spec)
+{
+    const nl_measurement *full = kernel_of(list, state, NL_KERNEL_FULL, spec.rate_weighted);
+    const nl_measurement *traced = kernel_of(list, state, NL_KERNEL_TRACED, spec.rate_weighted);
+
+    return spec.kind != NL_KERNEL_FULL || full == NULL || traced == NULL
+               ? NAN
+               : full->observed.effective_rank / traced->observed.effective_rank;
+}
+
+/* Where a study has mup, the kernel that gradient descent sees is that with the layers' rates. */
+static double rate_ratio(const row_list *list)
+{
+    const nl_train_spec training = nl_cell_train_spec(&list->cells[list->cell]);
+    const nl_state *init = nl_result_find(list->result, 0);
+    const nl_measurement *full = NULL;
+
+    if (init == NULL || training.optimizer != NL_SGD) {
+        return NAN;
+    }
+    full = kernel_of(list, init, NL_KERNEL_FULL, true);
+    if (full == NULL) {
+        full = kernel_of(list, init, NL_KERNEL_FULL, false);
+    }
+    return full == NULL ? NAN : training.learning_rate / full->observed.stability_rate;
+}
+
 static void add_row(row_list *list, const char *tag, const nl_state *state, int kernel)
 {
     const nl_measurement *measured = &state->kernels[kernel];
@@ -101,6 +144,8 @@ static void add_row(row_list *list, const char *tag, const nl_state *state, int 
     row->regression = state->regression;
     nl_kernel_name(list->plan->kernel[kernel], row->kernel);
     row->observed = measured->observed;
+    row->class_factor = class_factor(list, state, list->plan->kernel[kernel]);
+    row->rate_ratio = rate_ratio(list);
     snprintf(row->solver, sizeof row->solver, "%s", measured->solver);
     set_flags(list, state, measured, row);
 }
@@ -235,6 +280,13 @@ static const column late_columns[] = {
          "test images; else nan"},
     {"regression_test_accuracy", COLUMN_REAL, ROW(regression.test_accuracy),
      "share of argmax hits of that regression; else nan"},
+    {"class_factor", COLUMN_REAL, ROW(class_factor),
+     "full: effective_rank over that of the traced kernel of the same state, between about 1 and "
+     "C: how far the outputs' gradients decouple (this program); nan where one is not measured"},
+    {"rate_ratio", COLUMN_REAL, ROW(rate_ratio),
+     "learning_rate over stability_rate of the full kernel at init (mup: rate-weighted): above 1 "
+     "the first steps of full-batch gradient descent overshoot; plain sgd, else nan (this "
+     "program)"},
 };
 
 /* Key columns: those that no column of the cell shows already. */
@@ -367,9 +419,15 @@ static const char sources[] =
     "  Lee et al. 2019            Wide neural networks of any depth evolve as linear models ..., "
     "NeurIPS\n"
     "  Lewkowycz et al. 2020      The large learning rate phase ..., arXiv:2003.02218\n"
+    "  Mohamadi, Bae & Sutherland A fast, well-founded approximation to the empirical NTK, "
+    "arXiv:2206.12543\n"
+    "  Nikolaou et al. 2026b      Spectral reach: ... progress into the spectral tail, "
+    "arXiv:2605.31244\n"
     "  Roy & Vetterli 2007        The effective rank, EUSIPCO\n"
     "  Rudelson & Vershynin 2007  Sampling from large matrices, Journal of the ACM 54 (4)\n"
-    "  Tovey et al. 2023          Machine Learning: Science and Technology 4, 035040\n";
+    "  Tovey et al. 2023          Machine Learning: Science and Technology 4, 035040\n"
+    "  Zhang 2005                 Learning bounds for kernel regression using effective data "
+    "dimensionality, Neural Computation 17, 2077\n";
 
 static void print_column(FILE *stream, const char *name, const char *help)
 {

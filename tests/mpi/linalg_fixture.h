@@ -73,11 +73,8 @@ typedef struct content {
 } content;
 
 /* NaN above the diagonal: nobody may look there. */
-static inline nl_status fill_lower_half(nl_dmat *a, void *context)
+static inline void poison_upper_half(nl_dmat *a)
 {
-    content *c = context;
-
-    nl_dmat_fill(a, c->entry, &a->n);
     for (int col = 0; col < a->local_cols; col++) {
         for (int row = 0; row < a->local_rows; row++) {
             size_t at = (size_t)col * (size_t)a->ld + (size_t)row;
@@ -91,6 +88,14 @@ static inline nl_status fill_lower_half(nl_dmat *a, void *context)
             }
         }
     }
+}
+
+static inline nl_status fill_lower_half(nl_dmat *a, void *context)
+{
+    content *c = context;
+
+    nl_dmat_fill(a, c->entry, &a->n);
+    poison_upper_half(a);
     c->fills++;
     return c->status;
 }

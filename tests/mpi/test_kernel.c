@@ -428,6 +428,77 @@ static void kernels_are_compared_the_same_however_the_other_one_is_given(void **
     expect_on_every_grid(kernels_are_compared, NULL);
 }
 
+/* Symmetric; *coupling scales what different outputs have in common, 0: traced x identity. */
+static double coupled_entry(int row, int col, const void *context)
+{
+    const double coupling = *(const double *)context;
+    const int i = row > col ? row : col;
+    const int j = row > col ? col : row;
+    const double traced = 1.0 / (1.0 + i / few_classes - j / few_classes); /* samples */
+
+    if (i % few_classes == j % few_classes) {
+        return traced + coupling * (i % few_classes - 1.0); /* their mean over outputs stays */
+    }
+    return coupling * sin(1.0 + i + 3.0 * j);
+}
+
+/* |Theta - T x I|_F / |Theta|_F, entry by entry. */
+static double reference_identity_distance(double coupling)
+{
+    const int n = few_samples * few_classes;
+    double difference2 = 0.0;
+    double square = 0.0;
+
+    for (int i = 0; i < n; i++) {
+        for (int j = 0; j < n; j++) {
+            const double none = 0.0;
+            const double value = coupled_entry(i, j, &coupling);
+            const double d = value - coupled_entry(i, j, &none);
+
+            difference2 += d * d;
+            square += value * value;
+        }
+    }
+    return sqrt(difference2 / square);
+}
+
+/* The upper half is poisoned, blocks are of one sample and of two. */
+static bool outputs_are_observed(const nl_grid *grid, const void *context)
+{
+    static const double couplings[] = {0.0, 1e-7, 0.3};
+    bool good = true;
+
+    (void)context;
+    for (size_t k = 0; k < NL_COUNT(couplings); k++) {
+        const double wanted = reference_identity_distance(couplings[k]);
+        nl_observables o = nl_observables_unknown();
+        double trace = 0.0;
+        double frobenius2 = 0.0;
+        nl_dmat *a = NULL;
+
+        good = nl_dmat_create(grid, few_samples * few_classes,
+                              k == 1 ? few_classes : 2 * few_classes, NL_DOUBLE, &a) == NL_OK &&
+               good;
+        nl_dmat_fill(a, coupled_entry, &couplings[k]);
+        poison_upper_half(a);
+        good = nl_dmat_moments(a, &trace, &frobenius2) == NL_OK &&
+               nl_observe_outputs(a, few_classes, frobenius2, &o) == NL_OK && good;
+        good = good && fabs(o.identity_distance - wanted) <= 1e-9 * wanted;
+        /* B of independent, like outputs is a multiple of the identity */
+        good = good && (couplings[k] > 0.0 ? o.effective_rank_outputs < few_classes
+                                           : fabs(o.effective_rank_outputs - few_classes) <= 1e-12);
+        good = good && same_on_all_ranks(grid, &o, sizeof o);
+        nl_dmat_destroy(&a);
+    }
+    return good;
+}
+
+static void outputs_that_move_alike_are_told_from_coupled_ones(void **state)
+{
+    (void)state;
+    expect_on_every_grid(outputs_are_observed, NULL);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -438,6 +509,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(products_by_pairs_of_outputs_are_the_same),
         cmocka_unit_test(many_outputs_do_not_overrun_a_tile),
         cmocka_unit_test(kernels_are_compared_the_same_however_the_other_one_is_given),
+        cmocka_unit_test(outputs_that_move_alike_are_told_from_coupled_ones),
     };
     int provided = 0;
     int failed = 0;

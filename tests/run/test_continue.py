@@ -327,6 +327,31 @@ def interrupted(number, ranks, codes, orderly=True, steps=LONG["steps"]):
 
 
 @lib.case
+def a_finished_folder_of_an_older_version_is_kept_without_its_newer_columns():
+    """Versions before them wrote no dataset of these columns: nan, and nothing is computed anew."""
+    newer = ("identity_distance", "effective_rank_outputs", "spectral_position", "spectral_index",
+             "effective_dimension", "effective_dimension_tenth",
+             "effective_dimension_hundredth")  # fmt: skip
+    out = lib.scratch("older") / "out"
+    run(out, kernels="[traced, full]")
+    wanted = lib.table(out)
+
+    def forget(file):
+        for kernel in ("traced", "full"):
+            for name in newer:
+                del file[f"measurements/{kernel}/{name}"]
+
+    for path in (out / "cells").iterdir():
+        lib.edit_cell(path, forget)
+    before = stamps(out)
+    run(out, kernels="[traced, full]")
+    lib.check_equal(stamps(out), before, "cells of the older version")
+    lib.check_equal(lib.table(out), [{**row, **dict.fromkeys(newer, "nan")} for row in wanted],
+                    "table")  # fmt: skip
+    lib.check_equal(len(lib.log_events(out, "columns_missing")), 1, "lines of the log")
+
+
+@lib.case
 def a_stop_behind_the_last_cell_leaves_the_limit_to_the_next_run():
     out = lib.scratch("limit") / "out"
     options = ("--set", "measure.infinite=true")

@@ -73,6 +73,8 @@ def of_spectrum(lam, classes):
         slope = np.polyfit(np.log(fitted), np.log(lam[fitted - 1]), 1)[0]
         result["spectral_exponent"] = -slope - 1
         result["spectral_exponent_from"], result["spectral_exponent_to"] = first, last
+    for word, share in (("", 1), ("_tenth", 0.1), ("_hundredth", 0.01)):
+        result["effective_dimension" + word] = np.sum(positive / (positive + share * lam.mean()))
     return result
 
 
@@ -145,6 +147,50 @@ def of_eigenvectors(name, kernel, g, labels):
         "target_power_tenth": power[math.ceil(n / 10) - 1],
         "used_rank": math.exp(-np.sum(p * np.log(p))),
     }
+
+
+def of_outputs(kernel, samples, classes):
+    """Of a full kernel: how far it is from traced x identity, and its mean block of outputs."""
+    blocks = kernel.reshape(samples, classes, samples, classes)
+    traced = np.einsum("iaja->ij", blocks) / classes
+    mean_block = np.einsum("iaib->ab", blocks) / samples
+    return {
+        "identity_distance": np.linalg.norm(kernel - np.kron(traced, np.eye(classes)))
+        / np.linalg.norm(kernel),
+        "effective_rank_outputs": effective_rank(mean_block),
+    }
+
+
+def of_position(lam, kernel, result, classes, name):
+    """Where in its spectrum the kernel's Rayleigh quotient of the loss gradient lies."""
+    n = len(lam) * (classes if name.startswith("traced") else 1)
+    position = n * result["chi_coup"]
+    value, i = position * lam.mean(), int(np.sum(lam >= position * lam.mean()))
+    index = i if i == len(lam) or lam[i] <= 0 else i + math.log(lam[i - 1] / value) / math.log(
+        lam[i - 1] / lam[i]
+    )
+    return {"spectral_position": position, "spectral_index": index}
+
+
+def of_both_kernels(file, name, step):
+    """What the effective ranks of the full and the traced kernel say together."""
+    weighted = "-rate-weighted" if name.endswith("-rate-weighted") else ""
+    if not name.startswith("full") or f"spectra/traced{weighted}" not in file:
+        return {}
+    full, traced = (
+        network.observables(file[f"spectra/{kind}{weighted}/{step}"][()])["effective_rank"]
+        for kind in ("full", "traced")
+    )
+    return {"class_factor": full / traced}
+
+
+def rate_ratio(study, file, probe):
+    """The learning rate over the largest stable one at init, of plain sgd."""
+    name = "full-rate-weighted" if study["parametrization"] == "mup" else "full"
+    init = network.Network(dict(file.attrs), file["snapshots/0"])
+    return study["rate"] / stability_rate(
+        study["loss"], file[f"kernels/{name}/0"][()], init.outputs(probe)
+    )
 
 
 def stability_rate(loss, kernel, outputs):
@@ -228,8 +274,14 @@ def expected(study, file, row, tags):
     if start is not None:
         before = kernels[str(start)][()]
         result["kernel_velocity"] = distance(kernel, before) / (step - start)
+    lam = file[f"spectra/{name}/{step}"][()]
+    result |= of_position(lam, kernel, result, classes, name)
     if unit == classes:
+        result |= of_outputs(kernel, samples, classes)
         result["stability_rate"] = stability_rate(keys["loss"], kernel, outputs)
+    result |= of_both_kernels(file, name, step)
+    if study["optimizer"] == "sgd":
+        result["rate_ratio"] = rate_ratio(study, file, probe)
     if study["auxiliary"] == "all" or study["auxiliary"] == "traced" and "traced" in name:
         result |= of_related(kernel, samples, unit)
     if study["eigenvectors"] == "true":
