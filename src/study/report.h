@@ -22,6 +22,7 @@ typedef enum nl_offset_kind {
 typedef struct nl_quantity {
     const char *column;
     bool per_kernel;        /* else one value a state */
+    bool splits;            /* its slope at best is told as that at init plus that of best/init */
     const char *definition; /* of a rank: what the robustness table calls it; NULL: no rank */
     const char *part;       /* of a rank: share of the probe, "whole", "half", "quarter" */
     nl_offset_kind offset;
@@ -106,6 +107,8 @@ typedef struct nl_group {
     char *held;          /* owned: "n_train=512", ";loss=mse" behind where that varies */
     double first, last;  /* of the scales */
     int scales, seeds;
+    int usable; /* scales at which more than half of the networks count: their best state is
+                   neither censored nor diverged, untrained or collapsed */
 } nl_group;
 
 /** Where a network stands along a direction; NaN or 0: nowhere. */
@@ -114,11 +117,11 @@ double nl_group_scale(const nl_report_cell *cell, nl_direction direction);
 /** Is a network one of the group's? */
 bool nl_group_holds(const nl_group *group, const nl_report_cell *cell);
 
-/** A tag's index, or one of these: the ratio best / init, and its lower part. */
+/** A tag's index, or one of these. */
 enum {
-    nl_ratio = -1,
-    nl_base =
-        -2, /* init of the networks that have that ratio, so that slopes add up; of the trace */
+    nl_ratio = -1, /* best / init */
+    nl_base = -2,  /* init of the networks that have that ratio, so that slopes add up */
+    nl_least = -3, /* least over training: the spectral reach */
 };
 
 typedef struct nl_group_fit {
@@ -215,6 +218,9 @@ const char *nl_fit_holds_text(const nl_fit *fit, char out[192]);
 
 /** "+0.48 (95 %: 0.44 to 0.52)"; out holds 96 bytes. */
 const char *nl_interval_text(nl_interval interval, char out[96]);
+
+/** Do a network's rows at best count?  False also where there are none. */
+bool nl_report_counts(const nl_report_data *data, int cell);
 
 /** Kernel of the headline: full where it was measured, else traced, else the first; -1: none. */
 int nl_report_main_kernel(const nl_report_data *data);

@@ -10,7 +10,10 @@ const char *nl_report_quantity(const nl_report_data *data, int quantity, int ker
                                char out[128])
 {
     const char *column = nl_quantities[quantity].column;
-    const char *at = tag == nl_ratio ? "best/init" : data->tag[tag];
+    const char *at = tag == nl_ratio   ? "best/init"
+                     : tag == nl_base  ? "init"
+                     : tag == nl_least ? "least"
+                                       : data->tag[tag];
 
     if (kernel < 0) {
         snprintf(out, 128, "%s@%s", column, at);
@@ -58,8 +61,8 @@ static void put_interval(nl_text *out, nl_interval i)
     nl_table_append(out, i.high);
 }
 
-/* The columns behind `quantity`. */
-static void put_fit(nl_text *out, const nl_fit *fit, const char *note)
+/* The columns behind `quantity`.  headline: the verdict and the figures speak of these networks. */
+static void put_fit(nl_text *out, const nl_fit *fit, const char *note, bool headline)
 {
     nl_text_append(out, ",%s", nl_law_name(fit->law));
     put_interval(out, fit->exponent);
@@ -75,7 +78,7 @@ static void put_fit(nl_text *out, const nl_fit *fit, const char *note)
     nl_table_append(out, fit->offset_p);
     nl_text_append(out, ",%s", nl_holds_word(nl_fit_holds(fit)));
     nl_table_append(out, fit->slope_p);
-    nl_text_append(out, "\n");
+    nl_text_append(out, ",%s\n", headline ? "yes" : "no");
 }
 
 /* full and traced have one trace: it also stands under the name without a kernel. */
@@ -100,7 +103,8 @@ static void put_group_fit(const nl_report_data *data, const nl_report_fits *fits
     nl_text_append(
         out, ",%s",
         nl_report_quantity(data, fit->quantity, named ? fit->kernel : -1, fit->tag, quantity));
-    put_fit(out, &fit->fit, note.data != NULL ? note.data : "");
+    put_fit(out, &fit->fit, note.data != NULL ? note.data : "",
+            nl_report_is_headline(fits, fit->group));
     out->failed = out->failed || note.failed;
     nl_text_free(&note);
 }
@@ -134,15 +138,15 @@ static void put_joint(const nl_report_data *data, const nl_report_joint *joint, 
     }
     nl_text_append(out, ",%s",
                    nl_report_quantity(data, joint->quantity, joint->kernel, joint->tag, quantity));
-    put_fit(out, &fit, j->note);
+    put_fit(out, &fit, j->note, false);
 }
 
 void nl_report_fits_csv(const nl_report_data *data, const nl_report_fits *fits, nl_text *out)
 {
-    nl_text_append(out,
-                   "direction,held,quantity,model,exponent,exponent_low,exponent_high,"
-                   "amplitude,offset,points,seeds,note,slope,loglog_slope,loglog_slope_low,"
-                   "loglog_slope_high,offset_low,offset_high,power_p,offset_p,holds,slope_p\n");
+    nl_text_append(out, "direction,held,quantity,model,exponent,exponent_low,exponent_high,"
+                        "amplitude,offset,points,seeds,note,slope,loglog_slope,loglog_slope_low,"
+                        "loglog_slope_high,offset_low,offset_high,power_p,offset_p,holds,slope_p,"
+                        "headline\n");
     for (int f = 0; f < fits->fits; f++) {
         if (fits->fit[f].tag == nl_base) {
             continue; /* a part of the verdict, no quantity of its own */
@@ -166,7 +170,7 @@ void nl_report_robustness_csv(const nl_report_data *data, const nl_report_fits *
         const nl_group *group = &fits->group[fit->group];
         nl_text note = {0};
 
-        if (nl_quantities[fit->quantity].definition == NULL || fit->tag == nl_ratio ||
+        if (nl_quantities[fit->quantity].definition == NULL || fit->tag < 0 ||
             !nl_report_is_headline(fits, fit->group)) {
             continue;
         }

@@ -22,12 +22,27 @@ static const nl_report_row *state_row(const nl_report_data *data, int cell, int 
     return NULL;
 }
 
+/* Least value of a network over its states, the logged ones included; NaN where it has none. */
+static double least_value(const nl_report_data *data, int cell, int kernel, int quantity)
+{
+    double least = NAN;
+
+    for (int r = 0; r < data->rows; r++) {
+        const nl_report_row *row = &data->row[r];
+
+        if (row->cell == cell && row->kernel == kernel && !row->diverged) {
+            least = fmin(least, row->value[quantity]);
+        }
+    }
+    return least;
+}
+
 /* Value of a quantity in a network, NaN where it is left out, which is counted. */
 static double value_of(const nl_report_data *data, int cell, nl_group_fit *f)
 {
     const bool ratio = f->tag == nl_ratio || f->tag == nl_base;
     const int best = nl_report_tag(data, "best");
-    const nl_report_row *row = state_row(data, cell, ratio ? best : f->tag, f->kernel);
+    const nl_report_row *row = state_row(data, cell, f->tag < 0 ? best : f->tag, f->kernel);
     const nl_report_row *base =
         ratio ? state_row(data, cell, nl_report_tag(data, "init"), f->kernel) : row;
     double value = NAN;
@@ -53,7 +68,8 @@ static double value_of(const nl_report_data *data, int cell, nl_group_fit *f)
         return NAN;
     }
     f->order = fmax(f->order, row->order); /* NaN gives way */
-    value = row->value[f->quantity] / (ratio ? base->value[f->quantity] : 1.0);
+    value = f->tag == nl_least ? least_value(data, cell, f->kernel, f->quantity)
+                               : row->value[f->quantity] / (ratio ? base->value[f->quantity] : 1.0);
     if (!(isfinite(value) && value > 0.0)) {
         f->empty++;
         return NAN;
@@ -124,6 +140,14 @@ static nl_status add_locals(const nl_report_data *data, int count, const nl_samp
     return status;
 }
 
+/* Is a quantity told at this tag, or at what stands for one? */
+static bool has_tag(int quantity, int tag)
+{
+    return tag == nl_least  ? strcmp(nl_quantities[quantity].column, "spectral_position") == 0
+           : tag == nl_base ? nl_quantities[quantity].splits
+                            : true;
+}
+
 static nl_status fit_one(const nl_report_data *data, nl_report_fits *fits, nl_group_fit wanted,
                          nl_sample *samples)
 {
@@ -144,7 +168,7 @@ static nl_status fit_one(const nl_report_data *data, nl_report_fits *fits, nl_gr
 static nl_status fit_all(const nl_report_data *data, nl_report_fits *fits, nl_sample *samples)
 {
     const size_t most = (size_t)fits->groups * (size_t)nl_quantity_count *
-                        (size_t)(data->kernels + 1) * (size_t)(data->tags + 2);
+                        (size_t)(data->kernels + 1) * (size_t)(data->tags - nl_least);
     nl_status status = NL_OK;
 
     fits->fit = nl_calloc(most, sizeof *fits->fit);
@@ -159,12 +183,13 @@ static nl_status fit_all(const nl_report_data *data, nl_report_fits *fits, nl_sa
                 continue;
             }
             for (int k = of_kernel ? 0 : -1; k < (of_kernel ? data->kernels : 0); k++) {
-                for (int t = strcmp(nl_quantities[q].column, "trace") == 0 ? nl_base : nl_ratio;
-                     status == NL_OK && t < data->tags; t++) {
+                for (int t = nl_least; status == NL_OK && t < data->tags; t++) {
                     const nl_group_fit wanted = {
                         .group = g, .quantity = q, .kernel = k, .tag = t, .order = NAN};
 
-                    status = fit_one(data, fits, wanted, samples);
+                    if (has_tag(q, t)) {
+                        status = fit_one(data, fits, wanted, samples);
+                    }
                 }
             }
         }

@@ -37,6 +37,42 @@ bool nl_group_holds(const nl_group *group, const nl_report_cell *cell)
            nl_group_scale(cell, group->direction) > 0.0;
 }
 
+bool nl_report_counts(const nl_report_data *data, int cell)
+{
+    const int best = nl_report_tag(data, "best");
+    bool found = false;
+
+    for (int k = 0; k < data->kernels; k++) {
+        const int r = nl_report_find(data, cell, best, k);
+
+        if (r >= 0) {
+            const nl_report_row *row = &data->row[r];
+
+            found = true;
+            if (row->censored || row->diverged || row->untrained || row->collapsed) {
+                return false;
+            }
+        }
+    }
+    return found;
+}
+
+/* Do more than half of a group's networks at this scale count? */
+static bool is_usable(const nl_report_data *data, const nl_group *group, double scale)
+{
+    int all = 0;
+    int counted = 0;
+
+    for (int c = 0; c < data->cells; c++) {
+        if (nl_group_holds(group, &data->cell[c]) &&
+            nl_group_scale(&data->cell[c], group->direction) == scale) {
+            all++;
+            counted += nl_report_counts(data, c) ? 1 : 0;
+        }
+    }
+    return 2 * counted > all;
+}
+
 /* Scales and seeds of a group: counted at their first network. */
 static void measure_group(const nl_report_data *data, nl_group *group)
 {
@@ -59,6 +95,7 @@ static void measure_group(const nl_report_data *data, nl_group *group)
             }
         }
         group->scales += new_scale ? 1 : 0;
+        group->usable += new_scale && is_usable(data, group, scale) ? 1 : 0;
         group->seeds += new_seed ? 1 : 0;
     }
 }

@@ -92,6 +92,27 @@ int nl_report_main_kernel(const nl_report_data *data)
     return full >= 0 ? full : traced >= 0 ? traced : data->kernels - 1 >= 0 ? 0 : -1;
 }
 
+/* A group speaks for a direction where all its scales count, three at least. */
+static bool is_sound(const nl_group *group)
+{
+    return group->usable == group->scales && group->usable >= 3;
+}
+
+/* Does b speak for its direction rather than a, whose held value is smaller? */
+static bool is_better(const nl_group *a, const nl_group *b)
+{
+    const bool smallest =
+        b->direction == NL_DATA; /* the claim about data is one about small models */
+
+    if (is_sound(a) != is_sound(b)) {
+        return is_sound(b);
+    }
+    if (is_sound(a)) {
+        return !smallest;
+    }
+    return b->usable != a->usable ? b->usable > a->usable : b->scales >= a->scales;
+}
+
 int nl_report_headline(const nl_report_fits *fits, const char *setting, nl_direction direction)
 {
     int best = -1;
@@ -100,7 +121,7 @@ int nl_report_headline(const nl_report_fits *fits, const char *setting, nl_direc
         const nl_group *group = &fits->group[g];
 
         if (group->direction == direction && group->setting == setting &&
-            (best < 0 || group->scales >= fits->group[best].scales)) {
+            (best < 0 || is_better(&fits->group[best], group))) {
             best = g;
         }
     }
@@ -124,40 +145,43 @@ const char *nl_fit_sign_word(const nl_fit *fit)
                                      : words[nl_interval_sign(fit->slope)];
 }
 
-/* Of a slope of a rank that a tally counts. */
-static bool is_counted(const nl_report_fits *fits, int f, int group)
+/** What a tally is about: ranks of one group by one kernel; group -1: all fits. */
+typedef struct scope {
+    int group, kernel;
+} scope;
+
+static bool is_counted(const nl_report_fits *fits, int f, scope of)
 {
     const nl_group_fit *fit = &fits->fit[f];
 
-    return fit->group == group && nl_quantities[fit->quantity].definition != NULL &&
-           fit->tag != nl_ratio;
+    return fit->group == of.group && fit->kernel == of.kernel && fit->tag >= 0 &&
+           nl_quantities[fit->quantity].definition != NULL;
 }
 
-static bool is_tested(const nl_report_fits *fits, int f, int group)
+static bool is_tested(const nl_report_fits *fits, int f, scope of)
 {
     return !isnan(fits->fit[f].fit.slope_p) &&
-           (group < 0 ? fits->fit[f].tag != nl_base : is_counted(fits, f, group));
+           (of.group < 0 ? fits->fit[f].tag != nl_base : is_counted(fits, f, of));
 }
 
 /* Holm, Scandinavian Journal of Statistics 6, 1979: the k-th smallest p of m is held to
  * level / (m - k + 1), and the first that fails ends it.  Returns the p that fails. */
-static double holm_limit(const nl_report_fits *fits, int group, int tests)
+static double holm_limit(const nl_report_fits *fits, scope of, int tests)
 {
     double limit = INFINITY;
 
     for (int f = 0; f < fits->fits; f++) {
         int smaller = 0;
 
-        for (int k = 0; is_tested(fits, f, group) && k < fits->fits; k++) {
+        for (int k = 0; is_tested(fits, f, of) && k < fits->fits; k++) {
             const double p = fits->fit[k].fit.slope_p;
 
-            smaller += is_tested(fits, k, group) && (p < fits->fit[f].fit.slope_p ||
-                                                     (p == fits->fit[f].fit.slope_p && k < f))
+            smaller += is_tested(fits, k, of) && (p < fits->fit[f].fit.slope_p ||
+                                                  (p == fits->fit[f].fit.slope_p && k < f))
                            ? 1
                            : 0;
         }
-        if (is_tested(fits, f, group) &&
-            fits->fit[f].fit.slope_p > joint_level / (tests - smaller)) {
+        if (is_tested(fits, f, of) && fits->fit[f].fit.slope_p > joint_level / (tests - smaller)) {
             limit = fmin(limit, fits->fit[f].fit.slope_p);
         }
     }
@@ -165,18 +189,18 @@ static double holm_limit(const nl_report_fits *fits, int group, int tests)
 }
 
 /* The tested slopes of a group, or of all fits. */
-static void count_tested(const nl_report_fits *fits, int group, nl_tally *tally)
+static void count_tested(const nl_report_fits *fits, scope of, nl_tally *tally)
 {
     double limit = 0.0;
 
     for (int f = 0; f < fits->fits; f++) {
-        tally->tested += is_tested(fits, f, group) ? 1 : 0;
+        tally->tested += is_tested(fits, f, of) ? 1 : 0;
     }
-    limit = holm_limit(fits, group, tally->tested);
+    limit = holm_limit(fits, of, tally->tested);
     for (int f = 0; f < fits->fits; f++) {
         const nl_fit *fit = &fits->fit[f].fit;
 
-        if (is_tested(fits, f, group)) {
+        if (is_tested(fits, f, of)) {
             tally->apart += nl_interval_sign(fit->slope) != NL_SIGN_UNKNOWN ? 1 : 0;
             tally->jointly_rises += fit->slope_p < limit && fit->slope.value > 0.0 ? 1 : 0;
             tally->jointly_falls += fit->slope_p < limit && fit->slope.value < 0.0 ? 1 : 0;
@@ -184,14 +208,15 @@ static void count_tested(const nl_report_fits *fits, int group, nl_tally *tally)
     }
 }
 
-nl_tally nl_report_tally(const nl_report_fits *fits, int group)
+nl_tally nl_report_tally(const nl_report_fits *fits, int group, int kernel)
 {
+    const scope of = {.group = group, .kernel = kernel};
     nl_tally tally = {0};
 
     for (int f = 0; f < fits->fits; f++) {
         const nl_group_fit *fit = &fits->fit[f];
 
-        if (!is_counted(fits, f, group)) {
+        if (!is_counted(fits, f, of)) {
             continue;
         }
         if (fit->fit.constant) {
@@ -202,7 +227,7 @@ nl_tally nl_report_tally(const nl_report_fits *fits, int group)
             tally.falls += nl_interval_sign(fit->fit.slope) == NL_SIGN_FALLS ? 1 : 0;
         }
     }
-    count_tested(fits, group, &tally);
+    count_tested(fits, of, &tally);
     return tally;
 }
 
@@ -210,7 +235,7 @@ nl_tally nl_report_tally_all(const nl_report_fits *fits)
 {
     nl_tally tally = {0};
 
-    count_tested(fits, -1, &tally);
+    count_tested(fits, (scope){.group = -1}, &tally);
     return tally;
 }
 
@@ -273,9 +298,14 @@ static bool is_main(const nl_report_data *data, const nl_group_fit *f)
     if (strcmp(column, "test_loss") == 0 || strcmp(column, "step") == 0) {
         return at_best;
     }
+    if (strcmp(column, "effective_rank") == 0 && f->kernel == nl_report_kernel(data, "traced")) {
+        return at_best || f->tag == nl_ratio || strcmp(tag, "init") == 0;
+    }
     return f->kernel == nl_report_main_kernel(data) && f->tag != nl_base &&
-           ((strcmp(column, "trace") == 0 || strcmp(column, "effective_rank") == 0)
+           (nl_quantities[f->quantity].splits
                 ? at_best || f->tag == nl_ratio || strcmp(tag, "init") == 0
+            : strcmp(column, "spectral_position") == 0
+                ? f->tag == nl_least
                 : at_best && (strcmp(column, "participation_ratio") == 0 ||
                               strcmp(column, "kernel_distance") == 0 ||
                               strcmp(column, "infinite_distance") == 0));

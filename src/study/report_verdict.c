@@ -6,23 +6,13 @@
 #include <math.h>
 #include <string.h>
 
-/** What the verdict on one setting looks at. */
-typedef struct view {
-    const nl_report_data *data;
-    const nl_report_fits *fits;
-    const char *setting;
-    int kernel;               /* of the headline; -1: none */
-    int best;                 /* tag */
-    int group[NL_DIRECTIONS]; /* of the headline; -1: none */
-    nl_text *out;
-} view;
-
-static const nl_fit *fit_of(const view *v, nl_direction direction, const char *column, int kernel,
-                            int tag)
+const nl_fit *nl_report_view_fit(const nl_report_view *view, nl_direction direction,
+                                 const char *column, int kernel, int tag)
 {
-    const nl_group_fit *f = v->group[direction] < 0
-                                ? NULL
-                                : nl_report_fit(v->fits, v->group[direction], column, kernel, tag);
+    const nl_group_fit *f =
+        view->group[direction] < 0
+            ? NULL
+            : nl_report_fit(view->fits, view->group[direction], column, kernel, tag);
 
     return f != NULL ? &f->fit : NULL;
 }
@@ -31,7 +21,7 @@ static const nl_fit *fit_of(const view *v, nl_direction direction, const char *c
  * Effective rank
  *-------------------------------------------------------------------------------------------*/
 
-static void say_scales(const view *v, nl_direction direction, const nl_fit *fit)
+static void say_scales(const nl_report_view *v, nl_direction direction, const nl_fit *fit)
 {
     static const char *const plural[] = {"widths", "sizes", "numbers of parameters"};
     const nl_group *group = &v->fits->group[v->group[direction]];
@@ -51,7 +41,8 @@ static void say_scales(const view *v, nl_direction direction, const nl_fit *fit)
     }
 }
 
-static nl_sign say_trend(const view *v, nl_direction direction, const char *what, const nl_fit *fit)
+static nl_sign say_trend(const nl_report_view *v, nl_direction direction, const char *what,
+                         const nl_fit *fit)
 {
     const char *of = nl_direction_name(direction);
     const nl_sign sign = nl_interval_sign(fit->slope);
@@ -78,16 +69,23 @@ static nl_sign say_trend(const view *v, nl_direction direction, const char *what
     return sign;
 }
 
-static void say_rank(const view *v)
+static bool is_decided(nl_sign sign)
 {
+    return sign == NL_SIGN_RISES || sign == NL_SIGN_FALLS;
+}
+
+/* By one kernel: each sentence names it, for another one may say the contrary. */
+static void say_rank(const nl_report_view *v, int kernel)
+{
+    const char *name = v->data->kernel[kernel];
     nl_sign sign[2] = {NL_SIGN_NO_INTERVAL, NL_SIGN_NO_INTERVAL};
     char what[96];
     int found = 0;
 
-    snprintf(what, sizeof what, "the effective rank of the %s kernel at best",
-             v->data->kernel[v->kernel]);
+    snprintf(what, sizeof what, "the effective rank of the %s kernel at best", name);
     for (int d = NL_WIDTH; d <= NL_DATA; d++) {
-        const nl_fit *fit = fit_of(v, (nl_direction)d, "effective_rank", v->kernel, v->best);
+        const nl_fit *fit =
+            nl_report_view_fit(v, (nl_direction)d, "effective_rank", kernel, v->best);
 
         if (fit != NULL) {
             sign[d] = say_trend(v, (nl_direction)d, what, fit);
@@ -103,25 +101,36 @@ static void say_rank(const view *v)
                              "name what differs)"
                            : "Only one direction was measured (`ntklens report` takes the "
                              "folders of both)");
-        return;
-    }
-    if (sign[NL_WIDTH] >= NL_SIGN_NO_INTERVAL || sign[NL_DATA] >= NL_SIGN_NO_INTERVAL ||
-        sign[NL_WIDTH] == NL_SIGN_UNKNOWN || sign[NL_DATA] == NL_SIGN_UNKNOWN) {
-        nl_text_append(v->out, "- Whether width and data change it in opposite ways cannot be told "
-                               "from these intervals.\n");
-    } else {
+    } else if (is_decided(sign[NL_WIDTH]) && is_decided(sign[NL_DATA])) {
         nl_text_append(
-            v->out,
-            "- So width and data change it **in %s**, by this definition, kernel and tag.\n",
-            sign[NL_WIDTH] != sign[NL_DATA] ? "opposite ways" : "the same way");
+            v->out, "- So width and data change the effective rank of the %s kernel **in %s**.\n",
+            name, sign[NL_WIDTH] != sign[NL_DATA] ? "opposite ways" : "the same way");
+    } else {
+        nl_text_append(v->out,
+                       "- Whether width and data change the effective rank of the %s kernel in "
+                       "opposite ways cannot be told from these intervals.\n",
+                       name);
     }
+}
+
+/* The headline's kernel, then the other of full and traced. */
+static void say_ranks(const nl_report_view *v)
+{
+    const int traced = nl_report_kernel(v->data, "traced");
+
+    say_rank(v, v->kernel);
+    if (traced >= 0 && traced != v->kernel) {
+        say_rank(v, traced);
+    }
+    nl_report_split(v);
+    nl_report_held_values(v);
 }
 
 /*---------------------------------------------------------------------------------------------
  * Loss
  *-------------------------------------------------------------------------------------------*/
 
-static void say_law(const view *v, nl_direction direction, const nl_fit *fit)
+static void say_law(const nl_report_view *v, nl_direction direction, const nl_fit *fit)
 {
     char text[192];
 
@@ -146,7 +155,7 @@ static void say_law(const view *v, nl_direction direction, const nl_fit *fit)
 }
 
 /* The claim that the loss follows a power law in both directions is tested, not assumed. */
-static void say_both_laws(const view *v, const nl_fit *const fit[2])
+static void say_both_laws(const nl_report_view *v, const nl_fit *const fit[2])
 {
     const nl_holds holds[2] = {nl_fit_holds(fit[0]), nl_fit_holds(fit[1])};
 
@@ -167,7 +176,8 @@ static void say_both_laws(const view *v, const nl_fit *const fit[2])
 }
 
 /* Compare two estimates of like kind in words. */
-static void say_difference(const view *v, const char *what, nl_interval width, nl_interval data)
+static void say_difference(const nl_report_view *v, const char *what, nl_interval width,
+                           nl_interval data)
 {
     const nl_interval d = nl_interval_difference(width, data);
     const nl_sign sign = nl_interval_sign(d);
@@ -182,10 +192,10 @@ static void say_difference(const view *v, const char *what, nl_interval width, n
                        : "so they differ");
 }
 
-static void say_loss(const view *v)
+static void say_loss(const nl_report_view *v)
 {
-    const nl_fit *fit[2] = {fit_of(v, NL_WIDTH, "test_loss", -1, v->best),
-                            fit_of(v, NL_DATA, "test_loss", -1, v->best)};
+    const nl_fit *fit[2] = {nl_report_view_fit(v, NL_WIDTH, "test_loss", -1, v->best),
+                            nl_report_view_fit(v, NL_DATA, "test_loss", -1, v->best)};
 
     for (int d = NL_WIDTH; d <= NL_DATA; d++) {
         if (fit[d] != NULL) {
@@ -247,24 +257,24 @@ static const char *larger_part(nl_interval init, nl_interval change)
     return "which part is larger cannot be told";
 }
 
-static void say_part(const view *v, const nl_fit *fit, const char *constant)
+void nl_report_part(const nl_fit *fit, const char *constant, nl_text *out)
 {
     char text[96];
 
     if (fit->constant) {
-        nl_text_append(v->out, "%s", constant);
+        nl_text_append(out, "%s", constant);
     } else if (fit->law == NL_LAW_NONE) {
-        nl_text_append(v->out, "unknown (%s)", fit->note);
+        nl_text_append(out, "unknown (%s)", fit->note);
     } else {
-        nl_text_append(v->out, "%s", nl_interval_text(fit->slope, text));
+        nl_text_append(out, "%s", nl_interval_text(fit->slope, text));
     }
 }
 
-static void say_trace(const view *v, nl_direction direction)
+static void say_trace(const nl_report_view *v, nl_direction direction)
 {
-    const nl_fit *at_best = fit_of(v, direction, "trace", v->kernel, v->best);
-    const nl_fit *at_init = fit_of(v, direction, "trace", v->kernel, nl_base);
-    const nl_fit *change = fit_of(v, direction, "trace", v->kernel, nl_ratio);
+    const nl_fit *at_best = nl_report_view_fit(v, direction, "trace", v->kernel, v->best);
+    const nl_fit *at_init = nl_report_view_fit(v, direction, "trace", v->kernel, nl_base);
+    const nl_fit *change = nl_report_view_fit(v, direction, "trace", v->kernel, nl_ratio);
 
     if (at_best == NULL || at_init == NULL || change == NULL) {
         return;
@@ -272,14 +282,15 @@ static void say_trace(const view *v, nl_direction direction)
     nl_text_append(
         v->out, "- log trace at best = log trace at init + log(best/init); its slope against %s: ",
         nl_direction_name(direction));
-    say_part(v, at_best, "0 (constant)");
+    nl_report_part(at_best, "0 (constant)", v->out);
     nl_text_append(v->out, " = ");
-    say_part(v, at_init,
-             direction == NL_DATA
-                 ? "0 **by construction** (the initial network does not depend on data)"
-                 : "0 (constant)");
+    nl_report_part(at_init,
+                   direction == NL_DATA
+                       ? "0 **by construction** (the initial network does not depend on data)"
+                       : "0 (constant)",
+                   v->out);
     nl_text_append(v->out, " + ");
-    say_part(v, change, "0 (constant)");
+    nl_report_part(change, "0 (constant)", v->out);
     if (at_init->constant) {
         nl_text_append(v->out, "; all of it comes from training.\n");
     } else if (at_init->law != NL_LAW_NONE && change->law != NL_LAW_NONE) {
@@ -293,36 +304,47 @@ static void say_trace(const view *v, nl_direction direction)
  * Robustness, transition, joint law
  *-------------------------------------------------------------------------------------------*/
 
-static void say_robustness(const view *v, nl_direction direction, nl_sign claim)
+static void say_jointly_tested(const nl_report_view *v, nl_direction direction, nl_sign claim,
+                               const nl_tally *tally)
 {
-    const nl_tally tally = nl_report_tally(v->fits, v->group[direction]);
-    const int held = claim == NL_SIGN_RISES ? tally.rises : tally.falls;
-    const int against = claim == NL_SIGN_RISES ? tally.falls : tally.rises;
-
-    if (v->group[direction] < 0 || tally.all == 0) {
-        return;
-    }
-    nl_text_append(v->out,
-                   "- \"Effective rank %s with %s\" **holds in %d of %d** combinations of rank "
-                   "definition, kernel, tag and probe part; the contrary in %d, undecided %d",
-                   claim == NL_SIGN_RISES ? "rises" : "falls", nl_direction_name(direction), held,
-                   tally.all, against, tally.all - held - against);
-    if (tally.constant > 0) {
-        nl_text_append(v->out, " (%d more do not change over the scales at all)", tally.constant);
-    }
-    if (tally.tested > 0) {
+    if (tally->tested > 0) {
         nl_text_append(
             v->out,
             "; if nothing depended on %s, about %.1f of the %d with an interval would %s "
             "by chance; %d do so jointly (Holm: 5 %% for any mistake among the %d)",
-            nl_direction_name(direction), 0.025 * tally.tested, tally.tested,
+            nl_direction_name(direction), 0.025 * tally->tested, tally->tested,
             claim == NL_SIGN_RISES ? "rise" : "fall",
-            claim == NL_SIGN_RISES ? tally.jointly_rises : tally.jointly_falls, tally.tested);
+            claim == NL_SIGN_RISES ? tally->jointly_rises : tally->jointly_falls, tally->tested);
     }
-    nl_text_append(v->out, ".\n");
 }
 
-static void say_transition(const view *v)
+static void say_robustness(const nl_report_view *v, nl_direction direction, nl_sign claim)
+{
+    for (int k = 0; k < v->data->kernels; k++) {
+        const nl_tally tally = nl_report_tally(v->fits, v->group[direction], k);
+        const int held = claim == NL_SIGN_RISES ? tally.rises : tally.falls;
+        const int against = claim == NL_SIGN_RISES ? tally.falls : tally.rises;
+
+        if (v->group[direction] < 0 || tally.all == 0) {
+            continue;
+        }
+        nl_text_append(v->out,
+                       "- \"The rank of the %s kernel %s with %s\" **holds in %d of %d** "
+                       "combinations of rank definition, tag and probe part; the contrary in %d, "
+                       "undecided %d",
+                       v->data->kernel[k], claim == NL_SIGN_RISES ? "rises" : "falls",
+                       nl_direction_name(direction), held, tally.all, against,
+                       tally.all - held - against);
+        if (tally.constant > 0) {
+            nl_text_append(v->out, " (%d more do not change over the scales at all)",
+                           tally.constant);
+        }
+        say_jointly_tested(v, direction, claim, &tally);
+        nl_text_append(v->out, ".\n");
+    }
+}
+
+static void say_transition(const nl_report_view *v)
 {
     for (int c = 0; c < v->fits->crossings; c++) {
         const nl_report_crossing *crossing = &v->fits->crossing[c];
@@ -348,7 +370,7 @@ static void say_transition(const view *v)
     }
 }
 
-static void say_joint(const view *v)
+static void say_joint(const nl_report_view *v)
 {
     char text[2][96];
     char quantity[128];
@@ -380,10 +402,10 @@ static void say_joint(const view *v)
     }
 }
 
-static void say_setting(view *v)
+static void say_setting(nl_report_view *v)
 {
     if (v->kernel >= 0) {
-        say_rank(v);
+        say_ranks(v);
     }
     say_loss(v);
     if (v->kernel >= 0) {
@@ -413,11 +435,11 @@ static void say_jointly(const nl_report_fits *fits, nl_text *out)
 
 void nl_report_verdict(const nl_report_data *data, const nl_report_fits *fits, nl_text *out)
 {
-    view v = {.data = data,
-              .fits = fits,
-              .kernel = nl_report_main_kernel(data),
-              .best = nl_report_tag(data, "best"),
-              .out = out};
+    nl_report_view v = {.data = data,
+                        .fits = fits,
+                        .kernel = nl_report_main_kernel(data),
+                        .best = nl_report_tag(data, "best"),
+                        .out = out};
 
     nl_text_append(out,
                    "## Verdict\n\nParametrisation: **%s**. It decides how the trace depends on "

@@ -63,11 +63,13 @@ def rewrite(folder, change):
     (folder / "results.csv").write_text(text.getvalue())
 
 
-def planted(name, rows):
+COLUMNS_PLANTED = "width,depth,n_train,seed,tag,kernel,test_loss,trace,effective_rank,flags"
+
+
+def planted(name, rows, names=COLUMNS_PLANTED):
     """A results folder whose table holds no more than these rows: tuples of the columns below."""
     out = lib.scratch("report") / name
     out.mkdir(parents=True)
-    names = "width,depth,n_train,seed,tag,kernel,test_loss,trace,effective_rank,flags"
     lines = [names, *(",".join(map(str, row)) for row in rows)]
     (out / "results.csv").write_text("\n".join(lines) + "\n")
     return out
@@ -157,6 +159,73 @@ def planted_laws_are_found_and_told():
         len(parts) == 3 and abs(parts[0] - parts[1] - parts[2]) < 2e-3,
         f"the parts do not add up: {line}",
     )
+
+
+def split_rows(traced, factor, widths=(8, 16, 32, 64), sizes=(512,), flags=lambda width, size: ""):
+    """Effective ranks of the traced kernel ~ traced(width, size) and class factors ~ factor(width, size) at
+    best; at init both without their dependence on data."""
+    draw = random.Random(3)
+    rows = []
+    for width in widths:
+        for size in sizes:
+            for seed in range(5):
+                for tag in ("init", "best"):
+                    at = (width, size if tag == "best" else sizes[0])
+                    rank = 20 * traced(*at) * math.exp(draw.gauss(0, 0.01))
+                    c = 2 * factor(*at) * math.exp(draw.gauss(0, 0.01))
+                    head = (width, 2, size, seed, tag)
+                    tail = (0.02 + width**-0.5, 5)
+                    flag = flags(width, size) if tag == "best" else ""
+                    rows += [(*head, "traced", *tail, rank, "nan", flag)]
+                    rows += [(*head, "full", *tail, rank * c, c, flag)]
+    return rows
+
+
+SPLIT = COLUMNS_PLANTED.replace("flags", "class_factor,flags")
+
+
+def numbers(line):
+    """The values, not the bounds, of `x (95 %: low to high)`."""
+    return [float(x) for x in re.findall(r"([-+][0-9.]+) \(95", line)]
+
+
+@lib.case
+def the_rank_is_split_into_traced_kernel_and_class_factor():
+    """The full kernel's rank rises by its class factor alone, that of the traced kernel falls: each sentence
+    names its kernel, and no word is said for both."""
+    rows = split_rows(lambda w, n: w**-0.1, lambda w, n: w**0.5)
+    out = planted("split", rows, SPLIT)
+    told = report(out).stdout
+    for words in ("the effective rank of the full kernel at best **rises with width**",
+                  "the effective rank of the traced kernel at best **falls with width**"):  # fmt: skip
+        lib.check(words in told, f"{words!r} is not in:\n{told}")
+    for tag in ("init", "best"):
+        line = next(x for x in told.splitlines() if x.startswith(f"- At {tag} log rank") and "width" in x)
+        total, traced, factor = numbers(line)
+        lib.check(abs(total - traced - factor) < 2e-3, f"the parts do not add up: {line}")
+        lib.check(abs(traced + 0.1) < 0.02 and abs(factor - 0.5) < 0.02, line)
+    for kernel in ("full", "traced"):
+        lib.check(f'"The rank of the {kernel} kernel rises with width"' in told, told)
+    slope = {r["quantity"]: float(r["loglog_slope"]) for r in lib.select(read(out), direction="width")}
+    parts = slope["effective_rank[traced]@best"] + slope["class_factor[full]@best"]
+    lib.check(abs(slope["effective_rank[full]@best"] - parts) < 1e-12, f"{slope}")
+
+
+@lib.case
+def every_held_value_is_told_and_the_headline_is_a_small_sound_model():
+    """With data the rank falls at narrow widths and rises at wide ones; the narrowest has collapsed."""
+    rows = split_rows(
+        lambda w, n: n ** (-0.2 if w < 40 else 0.2), lambda w, n: 1.0, widths=(4, 8, 16, 64, 128),
+        sizes=(64, 256, 1024), flags=lambda w, n: "collapsed" if w == 4 else "",
+    )  # fmt: skip
+    out = planted("held", rows, SPLIT)
+    told = report(out).stdout
+    lib.check("| width=8 **headline** | 3 of 3 |" in told, told)
+    lib.check("| width=4 | 0 of 3 |" in told, told)
+    lib.check("The slope of the full kernel against data turns between 16 and 64." in told, told)
+    lib.check("| n_train=1024 **headline** |" in told, told)
+    marked = {r["held"] for r in read(out) if r["headline"] == "yes"}
+    lib.check_equal(marked, {"width=8", "n_train=1024"}, "headlines in fits.csv")
 
 
 @lib.case
