@@ -36,13 +36,14 @@ masked_squares(nl_precision precision, int count, const double *mask, const void
 
     for (; k + lanes <= count; k += lanes) {
         for (int lane = 0; lane < lanes; lane++) {
-            const double v = nl_element(values, (size_t)(first + k + lane), precision);
+            const double v =
+                nl_element(values, (size_t)first + (size_t)k + (size_t)lane, precision);
 
             sum[lane] += mask[k + lane] * v * v;
         }
     }
     for (int lane = 0; k < count; k++, lane++) {
-        const double v = nl_element(values, (size_t)(first + k), precision);
+        const double v = nl_element(values, (size_t)first + (size_t)k, precision);
 
         sum[lane] += mask[k] * v * v;
     }
@@ -67,8 +68,9 @@ static double masked_squares_single(int count, const double *mask, const void *v
 /* Entry of local sample i and output a, local sample j and output b. */
 static double entry(const coupling *c, int i, int a, int j, int b)
 {
-    const size_t row = (size_t)(i * c->outputs + a);
-    const size_t col = (size_t)(j * c->outputs + b);
+    const size_t unit = (size_t)c->outputs;
+    const size_t row = (size_t)i * unit + (size_t)a;
+    const size_t col = (size_t)j * unit + (size_t)b;
 
     return nl_element(c->a->local, col * (size_t)c->a->ld + row, c->a->precision);
 }
@@ -97,7 +99,7 @@ static double different_outputs(const coupling *c, int i, int j)
     double sum = 0.0;
 
     for (int b = 0; b < c->outputs; b++) {
-        const size_t col = (size_t)(j * c->outputs + b);
+        const size_t col = (size_t)j * (size_t)c->outputs + (size_t)b;
         const void *values = (const char *)c->a->local +
                              col * (size_t)c->a->ld * nl_precision_bytes(c->a->precision);
         const double *mask = c->mask + (size_t)b * (size_t)c->a->local_rows + first;
