@@ -66,7 +66,7 @@ class Study:
 
     def curves(self):
         """Losses and accuracies at every evaluated step: columns step, train_loss, test_loss, ..."""
-        return self._gather(lambda file, cell: {name: data[:] for name, data in file["curve"].items()})
+        return self._gather(lambda file, cell: _values(file, "curve"))
 
     def spectra(self, kernel="full", tag="best"):
         """Eigenvalues: one row per network, columns 1 ... n, descending.  Networks without are left out."""
@@ -77,7 +77,7 @@ class Study:
         def row(file, cell):
             step = self._steps.get((cell, tag)) if isinstance(tag, str) else int(tag)
             path = f"spectra/{kernel}/{step}"
-            return [file[path][:]] if path in file else None
+            return [_own(file, path)[:]] if path in file else None
 
         frame = self._gather(row)
         return frame.rename(columns=lambda k: k + 1)
@@ -88,13 +88,14 @@ class Study:
         with self.open(cell) as file:
             if path not in file:
                 raise KeyError(f"{cell}: no {path}; output.snapshots decides what is kept")
-            return {name: data[:] for name, data in file[path].items()}
+            return _values(file, path)
 
     def kernel_matrices(self, cell, tag="best"):
         """Kernels of a network, by name, n x n; kept where output.kernels is true."""
         with self.open(cell) as file:
             step = str(self.step(cell, tag))
-            found = {k: v[step][:] for k, v in file.get("kernels", {}).items() if step in v}
+            kernels = _own(file, "kernels") if "kernels" in file else {}
+            found = {k: _own(kernels, f"{k}/{step}")[:] for k in kernels if f"{k}/{step}" in kernels}
         if not found:
             raise KeyError(f"{cell}: no kernels of {tag}; output.kernels keeps them")
         return found
@@ -114,7 +115,10 @@ class Study:
         return {(cell, tag): int(step) for cell, tag, step in rows.itertuples(index=False)}
 
     def open(self, cell):
-        """The h5py.File of a network, for all that has no method here: h5ls -r shows what there is."""
+        """The h5py.File of a network, for all that has no method here: h5ls -r shows what there is.
+
+        The methods refuse files that lead to others, which ntklens never writes; h5py itself follows them.
+        """
         import h5py
 
         return h5py.File(self.folder / "cells" / f"{cell}.h5", "r")
@@ -140,6 +144,25 @@ def _separators(path):
     names = text.split("\n", 1)[0]
     sep = "," if "," in names else ";" if ";" in names else "\t" if "\t" in names else ","
     return {"sep": sep, "decimal": "," if sep != "," and "," in text else "."}
+
+
+def _own(group, path):
+    """What stands at a path, unless it is elsewhere: whoever made the file would choose what is read there."""
+    import h5py
+
+    for name in path.split("/"):
+        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+            raise ValueError(f"{group.file.filename}: {path} is a link, which ntklens never writes")
+        group = group[name]
+    if isinstance(group, h5py.Dataset) and (group.external or group.is_virtual):
+        raise ValueError(f"{group.file.filename}: {path} is kept in other files, which ntklens never does")
+    return group
+
+
+def _values(file, path):
+    """All datasets of a group, by name."""
+    group = _own(file, path)
+    return {name: _own(group, name)[:] for name in group}
 
 
 def _read_csv(path, optional=False, needed=()):

@@ -324,6 +324,31 @@ def loader_names_flags_and_reads_spreadsheets():
     lib.check_equal(list(study.table["trace"]), list(wanted.table["trace"]), "trace")
 
 
+@lib.case
+def loader_refuses_files_that_lead_elsewhere():
+    folder = lib.scratch("elsewhere") / "out"
+    shutil.copytree(grid(), folder)
+    secret = folder.parent / "secret"
+    secret.write_bytes(b"root:x:0:0:" * 1000)
+    paths = sorted((folder / "cells").glob("*.h5"))
+
+    def storage(file):
+        del file["curve/test_loss"]
+        file.create_dataset("curve/test_loss", (5,), "f8", external=[(str(secret), 0, 40)])
+
+    def link(file):
+        step = next(iter(file["spectra/full"]))
+        h5py = lib.need("h5py")
+        del file["spectra"]
+        file["spectra"] = h5py.ExternalLink(str(paths[1]), "/spectra")
+        lib.check(f"spectra/full/{step}" in file, "the link leads nowhere: no test")
+
+    lib.edit_cell(paths[0], storage)
+    refused(ValueError, "in other files", ntklens.load(folder).curves)
+    lib.edit_cell(paths[0], link)
+    refused(ValueError, "is a link", ntklens.load(folder).spectra, "full", "best")
+
+
 def refused(kind, phrase, function, *arguments):
     """function(*arguments) raises `kind`, and says so with the phrase."""
     try:

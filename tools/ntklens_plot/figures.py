@@ -351,6 +351,8 @@ def spectrum_lines(axis, group, tag):
         table = group.study.spectra(kernel, tag)
     except ImportError as missing:
         raise Absent(f"h5py is missing ({missing})") from None
+    except ValueError as refused:  # a file that leads to others
+        raise Absent(str(refused)) from None
     except KeyError:  # the tag is not in the table
         return 0
     if table.empty:
