@@ -178,6 +178,24 @@ void nl_text_free(nl_text *text);
 /** Room for `more` bytes and a NUL behind what is there; false once memory ran out. */
 bool nl_text_reserve(nl_text *text, size_t more);
 
+/*---------------------------------------------------------------------------------------------
+ * Texts of strangers: names, folders, fields of tables may hold anything.  Control characters are
+ * what a terminal might obey: C0, DEL, C1, ends of lines, directions of writing, bytes that are no
+ * UTF-8.  Complaints, warnings and the log escape by themselves all they are given.
+ *-------------------------------------------------------------------------------------------*/
+
+/** Code point at `text` and the bytes it takes; U+FFFD and 1 where they are no UTF-8. */
+uint32_t nl_utf8_decode(const char *text, size_t *length);
+
+/** Is the character at `text` a control character? */
+bool nl_is_control(const char *text, size_t *length);
+
+/** `text` with visible escapes for control characters (\n, \x1b), as far as `out` holds it; out. */
+const char *nl_escaped(const char *text, char *out, size_t size);
+
+/** Control characters become question marks, in place: for what is read and never written back. */
+void nl_mask_controls(char *text);
+
 /** Shortest decimal (at most 17 significant digits) that reads back as `value`; out holds 32 bytes.
  */
 const char *nl_format_double(double value, char out[32]);

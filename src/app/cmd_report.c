@@ -35,6 +35,7 @@ static nl_status read_threshold(const char *text, double *out)
 static nl_status write_report(nl_report_options *report, bool figures)
 {
     char *beside = NULL;
+    char name[1024];
     nl_status status = NL_OK;
 
     if (report->count == 0) {
@@ -52,7 +53,7 @@ static nl_status write_report(nl_report_options *report, bool figures)
         nl_figures_draw(report->out, report->count, report->folders);
     }
     if (status == NL_OK) {
-        printf("Written to %s\n", report->out);
+        printf("Written to %s\n", nl_escaped(report->out, name, sizeof name));
     }
     free(beside);
     return status;

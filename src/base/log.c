@@ -55,6 +55,8 @@ void nl_log_event(nl_log *log, const char *event, const char *format, ...)
     nl_text line = {0};
     char stamp[32];
     char *pairs = NULL;
+    char *escaped = NULL; /* names and folders in it may hold anything: a line stays one line */
+    int length = 0;
     time_t now = time(NULL);
     struct tm utc;
     va_list args;
@@ -64,8 +66,16 @@ void nl_log_event(nl_log *log, const char *event, const char *format, ...)
     }
     strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
     va_start(args, format);
-    if (vasprintf(&pairs, format, args) >= 0) {
-        nl_text_append(&line, "%s time=%s %s\n", event, stamp, pairs);
+    length = vasprintf(&pairs, format, args);
+    if (length >= 0) {
+        const size_t size = 4 * (size_t)length + 1; /* a byte becomes \xNN at most */
+
+        escaped = malloc(size);
+        if (escaped != NULL) {
+            nl_text_append(&line, "%s time=%s %s\n", event, stamp,
+                           nl_escaped(pairs, escaped, size));
+        }
+        free(escaped);
         free(pairs);
     }
     va_end(args);

@@ -62,15 +62,13 @@ const char *nl_write_reason(int error, char out[192])
 /* One write() per line: lines of several ranks on one terminal stay whole. */
 static NL_PRINTF(2, 0) void write_line(const char *prefix, const char *format, va_list args)
 {
+    char told[2048] = "";
     char line[2048];
-    int head = snprintf(line, sizeof line, "%s", prefix);
-    size_t left = sizeof line - (size_t)head;
-    int body = vsnprintf(line + head, left, format, args);
-    size_t length = (size_t)head + (body < 0 ? 0 : (size_t)body);
+    size_t length = (size_t)snprintf(line, sizeof line, "%s", prefix);
 
-    if (length > sizeof line - 2) {
-        length = sizeof line - 2;
-    }
+    (void)vsnprintf(told, sizeof told, format, args);
+    nl_escaped(told, line + length, sizeof line - length - 1);
+    length += strlen(line + length);
     line[length] = '\n';
     fflush(stdout);
     if (write(STDERR_FILENO, line, length + 1) < 0) {

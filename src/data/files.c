@@ -48,7 +48,8 @@ nl_status nl_data_file_open(const char *path, nl_data_file *file)
     if (file->path == NULL) {
         return NL_FAIL(NL_ERR_NOMEM, "%s: out of memory for the path", path);
     }
-    handle = (int)NL_REPEAT(open(path, O_RDONLY | O_CLOEXEC));
+    handle = (int)NL_REPEAT(
+        open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)); /* no waiting for a pipe's writer */
     file->stream = handle >= 0 ? fdopen(handle, "rb") : NULL;
     if (file->stream == NULL || fstat(fileno(file->stream), &status) != 0) {
         st = NL_FAIL(NL_ERR_DATA, "%s: cannot be opened for reading: %s", path,

@@ -3,14 +3,16 @@
 
 void nl_json_string(nl_text *text, const char *value)
 {
+    size_t length = 0;
+
     nl_text_append(text, "\"");
-    for (const char *c = value; *c != '\0'; c++) {
-        if (*c == '"' || *c == '\\') {
+    for (const char *c = value; *c != '\0'; c += length) {
+        if (nl_is_control(c, &length)) {
+            nl_text_append(text, "\\u%04x", (unsigned)nl_utf8_decode(c, &length));
+        } else if (*c == '"' || *c == '\\') {
             nl_text_append(text, "\\%c", *c);
-        } else if ((unsigned char)*c < 0x20) {
-            nl_text_append(text, "\\u%04x", (unsigned)*c);
         } else {
-            nl_text_append_bytes(text, c, 1);
+            nl_text_append_bytes(text, c, length);
         }
     }
     nl_text_append(text, "\"");

@@ -90,8 +90,14 @@ static bool read_holder(int file, nl_holder *h)
         return false;
     }
     text[length] = '\0';
-    return sscanf(text, "host=%255s\npid=%ld\nstart=%llu\njob=%63s\ntime=%31s", h->host, &h->pid,
-                  &h->start, h->job, h->since) == 5;
+    if (sscanf(text, "host=%255s\npid=%ld\nstart=%llu\njob=%63s\ntime=%31s", h->host, &h->pid,
+               &h->start, h->job, h->since) != 5) {
+        return false;
+    }
+    nl_mask_controls(h->host);
+    nl_mask_controls(h->job);
+    nl_mask_controls(h->since);
+    return true;
 }
 
 static bool write_holder(int file, const nl_holder *h)

@@ -566,7 +566,10 @@ nl_status nl_study_merge(const char *out, int count, const char *const folders[]
         status = write_all(&m);
     }
     if (status == NL_OK) {
-        printf("%s: %d of %s of the united grid %s finished%s\n", out, m.finished,
+        char name[1024];
+
+        printf("%s: %d of %s of the united grid %s finished%s\n",
+               nl_escaped(out, name, sizeof name), m.finished,
                nl_format_count(m.count, "cell", cells), m.finished == 1 ? "is" : "are",
                m.finished < m.count ? "; ntklens run on its study.yaml does the rest" : "");
     }

@@ -33,8 +33,10 @@ static void print_axes(const nl_plan *plan, FILE *stream)
 {
     const char *times = "";
     char cells[48];
+    char name[256];
 
-    fprintf(stream, "%s: %s (", nl_study_word(plan->study, NL_KEY_STUDY),
+    fprintf(stream, "%s: %s (",
+            nl_escaped(nl_study_word(plan->study, NL_KEY_STUDY), name, sizeof name),
             nl_format_count(plan->count, "cell", cells));
     for (int key = 0; key < NL_KEY_COUNT; key++) {
         const nl_key_info *info = nl_key_describe((nl_key)key);
@@ -117,9 +119,11 @@ static void print_needs(const nl_plan *plan, FILE *stream)
     char a[32];
     char b[32];
     char count[48];
+    char source[256];
 
     fprintf(stream, "\n  wall time     %s on %s (rates: %s)\n", nl_format_seconds(plan->wall, a),
-            nl_format_count(plan->ranks, "rank", count), plan->rates.source);
+            nl_format_count(plan->ranks, "rank", count),
+            nl_escaped(plan->rates.source, source, sizeof source));
     print_idle(plan, stream);
     fprintf(stream, "  memory        %s per rank at its peak, %s in all\n",
             nl_format_bytes(plan->rank_bytes, a), nl_format_bytes(plan->all_bytes, b));

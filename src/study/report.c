@@ -18,7 +18,8 @@ typedef struct source {
     char *table_file;   /* owned */
     nl_table table;
     nl_study *study;  /* owned; NULL where there is no study.yaml */
-    const char *name; /* of the study, or the folder */
+    char name[256];   /* of the study, or the folder; both as they are shown */
+    char shown[1024]; /* the folder */
     bool live;        /* a run is at work in the folder */
 } source;
 
@@ -26,10 +27,10 @@ static nl_status read_study(source *s)
 {
     nl_status status = nl_study_in(s->folder, 0, NULL, &s->study);
 
-    s->name = s->folder;
-    if (status == NL_OK && s->study != NULL) {
-        s->name = nl_study_word(s->study, NL_KEY_STUDY);
-    } else if (status == NL_OK) {
+    nl_escaped(s->folder, s->shown, sizeof s->shown);
+    nl_escaped(s->study != NULL ? nl_study_word(s->study, NL_KEY_STUDY) : s->folder, s->name,
+               sizeof s->name);
+    if (status == NL_OK && s->study == NULL) {
         nl_warn("%s: no study.yaml; the report names only what the table holds", s->folder);
     }
     return status;
@@ -118,7 +119,7 @@ static void name_apart(int count, source *sources, const char **names)
         names[s] = sources[s].name;
         for (int k = 0; k < count; k++) {
             if (k != s && strcmp(sources[k].name, sources[s].name) == 0) {
-                names[s] = sources[s].folder;
+                names[s] = sources[s].shown;
             }
         }
     }
@@ -132,7 +133,7 @@ static void put_title(int count, const source *sources, nl_text *out)
 {
     nl_text_append(out, "# Report on ");
     for (int s = 0; s < count; s++) {
-        nl_text_append(out, "%s%s (%s)", s > 0 ? " and " : "", sources[s].name, sources[s].folder);
+        nl_text_append(out, "%s%s (%s)", s > 0 ? " and " : "", sources[s].name, sources[s].shown);
     }
     nl_text_append(out, "\n\n");
 }
@@ -145,7 +146,7 @@ static void put_live(int count, const source *sources, nl_text *out)
             nl_text_append(out,
                            "A run is at work in %s: this is on its rows so far (%d); report again "
                            "when it is done.\n\n",
-                           sources[s].folder, sources[s].table.rows);
+                           sources[s].shown, sources[s].table.rows);
         }
     }
 }

@@ -122,28 +122,6 @@ nl_status nl_study_data_folder(const nl_study *study, char **out)
  * YAML
  *-------------------------------------------------------------------------------------------*/
 
-/* Code point and length of the UTF-8 sequence at `at`; length 1 and U+FFFD where it is none. */
-static uint32_t decode(const unsigned char *at, size_t *length)
-{
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    size_t size = at[0] >= 0xf0 ? 4 : at[0] >= 0xe0 ? 3 : at[0] >= 0xc0 ? 2 : 1;
-    uint32_t code = size == 1 ? at[0] : at[0] & (0xffu >> (size + 1));
-
-    *length = 1;
-    for (size_t k = 1; k < size; k++) {
-        if ((at[k] & 0xc0) != 0x80) { /* also at the final NUL */
-            return 0xfffd;
-        }
-        code = code << 6 | (at[k] & 0x3fu);
-    }
-    if ((size == 1 && code >= 0x80) || code < least[size] || code > 0x10ffff || at[0] >= 0xf8 ||
-        (code >= 0xd800 && code < 0xe000)) {
-        return 0xfffd;
-    }
-    *length = size;
-    return code;
-}
-
 /* Code points that YAML takes as they are inside double quotes. */
 static bool is_printable(uint32_t code)
 {
@@ -154,12 +132,11 @@ static bool is_printable(uint32_t code)
 
 static void write_quoted(const char *text, nl_text *out)
 {
-    const unsigned char *at = (const unsigned char *)text;
     size_t length = 0;
 
     nl_text_append(out, "\"");
-    for (; *at != '\0'; at += length) {
-        uint32_t code = decode(at, &length);
+    for (const char *at = text; *at != '\0'; at += length) {
+        uint32_t code = nl_utf8_decode(at, &length);
 
         if (code == '"' || code == '\\') {
             nl_text_append(out, "\\%c", (int)code);

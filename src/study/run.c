@@ -516,9 +516,11 @@ static nl_status close_results(nl_run *run, nl_status status, double start)
         nl_status_text(status), finished, run->count, nl_ledger_rows(run->ledger), took, idle);
     nl_ledger_destroy(&run->ledger); /* ends the live line */
     if (!run->options->quiet) {
+        char name[1024];
+
         fprintf(stderr, "%s: %d of %s finished in %s; idle %.1f %% of rank time\n",
-                run->options->folder, finished, nl_format_count(run->count, "cell", cells),
-                nl_format_seconds(took, seconds), idle);
+                nl_escaped(run->options->folder, name, sizeof name), finished,
+                nl_format_count(run->count, "cell", cells), nl_format_seconds(took, seconds), idle);
     }
     return status;
 }

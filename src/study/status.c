@@ -98,6 +98,7 @@ static void value_in(const char *line, const char *key, char *out, size_t size)
         const char *value = at + length + (quoted ? 2 : 1);
 
         snprintf(out, size, "%.*s", (int)strcspn(value, quoted ? "\"\n" : " \n"), value);
+        nl_mask_controls(out);
     }
 }
 
@@ -127,6 +128,7 @@ static void take_line(nl_standing *s, const char *line)
     if (sscanf(line, "%23s", event) != 1) {
         return;
     }
+    nl_mask_controls(event);
     for (size_t k = 0; k < NL_COUNT(bad); k++) {
         if (strcmp(event, bad[k]) == 0) {
             add_incident(s, event, line);

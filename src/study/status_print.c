@@ -116,8 +116,10 @@ void nl_standing_print(const nl_standing *s, FILE *stream)
 {
     char text[32];
     char count[48];
+    char name[256];
 
-    fprintf(stream, "%s: %s, %d of %s done\n", nl_study_word(s->study, NL_KEY_STUDY), state_word(s),
+    fprintf(stream, "%s: %s, %d of %s done\n",
+            nl_escaped(nl_study_word(s->study, NL_KEY_STUDY), name, sizeof name), state_word(s),
             s->total[NL_STATE_DONE], nl_format_count(s->count, "cell", count));
     print_groups(s, stream);
     fprintf(stream, "\n");

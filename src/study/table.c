@@ -17,8 +17,13 @@ typedef struct reader {
     int fields, capacity;
 } reader;
 
+/* A field is shown on terminals and pages: no control characters, tabs are blanks. */
 static nl_status add_field(reader *r, char *text)
 {
+    for (char *tab = strchr(text, '\t'); tab != NULL; tab = strchr(tab, '\t')) {
+        *tab = ' ';
+    }
+    nl_mask_controls(text);
     if (r->fields == r->capacity) {
         const int capacity = r->capacity > 0 ? 2 * r->capacity : 64;
         char **field = realloc(r->field, (size_t)capacity * sizeof *field);

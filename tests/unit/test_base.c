@@ -123,6 +123,26 @@ static void shuffles_are_uniform_and_depend_on_their_stream_only(void **state)
     }
 }
 
+static void control_characters_are_escaped_and_texts_kept(void **state)
+{
+    char out[64];
+    char masked[] = "a\x1b[2J\xc2\x9b\xff\n\xc3\xa9";
+
+    (void)state;
+    assert_string_equal(nl_escaped("gr\xc3\xbc\xc3\x9f \"x\" \\", out, sizeof out),
+                        "gr\xc3\xbc\xc3\x9f \"x\" \\");
+    assert_string_equal(nl_escaped("\x1b[31m\n\r\t\x07\x7f", out, sizeof out),
+                        "\\x1b[31m\\n\\r\\t\\x07\\x7f");
+    assert_string_equal(nl_escaped("\xc2\x9b", out, sizeof out), "\\xc2\\x9b"); /* C1: CSI */
+    assert_string_equal(nl_escaped("\xe2\x80\xae", out, sizeof out),
+                        "\\xe2\\x80\\xae"); /* right to left from here on */
+    assert_string_equal(nl_escaped("\x9b\xc3", out, sizeof out), "\\x9b\\xc3"); /* no UTF-8 */
+    assert_string_equal(nl_escaped("abc\x1b", out, 7), "abc"); /* whole escapes only */
+    assert_string_equal(nl_escaped("\xc3\xa9\xc3\xa9", out, 4), "\xc3\xa9");
+    nl_mask_controls(masked);
+    assert_string_equal(masked, "a?[2J????\xc3\xa9");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -130,6 +150,7 @@ int main(void)
         cmocka_unit_test(doubles_read_back_and_stay_short),
         cmocka_unit_test(text_grows),
         cmocka_unit_test(blocks_are_aligned_and_overflow_is_refused),
+        cmocka_unit_test(control_characters_are_escaped_and_texts_kept),
         cmocka_unit_test(random_bits_are_those_of_philox),
         cmocka_unit_test(normals_have_the_moments_of_a_normal),
         cmocka_unit_test(shuffles_are_uniform_and_depend_on_their_stream_only),
