@@ -103,12 +103,13 @@ static void forward_layer(nl_jacobian *j, int l)
                weights_of(j, layer, first, rows), &layer->fan_in, j->activation[l], &layer->fan_in,
                &zero, next + first, &layer->fan_out);
     }
-    for (size_t at = 0; at < (size_t)j->samples * (size_t)layer->fan_out; at++) {
-        const size_t unit = at % (size_t)layer->fan_out;
-        const double z = next[at] + layer->t * (double)j->theta[layer->biases + unit];
+    for (size_t i = 0, at = 0; i < (size_t)j->samples; i++) {
+        for (size_t unit = 0; unit < (size_t)layer->fan_out; unit++, at++) {
+            const double z = next[at] + layer->t * (double)j->theta[layer->biases + unit];
 
-        next[at] = nl_activation_value(j->net->spec.activation, z);
-        j->slope[l][at] = nl_activation_slope(j->net->spec.activation, z);
+            next[at] = nl_activation_value(j->net->spec.activation, z);
+            j->slope[l][at] = nl_activation_slope(j->net->spec.activation, z);
+        }
     }
 }
 
@@ -418,40 +419,80 @@ static double sign_of(size_t row)
     return ((uint64_t)(row + 1) * UINT64_C(0x9E3779B97F4A7C15)) >> 63 != 0 ? -1.0 : 1.0;
 }
 
-/* Products of a layer's back-signals in the factors, summed over outputs.  Each sample's,
- * contracted with signs, are to be `own`: the largest relative deviation. */
-static double pair_factors(nl_jacobian *j, int l, const nl_factors *factors, const double *own,
-                           double *contracted)
+NL_VECTOR_CLONES
+static void add_signed_double(size_t n, double sign, const double *restrict from,
+                              double *restrict to)
+{
+    for (size_t k = 0; k < n; k++) {
+        to[k] += sign * from[k];
+    }
+}
+
+NL_VECTOR_CLONES
+static void add_signed_single(size_t n, double sign, const float *restrict from,
+                              double *restrict to)
+{
+    for (size_t k = 0; k < n; k++) {
+        to[k] += sign * (double)from[k];
+    }
+}
+
+/* Each sample's back-signals in the factors, summed over outputs with signs. */
+static void contract(const nl_jacobian *j, const nl_factors *factors, int l, double *contracted)
 {
     const size_t width = (size_t)j->net->layer[l].fan_out;
     const size_t outputs = (size_t)j->net->spec.outputs;
-    const size_t samples = (size_t)j->samples;
-    double *signal = j->piece; /* [samples x width] */
+
+    memset(contracted, 0, (size_t)j->samples * width * sizeof *contracted);
+    for (size_t row = 0; row < (size_t)j->samples * outputs; row++) {
+        double *to = contracted + row / outputs * width;
+
+        if (factors->precision == NL_DOUBLE) {
+            add_signed_double(width, sign_of(row), (const double *)factors->delta[l] + row * width,
+                              to);
+        } else {
+            add_signed_single(width, sign_of(row), (const float *)factors->delta[l] + row * width,
+                              to);
+        }
+    }
+}
+
+/* Products of a layer's back-signals in the factors, summed over outputs. */
+static void pair_factors(nl_jacobian *j, int l, const nl_factors *factors)
+{
+    const int width = j->net->layer[l].fan_out;
+    const int outputs = j->net->spec.outputs;
+
+    for (int a = 0; a < outputs; a++) {
+        const size_t first = (size_t)a * (size_t)width;
+        const double beta = a > 0 ? 1.0 : 0.0;
+
+        if (factors->precision == NL_DOUBLE) {
+            pair_up(j, width, (const double *)factors->delta[l] + first, outputs * width, beta);
+            continue;
+        }
+        memset(j->piece, 0, (size_t)j->samples * (size_t)width * sizeof *j->piece);
+        for (size_t i = 0; i < (size_t)j->samples; i++) {
+            add_signed_single((size_t)width, 1.0,
+                              (const float *)factors->delta[l] + i * (size_t)(outputs * width) +
+                                  first,
+                              j->piece + i * (size_t)width);
+        }
+        pair_up(j, width, j->piece, width, beta);
+    }
+}
+
+/* The largest relative distance of a sample's vector from its own. */
+static double worst_distance(size_t samples, size_t width, const double *got, const double *own)
+{
     double worst = 0.0;
 
-    memset(contracted, 0, samples * width * sizeof *contracted);
-    for (size_t a = 0; a < outputs; a++) {
-        for (size_t i = 0; i < samples; i++) {
-            const size_t row = (i * outputs + a) * width;
-            const double sign = sign_of(i * outputs + a);
-
-            for (size_t k = 0; k < width; k++) {
-                const double d = factors->precision == NL_DOUBLE
-                                     ? ((const double *)factors->delta[l])[row + k]
-                                     : (double)((const float *)factors->delta[l])[row + k];
-
-                signal[i * width + k] = d;
-                contracted[i * width + k] += sign * d;
-            }
-        }
-        pair_up(j, (int)width, signal, (int)width, a > 0 ? 1.0 : 0.0);
-    }
     for (size_t i = 0; i < samples; i++) {
         double difference = 0.0;
         double square = 0.0;
 
         for (size_t k = i * width; k < (i + 1) * width; k++) {
-            difference += (contracted[k] - own[k]) * (contracted[k] - own[k]);
+            difference += (got[k] - own[k]) * (got[k] - own[k]);
             square += own[k] * own[k];
         }
         difference = difference > 0.0 || isnan(difference) ? sqrt(difference / square) : 0.0;
@@ -506,11 +547,14 @@ nl_status nl_jacobian_traced_square(nl_jacobian *j, const double *u, const nl_fa
             step_backward(j, last, scratch, j->signal[0]);
         } else {
             const int to = (last - l) % 2 == 0;
+            double *contracted = scratch + (size_t)j->samples * outputs;
             double worst = 0.0;
 
             step_backward(j, l + 1, j->signal[!to], j->signal[to]);
-            worst =
-                pair_factors(j, l, factors, j->signal[to], scratch + (size_t)j->samples * outputs);
+            contract(j, factors, l, contracted);
+            worst = worst_distance((size_t)j->samples, (size_t)j->net->layer[l].fan_out, contracted,
+                                   j->signal[to]);
+            pair_factors(j, l, factors);
             *mismatch = !(worst <= *mismatch) ? worst : *mismatch;
         }
         *square += pair_sum(j, l, u, rate_weighted) / (double)outputs;
