@@ -141,7 +141,7 @@ def a_spectrum_that_lost_its_tail_is_flagged_resolved():
     shim = os.environ.get("NTKLENS_SOLVER_SHIM")
     if not shim:
         raise lib.Skip("NTKLENS_SOLVER_SHIM does not name the shim")
-    keys = ["data.probe_size=80", "measure.kernels=full", "measure.precision=single",
+    keys = ["data.probe_size=80", "model.widths=48", "measure.kernels=full", "measure.precision=single",
             "measure.solver=scalapack", "training.max_steps=1", "measure.auxiliary_spectra=none"]  # fmt: skip
     wanted, _ = results(*keys)
     out = lib.scratch("lost") / "out"

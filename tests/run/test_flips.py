@@ -4,34 +4,38 @@
 import math
 import os
 import re
+import sys
 
 import lib
 
 STUDY = """\
     data: {source: glyphs, train_sizes: [40], test_size: 60, probe_size: 24}
-    model: {widths: [24], depths: [2]}
-    training: {max_steps: 20}
+    model: {widths: [12], depths: [2]}
+    training: {max_steps: 5}
     measure: {kernels: [traced, full], steps_per_decade: 1}
     study: flips
     """
-RUNS = 28
+RUNS = 28 if "long" in sys.argv else 10
 BITS = [54, 52, 51, 48, 44]  # exponent, and the first bits of the mantissa
+# Of this network's smallest eigenvalues, which are rounding: no moment knows them.
+ROUNDING = {"condition_number", "lambda_min", "numerical_rank"}
 
 
-def run(name, **env):
+def run(name, *options, **env):
     shim = os.environ.get("NTKLENS_FLIP_SHIM")
     if not shim:
         raise lib.Skip("NTKLENS_FLIP_SHIM does not name the shim")
     out = lib.scratch(name) / "out"
-    told = lib.run_study(STUDY, out, env=lib.environment(LD_PRELOAD=shim, **env), expect=None)
+    env = lib.environment(LD_PRELOAD=shim, **env)
+    told = lib.run_study(STUDY, out, *options, env=env, expect=None)
     if "cannot be preloaded" in told.stderr or "ASan runtime" in told.stderr:
         raise lib.Skip("the shim cannot be preloaded into this build")
     return told, out
 
 
-def calls_of_a_clean_run():
+def calls_of_a_clean_run(*options):
     file = lib.scratch("count") / "calls"
-    told, out = run("clean", NTKLENS_FLIP_COUNT=file)
+    told, out = run("clean", *options, NTKLENS_FLIP_COUNT=file)
     lib.check_equal(told.returncode, 0, f"exit code; stderr:\n{told.stderr}")
     return int(file.read_text()), lib.table(out)
 
@@ -41,21 +45,20 @@ def differs(rows, wanted):
     names = set()
     for row, other in zip(rows, wanted):
         for name, value in other.items():
-            if name in ("flags", "solver") or row[name] == value:
+            if name in {"flags", "solver", *ROUNDING} or row[name] == value:
                 continue
             if not math.isclose(float(row[name]), float(value), rel_tol=1e-6):
                 names.add(name)
     return names if len(rows) == len(wanted) else names | {"rows"}
 
 
-@lib.case
-def a_flipped_bit_is_noticed():
-    calls, wanted = calls_of_a_clean_run()
+def flip(*options):
+    """Flips spread over a run's products: how many were noticed, and the silent changes of tables."""
+    calls, wanted = calls_of_a_clean_run(*options)
     changed, noticed, silent = 0, 0, []
     for k in range(RUNS):
-        # spread over the run, and over what the products are for
         call, bit = 1 + (2 * k + 1) * calls // (2 * RUNS), BITS[k % len(BITS)]
-        told, out = run("flip", NTKLENS_FLIP_CALL=call, NTKLENS_FLIP_BIT=bit)
+        told, out = run("flip", *options, NTKLENS_FLIP_CALL=call, NTKLENS_FLIP_BIT=bit)
         rows = lib.table(out) if (out / "results.csv").exists() else []
         flagged = any(re.search("refilled|resolved", row["flags"]) for row in rows)
         columns = differs(rows, wanted)
@@ -65,10 +68,21 @@ def a_flipped_bit_is_noticed():
             silent.append((call, bit, sorted(columns)))
     print(f"{RUNS} runs, {calls} products each: {noticed} noticed, {changed} tables changed, "
           f"{len(silent)} of them in silence: {silent}")  # fmt: skip
+    return noticed, silent
+
+
+@lib.case
+def a_flipped_bit_in_a_solve_is_noticed():
+    noticed, silent = flip()
     lib.check(noticed >= RUNS // 2, f"only {noticed} of {RUNS} flipped bits were noticed")
-    kernel = {"trace", "effective_rank", "entropy", "kernel_distance", "participation_ratio"}
-    wrong = [entry for entry in silent if kernel & set(entry[2])]
-    lib.check(len(wrong) <= 1, f"kernels changed in silence: {wrong}")
+    lib.check(len(silent) <= RUNS // 10, f"tables changed in silence: {silent}")
+
+
+@lib.case
+def a_flipped_bit_in_a_fill_is_noticed():
+    noticed, silent = flip("--set", "measure.solver=none")
+    lib.check(noticed >= RUNS // 4, f"only {noticed} of {RUNS} flipped bits were noticed")
+    lib.check(len(silent) <= RUNS // 10, f"tables changed in silence: {silent}")
 
 
 @lib.case
