@@ -33,6 +33,7 @@ static const own_file report_files[] = {
     {"fits.csv", {"direction,held,quantity,model,"}},
     {"robustness.csv", {"direction,held,rank,kernel,"}},
     {"transition.csv", {"held,kernel,c,width,"}},
+    {"report.html", {"<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name="}},
 };
 
 /** What a file begins with, enough to tell whose it is. */

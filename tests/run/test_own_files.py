@@ -145,7 +145,7 @@ def a_file_is_no_folder_of_results():
 
 @lib.case
 def foreign_files_are_not_replaced_by_a_report():
-    for name in "summary.md", "fits.csv", "robustness.csv", "transition.csv":
+    for name in "summary.md", "fits.csv", "robustness.csv", "transition.csv", "report.html":
         out = finished()
         (out / "report").mkdir()
         (out / "report" / name).write_text("A summary of my holidays\n")

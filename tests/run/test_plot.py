@@ -271,6 +271,30 @@ def an_installation_finds_its_modules():
 
 
 @lib.case
+def what_others_wrote_stays():
+    folder = part(grid(), lambda t: (t["n_train"] == "80") & (t["width"] == "8"))
+    out = folder / "report"
+    out.mkdir()
+    for name in "loss.png", "scale-2.svg", "report.html":
+        (out / name).write_text("mine")
+        told = run_tool(folder, expect=2)
+        lib.check(name in told[-1] and len(told) == 1, f"not told: {told}")
+        lib.check_equal([path.name for path in out.iterdir()], [name], "files behind the refusal")
+        (out / name).unlink()
+    victim = lib.scratch("victim") / "file"
+    victim.write_text("precious")
+    (out / "loss.png").symlink_to(victim)
+    run_tool(folder, expect=2)
+    lib.check_equal(victim.read_text(), "precious", "target of a link")
+    (out / "loss.png").unlink()
+    run_tool(folder)
+    first = {path.name: path.read_bytes() for path in out.iterdir()}
+    (out / "loss.svg").write_text("of another version, without a mark; the page speaks for it")
+    run_tool(folder)
+    lib.check(first == {path.name: path.read_bytes() for path in out.iterdir()}, "drawn again: other bytes")
+
+
+@lib.case
 def wrong_folders_are_told():
     empty = lib.scratch("empty")
     told = run_tool(empty, expect=2)

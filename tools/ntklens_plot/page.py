@@ -4,6 +4,8 @@ import base64
 import html
 import re
 
+from . import own
+
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
 h1, h2, h3 { line-height: 1.2; margin-top: 2rem; }
@@ -28,11 +30,10 @@ def write(path, title, summary, figures, notes):
         parts.append(f"<h2>Not shown</h2><ul>{items}</ul>")
     parts.append(render(tables))
     head = (
-        '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'{own.PAGE} content="width=device-width, initial-scale=1">'
         f"<title>{html.escape(title)}</title><style>{STYLE}</style></head><body>"
     )
-    path.write_text(head + "\n".join(parts) + "</body></html>\n", encoding="utf-8")
+    own.write(path, (head + "\n".join(parts) + "</body></html>\n").encode())
 
 
 def _figure(name, caption, png):

@@ -2,7 +2,7 @@
 
 import ntklens
 
-from . import figures, groups, page, style
+from . import figures, groups, own, page, style
 
 CAPTIONS = {
     "overview": "Test loss (above) and effective rank of the kernel (below) at the state of lowest test loss, "
@@ -32,7 +32,9 @@ ORDER += ["kernel_distance", "infinite_distance", "grid"]
 
 
 def write_report(folders, out):
-    """Draw everything into the folder `out`; returns what could not be shown, a line each."""
+    """Draw everything into the folder `out`; returns what could not be shown, a line each.
+    Raises own.Foreign where a file would be replaced that is not ours."""
+    own.check(out, [*ORDER, "robustness"])
     studies = [ntklens.load(folder) for folder in folders]
     fits = groups.Fits(out)
     families = [family for study in studies for family in _families(study)]

@@ -1,12 +1,16 @@
 """How figures look: colours that colour-blind readers and grey printers tell apart, and files that are the
 same, byte for byte, when they are drawn again."""
 
+import io
+
 import matplotlib
 
 matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 import numpy as np
+
+from . import own
 
 # Okabe & Ito, "Color Universal Design" (2008)
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
@@ -90,7 +94,11 @@ def short(x):
 
 def save(figure, folder, name):
     """name.png and name.svg, without dates or versions; returns the bytes of the former."""
-    figure.savefig(folder / f"{name}.svg", metadata={"Date": None, "Creator": None})
-    figure.savefig(folder / f"{name}.png", metadata={"Software": None})
+    drawn = {}
+    for form, metadata in ("svg", {"Date": None, "Creator": own.MARK}), ("png", {"Software": own.MARK}):
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format=form, metadata=metadata)
+        drawn[form] = buffer.getvalue()
+        own.write(folder / f"{name}.{form}", drawn[form])
     plt.close(figure)
-    return (folder / f"{name}.png").read_bytes()
+    return drawn["png"]
