@@ -113,7 +113,8 @@ static void take_power(const nl_points *p, nl_fit *out)
     out->exponent = (nl_interval){-out->slope.value, -out->slope.high, -out->slope.low};
     out->offset = (nl_interval){0.0, NAN, NAN};
     if (p->loose > 0) {
-        nl_note(out->note, "%d seeds have too few points for a slope", p->loose);
+        nl_note(out->note, "%d seed%s with too few points for a slope", p->loose,
+                p->loose == 1 ? "" : "s");
     }
 }
 

@@ -3,6 +3,7 @@
 #include "report.h"
 #include "report_words.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <string.h>
 
@@ -52,14 +53,16 @@ static nl_sign say_trend(const nl_report_view *v, nl_direction direction, const 
     if (fit->law == NL_LAW_NONE) {
         nl_text_append(v->out, "How %s depends on %s cannot be said: %s", what, of, fit->note);
     } else if (sign == NL_SIGN_NO_INTERVAL) {
-        nl_text_append(v->out, "%s against %s: slope of its logarithm %s, so nothing is claimed",
-                       what, of, nl_interval_text(fit->slope, text));
+        nl_text_append(v->out,
+                       "For %s against %s: slope of its logarithm %s, so nothing is claimed", what,
+                       of, nl_interval_text(fit->slope, text));
     } else if (sign == NL_SIGN_UNKNOWN) {
         nl_text_append(
             v->out, "Whether %s rises or falls with %s cannot be told: slope of its logarithm %s",
             what, of, nl_interval_text(fit->slope, text));
     } else {
-        nl_text_append(v->out, "%s **%s with %s**: slope of its logarithm %s", what,
+        nl_text_append(v->out, "%c%s **%s with %s**: slope of its logarithm %s",
+                       toupper((unsigned char)what[0]), what + 1,
                        sign == NL_SIGN_RISES ? "rises" : "falls", of,
                        nl_interval_text(fit->slope, text));
     }
@@ -418,6 +421,58 @@ static void say_setting(nl_report_view *v)
     say_joint(v);
 }
 
+/* Of which networks the answers are. */
+static void say_headline(const nl_report_view *v, nl_direction direction)
+{
+    const nl_group *group = &v->fits->group[v->group[direction]];
+    char number[2][32];
+
+    nl_text_append(v->out, "With %s: %d scales from %s to %s, %d seed%s, at %s ",
+                   nl_direction_name(direction), group->scales,
+                   nl_format_double(group->first, number[0]),
+                   nl_format_double(group->last, number[1]), group->seeds,
+                   group->seeds == 1 ? "" : "s", group->held);
+    if (group->usable < group->scales) {
+        nl_text_append(v->out,
+                       "(no better choice: at %d of the scales half of the networks or more are "
+                       "censored, diverged, untrained or collapsed). ",
+                       group->scales - group->usable);
+    } else {
+        nl_text_append(v->out, "(the %s whose networks count at every scale). ",
+                       direction == NL_WIDTH ? "largest set" : "smallest model");
+    }
+}
+
+static void say_claims(nl_report_view *v)
+{
+    nl_report_claims(v);
+    nl_text_append(v->out, "\n");
+    for (int d = NL_WIDTH; d <= NL_DATA; d++) {
+        if (v->group[d] >= 0) {
+            say_headline(v, (nl_direction)d);
+        }
+    }
+    nl_text_append(v->out, "\n");
+}
+
+static void for_each_setting(nl_report_view *v, void (*say)(nl_report_view *view))
+{
+    for (int s = 0; s < v->data->settings; s++) {
+        v->setting = v->data->setting[s];
+        for (int d = 0; d < NL_DIRECTIONS; d++) {
+            v->group[d] = nl_report_headline(v->fits, v->setting, (nl_direction)d);
+        }
+        if (v->group[NL_WIDTH] < 0 && v->group[NL_DATA] < 0) {
+            continue;
+        }
+        if (v->setting[0] != '\0') {
+            nl_text_append(v->out, "### %s\n\n", v->setting);
+        }
+        say(v);
+        nl_text_append(v->out, "\n");
+    }
+}
+
 /* What all intervals together are worth. */
 static void say_jointly(const nl_report_fits *fits, nl_text *out)
 {
@@ -441,25 +496,14 @@ void nl_report_verdict(const nl_report_data *data, const nl_report_fits *fits, n
                         .best = nl_report_tag(data, "best"),
                         .out = out};
 
+    nl_text_append(out, "## In short\n\n");
+    for_each_setting(&v, say_claims);
     nl_text_append(out,
                    "## Verdict\n\nParametrisation: **%s**. It decides how the trace depends on "
                    "width; other settings: %s.\n\n",
                    data->parametrization.data,
                    data->constants.length > 0 ? data->constants.data : "not named");
-    for (int s = 0; s < data->settings; s++) {
-        v.setting = data->setting[s];
-        for (int d = 0; d < NL_DIRECTIONS; d++) {
-            v.group[d] = nl_report_headline(fits, v.setting, (nl_direction)d);
-        }
-        if (v.group[NL_WIDTH] < 0 && v.group[NL_DATA] < 0) {
-            continue;
-        }
-        if (v.setting[0] != '\0') {
-            nl_text_append(out, "### %s\n\n", v.setting);
-        }
-        say_setting(&v);
-        nl_text_append(out, "\n");
-    }
+    for_each_setting(&v, say_setting);
     say_jointly(fits, out);
     nl_text_append(out, "Intervals are of 95 %%, each for itself, over seeds; y ~ x^-exponent; a "
                         "slope is that of the "

@@ -47,6 +47,9 @@ const nl_fit *nl_report_view_fit(const nl_report_view *view, nl_direction direct
 /** A part of a sum of slopes: its slope with its interval, or `constant`, or why it is unknown. */
 void nl_report_part(const nl_fit *fit, const char *constant, nl_text *out);
 
+/** The published claims, each with an answer, numbers, and what it depends on; a Markdown table. */
+void nl_report_claims(const nl_report_view *view);
+
 /**
  * What the rank of the full kernel is made of: log rank(full) = log rank(traced) + log class
  * factor, at init and at best, and rank at best = rank at init x what training made of it.

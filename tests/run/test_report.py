@@ -196,8 +196,13 @@ def the_rank_is_split_into_traced_kernel_and_class_factor():
     rows = split_rows(lambda w, n: w**-0.1, lambda w, n: w**0.5)
     out = planted("split", rows, SPLIT)
     told = report(out).stdout
-    for words in ("the effective rank of the full kernel at best **rises with width**",
-                  "the effective rank of the traced kernel at best **falls with width**"):  # fmt: skip
+    short = told.split("## In short")[1].split("## Verdict")[0]
+    for words in ("rises with width | full kernel: **yes**; traced kernel: **no, the contrary**;",
+                  "falls with data | full kernel: not measured;", "not measured in both directions",
+                  "the largest set whose networks count at every scale"):  # fmt: skip
+        lib.check(words in short, f"{words!r} is not in:\n{short}")
+    for words in ("The effective rank of the full kernel at best **rises with width**",
+                  "The effective rank of the traced kernel at best **falls with width**"):  # fmt: skip
         lib.check(words in told, f"{words!r} is not in:\n{told}")
     for tag in ("init", "best"):
         line = next(x for x in told.splitlines() if x.startswith(f"- At {tag} log rank") and "width" in x)
@@ -220,6 +225,8 @@ def every_held_value_is_told_and_the_headline_is_a_small_sound_model():
     )  # fmt: skip
     out = planted("held", rows, SPLIT)
     told = report(out).stdout
+    lib.check("falls with data | full kernel: **yes**; traced kernel: **yes**;" in told, told)
+    lib.check("at width=8 (the smallest model whose networks count at every scale)" in told, told)
     lib.check("| width=8 **headline** | 3 of 3 |" in told, told)
     lib.check("| width=4 | 0 of 3 |" in told, told)
     lib.check("The slope of the full kernel against data turns between 16 and 64." in told, told)

@@ -33,21 +33,44 @@ def need(groups, column):
 
 
 def overview(groups, fits):
-    """Test loss and effective rank at best, with fits: one row each."""
+    """Test loss with its law; effective ranks at best with their mean slopes; what the full kernel's rank has
+    more than the traced one's, the class factor: one row each."""
     need(groups, "effective_rank")
-    figure, axes = style.panels(2, len(groups), sharey="row")
+    kernels = kernels_of(groups)
+    split = any("class_factor" in g.rows and np.isfinite(g.rows["class_factor"]).any() for g in groups)
+    figure, axes = style.panels(3 if split else 2, len(groups), sharey="row")
     for column, group in enumerate(groups):
-        kernel = main_kernel(group.study)
         law = fits.law(group, "test_loss@best")
         points(axes[0, column], group, "test_loss", None, "best", style.BLACK, "o", line_with(law))
-        law_line(axes[0, column], group, law, style.BLACK, gr.law_text)
-        law = fits.law(group, f"effective_rank[{kernel}]@best")
-        points(axes[1, column], group, "effective_rank", kernel, "best", style.BLUE, "o", line_with(law))
-        law_line(axes[1, column], group, law, style.BLUE, gr.slope_text)
+        law_line(axes[0, column], group, law, style.BLACK)
+        for kernel, (colour, marker) in zip(kernels, style.KERNELS):
+            sloped(axes[1, column], group, fits, "effective_rank", kernel, colour, marker, kernel)
+        if split:
+            sloped(axes[2, column], group, fits, "class_factor", "full", style.PURPLE, "D", "class factor")
         label_scales(axes[:, column], group)
     finish(axes[0], groups, loss_label("test loss at best", groups))
-    finish(axes[1], groups, f"effective rank at best ({main_kernel(groups[0].study)})")
+    finish(axes[1], groups, "effective rank at best")
+    if split:
+        finish(axes[2], groups, "rank of full / traced")
     return figure
+
+
+def sloped(axis, group, fits, column, kernel, colour, marker, label):
+    """Points at best, and the line of the slope that the verdict tells."""
+    law = fits.law(group, f"{column}[{kernel}]@best")
+    points(axis, group, column, kernel, "best", colour, marker, "none" if _has_slope(law) else "-", label)
+    means = group.means(column, kernel, "best")["mean"]
+    means = means[means > 0]
+    if not _has_slope(law) or len(means) < 2:
+        return
+    x = np.array([means.index.min(), means.index.max()], float)
+    centre = np.log(means.index.to_numpy(float)).mean(), np.log(means).mean()
+    y = np.exp(centre[1] + law["loglog_slope"] * (np.log(x) - centre[0]))
+    axis.plot(x, y, "-", color=colour, alpha=0.7, label=gr.slope_text(law))
+
+
+def _has_slope(law):
+    return law is not None and np.isfinite(law.get("loglog_slope", np.nan))
 
 
 def loss(groups, fits):
@@ -56,14 +79,11 @@ def loss(groups, fits):
     for axis, group in zip(axes[0], groups):
         law = fits.law(group, "test_loss@best")
         points(axis, group, "test_loss", None, "best", style.BLUE, "o", line_with(law), "test, at best")
-        law_line(axis, group, law, style.BLUE, gr.law_text)
+        law_line(axis, group, law, style.BLUE)
         points(axis, group, "test_loss", None, "final", style.VERMILION, "^", "--", "test, at the end")
         points(axis, group, "train_loss", None, "best", style.BLACK, "s", ":", "train, at best")
         label_scales([axis], group)
     finish(axes[0], groups, loss_label("loss", groups))
-    for axis in axes[0]:
-        axis.legend(loc="upper right")
-    headroom(axes[0, 0])
     return figure
 
 
@@ -116,9 +136,6 @@ def kernel_distance(groups, fits):
             mark_crossing(axis, fits.crossing(group, kernel))
             label_scales([axis], group)
         finish(axes[row], groups, f"kernel distance ({kernel})")
-        for axis in axes[row]:
-            axis.legend(loc="upper right")
-        headroom(axes[row, 0])
     return figure
 
 
@@ -138,7 +155,7 @@ def local_exponents(groups, fits):
             if row == 0:
                 axis.set_title(f"{group.study.name}\n{group.title()}")
             if axis.get_legend_handles_labels()[1]:
-                axis.legend()
+                style.legend_below(axis)
         axes[row, 0].set_ylabel(f"local exponent\n{label}")
     return figure
 
@@ -207,13 +224,13 @@ def line_with(law):
     return "-" if law is None else "none"
 
 
-def law_line(axis, group, law, colour, text):
-    """A law of fits.csv, and in the legend what `text` says of it; without one nothing."""
+def law_line(axis, group, law, colour):
+    """A law of fits.csv, named in the legend; without one nothing."""
     if law is None:
         return
     x = np.geomspace(min(group.scales), max(group.scales), 100)
     y = gr.law_curve(law, x)
-    axis.plot(x, np.where(y > 0, y, np.nan), "-", color=colour, alpha=0.7, label=text(law))
+    axis.plot(x, np.where(y > 0, y, np.nan), "-", color=colour, alpha=0.7, label=gr.law_text(law))
 
 
 def mark_crossing(axis, crossing):
@@ -231,16 +248,14 @@ def mark_crossing(axis, crossing):
     axis.axvline(crossing["width"], color=style.GREEN, linewidth=1, label=label)
 
 
-def headroom(axis):
-    """Room for a legend above the curves of a row of logarithmic panels."""
-    low, high = axis.get_ylim()
-    axis.set_ylim(low, high * (high / low) ** 0.6)
-
-
 def loss_label(text, groups):
     """The losses have no unit, but a name."""
     names = {str(name) for group in groups for name in group.rows["loss"].unique()}
     return f"{text} ({', '.join(sorted(names))})" if len(names) <= 2 else text
+
+
+def _seeds(group):
+    return f"{group.seeds} seed{'' if group.seeds == 1 else 's'}"
 
 
 def label_scales(axes, group):
@@ -258,9 +273,9 @@ def finish(axes, groups, ylabel, legend=True, titles=True):
             axis.set_yscale("log")
             style.log_scale(axis.yaxis, values)
         if titles and axis.get_subplotspec().is_first_row():
-            axis.set_title(f"{group.study.name}\n{group.title()}")
+            axis.set_title(f"{group.study.name}\n{group.title()}, {_seeds(group)}")
         if legend and axis.get_legend_handles_labels()[1]:
-            axis.legend()
+            style.legend_below(axis)
     axes[0].set_ylabel(ylabel)
 
 
@@ -280,19 +295,25 @@ def evolution(groups, fits):
             curves(axis, group, name, kernel)
         label = f"effective rank ({kernel})" if name == "effective_rank" else "trace (mean eigenvalue)"
         finish(axes[row], groups, label, legend=False)
-    for axis, group in zip(axes[0], groups):
-        scale_legend(axis, group, loc="upper center")
-    headroom(axes[0, 0])
+    for axis, group in zip(axes[-1], groups):
+        scale_legend(axis, group)
     return figure
 
 
 def curves(axis, group, column, kernel):
+    """Means with bands of a standard deviation; dotted from where some networks have stopped."""
     scales = group.scales
     best = group.means(column, kernel, "best")
     for k, (x, colour) in enumerate(zip(scales, style.ordered(len(scales)))):
         line = group.evolution(column, kernel, x)
+        line = line[line["mean"] > 0]
+        whole = line[line["all"]]
+        rest = line[line.index >= whole.index.max()] if len(whole) else line
         look = {"color": colour, "linestyle": style.DASHES[k % 4], "label": style.short(x)}
-        axis.plot(line.index, line.where(line > 0), **look)
+        axis.plot(whole.index, whole["mean"], **look)
+        axis.plot(rest.index, rest["mean"], color=colour, linestyle=":", linewidth=0.9)
+        low = np.maximum(whole["mean"] - whole["sd"], 1e-3 * whole["mean"])
+        axis.fill_between(whole.index, low, whole["mean"] + whole["sd"], color=colour, alpha=0.12, linewidth=0)
         if x in best.index:
             at = best.loc[x]
             bars(axis, at["step"], at["mean"], at["sd"], colour)
@@ -309,12 +330,10 @@ def label_steps(axis, last):
     axis.set_xlabel("training step")
 
 
-def scale_legend(axis, group, loc="best"):
+def scale_legend(axis, group):
     """One entry a curve."""
     title = "width" if group.direction == "width" else "images"
-    columns = 1 + (len(group.scales) - 1) // 5
-    look = {"title_fontsize": 7.5, "columnspacing": 1.0, "handlelength": 2.2}
-    axis.legend(title=title, ncol=columns, loc=loc, **look)
+    style.legend_below(axis, title=title, ncol=min(len(group.scales), 6))
 
 
 # ---------------------------------------------------------------------------------------------
@@ -339,7 +358,7 @@ def spectra(groups, fits):
     if drawn == 0:
         style.plt.close(figure)
         raise Absent("no spectra in cells/: output.spectra keeps them")
-    for axis, group in zip(axes[0], groups):
+    for axis, group in zip(axes[-1], groups):
         scale_legend(axis, group)
     return figure
 

@@ -75,9 +75,14 @@ class Group:
         rows = self.rows[(self.rows["kernel"] == kernel) & (self.rows["tag"] == tag)]
         return rows["cell"][~_flagged(rows, LEFT_OUT)]
 
+    @property
+    def seeds(self):
+        """How many there are at most at one scale."""
+        return int(self.rows.groupby(self.scale)["seed"].nunique().max())
+
     def evolution(self, column, kernel, scale):
-        """Mean over seeds against step, of one width or size: init, log steps, final.  A network that broke
-        on the way is left out from the start: the same networks at each step."""
+        """Against step, of one width or size: init, log steps, final.  Columns mean, sd over seeds, and
+        all: whether every network has got so far.  One that broke on the way is left out from the start."""
         rows = self.rows[
             (self.rows[self.scale] == scale)
             & (self.rows["kernel"] == kernel)
@@ -85,7 +90,8 @@ class Group:
         ].drop_duplicates(["cell", "step"])
         rows = rows[~rows["cell"].isin(rows["cell"][_flagged(rows, BROKEN)])]
         by_step = rows.groupby("step")[column]
-        return by_step.mean()[by_step.count() == by_step.count().max()]
+        count = by_step.count()
+        return pd.DataFrame({"mean": by_step.mean(), "sd": by_step.std(), "all": count == count.max()})
 
 
 def _flagged(rows, flags):
@@ -109,11 +115,15 @@ def find_groups(study):
     return groups
 
 
-def headline(groups):
-    """The group that stands for several: most scales, and the middle one of those."""
-    most = max(len(group.scales) for group in groups)
-    best = [group for group in groups if len(group.scales) == most]
-    return best[len(best) // 2]
+def headline(groups, fits):
+    """The group that stands for several: the one that `ntklens report` speaks of, where it has written its
+    tables; else along data the smallest model, along width the largest set."""
+    told = [group for group in groups if fits.is_headline(group)]
+    if told:
+        return told[0]
+    held = "width" if groups[0].direction == "data" else "n_train"
+    ordered = sorted(groups, key=lambda group: group.held[held])
+    return ordered[0] if groups[0].direction == "data" else ordered[-1]
 
 
 class Fits:
@@ -124,6 +134,13 @@ class Fits:
         self.robustness = _optional(folder / "robustness.csv")
         self.transition = _optional(folder / "transition.csv")
         self.local = _optional(folder / "local_exponents.csv")
+
+    def is_headline(self, group):
+        """Does the verdict speak of these networks?"""
+        if self.fits is None or "headline" not in self.fits:
+            return False
+        rows = self.fits[(self.fits["direction"] == group.direction) & (self.fits["headline"] == "yes")]
+        return any(_same(held, group) for held in rows["held"].unique())
 
     def law(self, group, quantity):
         """The row of fits.csv with numbers for a quantity of a group, or None."""

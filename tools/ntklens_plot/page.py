@@ -21,10 +21,12 @@ figcaption { color: #444; font-size: 0.9rem; }
 
 
 def write(path, title, summary, figures, notes):
-    """title: of the window; summary: text of summary.md, whose first section is the verdict; figures:
-    (name, caption, PNG) each; notes: what is not shown, and why."""
-    verdict, tables = _split(summary)
-    parts = [render(verdict), "<h2>Figures</h2>", *(_figure(*figure) for figure in figures)]
+    """The first screen answers the question: what is short, and the first figure.  title: of the window;
+    summary: text of summary.md; figures: (name, caption, PNG) each; notes: what is not shown, and why."""
+    short, verdict, tables = _split(summary)
+    first, others = figures[:1], figures[1:]
+    parts = [render(short), *(_figure(*figure) for figure in first), render(verdict)]
+    parts += ["<h2>Figures</h2>", *(_figure(*figure) for figure in others)] if others else []
     if notes:
         items = "".join(f"<li>{html.escape(note)}</li>" for note in notes)
         parts.append(f"<h2>Not shown</h2><ul>{items}</ul>")
@@ -45,11 +47,11 @@ def _figure(name, caption, png):
 
 
 def _split(summary):
-    """Up to the end of its first section, and the rest."""
+    """Its first section, the second, and the rest; what is missing is empty."""
     lines = summary.splitlines()
-    sections = [k for k, line in enumerate(lines) if line.startswith("## ")]
-    end = sections[1] if len(sections) > 1 else len(lines)
-    return "\n".join(lines[:end]), "\n".join(lines[end:])
+    starts = [k for k, line in enumerate(lines) if line.startswith("## ")]
+    first, second = (starts[1:] + [len(lines)] * 2)[:2]
+    return "\n".join(lines[:first]), "\n".join(lines[first:second]), "\n".join(lines[second:])
 
 
 # ---------------------------------------------------------------------------------------------

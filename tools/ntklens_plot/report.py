@@ -5,12 +5,13 @@ import ntklens
 from . import figures, groups, own, page, style
 
 CAPTIONS = {
-    "overview": "Test loss (above) and effective rank of the kernel (below) at the state of lowest test loss, "
-    "against width and against training images. Lines are the laws of fits.csv: y ~ x^-alpha, and the mean "
-    "slope of the logarithm, each with its 95 % interval.",
+    "overview": "At the state of lowest test loss, against width and against training images: test loss with its law, "
+    "y ~ x^-alpha; effective rank of the full and the traced kernel; and the class factor, their ratio, by which the "
+    "outputs' gradients decouple. Lines through ranks have the mean slope of the logarithm. Intervals are of 95 %.",
     "loss": "Loss at the state of lowest test loss and at the end of training.",
     "evolution": "Trace (mean eigenvalue) and effective rank along training, means over seeds, one curve for each "
-    "width or number of images; networks flagged diverged or collapsed are left out. Dots are at best, with standard deviations; step 0 is the initial network.",
+    "width or number of images, with bands of a standard deviation; dotted where some networks have stopped "
+    "already. Networks flagged diverged or collapsed are left out. Dots are at best; step 0 is the initial network.",
     "scale": "Trace (mean eigenvalue) and effective rank at init, at best and at the end.",
     "grid": "Test loss and effective rank at best, one curve for each value of what the other panel varies.",
     "spectra": "Eigenvalues over their sum, at init and at best: medians over seeds, down to shares of "
@@ -52,7 +53,7 @@ def write_report(folders, out):
 
     for name in ORDER:
         for number, pair in enumerate(_pairs(families), 1):
-            shown = pair if name == "grid" else [groups.headline(family) for family in pair]
+            shown = pair if name == "grid" else [groups.headline(family, fits) for family in pair]
             label = name if number == 1 else f"{name}-{number}"
             draw(label, getattr(figures, name), shown, fits)
     draw("robustness", figures.robustness, fits)

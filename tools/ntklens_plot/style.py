@@ -21,6 +21,7 @@ TAGS = {  # colour, marker, line: an order of training that also survives in gre
     "best": (BLUE, "o", "-"),
     "final": (VERMILION, "^", "--"),
 }
+KERNELS = [(BLUE, "o"), (VERMILION, "^")]  # the first two of a study
 MARKERS = "os^Dv<>pPX*"
 DASHES = ["-", "--", "-.", ":"]
 
@@ -63,6 +64,12 @@ def panels(rows, columns, panel=PANEL, **options):
     """A figure of rows x columns panels; axes as a two-dimensional array."""
     size = (panel[0] * columns, panel[1] * rows)
     return plt.subplots(rows, columns, figsize=size, squeeze=False, **options)
+
+
+def legend_below(axis, **options):
+    """Outside of the panel: it neither hides points nor stretches the axis."""
+    look = {"ncol": 1, "title_fontsize": 7.5, "columnspacing": 1.0, "handlelength": 2.2, **options}
+    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.24), borderaxespad=0.0, **look)
 
 
 def log_scale(axis, values):
