@@ -30,7 +30,7 @@ measure: {kernels: [traced, full], steps_per_decade: 2}
 """
 ALWAYS = ["overview", "loss", "evolution", "scale", "spectra"]
 COLUMNS = ["kernel_distance", "infinite_distance"]
-OPTIONAL = ["grid", "kernel_distance", "infinite_distance", "robustness"]
+OPTIONAL = ["grid", "kernel_distance", "infinite_distance", "robustness", "local_exponents"]
 
 _grid = None
 
@@ -129,6 +129,11 @@ def write_tables(report):
         'width,n_train=80,"effective rank, centred",full,best,whole,0.3,0.2,0.4,rises,\n'
         "width,n_train=80,effective rank,full,best,half,-0.3,-0.4,-0.2,falls,\n"
         'data,"width=16, loss=mse",effective rank,full,init,whole,nan,nan,nan,constant,\n'
+    )
+    (report / "local_exponents.csv").write_text(
+        "direction,held,quantity,from,to,exponent,low,high,seeds\n"
+        "width,n_train=80,test_loss@best,8,16,0.5,0.4,0.6,2\n"
+        "width,n_train=80,test_loss@best,16,32,0.3,nan,nan,1\n"
     )
     (report / "transition.csv").write_text(
         "held,kernel,c,width,width_low,width_high,seeds,note\n"
@@ -238,7 +243,7 @@ def flagged_rows_are_in_no_mean():
     lib.check((means["mean"] < 1).all(), f"a flagged row is in a mean: {means}")
     lib.check_equal(list(np.isnan(means["sd"])), [True, False, True], "deviations of one seed")
     one = table[(table["width"] == "32") & (table["seed"] == "0") & (table["kernel"] == "full")]
-    line = group.evolution("trace", "full", 32)
+    line = group.evolution("trace", "full", 32)["mean"]
     for step, trace in one[one["tag"] == "log"][["step", "trace"]].itertuples(index=False):
         lib.check_close(line[int(step)], float(trace), 0, f"trace at step {step} without the diverged network")
     cells = table["cell"][(table["tag"] == "best") & (table["kernel"] == "full") & (table["flags"] == "")]

@@ -154,8 +154,7 @@ def local_exponents(groups, fits):
             label_scales([axis], group)
             if row == 0:
                 axis.set_title(f"{group.study.name}\n{group.title()}")
-            if axis.get_legend_handles_labels()[1]:
-                style.legend_below(axis)
+            style.legend_below(axis)
         axes[row, 0].set_ylabel(f"local exponent\n{label}")
     return figure
 
@@ -274,7 +273,7 @@ def finish(axes, groups, ylabel, legend=True, titles=True):
             style.log_scale(axis.yaxis, values)
         if titles and axis.get_subplotspec().is_first_row():
             axis.set_title(f"{group.study.name}\n{group.title()}, {_seeds(group)}")
-        if legend and axis.get_legend_handles_labels()[1]:
+        if legend:
             style.legend_below(axis)
     axes[0].set_ylabel(ylabel)
 

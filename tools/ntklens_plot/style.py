@@ -67,7 +67,9 @@ def panels(rows, columns, panel=PANEL, **options):
 
 
 def legend_below(axis, **options):
-    """Outside of the panel: it neither hides points nor stretches the axis."""
+    """Outside of the panel: it neither hides points nor stretches the axis.  None where nothing has a name."""
+    if not axis.get_legend_handles_labels()[1]:
+        return
     look = {"ncol": 1, "title_fontsize": 7.5, "columnspacing": 1.0, "handlelength": 2.2, **options}
     axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.24), borderaxespad=0.0, **look)
 
