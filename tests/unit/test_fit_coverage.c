@@ -144,19 +144,26 @@ static double share(const count *c)
     return 100.0 * c->held / c->given;
 }
 
-/* An offset of 0 lies at the end of what is possible, so its intervals err on one side only. */
-static void expect(const char *what, const counts *c, bool offset_at_end)
+/** Up to how many percent may hold, for slope, exponent and offset. */
+typedef struct limits {
+    double most[3];
+} limits;
+
+/* Two standard errors of what so many tables tell come on top of 93 to 97 %.  An offset of 0 lies
+ * at the end of what is possible, so its intervals err on one side only; seeds that lack points
+ * have slopes over other scales, which widens the interval of their mean. */
+static void expect(const char *what, const counts *c, limits up_to)
 {
     const count *all[] = {&c->slope, &c->exponent, &c->offset};
     static const char *const names[] = {"slope", "exponent", "offset"};
 
     for (int k = 0; k < 3; k++) {
-        const double most = k == 2 && offset_at_end ? 99.5 : 97.0;
+        const double slack = 200.0 * sqrt(0.95 * 0.05 / all[k]->given);
 
-        if (!(share(all[k]) >= 93.0 && share(all[k]) <= most)) {
+        if (!(share(all[k]) >= 93.0 - slack && share(all[k]) <= up_to.most[k] + slack)) {
             fail_msg(
                 "%s: %.1f %% of %d intervals of the %s hold what was planted, expected 93 to %g",
-                what, share(all[k]), all[k]->given, names[k], most);
+                what, share(all[k]), all[k]->given, names[k], up_to.most[k]);
         }
     }
 }
@@ -179,7 +186,7 @@ static void all_kinds_together_are_covered(void **state)
     }
     print_message("slopes %.1f %%, exponents %.1f %%, offsets %.1f %%\n", share(&together.slope),
                   share(&together.exponent), share(&together.offset));
-    expect("all tables", &together, true);
+    expect("all tables", &together, (limits){{97.0, 97.0, 97.0}});
 }
 
 static void every_kind_is_covered(void **state)
@@ -192,7 +199,11 @@ static void every_kind_is_covered(void **state)
         print_line(&recipes[k], &c[k]);
     }
     for (size_t k = 0; k < NL_COUNT(recipes); k++) {
-        expect(recipes[k].name, &c[k], recipes[k].offset == 0.0);
+        const recipe *r = &recipes[k];
+
+        expect(r->name, &c[k],
+               (limits){{r->seeding == SEEDS_MISSING ? 98.0 : 97.0, 97.0,
+                         r->offset == 0.0 ? 98.5 : 97.0}});
     }
 }
 

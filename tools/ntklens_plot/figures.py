@@ -156,19 +156,27 @@ def local_exponents(groups, fits):
                 axis.set_title(f"{group.study.name}\n{group.title()}")
             style.legend_below(axis)
         axes[row, 0].set_ylabel(f"local exponent\n{label}")
+        tables = [fits.local_exponents(group, name) for group in groups]
+        clip_intervals(axes[row, 0], [0.0, *(y for table in tables if len(table) for y in table["exponent"])])
     return figure
 
 
+def clip_intervals(axis, values):
+    """Show all values; of intervals that are much longer than these are apart, a part."""
+    low, high = min(values), max(values)
+    span = max(high - low, 0.2)
+    drawn = axis.get_ylim()
+    axis.set_ylim(max(drawn[0], low - span), min(drawn[1], high + span))
+
+
 def local_points(axis, rows, colour):
-    """At the geometric middle of two scales, with intervals of 95 %, as far as the panel reaches."""
+    """At the geometric middle of two scales, with intervals of 95 %."""
     if rows.empty:
         return
     x = np.sqrt(rows["from"] * rows["to"])
     y = rows["exponent"]
     both = np.nan_to_num(np.array([y - rows["low"], rows["high"] - y]))
     axis.errorbar(x, y, yerr=both, fmt="o", color=colour, elinewidth=1.2, markersize=4)
-    reach = 3 * max(np.abs(y).max(), 0.1)
-    axis.set_ylim(max(axis.get_ylim()[0], -reach), min(axis.get_ylim()[1], reach))
 
 
 def local_band(axis, law, colour):
