@@ -450,6 +450,9 @@ def a_live_study_is_reported_as_far_as_it_is():
             lib.check(running.poll() is None, "the run ended")
         told = lib.only_complaint(report(out, expect=None))
         lib.check("a run is at work" in told, told)
+        while not (out / "results.csv").exists():  # else the run would write its own over that of below
+            time.sleep(0.05)
+            lib.check(running.poll() is None, "the run ended")
         shutil.copy(planted("rows", power_rows()) / "results.csv", out / "results.csv")
         told = report(out).stdout
         lib.check("A run is at work in" in told and "rows so far (40)" in told, told)
