@@ -7,6 +7,7 @@
 
 #include "ntklens/io.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -213,6 +214,47 @@ static void put_left_out(const nl_report_data *data, const char *differences, nl
     }
 }
 
+/* Learning rate over the largest stable one of a network's initial kernel; NaN: not known. */
+static double rate_ratio(const nl_report_data *data, int cell)
+{
+    const int init = nl_report_tag(data, "init");
+    const int column = nl_quantity_find("rate_ratio");
+
+    for (int k = 0; k < data->kernels; k++) {
+        const int r = nl_report_find(data, cell, init, k);
+
+        if (r >= 0) {
+            return data->row[r].value[column];
+        }
+    }
+    return NAN;
+}
+
+/* Trainings that begin above their own stability: what they show is that rate's, too. */
+static void put_rates(const nl_report_data *data, nl_text *out)
+{
+    double most = 0.0;
+    int known = 0;
+    int above = 0;
+
+    for (int c = 0; c < data->cells; c++) {
+        const double ratio = rate_ratio(data, c);
+
+        known += isfinite(ratio) ? 1 : 0;
+        above += ratio > 1.0 ? 1 : 0;
+        most = fmax(most, ratio);
+    }
+    if (above > 0) {
+        nl_text_append(out,
+                       "**%d of %d networks begin above the largest stable learning rate of their "
+                       "initial kernel** (rate_ratio up to %.3g): their kernels shrink within the "
+                       "first steps, and what is said below may be an effect of that rate. A study "
+                       "with a smaller learning_rate tells. (With cross-entropy that rate is a "
+                       "local one: training above it may be harmless.)\n\n",
+                       above, known, most);
+    }
+}
+
 /* The words: all into `summary`, what fits a terminal to the stream too. */
 static void put_words(const nl_report_options *options, const source *sources,
                       const nl_report_data *data, const nl_report_fits *fits,
@@ -221,6 +263,7 @@ static void put_words(const nl_report_options *options, const source *sources,
     put_title(options->count, sources, summary);
     put_live(options->count, sources, summary);
     put_left_out(data, differences, summary);
+    put_rates(data, summary);
     nl_report_verdict(data, fits, summary);
     nl_report_tables(data, fits, summary);
     if (!summary->failed) {

@@ -10,6 +10,7 @@ const nl_quantity nl_quantities[] = {
     {"validation_loss", false, false, NULL, NULL, NL_OFFSET_FLOOR},
     {"regression_test_loss", false, false, NULL, NULL, NL_OFFSET_FLOOR},
     {"step", false, false, NULL, NULL, NL_OFFSET_POSITIVE},
+    {"rate_ratio", false, false, NULL, NULL, NL_OFFSET_POSITIVE},
     {"trace", true, true, NULL, NULL, NL_OFFSET_POSITIVE},
     {"effective_rank", true, true, "effective rank", "whole", NL_OFFSET_RANK},
     {"effective_rank_half", true, false, "effective rank", "half", NL_OFFSET_RANK},

@@ -217,6 +217,16 @@ def the_rank_is_split_into_traced_kernel_and_class_factor():
 
 
 @lib.case
+def trainings_above_their_stability_are_told():
+    names = COLUMNS_PLANTED.replace("flags", "rate_ratio,flags")
+    for name, ratios, words in (("above", (0.4, 1.7), "8 of 16 networks begin above"), ("below", (0.4, 0.9), "")):
+        rows = [(*r[:-1], ratios[r[0] > 20], r[-1]) for r in power_rows(widths=(8, 16, 32, 64))]
+        told = report(planted(name, rows, names)).stdout
+        lib.check(words in told and ("rate_ratio up to 1.7" in told) == bool(words), told)
+        lib.check(bool(words) or "begin above" not in told, told)
+
+
+@lib.case
 def every_held_value_is_told_and_the_headline_is_a_small_sound_model():
     """With data the rank falls at narrow widths and rises at wide ones; the narrowest has collapsed."""
     rows = split_rows(
