@@ -55,7 +55,8 @@ NL_MUST_CHECK nl_status nl_jacobian_square(nl_jacobian *jacobian, const double *
  *
  * @param[in]  u         [samples]
  * @param[in]  factors   of all samples in their order, or of more; NULL: they are computed
- * @param[out] mismatch  largest relative deviation of those contractions
+ * @param[out] mismatch  largest deviation of those contractions, over the length of a sample's
+ *                       back-signals of all outputs: what cancels with these signs does not count
  */
 NL_MUST_CHECK nl_status nl_jacobian_traced_square(nl_jacobian *jacobian, const double *u,
                                                   const nl_factors *factors, bool rate_weighted,

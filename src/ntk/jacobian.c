@@ -437,24 +437,34 @@ static void add_signed_single(size_t n, double sign, const float *restrict from,
     }
 }
 
-/* Each sample's back-signals in the factors, summed over outputs with signs. */
-static void contract(const nl_jacobian *j, const nl_factors *factors, int l, double *contracted)
+/* Each sample's back-signals in the factors, summed over outputs with signs.  Returns the largest
+ * length that a sum over a sample's outputs typically has, whatever cancels with these signs. */
+static double contract(const nl_jacobian *j, const nl_factors *factors, int l, double *contracted)
 {
     const size_t width = (size_t)j->net->layer[l].fan_out;
     const size_t outputs = (size_t)j->net->spec.outputs;
+    double most = 0.0;
+    double squares = 0.0;
 
     memset(contracted, 0, (size_t)j->samples * width * sizeof *contracted);
     for (size_t row = 0; row < (size_t)j->samples * outputs; row++) {
         double *to = contracted + row / outputs * width;
 
+        squares = row % outputs == 0 ? 0.0 : squares;
         if (factors->precision == NL_DOUBLE) {
-            add_signed_double(width, sign_of(row), (const double *)factors->delta[l] + row * width,
-                              to);
+            const double *delta = (const double *)factors->delta[l] + row * width;
+
+            add_signed_double(width, sign_of(row), delta, to);
+            squares += nl_squares_double(width, delta);
         } else {
-            add_signed_single(width, sign_of(row), (const float *)factors->delta[l] + row * width,
-                              to);
+            const float *delta = (const float *)factors->delta[l] + row * width;
+
+            add_signed_single(width, sign_of(row), delta, to);
+            squares += nl_squares_single(width, delta);
         }
+        most = !(squares <= most) ? squares : most;
     }
+    return sqrt(most);
 }
 
 /* Products of a layer's back-signals in the factors, summed over outputs. */
@@ -482,23 +492,20 @@ static void pair_factors(nl_jacobian *j, int l, const nl_factors *factors)
     }
 }
 
-/* The largest relative distance of a sample's vector from its own. */
+/* The largest distance of a sample's vector from its own. */
 static double worst_distance(size_t samples, size_t width, const double *got, const double *own)
 {
     double worst = 0.0;
 
     for (size_t i = 0; i < samples; i++) {
         double difference = 0.0;
-        double square = 0.0;
 
         for (size_t k = i * width; k < (i + 1) * width; k++) {
             difference += (got[k] - own[k]) * (got[k] - own[k]);
-            square += own[k] * own[k];
         }
-        difference = difference > 0.0 || isnan(difference) ? sqrt(difference / square) : 0.0;
-        worst = !(difference <= worst) ? difference : worst;
+        worst = !(difference <= worst) ? difference : worst; /* a NaN stays */
     }
-    return worst;
+    return sqrt(worst);
 }
 
 /* D = 1 for every pair: each output's back-signal of its own layer is 1. */
@@ -548,12 +555,14 @@ nl_status nl_jacobian_traced_square(nl_jacobian *j, const double *u, const nl_fa
         } else {
             const int to = (last - l) % 2 == 0;
             double *contracted = scratch + (size_t)j->samples * outputs;
+            double scale = 0.0;
             double worst = 0.0;
 
             step_backward(j, l + 1, j->signal[!to], j->signal[to]);
-            contract(j, factors, l, contracted);
+            scale = contract(j, factors, l, contracted);
             worst = worst_distance((size_t)j->samples, (size_t)j->net->layer[l].fan_out, contracted,
                                    j->signal[to]);
+            worst = scale > 0.0 || worst > 0.0 || isnan(worst) ? worst / scale : 0.0;
             pair_factors(j, l, factors);
             *mismatch = !(worst <= *mismatch) ? worst : *mismatch;
         }
