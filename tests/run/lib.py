@@ -2,7 +2,8 @@
 
 A test program registers cases (@lib.case, lib.add) and ends with lib.main(), which prints a line a
 case and `N passed, N failed`; its exit code is 0, 1, or 77 where there was nothing it could run.
-NTKLENS names the program under test, NTKLENS_DATA the folder of the original images.
+NTKLENS names the program under test, NTKLENS_MPIRUN how it is launched, NTKLENS_DATA the folder of the
+original images.
 """
 
 import csv
@@ -164,15 +165,23 @@ def environment(**changes):
     return result
 
 
+def launcher():
+    """mpirun of the MPI that the program was built with, and what it needs for more ranks than cores."""
+    named = os.environ.get("NTKLENS_MPIRUN")
+    if named:
+        return named.split()
+    found = shutil.which("mpirun") or shutil.which("mpiexec")
+    if found is None:
+        raise Skip("there is no mpirun")
+    return [found, "--oversubscribe"]
+
+
 def command(arguments, ranks=None):
     """ranks: None starts the program without a launcher."""
     line = [program(), *map(str, arguments)]
     if ranks is None:
         return line
-    launcher = shutil.which("mpirun") or shutil.which("mpiexec")
-    if launcher is None:
-        raise Skip("there is no mpirun")
-    return [launcher, "--oversubscribe", "-n", str(ranks), *line]
+    return [*launcher(), "-n", str(ranks), *line]
 
 
 def run(arguments, ranks=None, expect=0, cwd=None, env=None):
