@@ -88,9 +88,10 @@ static double planted_slope(const recipe *r)
 
 static int make_table(const recipe *r, uint32_t number, nl_sample *samples)
 {
-    nl_rng rng = nl_rng_open(number, NL_PURPOSE_SELF_TEST, (uint32_t)r->points, (uint32_t)r->seeds,
-                             (uint32_t)(1e3 * r->offset + 1e5 * (r->exponent + 2.0) +
-                                        1e6 * (r->first + r->last + r->effect) + r->seeding));
+    nl_rng rng =
+        nl_rng_open(number, NL_PURPOSE_SELF_TEST, (uint32_t)r->points, (uint32_t)r->seeds,
+                    (uint32_t)(1e3 * r->offset + 1e5 * (r->exponent + 2.0) +
+                               1e6 * (r->first + r->last + r->effect) + (double)r->seeding));
     double effect[16];
     int made = 0;
 
