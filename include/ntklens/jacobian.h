@@ -43,6 +43,16 @@ typedef nl_status nl_jacobian_piece_fn(int layer, int first, int rows, double *w
 NL_MUST_CHECK nl_status nl_jacobian_transposed(nl_jacobian *jacobian, const double *v,
                                                nl_jacobian_piece_fn *take, void *context);
 
+/** |J^T v|^2 in the making, of the pieces that came so far. */
+typedef struct nl_jacobian_norm {
+    const nl_net *net;  /* borrowed */
+    bool rate_weighted; /* each layer's part times its learning rate over the base rate */
+    double square;
+} nl_jacobian_norm;
+
+/** Adds a piece; context: an nl_jacobian_norm. */
+nl_jacobian_piece_fn nl_jacobian_add_squares;
+
 /** |J^T v|^2, rate-weighted: each layer's part times its learning rate over the base rate.  Up to
  * some hundred samples by way of samples x samples matrices, without J^T v.  Local. */
 NL_MUST_CHECK nl_status nl_jacobian_square(nl_jacobian *jacobian, const double *v,

@@ -255,25 +255,18 @@ nl_status nl_jacobian_transposed(nl_jacobian *j, const double *v, nl_jacobian_pi
     return status;
 }
 
-/** |J^T v|^2 in the making. */
-typedef struct square_sum {
-    const nl_net *net;
-    bool rate_weighted;
-    double sum;
-} square_sum;
-
-static nl_status add_squares(int l, int first, int rows, double *weights, double *biases,
-                             void *context)
+nl_status nl_jacobian_add_squares(int layer, int first, int rows, double *weights, double *biases,
+                                  void *context)
 {
-    square_sum *square = context;
-    const nl_layer *layer = &square->net->layer[l];
-    const size_t count = (size_t)rows * (size_t)layer->fan_in;
+    nl_jacobian_norm *norm = context;
+    const nl_layer *l = &norm->net->layer[layer];
+    const size_t count = (size_t)rows * (size_t)l->fan_in;
 
     (void)first;
-    square->sum +=
-        (square->rate_weighted ? layer->weight_rate : 1.0) * nl_squares_double(count, weights);
-    square->sum +=
-        (square->rate_weighted ? layer->bias_rate : 1.0) * nl_squares_double((size_t)rows, biases);
+    norm->square +=
+        (norm->rate_weighted ? l->weight_rate : 1.0) * nl_squares_double(count, weights);
+    norm->square +=
+        (norm->rate_weighted ? l->bias_rate : 1.0) * nl_squares_double((size_t)rows, biases);
     return NL_OK;
 }
 
@@ -349,14 +342,14 @@ static nl_status paired_square(nl_jacobian *j, const double *v, bool rate_weight
 
 nl_status nl_jacobian_square(nl_jacobian *j, const double *v, bool rate_weighted, double *square)
 {
-    square_sum sum = {.net = j->net, .rate_weighted = rate_weighted};
+    nl_jacobian_norm norm = {.net = j->net, .rate_weighted = rate_weighted};
     nl_status status = NL_OK;
 
     if (j->paired) {
         return paired_square(j, v, rate_weighted, square);
     }
-    status = nl_jacobian_transposed(j, v, add_squares, &sum);
-    *square = sum.sum;
+    status = nl_jacobian_transposed(j, v, nl_jacobian_add_squares, &norm);
+    *square = norm.square;
     return status;
 }
 

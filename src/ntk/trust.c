@@ -100,32 +100,23 @@ void nl_trust_vector(const nl_trust *t, nl_kernel_spec spec, double *v)
  *-------------------------------------------------------------------------------------------*/
 
 /** |J^T v|^2 over the ranks of a grid. */
-typedef struct grid_square {
+typedef struct grid_norm {
     const nl_grid *grid;
-    const nl_net *net;
-    bool rate_weighted;
-    double sum;
-} grid_square;
+    nl_jacobian_norm norm;
+} grid_norm;
 
 static nl_status add_over_ranks(int l, int first, int rows, double *weights, double *biases,
                                 void *context)
 {
-    grid_square *square = context;
-    const nl_layer *layer = &square->net->layer[l];
-    const int count = rows * layer->fan_in; /* a piece: no more than its size */
-    nl_status status = nl_grid_sum(square->grid, weights, count);
+    grid_norm *sum = context;
+    const int count = rows * sum->norm.net->layer[l].fan_in; /* a piece: no more than its size */
+    nl_status status = nl_grid_sum(sum->grid, weights, count);
 
-    (void)first;
     if (status == NL_OK) {
-        status = nl_grid_sum(square->grid, biases, rows);
+        status = nl_grid_sum(sum->grid, biases, rows);
     }
-    if (status == NL_OK) {
-        square->sum += (square->rate_weighted ? layer->weight_rate : 1.0) *
-                       nl_squares_double((size_t)count, weights);
-        square->sum += (square->rate_weighted ? layer->bias_rate : 1.0) *
-                       nl_squares_double((size_t)rows, biases);
-    }
-    return status;
+    return status == NL_OK ? nl_jacobian_add_squares(l, first, rows, weights, biases, &sum->norm)
+                           : status;
 }
 
 static bool alone(const nl_trust *t)
@@ -137,14 +128,15 @@ static bool alone(const nl_trust *t)
 static nl_status square_of(const nl_trust *t, const double *seeds, bool rate_weighted,
                            double *square)
 {
-    grid_square sum = {.grid = t->grid, .net = t->input.net, .rate_weighted = rate_weighted};
+    grid_norm sum = {.grid = t->grid,
+                     .norm = {.net = t->input.net, .rate_weighted = rate_weighted}};
     nl_status status = NL_OK;
 
     if (alone(t)) {
         return nl_jacobian_square(t->jacobian, seeds, rate_weighted, square);
     }
     status = nl_jacobian_transposed(t->jacobian, seeds, add_over_ranks, &sum);
-    *square = sum.sum;
+    *square = sum.norm.square;
     return status;
 }
 

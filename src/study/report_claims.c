@@ -2,9 +2,6 @@
 #include "report.h"
 #include "report_words.h"
 
-#include <math.h>
-#include <string.h>
-
 /*---------------------------------------------------------------------------------------------
  * (i) Both losses follow power laws
  *-------------------------------------------------------------------------------------------*/
@@ -116,37 +113,19 @@ static void put_rank_claim(const nl_report_view *v, nl_direction direction, nl_s
  * (iv) Width sets the initial scale of the kernel, data its evolution
  *-------------------------------------------------------------------------------------------*/
 
-/* Do the intervals of two slopes tell which is larger in size?  1: the first, -1: the second. */
-static int larger(const nl_fit *first, const nl_fit *second)
-{
-    double least[2];
-    double most[2];
-    const nl_fit *const fit[2] = {first, second};
-
-    for (int k = 0; k < 2; k++) {
-        const nl_interval s = fit[k]->slope;
-
-        if (fit[k]->constant) {
-            least[k] = most[k] = 0.0;
-            continue;
-        }
-        most[k] = fmax(fabs(s.low), fabs(s.high));
-        least[k] = s.low <= 0.0 && s.high >= 0.0 ? 0.0 : fmin(fabs(s.low), fabs(s.high));
-    }
-    return least[0] > most[1] ? 1 : least[1] > most[0] ? -1 : 0; /* a NaN says neither */
-}
-
 static const char *trace_answer(const nl_fit *const init, const nl_fit *const change)
 {
     if (init == NULL || change == NULL || (init->law == NL_LAW_NONE && !init->constant) ||
         (change->law == NL_LAW_NONE && !change->constant)) {
         return "not measured";
     }
-    switch (larger(init, change)) {
-    case 1:
+    switch (nl_report_larger(init, change)) {
+    case NL_PART_INIT:
         return "mostly the initial scale";
-    case -1:
+    case NL_PART_TRAINING:
         return init->constant ? "only training, by construction" : "mostly training";
+    case NL_PART_NO_INTERVAL:
+        return "no interval, nothing is claimed";
     default:
         return "which part is larger cannot be told";
     }

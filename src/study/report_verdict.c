@@ -234,30 +234,30 @@ static void say_loss(const nl_report_view *v)
  * Trace: initial scale and what training makes of it
  *-------------------------------------------------------------------------------------------*/
 
-/* Bounds of |value| from an interval. */
-static void bounds(nl_interval i, double *least, double *most)
+/* Bounds of |slope|. */
+static void bounds(const nl_fit *fit, double *least, double *most)
 {
-    *most = fmax(fabs(i.low), fabs(i.high));
-    *least = i.low <= 0.0 && i.high >= 0.0 ? 0.0 : fmin(fabs(i.low), fabs(i.high));
+    const nl_interval i = fit->slope;
+
+    *most = fit->constant ? 0.0 : fmax(fabs(i.low), fabs(i.high));
+    *least =
+        fit->constant || (i.low <= 0.0 && i.high >= 0.0) ? 0.0 : fmin(fabs(i.low), fabs(i.high));
 }
 
-static const char *larger_part(nl_interval init, nl_interval change)
+nl_larger_part nl_report_larger(const nl_fit *init, const nl_fit *change)
 {
     double least[2];
     double most[2];
 
-    if (isnan(init.low) || isnan(change.low)) {
-        return "without intervals nothing is said about which part is larger";
+    if ((isnan(init->slope.low) && !init->constant) ||
+        (isnan(change->slope.low) && !change->constant)) {
+        return NL_PART_NO_INTERVAL;
     }
     bounds(init, &least[0], &most[0]);
     bounds(change, &least[1], &most[1]);
-    if (least[0] > most[1]) {
-        return "the larger part is that of the initial kernel";
-    }
-    if (least[1] > most[0]) {
-        return "the larger part is that of training";
-    }
-    return "which part is larger cannot be told";
+    return least[0] > most[1]   ? NL_PART_INIT
+           : least[1] > most[0] ? NL_PART_TRAINING
+                                : NL_PART_UNKNOWN;
 }
 
 void nl_report_part(const nl_fit *fit, const char *constant, nl_text *out)
@@ -297,7 +297,14 @@ static void say_trace(const nl_report_view *v, nl_direction direction)
     if (at_init->constant) {
         nl_text_append(v->out, "; all of it comes from training.\n");
     } else if (at_init->law != NL_LAW_NONE && change->law != NL_LAW_NONE) {
-        nl_text_append(v->out, "; %s.\n", larger_part(at_init->slope, change->slope));
+        static const char *const words[] = {
+            [NL_PART_INIT] = "the larger part is that of the initial kernel",
+            [NL_PART_TRAINING] = "the larger part is that of training",
+            [NL_PART_UNKNOWN] = "which part is larger cannot be told",
+            [NL_PART_NO_INTERVAL] = "without intervals nothing is said about which part is larger",
+        };
+
+        nl_text_append(v->out, "; %s.\n", words[nl_report_larger(at_init, change)]);
     } else {
         nl_text_append(v->out, ".\n");
     }

@@ -47,6 +47,16 @@ const nl_fit *nl_report_view_fit(const nl_report_view *view, nl_direction direct
 /** A part of a sum of slopes: its slope with its interval, or `constant`, or why it is unknown. */
 void nl_report_part(const nl_fit *fit, const char *constant, nl_text *out);
 
+/** Which of two parts of a sum of slopes is larger in size, as far as their intervals tell. */
+typedef enum nl_larger_part {
+    NL_PART_INIT,
+    NL_PART_TRAINING,
+    NL_PART_UNKNOWN,
+    NL_PART_NO_INTERVAL
+} nl_larger_part;
+
+nl_larger_part nl_report_larger(const nl_fit *init, const nl_fit *change);
+
 /** The published claims, each with an answer, numbers, and what it depends on; a Markdown table. */
 void nl_report_claims(const nl_report_view *view);
 
