@@ -186,8 +186,9 @@ NL_MUST_CHECK nl_status nl_observe_outputs(const nl_dmat *a, int outputs, double
                                            nl_observables *out);
 
 /**
- * Largest eigenvalue of H^1/2 Theta H^1/2, H = blockdiag(diag p - p p^T) of the softmax p of each
- * sample, for a filled full kernel: the curvature by which cross-entropy limits learning rates.
+ * The curvature by which a loss limits learning rates, for a filled full kernel: of cross-entropy
+ * the largest eigenvalue of H^1/2 Theta H^1/2, H = blockdiag(diag p - p p^T) of the softmax p of
+ * each sample; of mse that of Theta.
  * Collective; the same bits on every rank.
  */
 NL_MUST_CHECK nl_status nl_observe_curvature(const nl_dmat *a, const nl_probe_state *state,

@@ -133,8 +133,11 @@ const nl_command nl_command_plan = {
     .operands = "STUDY.yaml [--ranks P] [--memory-per-rank SIZE]\n"
                 "                    [--set KEY=VALUE ...] [--timings FILE] [--json]",
     .summary = "Say what a study would need before it is run: memory, time, files, a batch header.",
-    .details = "Needs no launcher and writes no files.  Without --timings a few networks and "
-               "kernels are timed\non this machine, for about a second.",
+    .details =
+        "Needs no launcher and writes no files.  Without --timings a few networks and "
+        "kernels are timed\non this machine, for about a second.  Warns of plain sgd whose "
+        "learning rate is above the largest\nstable one of its initial kernel: one network of "
+        "each kind is initialised and looked at.",
     .options = options,
     .run = run,
 };

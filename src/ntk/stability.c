@@ -26,7 +26,7 @@ static void apply_root(const nl_probe_state *state, bool transposed, double *x)
     }
 }
 
-/** Operator L^T Theta L. */
+/** Operator L^T Theta L; mse, whose losses are curved alike along all outputs: Theta. */
 typedef struct curvature {
     const nl_dmat *a;
     const nl_probe_state *state;
@@ -38,6 +38,9 @@ static nl_status apply(const double *x, double *y, void *context)
     const curvature *c = context;
     nl_status status = NL_OK;
 
+    if (c->state->loss == NL_MSE) {
+        return nl_dmat_multiply_vector(c->a, x, y);
+    }
     memcpy(c->scratch, x, (size_t)c->a->n * sizeof *x);
     apply_root(c->state, false, c->scratch);
     status = nl_dmat_multiply_vector(c->a, c->scratch, y);

@@ -137,9 +137,12 @@ static void print_machine(const check_up *c, FILE *stream)
     char bytes[32];
     char blas[64];
     char hdf5[32];
+    char cores[48];
+    char ranks[48];
 
-    fprintf(stream, "cpu        %s, %s; %d cores for %d ranks of this node, %d in all\n",
-            m->cpu_name, nl_vectors_name(m->cpu.vectors), m->cores, m->ranks, m->ranks_in_all);
+    fprintf(stream, "cpu        %s, %s; %s for %s of this node, %d in all\n", m->cpu_name,
+            nl_vectors_name(m->cpu.vectors), nl_format_count(m->cores, "core", cores),
+            nl_format_count(m->ranks, "rank", ranks), m->ranks_in_all);
     fprintf(stream, "memory     %s per rank for kernels (measure.memory_per_rank: auto)\n",
             nl_format_bytes(m->memory_share, bytes));
     fprintf(stream, "mpi        %s, %s\n", c->mpi,
@@ -158,8 +161,9 @@ static void print_tests(const check_up *c, FILE *stream)
     for (int k = 0; k < c->tests; k++) {
         const self_test *t = &c->test[k];
 
-        fprintf(stream, "%s %-14s %d x %d ranks, order %d: ", k == 0 ? "solvers   " : "          ",
-                t->solver->name, t->rows, t->cols, test_order);
+        fprintf(stream, "%s %-14s %d x %d %s, order %d: ", k == 0 ? "solvers   " : "          ",
+                t->solver->name, t->rows, t->cols, t->rows * t->cols == 1 ? "rank" : "ranks",
+                test_order);
         if (t->status != NL_OK) {
             fprintf(stream, "FAILED: %s\n", nl_status_text(t->status));
         } else {

@@ -74,14 +74,16 @@ static bool was_tried(const nl_machine *machine)
 
 void nl_machine_rank_findings(const nl_machine *machine, nl_text *lines)
 {
+    char cores[48];
+
     if (machine->ranks > 1 && machine->cores == 1 && machine->cores_of_node > 1) {
         nl_text_append(lines,
                        "all %d ranks of the node may use only one and the same core: bind them to "
                        "cores of their own (mpirun --bind-to core; srun --cpus-per-task=1)\n",
                        machine->ranks);
     } else if (machine->ranks > machine->cores) {
-        nl_text_append(lines, "%d ranks share %d cores of the node: one rank per core is faster\n",
-                       machine->ranks, machine->cores);
+        nl_text_append(lines, "%d ranks share %s of the node: one rank per core is faster\n",
+                       machine->ranks, nl_format_count(machine->cores, "core", cores));
     }
     if (nl_blas_is_mixed()) {
         char blas[64];

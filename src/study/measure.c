@@ -222,6 +222,7 @@ nl_status nl_solve_plan_make(const nl_study *study, const nl_measure_plan *measu
 
     if (status == NL_OK && !fits(out, measure->precision, memory)) {
         nl_solve_plan wider = *out;
+        char team[48];
         char advice[80] = "no number of ranks would do: raise it";
 
         while (wider.team < 1 << 20 && !fits(&wider, measure->precision, memory)) {
@@ -234,17 +235,17 @@ nl_status nl_solve_plan_make(const nl_study *study, const nl_measure_plan *measu
         if (!countable(out)) {
             return NL_FAIL(NL_ERR_STUDY,
                            "%s: a kernel of order %d%s has more than 2^31 - 1 elements on each of "
-                           "%d ranks; %s",
+                           "%s; %s",
                            study->file, out->n,
                            out->vectors ? ", or the work space for its eigenvectors," : "",
-                           out->team, advice);
+                           nl_format_count(out->team, "rank", team), advice);
         }
         return NL_FAIL(
             NL_ERR_STUDY,
-            "%s: a kernel of order %d needs %s on each of %d ranks, measure.memory_per_rank is %s; "
+            "%s: a kernel of order %d needs %s on each of %s, measure.memory_per_rank is %s; "
             "%s",
             study->file, out->n, nl_format_bytes(nl_solve_memory(out, measure->precision), need),
-            out->team, nl_format_bytes(memory, have), advice);
+            nl_format_count(out->team, "rank", team), nl_format_bytes(memory, have), advice);
     }
     return status;
 }

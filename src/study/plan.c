@@ -431,6 +431,9 @@ nl_status nl_plan_make(const nl_study *study, const nl_plan_options *options, nl
     if (status == NL_OK) {
         status = measure_time(out);
     }
+    if (status == NL_OK) {
+        status = nl_plan_find_starts(out);
+    }
     if (status != NL_OK) {
         nl_plan_free(out);
     }
@@ -444,6 +447,7 @@ void nl_plan_free(nl_plan *plan)
     free(plan->cells);
     free(plan->solve);
     free(plan->kernel_seconds);
+    free(plan->start);
     *plan = (nl_plan){0};
 }
 

@@ -13,6 +13,13 @@ typedef struct nl_footprint {
     double checkpoint; /* an unfinished one */
 } nl_footprint;
 
+/** A network of the study as it begins, and whether it begins below its own stability. */
+typedef struct nl_plan_start {
+    const nl_cell *cell;
+    double stability_rate; /* as in results.csv, of `plan->start_samples` samples of the probe */
+    double rate_ratio;     /* learning rate over it */
+} nl_plan_start;
+
 /** Everything `ntklens plan` says.  Owns its arrays. */
 typedef struct nl_plan {
     const nl_study *study;
@@ -42,7 +49,10 @@ typedef struct nl_plan {
     double rank_bytes;    /* peak of the rank that needs most, as the system counts it */
     double all_bytes;     /* of all ranks, images once */
     double memory_per_rank;
-    int least_ranks; /* that fit in memory_per_rank; 0: none; -1: was not asked for */
+    int least_ranks;      /* that fit in memory_per_rank; 0: none; -1: was not asked for */
+    int starts;           /* of plain sgd; the narrowest and the widest network of each kind */
+    nl_plan_start *start; /* owned */
+    int start_samples;
     int files;
     double disk_bytes, running_bytes; /* left behind; at most while it runs */
 } nl_plan;
@@ -50,6 +60,14 @@ typedef struct nl_plan {
 NL_MUST_CHECK nl_status nl_plan_make(const nl_study *study, const nl_plan_options *options,
                                      nl_plan *out);
 void nl_plan_free(nl_plan *plan);
+
+/** Initialise one network of each kind and find the largest learning rate at which its training
+ *  begins stable.  Loads the images.  Local to this process; needs MPI. */
+NL_MUST_CHECK nl_status nl_plan_find_starts(nl_plan *plan);
+
+/** "width 8, depth 2": what tells this network from the others of the study, but for data and seed.
+ */
+const char *nl_plan_name_network(const nl_plan *plan, const nl_cell *cell, char out[256]);
 
 /** What a cell needs, `solve` and team_size being known. */
 NL_MUST_CHECK nl_status nl_cell_footprint(const nl_plan *plan, const nl_cell *cell,

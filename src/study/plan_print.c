@@ -139,6 +139,50 @@ static void print_needs(const nl_plan *plan, FILE *stream)
             nl_format_bytes(plan->disk_bytes, a), nl_format_bytes(plan->running_bytes, b));
 }
 
+static double least_stability_rate(const nl_plan *plan)
+{
+    double least = INFINITY;
+
+    for (int k = 0; k < plan->starts; k++) {
+        least = fmin(least, plan->start[k].stability_rate);
+    }
+    return least;
+}
+
+/* Trainings that begin above their own stability.  One line a network: an axis of many kinds is
+ * told of by its first ones. */
+static void print_starts(const nl_plan *plan, FILE *stream)
+{
+    enum { most_told = 8 };
+    char name[256];
+    char count[48];
+    int told = 0;
+
+    for (int k = 0; k < plan->starts; k++) {
+        const nl_plan_start *start = &plan->start[k];
+
+        if (start->rate_ratio > 1.0 && told++ < most_told) {
+            fprintf(stream,
+                    "  warning: %s: learning rate %.3g is %.1f times the stability rate at init, "
+                    "%.2g\n",
+                    nl_plan_name_network(plan, start->cell, name),
+                    start->cell->value[NL_KEY_LEARNING_RATE].number, start->rate_ratio,
+                    start->stability_rate);
+        }
+    }
+    if (told > most_told) {
+        fprintf(stream, "  warning: and %s like these\n",
+                nl_format_count(told - most_told, "network", count));
+    }
+    if (told > 0) {
+        fprintf(stream,
+                "           Their first steps overshoot and change the kernel at once; below %.2g, "
+                "set by\n           training.learning_rate, none of the networks tried does (%s of "
+                "the probe).\n",
+                least_stability_rate(plan), nl_format_count(plan->start_samples, "sample", count));
+    }
+}
+
 /* The study's name as one word. */
 static const char *job_name(const nl_plan *plan, char out[61])
 {
@@ -175,7 +219,42 @@ void nl_plan_print(const nl_plan *plan, FILE *stream)
     print_kernels(plan, stream);
     print_work(plan, stream);
     print_needs(plan, stream);
+    print_starts(plan, stream);
     print_batch(plan, stream);
+}
+
+/* JSON knows no NaN, and no infinity. */
+static void append_number(nl_text *text, double value)
+{
+    if (isfinite(value)) {
+        nl_text_append(text, "%.17g", value);
+    } else {
+        nl_text_append(text, "null");
+    }
+}
+
+static void append_starts(const nl_plan *plan, nl_text *text)
+{
+    char name[256];
+
+    nl_text_append(text, ",\n  \"stability_samples\": %d,\n  \"stability\": [",
+                   plan->start_samples);
+    for (int k = 0; k < plan->starts; k++) {
+        const nl_plan_start *start = &plan->start[k];
+
+        nl_text_append(text, "%s\n    {\"network\": ", k > 0 ? "," : "");
+        nl_json_string(text, nl_plan_name_network(plan, start->cell, name));
+        nl_text_append(text, ", \"cell\": ");
+        nl_json_string(text, start->cell->id);
+        nl_text_append(text, ", \"learning_rate\": ");
+        append_number(text, start->cell->value[NL_KEY_LEARNING_RATE].number);
+        nl_text_append(text, ", \"stability_rate\": ");
+        append_number(text, start->stability_rate);
+        nl_text_append(text, ", \"rate_ratio\": ");
+        append_number(text, start->rate_ratio);
+        nl_text_append(text, "}");
+    }
+    nl_text_append(text, "%s]", plan->starts > 0 ? "\n  " : "");
 }
 
 void nl_plan_print_json(const nl_plan *plan, FILE *stream)
@@ -224,6 +303,7 @@ void nl_plan_print_json(const nl_plan *plan, FILE *stream)
     } else {
         nl_text_append(&text, "null");
     }
+    append_starts(plan, &text);
     nl_text_append(
         &text,
         ",\n  \"files\": %d,\n  \"disk_bytes\": %.0f,\n  \"running_disk_bytes\": %.0f,\n"

@@ -181,6 +181,7 @@ static void put_left_out(const nl_report_data *data, const char *differences, nl
 {
     const int best = nl_report_tag(data, "best");
     int count[4] = {0};
+    char noun[48];
 
     for (int c = 0; c < data->cells; c++) {
         for (int k = 0; k < data->kernels; k++) {
@@ -196,10 +197,10 @@ static void put_left_out(const nl_report_data *data, const char *differences, nl
         }
     }
     nl_text_append(out,
-                   "%d network%s. Left out at best: %d censored (the lowest test loss is the last "
+                   "%s. Left out at best: %d censored (the lowest test loss is the last "
                    "evaluation: trained too short), %d diverged, %d untrained (best is the initial "
                    "network), %d collapsed.\n\n",
-                   data->cells, data->cells == 1 ? "" : "s", count[0], count[1], count[2],
+                   nl_format_count(data->cells, "network", noun), count[0], count[1], count[2],
                    count[3]);
     put_advice(data, count[0], out);
     put_absent(data, out);
@@ -209,8 +210,9 @@ static void put_left_out(const nl_report_data *data, const char *differences, nl
                        differences);
     }
     if (data->doubles > 0) {
-        nl_text_append(out, "%d rows repeat a state with other values; the first ones count.\n\n",
-                       data->doubles);
+        nl_text_append(out, "%s %s a state with other values; the first ones count.\n\n",
+                       nl_format_count(data->doubles, "row", noun),
+                       data->doubles == 1 ? "repeats" : "repeat");
     }
 }
 
@@ -236,6 +238,7 @@ static void put_rates(const nl_report_data *data, nl_text *out)
     double most = 0.0;
     int known = 0;
     int above = 0;
+    char networks[48];
 
     for (int c = 0; c < data->cells; c++) {
         const double ratio = rate_ratio(data, c);
@@ -246,12 +249,13 @@ static void put_rates(const nl_report_data *data, nl_text *out)
     }
     if (above > 0) {
         nl_text_append(out,
-                       "**%d of %d networks begin above the largest stable learning rate of their "
+                       "**%d of %s %s above the largest stable learning rate of their "
                        "initial kernel** (rate_ratio up to %.3g): their kernels shrink within the "
                        "first steps, and what is said below may be an effect of that rate. A study "
                        "with a smaller learning_rate tells. (With cross-entropy that rate is a "
                        "local one: training above it may be harmless.)\n\n",
-                       above, known, most);
+                       above, nl_format_count(known, "network", networks),
+                       above == 1 ? "begins" : "begin", most);
     }
 }
 

@@ -24,17 +24,20 @@ const nl_fit *nl_report_view_fit(const nl_report_view *view, nl_direction direct
 
 static void say_scales(const nl_report_view *v, nl_direction direction, const nl_fit *fit)
 {
-    static const char *const plural[] = {"widths", "sizes", "numbers of parameters"};
+    static const char *const noun[] = {"width", "size", "parameter count"};
     const nl_group *group = &v->fits->group[v->group[direction]];
     char number[3][32];
+    char points[48];
+    char seeds[48];
 
     if (fit->points == 0) {
         nl_text_append(v->out, "at %s no network is left for it", group->held);
         return;
     }
-    nl_text_append(v->out, "%d %s from %s to %s, %d seed%s, at %s", fit->points, plural[direction],
+    nl_text_append(v->out, "%s from %s to %s, %s, at %s",
+                   nl_format_count(fit->points, noun[direction], points),
                    nl_format_double(fit->first, number[0]), nl_format_double(fit->last, number[1]),
-                   fit->seeds, fit->seeds == 1 ? "" : "s", group->held);
+                   nl_format_count(fit->seeds, "seed", seeds), group->held);
     if (!isnan(fit->turn)) {
         nl_text_append(
             v->out, "; not monotone: the seed means have a %s at %s that stands out from both ends",
@@ -346,8 +349,8 @@ static void say_robustness(const nl_report_view *v, nl_direction direction, nl_s
                        nl_direction_name(direction), held, tally.all, against,
                        tally.all - held - against);
         if (tally.constant > 0) {
-            nl_text_append(v->out, " (%d more do not change over the scales at all)",
-                           tally.constant);
+            nl_text_append(v->out, " (%d more %s not change over the scales at all)",
+                           tally.constant, tally.constant == 1 ? "does" : "do");
         }
         say_jointly_tested(v, direction, claim, &tally);
         nl_text_append(v->out, ".\n");
@@ -433,12 +436,14 @@ static void say_headline(const nl_report_view *v, nl_direction direction)
 {
     const nl_group *group = &v->fits->group[v->group[direction]];
     char number[2][32];
+    char scales[48];
+    char seeds[48];
 
-    nl_text_append(v->out, "With %s: %d scales from %s to %s, %d seed%s, at %s ",
-                   nl_direction_name(direction), group->scales,
+    nl_text_append(v->out, "With %s: %s from %s to %s, %s, at %s ", nl_direction_name(direction),
+                   nl_format_count(group->scales, "scale", scales),
                    nl_format_double(group->first, number[0]),
-                   nl_format_double(group->last, number[1]), group->seeds,
-                   group->seeds == 1 ? "" : "s", group->held);
+                   nl_format_double(group->last, number[1]),
+                   nl_format_count(group->seeds, "seed", seeds), group->held);
     if (group->usable < group->scales) {
         nl_text_append(v->out,
                        "(no better choice: at %d of the scales half of the networks or more are "

@@ -179,6 +179,41 @@ def complaints_name_what_was_expected():
     lib.check("timings.csv" in told, told)
 
 
+STARTS = """
+study: starts
+data: {source: glyphs, train_sizes: [64, 128], test_size: 100, probe_size: 12}
+model: {widths: [8, 12, 16], depths: [1, 2], parametrization: [standard, mup]}
+training: {loss: LOSS, learning_rate: [0.01, 20], batch_size: 16, max_steps: 1}
+seeds: [3, 4]
+measure: {kernels: [full], steps_per_decade: 1}
+"""
+
+
+@lib.case
+def rates_above_stability_are_told_as_the_table_has_them():
+    for loss in ("mse", "cross-entropy"):
+        folder = lib.scratch(loss)
+        study = lib.write_study(folder, STARTS.replace("LOSS", loss))
+        starts = plan(study)["stability"]
+        lib.check_equal(len(starts), 2 * 2 * 2 * 2, "widths, depths, parametrizations and rates")
+        lib.run(["run", study, "-o", folder / "out", "-q"])
+        rows = {row["cell"]: row for row in lib.select(lib.table(folder / "out"), tag="init")
+                if row["kernel"] == "full-rate-weighted"}  # fmt: skip
+        for start in starts:
+            row = rows[start["cell"]]
+            lib.check(row["width"] in ("8", "16"), f"width {row['width']} is neither end")
+            for column in ("learning_rate", "stability_rate", "rate_ratio"):
+                lib.check_close(start[column], float(row[column]), 1e-9, f"{column} of {start}")
+        text = lib.run(["plan", study]).stdout
+        lib.check_equal(text.count(": learning rate 20 is "), 8, f"warnings in\n{text}")
+        lib.check("learning rate 0.01" not in text, f"a stable rate is warned of:\n{text}")
+        lib.check("width 8, depth 2, parametrization mup: learning rate 20" in text, text)
+        least = min(start["stability_rate"] for start in starts)
+        lib.check(f"below {least:.2g}, set by" in text, text)
+        adam = ["--set", "training.optimizer=adam"]
+        lib.check_equal(plan(study, *adam)["stability"], [], "rates of adam")
+
+
 def idle():
     """Is this machine ours?  Wall time means nothing on a busy one."""
     return os.getloadavg()[0] < 0.5 * (os.cpu_count() or 1)
