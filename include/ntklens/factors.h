@@ -28,21 +28,22 @@ typedef struct nl_factors {
     void *joined;      /* owned; [samples x width]: phi'(z_{L-1}) times the length of each unit's
                           output weights, s_L sqrt(sum_a W_L[a, k]^2); its products are those of
                           the last hidden layer's back-signals, summed over outputs */
-    void *scratch;     /* owned; a few rows of weights in `precision` */
+    double *scratch;   /* owned; a few rows of weights */
+    double *pass[2];   /* owned; single precision: [samples x widest layer], the forward pass */
 } nl_factors;
 
 /** Bytes of the factors of one sample. */
 double nl_factors_bytes(const nl_net *net, nl_precision precision);
 
 /** Bytes beside those of the samples. */
-double nl_factors_fixed_bytes(const nl_net *net, nl_precision precision);
+double nl_factors_fixed_bytes(const nl_net *net);
 
 NL_MUST_CHECK nl_status nl_factors_create(const nl_net *net, nl_precision precision, int capacity,
                                           nl_factors **out);
 void nl_factors_destroy(nl_factors **factors);
 
 /**
- * Forward pass and one backward pass per output.  Local.
+ * Forward pass, in double for every precision, and one backward pass per output.  Local.
  *
  * @param[in] theta    [net->size] parameters
  * @param[in] x        [any x inputs] samples as the network sees them

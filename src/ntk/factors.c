@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Weights are copied to double a few rows at a time: a copy of all would double the memory of wide
  * networks for nothing. */
@@ -13,12 +14,97 @@ static int weight_rows_at_once(const nl_layer *layer)
     return layer->fan_in < scratch_elements ? scratch_elements / layer->fan_in : 1;
 }
 
+/* Rows first .. first + rows of a layer's weights in double: a copy in scratch. */
+static const double *weight_rows_in_double(const nl_factors *f, const nl_layer *layer,
+                                           const float *theta, int first, int rows)
+{
+    const float *from = theta + layer->weights + (size_t)first * (size_t)layer->fan_in;
+
+    for (size_t k = 0; k < (size_t)rows * (size_t)layer->fan_in; k++) {
+        f->scratch[k] = (double)from[k];
+    }
+    return f->scratch;
+}
+
 #define TEMPLATE "ntk/factors_real.h"
 #include "ntklens/formats.h"
+
+/*---------------------------------------------------------------------------------------------
+ * Forward pass: in double whatever the format, so that a unit of relu next to its kink is on the
+ * same side in every format, and in what a kernel is checked against.  Rounded, its gradients would
+ * be those of another network.
+ *-------------------------------------------------------------------------------------------*/
+
+/* z[m x fan_out] = s h[m x fan_in] W^T + t b */
+static void preactivations(const nl_factors *f, const nl_layer *layer, const float *theta,
+                           const double *h, double *z)
+{
+    const double s = layer->s;
+    const double zero = 0;
+
+    for (int first = 0; first < layer->fan_out; first += weight_rows_at_once(layer)) {
+        int rows = nl_smaller(weight_rows_at_once(layer), layer->fan_out - first);
+        const double *w = weight_rows_in_double(f, layer, theta, first, rows);
+
+        dgemm_("T", "N", &rows, &f->samples, &layer->fan_in, &s, w, &layer->fan_in, h,
+               &layer->fan_in, &zero, z + first, &layer->fan_out);
+    }
+    for (int i = 0; i < f->samples; i++) {
+        for (int k = 0; k < layer->fan_out; k++) {
+            z[(size_t)i * (size_t)layer->fan_out + (size_t)k] +=
+                layer->t * (double)theta[layer->biases + (size_t)k];
+        }
+    }
+}
+
+/* Where activations of layer index l are computed: in double they stay there. */
+static double *pass_rows(const nl_factors *f, int l)
+{
+    return f->precision == NL_DOUBLE ? f->activation[l] : f->pass[l % 2];
+}
+
+static void forward(nl_factors *f, const float *theta, const float *x, const int *list)
+{
+    const nl_net *net = f->net;
+    const size_t inputs = (size_t)net->spec.inputs;
+    double *image = pass_rows(f, 0);
+
+    for (int i = 0; i < f->samples; i++) {
+        for (size_t k = 0; k < inputs; k++) {
+            image[(size_t)i * inputs + k] = (double)x[(size_t)list[i] * inputs + k];
+        }
+        if (f->precision == NL_SINGLE) {
+            memcpy((float *)f->activation[0] + (size_t)i * inputs, x + (size_t)list[i] * inputs,
+                   inputs * sizeof *x);
+        }
+    }
+    for (int l = 0; l < net->layers - 1; l++) {
+        const size_t size = (size_t)f->samples * (size_t)net->layer[l].fan_out;
+        double *z = pass_rows(f, l + 1);
+
+        preactivations(f, &net->layer[l], theta, pass_rows(f, l), z);
+        if (f->precision == NL_DOUBLE) {
+            activate_double(net->spec.activation, size, z, z, f->slope[l]);
+        } else {
+            activate_single(net->spec.activation, size, z, f->activation[l + 1], f->slope[l]);
+        }
+    }
+}
 
 static size_t element_bytes(nl_precision precision)
 {
     return precision == NL_DOUBLE ? sizeof(double) : sizeof(float);
+}
+
+/* Of all layers' inputs. */
+static size_t widest(const nl_net *net)
+{
+    int most = 0;
+
+    for (int l = 0; l < net->layers; l++) {
+        most = nl_larger(most, net->layer[l].fan_in);
+    }
+    return (size_t)most;
 }
 
 double nl_factors_bytes(const nl_net *net, nl_precision precision)
@@ -32,7 +118,8 @@ double nl_factors_bytes(const nl_net *net, nl_precision precision)
         }
     }
     elements += net->layer[net->layers - 1].fan_in;
-    return elements * (double)element_bytes(precision);
+    return elements * (double)element_bytes(precision) +
+           (precision == NL_SINGLE ? 2.0 * (double)widest(net) * sizeof(double) : 0.0);
 }
 
 /* Of the largest piece of weights that is copied at once: small networks are measured often, and
@@ -51,10 +138,9 @@ static size_t scratch_size(const nl_net *net)
     return most;
 }
 
-double nl_factors_fixed_bytes(const nl_net *net, nl_precision precision)
+double nl_factors_fixed_bytes(const nl_net *net)
 {
-    return precision == NL_DOUBLE ? (double)scratch_size(net) * (double)element_bytes(precision)
-                                  : 0.0;
+    return (double)scratch_size(net) * sizeof(double);
 }
 
 static nl_status allocate(nl_factors *f, nl_precision precision)
@@ -85,9 +171,13 @@ static nl_status allocate(nl_factors *f, nl_precision precision)
         f->joined = nl_calloc(samples * (size_t)f->net->layer[layers - 1].fan_in, size);
         complete = f->joined != NULL;
     }
-    if (complete && precision == NL_DOUBLE) {
-        f->scratch = nl_calloc(scratch_size(f->net), size);
+    if (complete) {
+        f->scratch = nl_calloc(scratch_size(f->net), sizeof *f->scratch);
         complete = f->scratch != NULL;
+    }
+    for (int k = 0; complete && precision == NL_SINGLE && k < 2; k++) {
+        f->pass[k] = nl_calloc(samples * widest(f->net), sizeof *f->pass[k]);
+        complete = f->pass[k] != NULL;
     }
     return complete ? NL_OK
                     : NL_FAIL(NL_ERR_NOMEM, "out of memory for gradient factors of %d samples",
@@ -135,6 +225,8 @@ void nl_factors_destroy(nl_factors **factors)
     free(f->slope);
     free(f->joined);
     free(f->scratch);
+    free(f->pass[0]);
+    free(f->pass[1]);
     free(f);
     *factors = NULL;
 }
@@ -146,10 +238,11 @@ void nl_factors_compute(nl_factors *factors, const float *theta, const float *x,
     if (samples == 0) {
         return;
     }
+    forward(factors, theta, x, list);
     if (factors->precision == NL_DOUBLE) {
-        compute_double(factors, theta, x, list);
+        backward_double(factors, theta);
     } else {
-        compute_single(factors, theta, x, list);
+        backward_single(factors, theta);
     }
 }
 

@@ -5,69 +5,27 @@
  * is what BLAS sees as Y^T = W X^T.
  */
 
-/* Rows first .. first + rows of a layer's weights in `real`: the float weights themselves where
- * that is the format, else a copy in scratch. */
+/* Rows of a layer's weights in `real`: the float weights themselves where that is the format. */
 static const real *NAME(weight_rows)(const nl_factors *f, const nl_layer *layer, const float *theta,
                                      int first, int rows)
 {
-    const float *from = theta + layer->weights + (size_t)first * (size_t)layer->fan_in;
-    real *copy = f->scratch;
+    const void *w = theta + layer->weights + (size_t)first * (size_t)layer->fan_in;
 
-    if (f->precision == NL_SINGLE) {
-        return (const real *)(const void *)from;
-    }
-    for (size_t k = 0; k < (size_t)rows * (size_t)layer->fan_in; k++) {
-        copy[k] = (real)from[k];
-    }
-    return copy;
+    return f->precision == NL_SINGLE ? w : weight_rows_in_double(f, layer, theta, first, rows);
 }
 
-/* z[m x fan_out] = s h[m x fan_in] W^T + t b */
-static void NAME(preactivations)(const nl_factors *f, const nl_layer *layer, const float *theta,
-                                 const real *h, real *z)
+/* h = phi(z), slope = phi'(z), from z in double; where `real` is double, h may be z. */
+static void NAME(activate)(nl_activation activation, size_t size, double *z, void *h, void *slope)
 {
-    const real s = (real)layer->s;
-    const real zero = 0;
+    real *value = h;
+    real *derivative = slope;
 
-    for (int first = 0; first < layer->fan_out; first += weight_rows_at_once(layer)) {
-        int rows = nl_smaller(weight_rows_at_once(layer), layer->fan_out - first);
-        const real *w = NAME(weight_rows)(f, layer, theta, first, rows);
+    for (size_t k = 0; k < size; k++) {
+        const double at = z[k];
 
-        BLAS(gemm)
-        ("T", "N", &rows, &f->samples, &layer->fan_in, &s, w, &layer->fan_in, h, &layer->fan_in,
-         &zero, z + first, &layer->fan_out);
-    }
-    for (int i = 0; i < f->samples; i++) {
-        for (int k = 0; k < layer->fan_out; k++) {
-            z[(size_t)i * (size_t)layer->fan_out + (size_t)k] +=
-                (real)(layer->t * (double)theta[layer->biases + (size_t)k]);
-        }
-    }
-}
-
-static void NAME(forward)(nl_factors *f, const float *theta, const float *x, const int *list)
-{
-    const nl_net *net = f->net;
-    const size_t inputs = (size_t)net->spec.inputs;
-    real *h = f->activation[0];
-
-    for (int i = 0; i < f->samples; i++) {
-        for (size_t k = 0; k < inputs; k++) {
-            h[(size_t)i * inputs + k] = (real)x[(size_t)list[i] * inputs + k];
-        }
-    }
-    for (int l = 0; l < net->layers - 1; l++) {
-        real *next = f->activation[l + 1];
-        real *slope = f->slope[l];
-        size_t size = (size_t)f->samples * (size_t)net->layer[l].fan_out;
-
-        NAME(preactivations)(f, &net->layer[l], theta, f->activation[l], next);
-        for (size_t k = 0; k < size; k++) {
-            double z = (double)next[k];
-
-            next[k] = (real)nl_activation_value(net->spec.activation, z);
-            slope[k] = (real)nl_activation_slope(net->spec.activation, z);
-        }
+        z[k] = nl_activation_value(activation, at);
+        value[k] = (real)z[k];
+        derivative[k] = (real)nl_activation_slope(activation, at);
     }
 }
 
@@ -146,9 +104,8 @@ static void NAME(step_backward)(nl_factors *f, const float *theta, int l)
     }
 }
 
-static void NAME(compute)(nl_factors *f, const float *theta, const float *x, const int *list)
+static void NAME(backward)(nl_factors *f, const float *theta)
 {
-    NAME(forward)(f, theta, x, list);
     NAME(start_backward)(f, theta);
     NAME(join_outputs)(f, theta);
     for (int l = f->net->layers - 3; l >= 0; l--) {

@@ -55,8 +55,7 @@ double nl_measure_memory(const nl_solve_plan *plan, int samples, nl_precision pr
         both = samples * sample; /* rows and columns are the same samples */
     }
     return nl_solve_memory(plan, precision) - nl_panel_bytes +
-           fmax(fmin(both, nl_panel_bytes), 2.0 * sample) +
-           2.0 * nl_factors_fixed_bytes(net, precision);
+           fmax(fmin(both, nl_panel_bytes), 2.0 * sample) + 2.0 * nl_factors_fixed_bytes(net);
 }
 
 /* What 32-bit libraries can count. */

@@ -7,7 +7,7 @@
  *
  * limit_seconds: the lower half of the hidden layers' back-signal Grams and the back-signals at the
  * rate of GEMM measured alongside.  What is made by pairs of outputs, or in small products, can be
- * quicker than that.
+ * quicker than that.  check_seconds: to hold the kernel against its network's Jacobian afterwards.
  */
 #include "bench.h"
 
@@ -38,6 +38,49 @@ static double fill_seconds(nl_dmat *a, nl_kernel_spec kernel, const nl_kernel_in
     return nl_now() - start;
 }
 
+/* What the kernel says to its check, outside the time. */
+static nl_kernel_sums sums_of(const nl_dmat *a, nl_kernel_spec kernel, const nl_trust *trust,
+                              const nl_probe_state *state)
+{
+    double *v = nl_calloc((size_t)a->n, sizeof *v);
+    nl_kernel_sums sums = {0};
+    nl_observables observed = nl_observables_unknown();
+
+    bench_check(v != NULL, "memory");
+    nl_trust_vector(trust, kernel, v);
+    bench_check(nl_dmat_moments(a, &sums.trace, &sums.frobenius2) == NL_OK &&
+                    nl_observe_matrix(a, kernel, state, v, &sums, &observed) == NL_OK,
+                "the sums");
+    free(v);
+    return sums;
+}
+
+static double check_seconds(const nl_dmat *a, nl_kernel_spec kernel, const nl_kernel_input *input)
+{
+    int *labels = nl_calloc((size_t)input->samples, sizeof *labels);
+    nl_probe_state *state = NULL;
+    nl_trust *trust = NULL;
+    nl_kernel_sums sums;
+    bool holds = false;
+    double seconds = nl_now();
+
+    bench_check(labels != NULL && nl_trust_create(a->grid, input, &trust) == NL_OK, "the check");
+    seconds -= nl_now();
+    bench_check(nl_probe_state_create(MPI_COMM_SELF, input, NL_MSE, labels, &state) == NL_OK,
+                "the probe");
+    sums = sums_of(a, kernel, trust, state);
+    seconds += nl_now();
+    bench_check(nl_trust_holds(trust, kernel, a->precision, &sums, state->gradient, &holds) ==
+                        NL_OK &&
+                    holds,
+                "the check");
+    seconds = nl_now() - seconds;
+    nl_trust_destroy(&trust);
+    nl_probe_state_destroy(&state);
+    free(labels);
+    return seconds;
+}
+
 int main(int argc, char **argv)
 {
     const nl_precision precision = bench_precision(argc, argv);
@@ -54,6 +97,7 @@ int main(int argc, char **argv)
     nl_rng rng = nl_rng_open(0, NL_PURPOSE_SELF_TEST, 0, 0, 0);
     float *probe = nl_calloc((size_t)points * inputs, sizeof *probe);
     double seconds[bench_most_repeats];
+    double check[bench_most_repeats];
     float *theta = NULL;
     nl_net *net = NULL;
     nl_grid *grid = NULL;
@@ -84,15 +128,18 @@ int main(int argc, char **argv)
         fill_seconds(a, kernel, &input);
         for (int turn = 0; turn < repeats; turn++) {
             seconds[turn] = fill_seconds(a, kernel, &input);
+            check[turn] = check_seconds(a, kernel, &input);
         }
     }
     rate = nl_blas_speed(precision);
     flops = 1e-9 * counted_flops(net, kernel, points);
     printf("{\"name\": \"gram\", \"kernel\": \"%s\", \"n\": %d, \"width\": %d, \"precision\": "
-           "\"%s\", \"seconds\": %.9g, \"limit_seconds\": %.9g, \"gemm_gflops\": %.4g, \"gflops\": "
+           "\"%s\", \"seconds\": %.9g, \"check_seconds\": %.9g, \"limit_seconds\": %.9g, "
+           "\"gemm_gflops\": %.4g, \"gflops\": "
            "%.4g}\n",
            traced ? "traced" : "full", n, spec.width, bench_precision_name(precision),
-           bench_best(repeats, seconds), flops / rate, rate, flops / bench_best(repeats, seconds));
+           bench_best(repeats, seconds), bench_best(repeats, check), flops / rate, rate,
+           flops / bench_best(repeats, seconds));
     nl_dmat_destroy(&a);
     nl_grid_destroy(&grid);
     nl_net_destroy(&net);
