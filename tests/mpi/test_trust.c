@@ -45,7 +45,10 @@ static subject create_subject(nl_activation activation)
     assert_int_equal(nl_net_create(&spec, NL_SGD, &s.net), NL_OK);
     s.theta = nl_calloc(s.net->size, sizeof *s.theta);
     s.probe = nl_calloc((size_t)samples * inputs, sizeof *s.probe);
-    assert_true(s.theta != NULL && s.probe != NULL);
+    if (s.theta == NULL || s.probe == NULL) {
+        fail_msg("out of memory");
+        return s;
+    }
     nl_net_initialize(s.net, 1, s.theta);
     for (int k = 0; k < samples * inputs; k++) {
         s.probe[k] = (float)nl_rng_uniform(&rng);
