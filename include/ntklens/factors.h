@@ -21,19 +21,23 @@ typedef struct nl_factors {
     nl_precision precision;
     bool pieces; /* nl_blas_likes_pieces() */
     int capacity, samples;
-    void **activation; /* owned; [layers]: h^{l-1} [samples x fan_in] */
-    void **delta;      /* owned; [layers]: delta^l [samples x outputs x fan_out]; the last is NULL:
-                          delta^L is the identity */
-    void **slope;      /* owned; [layers]: phi'(z_l) [samples x fan_out]; the last is NULL */
-    void *joined;      /* owned; [samples x width]: phi'(z_{L-1}) times the length of each unit's
-                          output weights, s_L sqrt(sum_a W_L[a, k]^2); its products are those of
-                          the last hidden layer's back-signals, summed over outputs */
-    double *scratch;   /* owned; a few rows of weights */
-    double *pass[2];   /* owned; single precision: [samples x widest layer], the forward pass */
+    void **activation;  /* owned; [layers]: what a layer takes, h^{l-1} [samples x fan_in] */
+    void **delta;       /* owned; [layers]: delta^l [samples x outputs x fan_out]; of the output
+                           layer NULL: delta^L is the identity */
+    void **slope;       /* owned; [layers]: phi'(z_l) [samples x fan_out]; of the output NULL */
+    void *traced_delta; /* owned; [samples x width]: phi'(z_{L-1}) times the length of each unit's
+                           output weights, s_L sqrt(sum_a W_L[a, k]^2); its products are those of
+                           the last hidden layer's back-signals, summed over outputs */
+    double *scratch;    /* owned; a few rows of weights */
+    double *pass[2];    /* owned; single precision: [samples x widest layer], the forward pass */
 } nl_factors;
 
 /** Bytes of the factors of one sample. */
 double nl_factors_bytes(const nl_net *net, nl_precision precision);
+
+/** Floating-point operations of the factors of one sample: one pass forward, one backward per
+ *  output. */
+double nl_factors_flops(const nl_net *net);
 
 /** Bytes beside those of the samples. */
 double nl_factors_fixed_bytes(const nl_net *net);

@@ -25,8 +25,8 @@ double nl_activation_value(nl_activation activation, double z);
 double nl_activation_slope(nl_activation activation, double z);
 
 /*---------------------------------------------------------------------------------------------
- * Network: h_0 = x; z_l = s_l W_l h_{l-1} + t_l b_l; h_l = phi(z_l); f = z_L.
- * l = 1 .. L = depth + 1
+ * Network (mlp): h_0 = x; z_l = s_l W_l h_{l-1} + t_l b_l; h_l = phi(z_l); f = z_L.
+ * l = 1 .. L = depth + 1; nl_net.layer[0] is l = 1; s_l: nl_layer.weight_scale, t_l: bias_scale
  *
  * standard: W ~ N(0, sigma_w^2 / fan_in), b ~ N(0, sigma_b^2), s = t = 1; biases are trained
  *   even where sigma_b = 0.
@@ -50,29 +50,86 @@ typedef struct nl_net_spec {
     double weight_variance, bias_variance; /* sigma_w^2 (per fan-in), sigma_b^2 */
 } nl_net_spec;
 
-/** One dense layer.  Where its parameters lie in the flat vector, and its multipliers. */
+/*---------------------------------------------------------------------------------------------
+ * Layers: a network is a list of them, in the order of the forward pass
+ *-------------------------------------------------------------------------------------------*/
+
+typedef enum nl_layer_kind {
+    NL_DENSE, /* z = s W h + t b */
+    NL_LAYER_KIND_COUNT
+} nl_layer_kind;
+
+/** What a layer is to the network: mup's rates and the columns trace_first, trace_hidden and
+ *  trace_output go by it. */
+typedef enum nl_role { NL_ROLE_INPUT, NL_ROLE_HIDDEN, NL_ROLE_OUTPUT } nl_role;
+
+/** Activations of one sample, channels last; what has no positions is 1 x 1 x units. */
+typedef struct nl_shape {
+    int height, width, channels;
+} nl_shape;
+
+/** height * width * channels. */
+int nl_shape_size(nl_shape shape);
+
+/** One layer: an operation on the output of another one. */
 typedef struct nl_layer {
-    int fan_in, fan_out;
-    size_t weights;              /* offset of W [fan_out x fan_in], row-major */
-    size_t biases;               /* offset of b [fan_out]; always stored, zeros where not trained */
-    bool trains_bias;            /* false: ntk with bias_variance = 0 */
-    double s, t;                 /* multipliers of W and b in the forward pass (see above) */
-    double weight_std, bias_std; /* of the initial draw */
-    double weight_rate, bias_rate; /* learning rate over `learning_rate` (mup; 1 elsewhere) */
+    nl_layer_kind kind;
+    nl_role role;
+    int from;            /* index of the layer whose output it takes; -1: the sample */
+    nl_shape in, out;    /* of one sample */
+    bool activates;      /* phi follows at once; false: the output layer */
+    int fan_in, fan_out; /* inputs of a unit; units */
+    size_t weights;      /* offset of W [fan_out x fan_in], row-major, in the flat vector */
+    size_t biases;       /* offset of b [fan_out]; always stored, zeros where not trained */
+    bool trains_bias;    /* false: ntk with bias_variance = 0 */
+    double weight_scale; /* s, the multiplier of W in the forward pass */
+    double bias_scale;   /* t, of b */
+    double weight_std;   /* of the initial draw */
+    double bias_std;
+    double weight_rate; /* learning rate over `learning_rate` (mup; 1 elsewhere) */
+    double bias_rate;
 } nl_layer;
+
+/** Weights of a layer, without biases. */
+size_t nl_layer_weights(const nl_layer *layer);
+
+/** Shape of its weights as PyTorch has them, [fan_out x fan_in] of a dense layer.  Returns how many
+ *  dimensions. */
+enum { nl_most_weight_dimensions = 4 };
+int nl_layer_weight_shape(const nl_layer *layer, size_t shape[nl_most_weight_dimensions]);
+
+/** Floating-point operations of a sample's way through the weights; a multiply-add is two. */
+double nl_layer_forward_flops(const nl_layer *layer);
 
 typedef struct nl_net {
     nl_net_spec spec;
     nl_optimizer optimizer; /* decides the mup rates */
-    int layers;             /* L = depth + 1 */
-    nl_layer *layer;        /* [layers], owned; layer[0] is l = 1 */
-    size_t size;            /* floats in the flat parameter vector */
+    int layers;             /* L */
+    nl_layer *layer;        /* [layers], owned; each takes from an earlier one; the last is the
+                               output layer */
+    size_t size;            /* floats in the flat parameter vector: the layers' in order, weights
+                               before biases */
     size_t trained;         /* of which trained: column `parameters` */
 } nl_net;
+
+/** Are these the same networks, but for their learning rates? */
+bool nl_net_spec_equal(const nl_net_spec *a, const nl_net_spec *b);
 
 NL_MUST_CHECK nl_status nl_net_create(const nl_net_spec *spec, nl_optimizer optimizer,
                                       nl_net **out);
 void nl_net_destroy(nl_net **net);
+
+/** Index of the output layer. */
+int nl_net_output(const nl_net *net);
+
+/** Index of the layer whose activations the output layer takes. */
+int nl_net_last_hidden(const nl_net *net);
+
+/** Numbers in the largest output of a layer, for one sample. */
+int nl_net_widest(const nl_net *net);
+
+/** Floating-point operations of one sample's forward pass. */
+double nl_net_forward_flops(const nl_net *net);
 
 /** Draw initial parameters: theta [net->size], a function of (seed, width, depth, parametrisation);
  *  standard and mup share their draws, so that mup at width = base_width is standard bit for bit.
@@ -103,6 +160,9 @@ typedef struct nl_model nl_model;
 NL_MUST_CHECK nl_status nl_model_create(const nl_net *net, const nl_train_spec *spec, int batch,
                                         nl_model **out);
 void nl_model_destroy(nl_model **model);
+
+/** Floats of scratch that a model has for each row of a batch, but for the samples. */
+double nl_model_row_floats(const nl_net *net);
 
 /** Parameters [net->size]; the model's own, for reading, snapshots and restoring. */
 float *nl_model_parameters(nl_model *model);

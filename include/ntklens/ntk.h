@@ -30,6 +30,10 @@ const char *nl_kernel_name(nl_kernel_spec spec, char out[32]);
 /** Order of the kernel of `samples` probe samples. */
 int nl_kernel_order(nl_kernel_spec spec, int samples, int outputs);
 
+/** Floating-point operations of its fill on one rank: factors, Gram matrices of activations and of
+ *  back-signals. */
+double nl_kernel_flops(const nl_net *net, nl_kernel_spec spec, int samples);
+
 /** Block size for its matrix: the smallest multiple of the rows a sample has that is at least
  *  `wanted`, so that a rank's local rows are whole samples. */
 int nl_kernel_block(nl_kernel_spec spec, int outputs, int wanted);
@@ -73,9 +77,9 @@ typedef void nl_tile_fn(int row, int rows, int col, int cols, const void *values
 
 /** Compute a kernel as nl_kernel_fill() does, bit by bit, but hand its tiles to `take` one after
  * the other instead of storing them.  `layout` says which entries are this rank's.  Local. */
-NL_MUST_CHECK nl_status nl_kernel_walk(const nl_dmat *layout, nl_kernel_spec spec,
-                                       const nl_kernel_input *input, nl_tile_fn *take,
-                                       void *context);
+NL_MUST_CHECK nl_status nl_kernel_for_each_tile(const nl_dmat *layout, nl_kernel_spec spec,
+                                                const nl_kernel_input *input, nl_tile_fn *take,
+                                                void *context);
 
 /** Centre a filled kernel on the samples: H Theta H, H = 1 - 1 1^T / N; full: each output on its
  *  own.  Collective over the matrix's grid. */
@@ -90,6 +94,7 @@ NL_MUST_CHECK nl_status nl_kernel_normalize(nl_dmat *a);
 
 /** What a network does on the probe: what observables need beside the kernel itself. */
 typedef struct nl_probe_state {
+    const nl_net *net; /* borrowed; may be gone when the state is destroyed */
     int samples, outputs, layers;
     const int *labels; /* [samples]; borrowed */
     nl_loss loss;
@@ -110,14 +115,14 @@ NL_MUST_CHECK nl_status nl_probe_state_create(MPI_Comm comm, const nl_kernel_inp
                                               nl_probe_state **out);
 void nl_probe_state_destroy(nl_probe_state **state);
 
-/** Is every unit of a layer dead on the probe, or do the weights not move the outputs?  Local. */
+/** Is every unit of a layer dead on the probe on which all ways from the samples to the outputs
+ *  depend, or do the weights not move the outputs?  Local. */
 bool nl_probe_state_collapsed(const nl_probe_state *state);
 
 /**
  * trace_first, trace_hidden, trace_output of a kernel of this network.  Local.
  */
-void nl_observe_layers(const nl_probe_state *state, const nl_net *net, nl_kernel_spec spec,
-                       nl_observables *out);
+void nl_observe_layers(const nl_probe_state *state, nl_kernel_spec spec, nl_observables *out);
 
 /** What a filled kernel Theta says to a check: nl_trust_holds(). */
 typedef struct nl_kernel_sums {
@@ -265,8 +270,11 @@ typedef enum nl_infinite_scale {
 /** Opaque.  The closed-form kernel of an MLP on some samples. */
 typedef struct nl_infinite nl_infinite;
 
-/** Is there a closed form for this activation?  (relu, erf, gelu) */
-bool nl_infinite_is_known(nl_activation activation);
+/** Is there a closed form for networks of this kind?  (relu, erf, gelu) */
+bool nl_infinite_is_known(const nl_net_spec *spec);
+
+/** Do these networks have the same limit of infinite width? */
+bool nl_infinite_same_limit(const nl_net_spec *a, const nl_net_spec *b);
 
 /**
  * Kernels of wide networks as they are drawn, any depth (Neal 1996; Lee et al. 2018; Jacot et al.

@@ -1,5 +1,5 @@
 /** @file activation.c  Activations: the definitions, and the float loops of training. */
-#include "loops.h"
+#include "activation.h"
 
 #include <math.h>
 

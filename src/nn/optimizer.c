@@ -1,5 +1,5 @@
 /** @file optimizer.c  Learning rates and update loops. */
-#include "loops.h"
+#include "optimizer.h"
 
 #include <math.h>
 

@@ -153,7 +153,7 @@ nl_status nl_kernel_pack(const nl_dmat *layout, nl_kernel_spec spec, const nl_ke
     nl_status status = list_columns(layout, packed, &p);
 
     if (status == NL_OK) {
-        status = nl_kernel_walk(layout, spec, input, pack_tile, &p);
+        status = nl_kernel_for_each_tile(layout, spec, input, pack_tile, &p);
     }
     free(p.start);
     return status;
@@ -215,7 +215,7 @@ nl_status nl_kernel_compare(const nl_dmat *a, nl_kernel_spec spec, const nl_kern
 
     *out = (nl_kernel_pair){NAN, NAN, NAN, NAN};
     if (status == NL_OK) {
-        status = nl_agree(a->grid->comm, nl_kernel_walk(a, spec, other, take_tile, &all));
+        status = nl_agree(a->grid->comm, nl_kernel_for_each_tile(a, spec, other, take_tile, &all));
     }
     if (status != NL_OK) {
         free(all.column);

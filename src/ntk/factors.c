@@ -39,7 +39,7 @@ static const double *weight_rows_in_double(const nl_factors *f, const nl_layer *
 static void preactivations(const nl_factors *f, const nl_layer *layer, const float *theta,
                            const double *h, double *z)
 {
-    const double s = layer->s;
+    const double s = layer->weight_scale;
     const double zero = 0;
 
     for (int first = 0; first < layer->fan_out; first += weight_rows_at_once(layer)) {
@@ -52,41 +52,57 @@ static void preactivations(const nl_factors *f, const nl_layer *layer, const flo
     for (int i = 0; i < f->samples; i++) {
         for (int k = 0; k < layer->fan_out; k++) {
             z[(size_t)i * (size_t)layer->fan_out + (size_t)k] +=
-                layer->t * (double)theta[layer->biases + (size_t)k];
+                layer->bias_scale * (double)theta[layer->biases + (size_t)k];
         }
     }
 }
 
-/* Where activations of layer index l are computed: in double they stay there. */
+/* Where what layer l takes is computed: in double it stays there. */
 static double *pass_rows(const nl_factors *f, int l)
 {
     return f->precision == NL_DOUBLE ? f->activation[l] : f->pass[l % 2];
 }
 
-static void forward(nl_factors *f, const float *theta, const float *x, const int *list)
+/* h^0 = x */
+static void take_samples(nl_factors *f, int l, const float *x, const int *list)
 {
-    const nl_net *net = f->net;
-    const size_t inputs = (size_t)net->spec.inputs;
-    double *image = pass_rows(f, 0);
+    const size_t inputs = (size_t)f->net->spec.inputs;
+    double *h = pass_rows(f, l);
 
     for (int i = 0; i < f->samples; i++) {
         for (size_t k = 0; k < inputs; k++) {
-            image[(size_t)i * inputs + k] = (double)x[(size_t)list[i] * inputs + k];
+            h[(size_t)i * inputs + k] = (double)x[(size_t)list[i] * inputs + k];
         }
         if (f->precision == NL_SINGLE) {
-            memcpy((float *)f->activation[0] + (size_t)i * inputs, x + (size_t)list[i] * inputs,
+            memcpy((float *)f->activation[l] + (size_t)i * inputs, x + (size_t)list[i] * inputs,
                    inputs * sizeof *x);
         }
     }
-    for (int l = 0; l < net->layers - 1; l++) {
-        const size_t size = (size_t)f->samples * (size_t)net->layer[l].fan_out;
-        double *z = pass_rows(f, l + 1);
+}
 
-        preactivations(f, &net->layer[l], theta, pass_rows(f, l), z);
-        if (f->precision == NL_DOUBLE) {
-            activate_double(net->spec.activation, size, z, z, f->slope[l]);
+/* What layer l takes from another one, h = phi(z), and phi'(z) of that one. */
+static void take_activations(nl_factors *f, const float *theta, int l)
+{
+    const nl_activation activation = f->net->spec.activation;
+    const int from = f->net->layer[l].from;
+    const size_t size = (size_t)f->samples * (size_t)f->net->layer[from].fan_out;
+    double *z = pass_rows(f, l);
+
+    preactivations(f, &f->net->layer[from], theta, pass_rows(f, from), z);
+    if (f->precision == NL_DOUBLE) {
+        activate_double(activation, size, z, z, f->slope[from]);
+    } else {
+        activate_single(activation, size, z, f->activation[l], f->slope[from]);
+    }
+}
+
+static void forward(nl_factors *f, const float *theta, const float *x, const int *list)
+{
+    for (int l = 0; l < f->net->layers; l++) {
+        if (f->net->layer[l].from < 0) {
+            take_samples(f, l, x, list);
         } else {
-            activate_single(net->spec.activation, size, z, f->activation[l + 1], f->slope[l]);
+            take_activations(f, theta, l);
         }
     }
 }
@@ -109,17 +125,34 @@ static size_t widest(const nl_net *net)
 
 double nl_factors_bytes(const nl_net *net, nl_precision precision)
 {
-    double elements = 0.0;
+    double elements = net->layer[nl_net_output(net)].fan_in; /* traced_delta */
 
     for (int l = 0; l < net->layers; l++) {
         elements += net->layer[l].fan_in;
-        if (l < net->layers - 1) {
+        if (net->layer[l].role != NL_ROLE_OUTPUT) {
             elements += (1.0 + net->spec.outputs) * net->layer[l].fan_out;
         }
     }
-    elements += net->layer[net->layers - 1].fan_in;
     return elements * (double)element_bytes(precision) +
            (precision == NL_SINGLE ? 2.0 * (double)widest(net) * sizeof(double) : 0.0);
+}
+
+double nl_factors_flops(const nl_net *net)
+{
+    const double outputs = net->spec.outputs;
+    double flops = 0.0;
+
+    for (int l = 0; l < net->layers; l++) {
+        const nl_layer *layer = &net->layer[l];
+
+        flops += nl_layer_forward_flops(layer);
+        if (layer->role == NL_ROLE_OUTPUT) {
+            flops += 2.0 * outputs * layer->fan_in; /* rows of its weights, no product */
+        } else if (layer->from >= 0) {
+            flops += outputs * nl_layer_forward_flops(layer); /* back through the weights */
+        }
+    }
+    return flops;
 }
 
 /* Of the largest piece of weights that is copied at once: small networks are measured often, and
@@ -161,15 +194,15 @@ static nl_status allocate(nl_factors *f, nl_precision precision)
 
         f->activation[l] = nl_calloc(samples * (size_t)layer->fan_in, size);
         complete = f->activation[l] != NULL;
-        if (complete && l < layers - 1) {
+        if (complete && layer->role != NL_ROLE_OUTPUT) {
             f->delta[l] = nl_calloc(samples * outputs * fan_out, size);
             f->slope[l] = nl_calloc(samples * fan_out, size);
             complete = f->delta[l] != NULL && f->slope[l] != NULL;
         }
     }
     if (complete) {
-        f->joined = nl_calloc(samples * (size_t)f->net->layer[layers - 1].fan_in, size);
-        complete = f->joined != NULL;
+        f->traced_delta = nl_calloc(samples * (size_t)f->net->layer[nl_net_output(f->net)].fan_in, size);
+        complete = f->traced_delta != NULL;
     }
     if (complete) {
         f->scratch = nl_calloc(scratch_size(f->net), sizeof *f->scratch);
@@ -223,7 +256,7 @@ void nl_factors_destroy(nl_factors **factors)
     free(f->activation);
     free(f->delta);
     free(f->slope);
-    free(f->joined);
+    free(f->traced_delta);
     free(f->scratch);
     free(f->pass[0]);
     free(f->pass[1]);
@@ -279,8 +312,8 @@ void nl_factors_add_layer_traces(const nl_factors *f, double *weights, double *b
                 if (f->delta[l] != NULL) {
                     d = row_square(f, f->delta[l], i * outputs + a, (size_t)layer->fan_out);
                 }
-                weights[at] += layer->s * layer->s * h * d;
-                biases[at] += layer->t * layer->t * d;
+                weights[at] += layer->weight_scale * layer->weight_scale * h * d;
+                biases[at] += layer->bias_scale * layer->bias_scale * d;
             }
         }
     }

@@ -15,8 +15,8 @@ struct nl_jacobian {
     const nl_net *net;  /* borrowed */
     const float *theta; /* borrowed */
     int samples;
-    double **activation; /* owned; [layers]: h^{l-1} [samples x fan_in] */
-    double **slope;      /* owned; [layers]: phi'(z_l) [samples x fan_out]; the last is NULL */
+    double **activation; /* owned; [layers]: what a layer takes, h^{l-1} [samples x fan_in] */
+    double **slope;      /* owned; [layers]: phi'(z_l) [samples x fan_out]; of the output NULL */
     double **gram; /* owned; [layers]: lower half of h h^T [samples x samples]; NULL: not made */
     double *signal[2]; /* owned; [samples x widest]: back-signals of two layers */
     double *pair;      /* owned; [samples x samples] */
@@ -24,16 +24,6 @@ struct nl_jacobian {
     double *biases;    /* owned; [widest] */
     bool paired;       /* few enough samples for Gram matrices */
 };
-
-static int widest(const nl_net *net)
-{
-    int most = 0;
-
-    for (int l = 0; l < net->layers; l++) {
-        most = nl_larger(most, net->layer[l].fan_out);
-    }
-    return most;
-}
 
 static int rows_at_once(const nl_layer *layer)
 {
@@ -56,17 +46,17 @@ static size_t largest_piece(const nl_net *net)
 static size_t piece_size(const nl_net *net, int samples)
 {
     const size_t signals =
-        samples <= most_paired_samples ? (size_t)samples * (size_t)widest(net) : 0;
+        samples <= most_paired_samples ? (size_t)samples * (size_t)nl_net_widest(net) : 0;
 
     return largest_piece(net) > signals ? largest_piece(net) : signals;
 }
 
 double nl_jacobian_bytes(const nl_net *net)
 {
-    double elements = 2.0 * widest(net);
+    double elements = 2.0 * nl_net_widest(net);
 
     for (int l = 0; l < net->layers; l++) {
-        elements += net->layer[l].fan_in + (l < net->layers - 1 ? net->layer[l].fan_out : 0);
+        elements += net->layer[l].fan_in + (net->layer[l].activates ? net->layer[l].fan_out : 0);
     }
     return elements * (double)sizeof(double);
 }
@@ -75,7 +65,7 @@ double nl_jacobian_fixed_bytes(const nl_net *net, int samples)
 {
     const double grams = samples <= most_paired_samples ? net->layers + 1.0 : 0.0;
 
-    return ((double)piece_size(net, samples) + widest(net) + grams * samples * samples) *
+    return ((double)piece_size(net, samples) + nl_net_widest(net) + grams * samples * samples) *
            (double)sizeof(double);
 }
 
@@ -89,23 +79,22 @@ static double *weights_of(const nl_jacobian *j, const nl_layer *layer, int first
     return j->piece;
 }
 
-/* h^l and phi'(z_l) of layer index l from h^{l-1}. */
-static void forward_layer(nl_jacobian *j, int l)
+/* h and phi'(z) of layer l, h into what another one takes. */
+static void forward_layer(nl_jacobian *j, int l, double *next)
 {
     const nl_layer *layer = &j->net->layer[l];
     const double zero = 0.0;
-    double *next = j->activation[l + 1];
 
     for (int first = 0; first < layer->fan_out; first += rows_at_once(layer)) {
         const int rows = nl_smaller(rows_at_once(layer), layer->fan_out - first);
 
-        dgemm_("T", "N", &rows, &j->samples, &layer->fan_in, &layer->s,
+        dgemm_("T", "N", &rows, &j->samples, &layer->fan_in, &layer->weight_scale,
                weights_of(j, layer, first, rows), &layer->fan_in, j->activation[l], &layer->fan_in,
                &zero, next + first, &layer->fan_out);
     }
     for (size_t i = 0, at = 0; i < (size_t)j->samples; i++) {
         for (size_t unit = 0; unit < (size_t)layer->fan_out; unit++, at++) {
-            const double z = next[at] + layer->t * (double)j->theta[layer->biases + unit];
+            const double z = next[at] + layer->bias_scale * (double)j->theta[layer->biases + unit];
 
             next[at] = nl_activation_value(j->net->spec.activation, z);
             j->slope[l][at] = nl_activation_slope(j->net->spec.activation, z);
@@ -123,11 +112,11 @@ static bool allocate(nl_jacobian *j)
     j->activation = nl_calloc(layers, sizeof *j->activation);
     j->slope = nl_calloc(layers, sizeof *j->slope);
     j->gram = nl_calloc(layers, sizeof *j->gram);
-    j->signal[0] = nl_calloc(samples * (size_t)widest(j->net), sizeof(double));
-    j->signal[1] = nl_calloc(samples * (size_t)widest(j->net), sizeof(double));
+    j->signal[0] = nl_calloc(samples * (size_t)nl_net_widest(j->net), sizeof(double));
+    j->signal[1] = nl_calloc(samples * (size_t)nl_net_widest(j->net), sizeof(double));
     j->pair = nl_calloc(pairs, sizeof *j->pair);
     j->piece = nl_calloc(piece_size(j->net, j->samples), sizeof *j->piece);
-    j->biases = nl_calloc((size_t)widest(j->net), sizeof *j->biases);
+    j->biases = nl_calloc((size_t)nl_net_widest(j->net), sizeof *j->biases);
     complete = j->activation != NULL && j->slope != NULL && j->gram != NULL &&
                j->signal[0] != NULL && j->signal[1] != NULL && j->pair != NULL &&
                j->piece != NULL && j->biases != NULL;
@@ -136,8 +125,8 @@ static bool allocate(nl_jacobian *j)
 
         j->activation[l] = nl_calloc(samples * (size_t)layer->fan_in, sizeof(double));
         j->slope[l] =
-            l + 1 < layers ? nl_calloc(samples * (size_t)layer->fan_out, sizeof(double)) : NULL;
-        complete = j->activation[l] != NULL && (l + 1 == layers || j->slope[l] != NULL);
+            layer->activates ? nl_calloc(samples * (size_t)layer->fan_out, sizeof(double)) : NULL;
+        complete = j->activation[l] != NULL && (!layer->activates || j->slope[l] != NULL);
     }
     return complete;
 }
@@ -161,8 +150,12 @@ nl_status nl_jacobian_create(const nl_net *net, const float *theta, const float 
     for (size_t k = 0; k < (size_t)samples * (size_t)net->spec.inputs; k++) {
         j->activation[0][k] = (double)x[k];
     }
-    for (int l = 0; samples > 0 && l < net->layers - 1; l++) {
-        forward_layer(j, l);
+    for (int l = 0; samples > 0 && l < net->layers; l++) {
+        const int from = net->layer[l].from;
+
+        if (from >= 0) {
+            forward_layer(j, from, j->activation[l]);
+        }
     }
     return NL_OK;
 }
@@ -195,13 +188,13 @@ void nl_jacobian_destroy(nl_jacobian **jacobian)
 static void step_backward(nl_jacobian *j, int l, const double *from, double *to)
 {
     const nl_layer *layer = &j->net->layer[l];
-    const double *slope = j->slope[l - 1];
+    const double *slope = j->slope[layer->from];
 
     for (int first = 0; first < layer->fan_out; first += rows_at_once(layer)) {
         const int rows = nl_smaller(rows_at_once(layer), layer->fan_out - first);
         const double beta = first > 0 ? 1.0 : 0.0;
 
-        dgemm_("N", "N", &layer->fan_in, &j->samples, &rows, &layer->s,
+        dgemm_("N", "N", &layer->fan_in, &j->samples, &rows, &layer->weight_scale,
                weights_of(j, layer, first, rows), &layer->fan_in, from + first, &layer->fan_out,
                &beta, to, &layer->fan_in);
     }
@@ -224,14 +217,14 @@ static nl_status hand_out(nl_jacobian *j, int l, const double *signal, nl_jacobi
         memset(j->piece, 0, (size_t)rows * (size_t)layer->fan_in * sizeof *j->piece);
         memset(j->biases, 0, (size_t)rows * sizeof *j->biases);
         if (j->samples > 0) {
-            dgemm_("N", "T", &layer->fan_in, &rows, &j->samples, &layer->s, j->activation[l],
-                   &layer->fan_in, signal + first, &layer->fan_out, &zero, j->piece,
-                   &layer->fan_in);
+            dgemm_("N", "T", &layer->fan_in, &rows, &j->samples, &layer->weight_scale,
+                   j->activation[l], &layer->fan_in, signal + first, &layer->fan_out, &zero,
+                   j->piece, &layer->fan_in);
         }
         for (int i = 0; layer->trains_bias && i < j->samples; i++) {
             for (int r = 0; r < rows; r++) {
-                j->biases[r] +=
-                    layer->t * signal[(size_t)i * (size_t)layer->fan_out + (size_t)(first + r)];
+                j->biases[r] += layer->bias_scale *
+                                signal[(size_t)i * (size_t)layer->fan_out + (size_t)(first + r)];
             }
         }
         status = take(l, first, rows, j->piece, j->biases, context);
@@ -245,9 +238,9 @@ nl_status nl_jacobian_transposed(nl_jacobian *j, const double *v, nl_jacobian_pi
     const double *signal = v; /* of the output layer */
     nl_status status = NL_OK;
 
-    for (int l = j->net->layers - 1; status == NL_OK && l >= 0; l--) {
+    for (int l = nl_net_output(j->net); status == NL_OK && l >= 0; l--) {
         status = hand_out(j, l, signal, take, context);
-        if (l > 0) {
+        if (j->net->layer[l].from >= 0) {
             step_backward(j, l, signal, j->signal[l % 2]);
             signal = j->signal[l % 2];
         }
@@ -293,9 +286,11 @@ static nl_status make_gram(nl_jacobian *j, int l)
 static double pair_sum(const nl_jacobian *j, int l, const double *u, bool rate_weighted)
 {
     const nl_layer *layer = &j->net->layer[l];
-    const double w = layer->s * layer->s * (rate_weighted ? layer->weight_rate : 1.0);
-    const double b =
-        layer->trains_bias ? layer->t * layer->t * (rate_weighted ? layer->bias_rate : 1.0) : 0.0;
+    const double w =
+        layer->weight_scale * layer->weight_scale * (rate_weighted ? layer->weight_rate : 1.0);
+    const double b = layer->trains_bias ? layer->bias_scale * layer->bias_scale *
+                                              (rate_weighted ? layer->bias_rate : 1.0)
+                                        : 0.0;
     const size_t n = (size_t)j->samples;
     double sum = 0.0;
 
@@ -326,13 +321,13 @@ static nl_status paired_square(nl_jacobian *j, const double *v, bool rate_weight
     nl_status status = NL_OK;
 
     *square = 0.0;
-    for (int l = j->net->layers - 1; status == NL_OK && l >= 0; l--) {
+    for (int l = nl_net_output(j->net); status == NL_OK && l >= 0; l--) {
         status = make_gram(j, l);
         if (status == NL_OK) {
             pair_up(j, j->net->layer[l].fan_out, signal, j->net->layer[l].fan_out, 0.0);
             *square += pair_sum(j, l, NULL, rate_weighted);
         }
-        if (l > 0) {
+        if (j->net->layer[l].from >= 0) {
             step_backward(j, l, signal, j->signal[l % 2]);
             signal = j->signal[l % 2];
         }
@@ -386,10 +381,10 @@ static nl_status square_by_outputs(nl_jacobian *j, const double *u, bool rate_we
 /* Products of the last hidden layer's back-signals, summed over outputs: s W[a, :] o phi'. */
 static void pair_last_hidden(nl_jacobian *j)
 {
-    const nl_layer *output = &j->net->layer[j->net->layers - 1];
+    const nl_layer *output = &j->net->layer[nl_net_output(j->net)];
     const size_t width = (size_t)output->fan_in;
-    const double *slope = j->slope[j->net->layers - 2];
-    double *joined = j->signal[1];
+    const double *slope = j->slope[output->from];
+    double *traced_delta = j->signal[1];
 
     for (size_t k = 0; k < width; k++) {
         double squares = 0.0;
@@ -400,10 +395,11 @@ static void pair_last_hidden(nl_jacobian *j)
             squares += w * w;
         }
         for (size_t i = 0; i < (size_t)j->samples; i++) {
-            joined[i * width + k] = output->s * sqrt(squares) * slope[i * width + k];
+            traced_delta[i * width + k] =
+                output->weight_scale * sqrt(squares) * slope[i * width + k];
         }
     }
-    pair_up(j, (int)width, joined, (int)width, 0.0);
+    pair_up(j, (int)width, traced_delta, (int)width, 0.0);
 }
 
 /* +1 or -1 of row `row` of the Jacobian: bits of a multiplicative hash. */
@@ -511,14 +507,14 @@ static void pair_outputs(nl_jacobian *j)
 
 static bool serves(const nl_jacobian *j, const nl_factors *factors)
 {
-    return j->paired &&
-           (j->net->layers == 2 || (factors != NULL && factors->samples >= j->samples));
+    return j->paired && (j->net->layer[nl_net_last_hidden(j->net)].from < 0 ||
+                         (factors != NULL && factors->samples >= j->samples));
 }
 
 nl_status nl_jacobian_traced_square(nl_jacobian *j, const double *u, const nl_factors *factors,
                                     bool rate_weighted, double *square, double *mismatch)
 {
-    const int last = j->net->layers - 1;
+    const int last = nl_net_output(j->net);
     const size_t outputs = (size_t)j->net->spec.outputs;
     double *scratch = NULL;
     nl_status status = NL_OK;
@@ -528,21 +524,23 @@ nl_status nl_jacobian_traced_square(nl_jacobian *j, const double *u, const nl_fa
         return square_by_outputs(j, u, rate_weighted, square);
     }
     *square = 0.0;
-    scratch = nl_calloc((size_t)j->samples * ((size_t)widest(j->net) + outputs), sizeof *scratch);
+    scratch =
+        nl_calloc((size_t)j->samples * ((size_t)nl_net_widest(j->net) + outputs), sizeof *scratch);
     if (scratch == NULL) {
         return NL_FAIL(NL_ERR_NOMEM, "out of memory for back-signals of %d samples", j->samples);
     }
     for (size_t row = 0; row < (size_t)j->samples * outputs; row++) {
         scratch[row] = sign_of(row);
     }
-    for (int l = last; status == NL_OK && l >= 0; l--) {
+    for (int l = last, above = last; status == NL_OK && l >= 0;
+         above = l, l = j->net->layer[l].from) {
         status = make_gram(j, l);
         if (status != NL_OK) {
             break;
         }
         if (l == last) {
             pair_outputs(j);
-        } else if (l == last - 1) {
+        } else if (l == nl_net_last_hidden(j->net)) {
             pair_last_hidden(j);
             step_backward(j, last, scratch, j->signal[0]);
         } else {
@@ -551,7 +549,7 @@ nl_status nl_jacobian_traced_square(nl_jacobian *j, const double *u, const nl_fa
             double scale = 0.0;
             double worst = 0.0;
 
-            step_backward(j, l + 1, j->signal[!to], j->signal[to]);
+            step_backward(j, above, j->signal[!to], j->signal[to]);
             scale = contract(j, factors, l, contracted);
             worst = worst_distance((size_t)j->samples, (size_t)j->net->layer[l].fan_out, contracted,
                                    j->signal[to]);

@@ -12,15 +12,15 @@
 enum { tile_rows = 640, smallest_rows = 60 };
 
 enum {
-    turned_depth = 128, /* of a factor that is transposed at a time */
-    least_units = 48    /* of a layer whose outputs are paired */
+    transposed_depth = 128, /* of a factor that is transposed at a time */
+    least_units = 48        /* of a layer whose outputs are paired */
 };
 
 /** How a kernel looks at the back-signals [samples x outputs x width] of a layer. */
 typedef struct delta_view {
     int outputs;         /* C of the network */
     int rows_per_sample; /* C: full; 1: traced, class */
-    int outputs_joined;  /* outputs that make one row: 1: full, class; C: traced */
+    int outputs_summed;  /* outputs that make one row: 1: full, class; C: traced */
     int output;          /* first output: class */
     double scale;        /* 1/C: traced (a mean over outputs); 1 */
 } delta_view;
@@ -31,8 +31,8 @@ typedef struct tile_job {
     delta_view view;
     bool rate_weighted;
     nl_precision precision;
-    bool pieces;                                 /* nl_blas_likes_pieces() */
-    void *gram_h, *gram_delta, *factor, *turned; /* owned by the walk */
+    bool pieces;                                     /* nl_blas_likes_pieces() */
+    void *gram_h, *gram_delta, *factor, *transposed; /* owned by the walk */
 } tile_job;
 
 /* Blocks of outputs (a, b), a >= b, before (a, 0). */
@@ -46,23 +46,34 @@ static bool pays_in_pairs(const tile_job *job, int layer)
 {
     const nl_net *net = job->rows->net;
 
-    return layer == net->layers - 2 && job->view.rows_per_sample > 1 &&
+    return layer == nl_net_last_hidden(net) && job->view.rows_per_sample > 1 &&
            net->layer[layer].fan_out >= least_units;
 }
+
+/* Whether back-signals of a layer are to be had as one vector a sample, nl_factors.traced_delta. */
+static bool has_traced_delta(const tile_job *job, int layer)
+{
+    return layer == nl_net_last_hidden(job->rows->net) && job->view.outputs_summed > 1;
+}
+
+/** Samples of a tile: rows i0 .. i0 + m and columns j0 .. j0 + n of the panels' factors. */
+typedef struct tile_window {
+    int i0, m, j0, n;
+} tile_window;
 
 #define TEMPLATE "ntk/tile_real.h"
 #include "ntklens/formats.h"
 
 static delta_view view_of(nl_kernel_spec spec, int outputs)
 {
-    delta_view view = {.outputs = outputs, .rows_per_sample = 1, .outputs_joined = 1, .scale = 1.0};
+    delta_view view = {.outputs = outputs, .rows_per_sample = 1, .outputs_summed = 1, .scale = 1.0};
 
     switch (spec.kind) {
     case NL_KERNEL_FULL:
         view.rows_per_sample = outputs;
         break;
     case NL_KERNEL_TRACED:
-        view.outputs_joined = outputs;
+        view.outputs_summed = outputs;
         view.scale = 1.0 / outputs;
         break;
     case NL_KERNEL_CLASS:
@@ -90,6 +101,26 @@ const char *nl_kernel_name(nl_kernel_spec spec, char out[32])
         break;
     }
     return out;
+}
+
+double nl_kernel_flops(const nl_net *net, nl_kernel_spec spec, int samples)
+{
+    const delta_view view = view_of(spec, net->spec.outputs);
+    const double n = nl_kernel_order(spec, samples, net->spec.outputs);
+    const double pairs = (double)samples * samples;
+    double flops = samples * nl_factors_flops(net);
+
+    /* Lower half, two operations each. */
+    for (int l = 0; l < net->layers; l++) {
+        const nl_layer *layer = &net->layer[l];
+        const int outputs = l == nl_net_last_hidden(net) ? 1 : view.outputs_summed;
+
+        flops += pairs * layer->fan_in;
+        if (layer->role != NL_ROLE_OUTPUT) {
+            flops += n * n * layer->fan_out * outputs;
+        }
+    }
+    return flops;
 }
 
 int nl_kernel_order(nl_kernel_spec spec, int samples, int outputs)
@@ -191,11 +222,12 @@ static nl_status prepare(fill_job *job)
     job->tile.factor = nl_calloc(side, size);
     job->tile.pieces = nl_blas_likes_pieces();
     job->tile.precision = job->a->precision;
-    job->tile.turned = nl_calloc(job->tile.pieces ? turned_depth : 0,
-                                 size * (size_t)nl_leading_dimension((int)side, job->a->precision));
+    job->tile.transposed =
+        nl_calloc(job->tile.pieces ? transposed_depth : 0,
+                  size * (size_t)nl_leading_dimension((int)side, job->a->precision));
     job->scratch = nl_calloc(job->local == NULL ? side * side : 0, size);
     if (job->tile.gram_h == NULL || job->tile.gram_delta == NULL || job->tile.factor == NULL ||
-        job->tile.turned == NULL || job->scratch == NULL) {
+        job->tile.transposed == NULL || job->scratch == NULL) {
         return NL_FAIL(NL_ERR_NOMEM, "out of memory for a kernel tile");
     }
     return job->input->ready != NULL ? NL_OK : create_panels(job);
@@ -209,6 +241,7 @@ static void make_tile(fill_job *job, int i, int m, int j, int n)
     const int unit = job->tile.view.rows_per_sample;
     const int row = (job->row_start + i) * unit;
     const int col = (job->col_start + j) * unit;
+    const tile_window window = {.i0 = i, .m = m, .j0 = j, .n = n};
     void *theta = job->scratch;
     int ld = m * unit;
 
@@ -217,9 +250,9 @@ static void make_tile(fill_job *job, int i, int m, int j, int n)
         theta = (char *)job->local + ((size_t)col * (size_t)ld + (size_t)row) * size;
     }
     if (job->a->precision == NL_DOUBLE) {
-        make_tile_double(&job->tile, i, m, j, n, theta, ld);
+        make_tile_double(&job->tile, &window, theta, ld);
     } else {
-        make_tile_single(&job->tile, i, m, j, n, theta, ld);
+        make_tile_single(&job->tile, &window, theta, ld);
     }
     if (job->local == NULL) {
         job->take(row, m * unit, col, n * unit, theta, job->context);
@@ -329,7 +362,7 @@ done:
     free(job->tile.gram_h);
     free(job->tile.gram_delta);
     free(job->tile.factor);
-    free(job->tile.turned);
+    free(job->tile.transposed);
     free(job->scratch);
     nl_local_samples_free(&job->samples);
     return status;
@@ -342,8 +375,8 @@ nl_status nl_kernel_fill(nl_dmat *a, nl_kernel_spec spec, const nl_kernel_input 
     return walk(&job, spec);
 }
 
-nl_status nl_kernel_walk(const nl_dmat *layout, nl_kernel_spec spec, const nl_kernel_input *input,
-                         nl_tile_fn *take, void *context)
+nl_status nl_kernel_for_each_tile(const nl_dmat *layout, nl_kernel_spec spec,
+                                  const nl_kernel_input *input, nl_tile_fn *take, void *context)
 {
     fill_job job = {.a = layout, .input = input, .take = take, .context = context};
 

@@ -18,7 +18,8 @@ static nl_status allocate(const nl_kernel_input *input, nl_loss loss, const int 
     if (state == NULL) {
         return NL_FAIL(NL_ERR_NOMEM, "out of memory for the probe's outputs");
     }
-    *state = (nl_probe_state){.samples = input->samples,
+    *state = (nl_probe_state){.net = input->net,
+                              .samples = input->samples,
                               .outputs = (int)outputs,
                               .layers = (int)layers,
                               .labels = labels,
@@ -121,7 +122,8 @@ bool nl_probe_state_collapsed(const nl_probe_state *state)
     double all_biases = 0.0;
     bool dead = false;
 
-    for (int l = 0; l < state->layers; l++) {
+    /* Along the only way from the samples to the outputs. */
+    for (int l = nl_net_output(state->net); l >= 0; l = state->net->layer[l].from) {
         double weights = 0.0;
 
         for (int a = 0; a < state->outputs; a++) {
@@ -134,8 +136,7 @@ bool nl_probe_state_collapsed(const nl_probe_state *state)
     return dead || all_weights <= FLT_EPSILON * (all_weights + all_biases);
 }
 
-void nl_observe_layers(const nl_probe_state *state, const nl_net *net, nl_kernel_spec spec,
-                       nl_observables *out)
+void nl_observe_layers(const nl_probe_state *state, nl_kernel_spec spec, nl_observables *out)
 {
     const int first = spec.kind == NL_KERNEL_CLASS ? spec.output : 0;
     const int end = spec.kind == NL_KERNEL_CLASS ? spec.output + 1 : state->outputs;
@@ -143,10 +144,10 @@ void nl_observe_layers(const nl_probe_state *state, const nl_net *net, nl_kernel
 
     out->trace_first = out->trace_hidden = out->trace_output = 0.0;
     for (int l = 0; l < state->layers; l++) {
-        const nl_layer *layer = &net->layer[l];
-        double *part = l == 0                   ? &out->trace_first
-                       : l == state->layers - 1 ? &out->trace_output
-                                                : &out->trace_hidden;
+        const nl_layer *layer = &state->net->layer[l];
+        double *part = layer->role == NL_ROLE_INPUT    ? &out->trace_first
+                       : layer->role == NL_ROLE_OUTPUT ? &out->trace_output
+                                                       : &out->trace_hidden;
 
         for (int a = first; a < end; a++) {
             const int at = l * state->outputs + a;

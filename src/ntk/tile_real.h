@@ -1,5 +1,15 @@
 /**
  * @file tile_real.h  One kernel tile in one floating-point format (ntklens/formats.h).
+ *
+ * Symbols, of layer l = 1 .. L:
+ *   m, n       samples of the tile's rows and columns; i, j are one of them
+ *   C          rows a sample has: the outputs of a full kernel; 1: traced, class; a, b are one
+ *   w          units of the layer
+ *   h          what the layer takes, h^{l-1} [samples x fan_in];  gram_h = h h^T [m x n]
+ *   delta      back-signals delta^{l,a} [samples x C x w];  gram_delta = delta delta^T [mC x nC]
+ *   u, v       factors of weights and biases: s^2 and t^2, times rates and 1 / outputs (traced)
+ *   theta      Theta[(i,a),(j,b)] = sum_l (u_l gram_h[i,j] + v_l) gram_delta[(i,a),(j,b)]
+ * All column-major.
  */
 
 NL_VECTOR_CLONES
@@ -40,71 +50,95 @@ static void NAME(expand)(int m, int C, real u, real v, const real *restrict gram
     }
 }
 
-/* theta [mC x nC] = or += (u gram_h [m x n] + v), expanded C-fold in both directions, o gram_delta
- * [mC x nC]; all column-major; C = rows a sample has; factor [mC] is scratch.  The factors of a
- * sample's columns are made once and serve all C. */
-static void NAME(multiply_expanded)(int m, int n, int C, bool first, real u, real v,
-                                    const real *gram_h, const real *gram_delta, real *factor,
-                                    real *theta, int ld)
+/** What one layer adds to a tile: theta = (first) or += (u gram_h + v) expanded C-fold in both
+ *  directions, o gram_delta.  Borrowed. */
+typedef struct NAME(layer_part) {
+    int m, n, C;
+    bool first;
+    real u, v;
+    const real *gram_h; /* [m x n] */
+    real *factor;       /* [mC], scratch */
+    real *theta;        /* [mC x nC] */
+    int ld;             /* of theta */
+} NAME(layer_part);
+
+/* theta = or += (u gram_h + v) o gram_delta [mC x nC].  The factors of a sample's columns are made
+ * once and serve all C. */
+static void NAME(multiply_expanded)(const NAME(layer_part) * p, const real *gram_delta)
 {
-    for (int j = 0; j < n; j++) {
-        NAME(expand)(m, C, u, v, gram_h + (size_t)j * (size_t)m, factor);
+    const int m = p->m;
+    const int C = p->C;
+
+    for (int j = 0; j < p->n; j++) {
+        NAME(expand)(m, C, p->u, p->v, p->gram_h + (size_t)j * (size_t)m, p->factor);
         for (int b = j * C; b < (j + 1) * C; b++) {
             const real *gd = gram_delta + (size_t)b * (size_t)(m * C);
-            real *column = theta + (size_t)b * (size_t)ld;
+            real *column = p->theta + (size_t)b * (size_t)p->ld;
 
-            if (first) {
-                NAME(set_product)(m * C, factor, gd, column);
+            if (p->first) {
+                NAME(set_product)(m * C, p->factor, gd, column);
             } else {
-                NAME(add_product)(m * C, factor, gd, column);
+                NAME(add_product)(m * C, p->factor, gd, column);
             }
         }
     }
 }
 
 /* The output layer's part: delta^L is the identity, so only a = b is met. */
-static void NAME(add_output_layer)(int m, int n, int C, real u, real v, const real *gram_h,
-                                   real *theta, int ld)
+static void NAME(add_output_layer)(const NAME(layer_part) * p)
 {
-    for (int j = 0; j < n; j++) {
-        for (int i = 0; i < m; i++) {
-            const real factor = u * gram_h[(size_t)j * (size_t)m + (size_t)i] + v;
+    const int C = p->C;
+
+    for (int j = 0; j < p->n; j++) {
+        for (int i = 0; i < p->m; i++) {
+            const real factor = p->u * p->gram_h[(size_t)j * (size_t)p->m + (size_t)i] + p->v;
 
             for (int a = 0; a < C; a++) {
-                theta[(size_t)(j * C + a) * (size_t)ld + (size_t)(i * C + a)] += factor;
+                p->theta[(size_t)(j * C + a) * (size_t)p->ld + (size_t)(i * C + a)] += factor;
             }
         }
     }
 }
 
-/* Products A^T B_c [rows x cols] of A [depth x rows] and `count` matrices B_c [depth x cols],
- * `apart` elements apart; one after the other in `out`.  By way of A^T where the BLAS is quicker
- * with it. */
-static void NAME(multiply)(const tile_job *job, int rows, int cols, int depth, const real *a,
-                           int lda, int count, const real *b, int ldb, int apart, real *out)
+/** Products A^T B_c [rows x cols] of A [depth x rows] and `count` matrices B_c [depth x cols],
+ *  `apart` elements apart; one after the other in `out`.  Borrowed. */
+typedef struct NAME(products) {
+    int rows, cols, depth;
+    const real *a;
+    int lda;
+    const real *b;
+    int ldb;
+    int count, apart;
+    real *out;
+} NAME(products);
+
+/* A^T B_c by way of A^T where the BLAS is quicker with it. */
+static void NAME(multiply)(const tile_job *job, const NAME(products) * p)
 {
-    const int ld = nl_leading_dimension(rows, job->precision);
-    const int step = job->pieces ? turned_depth : depth;
-    real *turned = job->turned;
+    const int ld = nl_leading_dimension(p->rows, job->precision);
+    const int step = job->pieces ? transposed_depth : p->depth;
+    const int rows = p->rows;
+    real *transposed = job->transposed;
     const real one = 1;
 
-    for (int k = 0; k < depth; k += step) {
-        const int part = nl_smaller(step, depth - k);
+    for (int k = 0; k < p->depth; k += step) {
+        const int part = nl_smaller(step, p->depth - k);
         const real beta = k > 0 ? 1 : 0;
 
         if (job->pieces) {
-            NAME(nl_transpose)(rows, part, a + k, lda, turned, ld);
+            NAME(nl_transpose)(rows, part, p->a + k, p->lda, transposed, ld);
         }
-        for (int c = 0; c < count; c++) {
-            const real *with = b + (size_t)c * (size_t)apart + (size_t)k;
-            real *product = out + (size_t)c * (size_t)rows * (size_t)cols;
+        for (int c = 0; c < p->count; c++) {
+            const real *b = p->b + (size_t)c * (size_t)p->apart + (size_t)k;
+            real *out = p->out + (size_t)c * (size_t)rows * (size_t)p->cols;
 
             if (job->pieces) {
                 NAME(nl_gemm)
-                (true, 'N', rows, cols, part, one, turned, ld, with, ldb, beta, product, rows);
+                (true, 'N', rows, p->cols, part, one, transposed, ld, b, p->ldb, beta, out, rows);
             } else {
                 BLAS(gemm)
-                ("T", "N", &rows, &cols, &part, &one, a, &lda, with, &ldb, &beta, product, &rows);
+                ("T", "N", &rows, &p->cols, &part, &one, p->a, &p->lda, b, &p->ldb, &beta, out,
+                 &rows);
             }
         }
     }
@@ -112,31 +146,49 @@ static void NAME(multiply)(const tile_job *job, int rows, int cols, int depth, c
 
 /* The last hidden layer's back-signals are delta^a = s W[a, :] o phi', so that outputs (a, b) have
  * the same products [m x n] as (b, a): those of a >= b are 45 % less to do at ten outputs. */
-static void NAME(multiply_pairs)(const tile_job *job, int m, int n, int width, const real *di,
+static void NAME(multiply_pairs)(const tile_job *job, const tile_window *t, int w, const real *di,
                                  const real *dj)
 {
     const int C = job->view.rows_per_sample;
     real *pairs = job->gram_delta;
 
     for (int a = 0; a < C; a++) {
-        NAME(multiply)
-        (job, m, n, width, di + (size_t)a * (size_t)width, C * width, a + 1, dj, C * width, width,
-         pairs + (size_t)pairs_before(a) * (size_t)m * (size_t)n);
+        const NAME(products) of_a = {
+            .rows = t->m,
+            .cols = t->n,
+            .depth = w,
+            .a = di + (size_t)a * (size_t)w,
+            .lda = C * w,
+            .b = dj,
+            .ldb = C * w,
+            .count = a + 1,
+            .apart = w,
+            .out = pairs + (size_t)pairs_before(a) * (size_t)t->m * (size_t)t->n,
+        };
+
+        NAME(multiply)(job, &of_a);
     }
 }
 
 /* theta = or += as above, from the products of pairs. */
 NL_VECTOR_CLONES
-static void NAME(expand_pairs)(int m, int n, int C, bool first, real u, real v,
-                               const real *restrict gram_h, const real *restrict pairs,
-                               real *restrict factor, real *restrict theta, int ld)
+static void NAME(expand_pairs)(const NAME(layer_part) * p, const real *restrict pairs)
 {
+    const int m = p->m;
+    const int n = p->n;
+    const int C = p->C;
+    const bool first = p->first;
+    const real u = p->u;
+    const real v = p->v;
+    const real *restrict gram_h = p->gram_h;
+    real *restrict factor = p->factor;
+
     for (int j = 0; j < n; j++) {
         for (int i = 0; i < m; i++) {
             factor[i] = u * gram_h[(size_t)j * (size_t)m + (size_t)i] + v;
         }
         for (int b = 0; b < C; b++) {
-            real *column = theta + (size_t)(j * C + b) * (size_t)ld;
+            real *restrict column = p->theta + (size_t)(j * C + b) * (size_t)p->ld;
 
             for (int a = 0; a < C; a++) {
                 const int pair = pairs_before(nl_larger(a, b)) + nl_smaller(a, b);
@@ -150,57 +202,91 @@ static void NAME(expand_pairs)(int m, int n, int C, bool first, real u, real v,
     }
 }
 
-/* The tile of row samples i0 .. i0 + m and column samples j0 .. j0 + n (of the panels' factors),
- * all layers while it is in cache; theta points at its first entry, whatever it held. */
-static void NAME(make_tile)(const tile_job *job, int i0, int m, int j0, int n, real *theta, int ld)
+/* Back-signals of a layer, from sample `first` on. */
+static const real *NAME(delta_of)(const tile_job *job, const nl_factors *factors, int l, int first)
+{
+    const delta_view *view = &job->view;
+    const size_t w = (size_t)factors->net->layer[l].fan_out;
+
+    if (has_traced_delta(job, l)) {
+        return (const real *)factors->traced_delta + (size_t)first * w;
+    }
+    return (const real *)factors->delta[l] +
+           ((size_t)first * (size_t)view->outputs + (size_t)view->output) * w;
+}
+
+/* theta = or += (u gram_h + v) o gram_delta of a layer below the output. */
+static void NAME(add_hidden_layer)(const tile_job *job, int l, const tile_window *t,
+                                   const NAME(layer_part) * part)
+{
+    const delta_view *view = &job->view;
+    const bool traced = has_traced_delta(job, l);
+    const int w = job->rows->net->layer[l].fan_out;
+    const int apart = traced ? w : view->outputs / view->rows_per_sample * w;
+    const real *di = NAME(delta_of)(job, job->rows, l, t->i0);
+    const real *dj = NAME(delta_of)(job, job->cols, l, t->j0);
+    const NAME(products) delta_products = {
+        .rows = t->m * view->rows_per_sample,
+        .cols = t->n * view->rows_per_sample,
+        .depth = traced ? w : view->outputs_summed * w,
+        .a = di,
+        .lda = apart,
+        .b = dj,
+        .ldb = apart,
+        .count = 1,
+        .out = job->gram_delta,
+    };
+
+    if (pays_in_pairs(job, l)) {
+        NAME(multiply_pairs)(job, t, w, di, dj);
+        NAME(expand_pairs)(part, job->gram_delta);
+    } else {
+        NAME(multiply)(job, &delta_products);
+        NAME(multiply_expanded)(part, job->gram_delta);
+    }
+}
+
+/* A tile, all layers while it is in cache; theta points at its first entry, whatever it held. */
+static void NAME(make_tile)(const tile_job *job, const tile_window *t, real *theta, int ld)
 {
     const nl_net *net = job->rows->net;
-    const delta_view *view = &job->view;
-    real *gram_h = job->gram_h;
-    real *gram_delta = job->gram_delta;
-    const int mC = m * view->rows_per_sample;
-    const int nC = n * view->rows_per_sample;
 
     for (int l = 0; l < net->layers; l++) {
         const nl_layer *layer = &net->layer[l];
-        const real *hi =
-            (const real *)job->rows->activation[l] + (size_t)i0 * (size_t)layer->fan_in;
-        const real *hj =
-            (const real *)job->cols->activation[l] + (size_t)j0 * (size_t)layer->fan_in;
-        const bool output = l == net->layers - 1;
-        const double mean = output ? 1.0 : view->scale;
-        const real u =
-            (real)(mean * layer->s * layer->s * (job->rate_weighted ? layer->weight_rate : 1.0));
-        const real v =
-            (real)(mean * layer->t * layer->t * (job->rate_weighted ? layer->bias_rate : 1.0));
+        const size_t fan_in = (size_t)layer->fan_in;
+        const bool output = layer->role == NL_ROLE_OUTPUT;
+        const double mean = output ? 1.0 : job->view.scale;
+        const double weight_rate = job->rate_weighted ? layer->weight_rate : 1.0;
+        const double bias_rate = job->rate_weighted ? layer->bias_rate : 1.0;
+        const NAME(products) h_products = {
+            .rows = t->m,
+            .cols = t->n,
+            .depth = layer->fan_in,
+            .a = (const real *)job->rows->activation[l] + (size_t)t->i0 * fan_in,
+            .lda = layer->fan_in,
+            .b = (const real *)job->cols->activation[l] + (size_t)t->j0 * fan_in,
+            .ldb = layer->fan_in,
+            .count = 1,
+            .out = job->gram_h,
+        };
+        NAME(layer_part) part = {
+            .m = t->m,
+            .n = t->n,
+            .C = job->view.rows_per_sample,
+            .first = l == 0,
+            .u = (real)(mean * layer->weight_scale * layer->weight_scale * weight_rate),
+            .v = (real)(mean * layer->bias_scale * layer->bias_scale * bias_rate),
+            .gram_h = job->gram_h,
+            .factor = job->factor,
+            .ld = ld,
+        };
 
-        NAME(multiply)
-        (job, m, n, layer->fan_in, hi, layer->fan_in, 1, hj, layer->fan_in, 0, gram_h);
+        part.theta = theta;
+        NAME(multiply)(job, &h_products);
         if (output) {
-            NAME(add_output_layer)(m, n, view->rows_per_sample, u, v, gram_h, theta, ld);
+            NAME(add_output_layer)(&part);
         } else {
-            const size_t stride = (size_t)view->outputs * (size_t)layer->fan_out;
-            const size_t offset = (size_t)view->output * (size_t)layer->fan_out;
-            const real *di = (const real *)job->rows->delta[l] + (size_t)i0 * stride + offset;
-            const real *dj = (const real *)job->cols->delta[l] + (size_t)j0 * stride + offset;
-            int k = view->outputs_joined * layer->fan_out;
-            int lead = (int)(stride / (size_t)view->rows_per_sample);
-
-            if (view->outputs_joined > 1 && l == net->layers - 2) {
-                k = lead = layer->fan_out;
-                di = (const real *)job->rows->joined + (size_t)i0 * (size_t)k;
-                dj = (const real *)job->cols->joined + (size_t)j0 * (size_t)k;
-            }
-            if (pays_in_pairs(job, l)) {
-                NAME(multiply_pairs)(job, m, n, k, di, dj);
-                NAME(expand_pairs)
-                (m, n, view->rows_per_sample, l == 0, u, v, gram_h, gram_delta, job->factor, theta,
-                 ld);
-                continue;
-            }
-            NAME(multiply)(job, mC, nC, k, di, lead, 1, dj, lead, 0, gram_delta);
-            NAME(multiply_expanded)
-            (m, n, view->rows_per_sample, l == 0, u, v, gram_h, gram_delta, job->factor, theta, ld);
+            NAME(add_hidden_layer)(job, l, t, &part);
         }
     }
 }

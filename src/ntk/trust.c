@@ -231,9 +231,10 @@ nl_status nl_trust_holds(const nl_trust *t, nl_kernel_spec spec, nl_precision pr
     if (status == NL_OK) {
         nl_trust_vector(t, spec, v);
         status = form_of(t, spec, v, seeds, &form, &mismatch);
-        *holds = isfinite(sums->frobenius2) ? near(sums->random, form, allowed) &&
-                                                  mismatch <= eps * sqrt(t->input.net->spec.width)
-                                            : !isfinite(form);
+        *holds = isfinite(sums->frobenius2)
+                     ? near(sums->random, form, allowed) &&
+                           mismatch <= eps * sqrt(nl_net_widest(t->input.net))
+                     : !isfinite(form);
     }
     if (status == NL_OK && *holds && whole && isfinite(sums->frobenius2)) {
         set_gradient(t, spec, gradient, v);

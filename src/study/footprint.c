@@ -22,16 +22,13 @@ static double optimizer_states(const nl_cell *cell)
  * evaluation. */
 static double training_bytes(const nl_plan *plan, const nl_cell *cell, const nl_net *net)
 {
-    const nl_net_spec *spec = &net->spec;
     const double rows = fmax(nl_cell_batch(cell), nl_evaluation_rows);
-    const bool slopes = spec->activation == NL_ERF || spec->activation == NL_GELU;
-    const double units = (double)spec->depth * spec->width * (slopes ? 2.0 : 1.0) +
-                         2.0 * fmax(spec->width, spec->outputs) + 2.0 * spec->outputs;
+    const double inputs = net->spec.inputs;
     const double compared = plan->measure->per_decade > 0 ? 2.0 : 1.0; /* initial, previous state */
     const double numbers = (2.0 + compared + optimizer_states(cell)) * (double)net->size +
-                           rows * (units + spec->inputs) +
-                           (double)plan->measure->samples * spec->inputs +
-                           (double)plan->info.train_count + 3.0 * cell->n_train;
+                           rows * (nl_model_row_floats(net) + inputs) +
+                           plan->measure->samples * inputs + (double)plan->info.train_count +
+                           3.0 * cell->n_train;
 
     return (double)sizeof(float) * numbers + training_scratch;
 }
@@ -41,7 +38,7 @@ static double infinite_bytes(const nl_plan *plan, const nl_net *net)
 {
     const bool weighted = nl_study_is(plan->study, NL_KEY_PARAMETRIZATION, "mup");
 
-    return nl_infinite_is_known(net->spec.activation)
+    return nl_infinite_is_known(&net->spec)
                ? (weighted ? 2.0 : 1.0) *
                      nl_infinite_bytes(plan->measure->samples, net->spec.inputs)
                : 0.0;

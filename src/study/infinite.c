@@ -54,14 +54,7 @@ static const struct {
 
 static bool has_limit(const nl_net_spec *spec)
 {
-    return nl_infinite_is_known(spec->activation) && spec->parametrization != NL_MUP;
-}
-
-static bool same_limit(const nl_net_spec *a, const nl_net_spec *b)
-{
-    return a->depth == b->depth && a->activation == b->activation &&
-           a->parametrization == b->parametrization && a->weight_variance == b->weight_variance &&
-           a->bias_variance == b->bias_variance;
+    return nl_infinite_is_known(spec) && spec->parametrization != NL_MUP;
 }
 
 static bool regresses(const limits *l)
@@ -92,7 +85,8 @@ static bool is_first(const limits *l, int k, bool images)
     for (int j = 0; j < k; j++) {
         const nl_net_spec other = nl_cell_net_spec(&cells[j], l->run->splits->info);
 
-        if (same_limit(&spec, &other) && (!images || same_images(l, &cells[j], &cells[k]))) {
+        if (nl_infinite_same_limit(&spec, &other) &&
+            (!images || same_images(l, &cells[j], &cells[k]))) {
             return false;
         }
     }
@@ -307,7 +301,7 @@ static nl_status add_limit(limits *l, int first)
         int stop = 0;
         nl_status status = NL_OK;
 
-        if (!same_limit(&spec, &other) || !is_first(l, k, true)) {
+        if (!nl_infinite_same_limit(&spec, &other) || !is_first(l, k, true)) {
             continue;
         }
         stop = nl_run_stopping(run);

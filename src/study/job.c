@@ -244,14 +244,6 @@ nl_status nl_job_previous(nl_job *job, const nl_result *result, const nl_state *
     return NL_OK;
 }
 
-static bool same_spec(const nl_net_spec *a, const nl_net_spec *b)
-{
-    return a->inputs == b->inputs && a->width == b->width && a->depth == b->depth &&
-           a->activation == b->activation && a->parametrization == b->parametrization &&
-           a->base_width == b->base_width && a->weight_variance == b->weight_variance &&
-           a->bias_variance == b->bias_variance;
-}
-
 /* Closed forms of this cell's kernels: those of the cell before where they are the same. */
 static nl_status find_closed_forms(const nl_job *job)
 {
@@ -260,8 +252,8 @@ static nl_status find_closed_forms(const nl_job *job)
     const uint32_t seed = nl_probe_depends_on_seed(run->study) ? job->cell->seed : 0;
     nl_status status = NL_OK;
 
-    if (!same_spec(&closed->spec, &job->net->spec) || closed->optimizer != job->net->optimizer ||
-        closed->seed != seed) {
+    if (!nl_net_spec_equal(&closed->spec, &job->net->spec) ||
+        closed->optimizer != job->net->optimizer || closed->seed != seed) {
         nl_infinite_destroy(&closed->infinite[0]);
         nl_infinite_destroy(&closed->infinite[1]);
         closed->spec = job->net->spec;
@@ -271,7 +263,7 @@ static nl_status find_closed_forms(const nl_job *job)
     for (int k = 0; status == NL_OK && k < run->plan->kernels; k++) {
         const bool weighted = run->plan->kernel[k].rate_weighted;
 
-        if (closed->infinite[weighted] == NULL && nl_infinite_is_known(closed->spec.activation)) {
+        if (closed->infinite[weighted] == NULL && nl_infinite_is_known(&closed->spec)) {
             status =
                 nl_infinite_create(job->net, NL_INFINITE_AT_WIDTH, weighted, run->plan->samples,
                                    job->data->probe_inputs, &closed->infinite[weighted]);

@@ -129,7 +129,7 @@ static nl_status observe_matrix(const nl_view *view, const nl_dmat *a, nl_kernel
     if (status == NL_OK && isfinite(sums->trace) && isfinite(sums->frobenius2)) {
         out->trace = sums->trace / a->n;
         out->participation_ratio = sums->trace * sums->trace / sums->frobenius2;
-        nl_observe_layers(m->probe, m->subject.net, view->spec, out);
+        nl_observe_layers(m->probe, view->spec, out);
         nl_trust_vector(m->trust, view->spec, check);
         status = nl_observe_matrix(a, view->spec, m->probe, check, sums, out);
     }

@@ -218,7 +218,7 @@ static nl_status get_snapshot(const nl_h5_reader *file, const nl_net *net, nl_st
     }
     for (int l = 0; l < net->layers; l++) {
         const nl_layer *layer = &net->layer[l];
-        const size_t weights = (size_t)layer->fan_in * (size_t)layer->fan_out;
+        const size_t weights = nl_layer_weights(layer);
 
         snprintf(path, sizeof path, "/snapshots/%ld/weight%d", state->step, l);
         THEN(status, nl_h5_get(file, path, NL_H5_FLOAT, weights, state->theta + layer->weights));

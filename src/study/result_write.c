@@ -248,10 +248,12 @@ static nl_status put_snapshot(nl_h5 *file, const nl_net *net, const nl_state *st
 
     for (int l = 0; l < net->layers; l++) {
         const nl_layer *layer = &net->layer[l];
-        const size_t shape[2] = {(size_t)layer->fan_out, (size_t)layer->fan_in};
+        size_t shape[nl_most_weight_dimensions];
+        const int dimensions = nl_layer_weight_shape(layer, shape);
 
         snprintf(path, sizeof path, "/snapshots/%ld/weight%d", state->step, l);
-        THEN(status, nl_h5_put(file, path, NL_H5_FLOAT, 2, shape, state->theta + layer->weights));
+        THEN(status,
+             nl_h5_put(file, path, NL_H5_FLOAT, dimensions, shape, state->theta + layer->weights));
         snprintf(path, sizeof path, "/snapshots/%ld/bias%d", state->step, l);
         THEN(status, nl_h5_put(file, path, NL_H5_FLOAT, 1, shape, state->theta + layer->biases));
     }

@@ -66,7 +66,7 @@ static int64_t count_weights(const nl_net *net)
     int64_t weights = 0;
 
     for (int l = 0; l < net->layers; l++) {
-        weights += (int64_t)net->layer[l].fan_in * net->layer[l].fan_out;
+        weights += (int64_t)nl_layer_weights(&net->layer[l]);
     }
     return weights;
 }

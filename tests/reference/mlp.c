@@ -78,7 +78,7 @@ static void forward_all(const nl_net *net, const double *theta, const double *x,
             for (int j = 0; j < layer->fan_in; j++) {
                 sum += row[j] * below[j];
             }
-            sum = layer->s * sum + layer->t * theta[layer->biases + (size_t)i];
+            sum = layer->weight_scale * sum + layer->bias_scale * theta[layer->biases + (size_t)i];
             z[(size_t)l * stride + (size_t)i] = sum;
             h[(size_t)l * stride + (size_t)i] = phi(net->spec.activation, sum);
         }
@@ -134,15 +134,15 @@ static void backward_output(const nl_net *net, const double *theta, int output, 
 
         for (size_t i = 0; i < (size_t)layer->fan_out; i++) {
             for (size_t j = 0; j < fan_in; j++) {
-                row[layer->weights + i * fan_in + j] = layer->s * delta[i] * h_below[j];
+                row[layer->weights + i * fan_in + j] = layer->weight_scale * delta[i] * h_below[j];
             }
-            row[layer->biases + i] = layer->trains_bias ? layer->t * delta[i] : 0.0;
+            row[layer->biases + i] = layer->trains_bias ? layer->bias_scale * delta[i] : 0.0;
         }
         for (size_t j = 0; j < fan_in && l > 1; j++) {
             double sum = 0.0;
 
             for (size_t i = 0; i < (size_t)layer->fan_out; i++) {
-                sum += layer->s * theta[layer->weights + i * fan_in + j] * delta[i];
+                sum += layer->weight_scale * theta[layer->weights + i * fan_in + j] * delta[i];
             }
             below[j] = sum * phi_slope(net->spec.activation, z[(size_t)(l - 1) * stride + j]);
         }

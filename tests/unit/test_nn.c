@@ -342,11 +342,12 @@ static void multipliers_and_draws_are_those_of_the_parametrization(void **state)
         const nl_layer *n = &ntk->layer[l];
         const nl_layer *m = &mup->layer[l];
 
-        assert_true(s->s == 1.0 && s->t == 1.0 && s->bias_std == sqrt(0.3));
+        assert_true(s->weight_scale == 1.0 && s->bias_scale == 1.0 && s->bias_std == sqrt(0.3));
         assert_true(fabs(s->weight_std - root) < 1e-15);
-        assert_true(fabs(n->s - root) < 1e-15 && n->t == sqrt(0.3));
+        assert_true(fabs(n->weight_scale - root) < 1e-15 && n->bias_scale == sqrt(0.3));
         assert_true(n->weight_std == 1.0 && n->bias_std == 1.0);
-        assert_true(m->s == (l == 2 ? 0.25 : 1.0) && m->t == 1.0 && m->bias_std == sqrt(0.3));
+        assert_true(m->weight_scale == (l == 2 ? 0.25 : 1.0) && m->bias_scale == 1.0 &&
+                    m->bias_std == sqrt(0.3));
         assert_true(fabs(m->weight_std - (l == 2 ? sqrt(1.7 / 2.0) : root)) < 1e-15);
     }
     nl_net_destroy(&mup);

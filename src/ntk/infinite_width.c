@@ -1,4 +1,4 @@
-/** @file infinite.c  Kernels of wide random networks, in closed form. */
+/** @file infinite_width.c  Kernels of wide random networks, in closed form. */
 #include "samples.h"
 
 #include "ntklens/ntk.h"
@@ -108,8 +108,8 @@ static inline expectation expect(nl_activation activation, double uu, double uv,
 
 static layer_mean at_width(const nl_layer *layer, bool rate_weighted)
 {
-    const double scale = layer->s * layer->s * layer->fan_in;
-    const double shift = layer->t * layer->t;
+    const double scale = layer->weight_scale * layer->weight_scale * layer->fan_in;
+    const double shift = layer->bias_scale * layer->bias_scale;
 
     return (layer_mean){
         .variance = scale * layer->weight_std * layer->weight_std,
@@ -131,7 +131,7 @@ static void divide_by_width(nl_infinite *k)
 
 static nl_status check(const nl_net_spec *spec, nl_infinite_scale scale)
 {
-    if (!nl_infinite_is_known(spec->activation)) {
+    if (!nl_infinite_is_known(spec)) {
         return NL_FAIL(NL_ERR_ARG,
                        "infinite width: activation %s has no closed form, use relu, erf or gelu",
                        nl_activation_name(spec->activation));
@@ -183,9 +183,16 @@ static void compute_variances(nl_infinite *k)
     }
 }
 
-bool nl_infinite_is_known(nl_activation activation)
+bool nl_infinite_is_known(const nl_net_spec *spec)
 {
-    return activation == NL_RELU || activation == NL_ERF || activation == NL_GELU;
+    return spec->activation == NL_RELU || spec->activation == NL_ERF || spec->activation == NL_GELU;
+}
+
+bool nl_infinite_same_limit(const nl_net_spec *a, const nl_net_spec *b)
+{
+    return a->depth == b->depth && a->activation == b->activation &&
+           a->parametrization == b->parametrization && a->weight_variance == b->weight_variance &&
+           a->bias_variance == b->bias_variance;
 }
 
 nl_status nl_infinite_create(const nl_net *net, nl_infinite_scale scale, bool rate_weighted,

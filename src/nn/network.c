@@ -1,5 +1,5 @@
-/** @file net.c  Layout of a network's parameters, its multipliers, rates and initial draw. */
-#include "ntklens/nn.h"
+/** @file network.c  Layout of a network's parameters, its multipliers, rates and initial draw. */
+#include "build_mlp.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -40,8 +40,8 @@ static nl_status check_spec(const nl_net_spec *spec, nl_optimizer optimizer)
 static void set_standard(const nl_net_spec *spec, nl_layer *layer)
 {
     layer->trains_bias = true;
-    layer->s = 1.0;
-    layer->t = 1.0;
+    layer->weight_scale = 1.0;
+    layer->bias_scale = 1.0;
     layer->weight_std = sqrt(spec->weight_variance / layer->fan_in);
     layer->bias_std = sqrt(spec->bias_variance);
     layer->weight_rate = 1.0;
@@ -53,23 +53,23 @@ static void set_ntk(const nl_net_spec *spec, nl_layer *layer)
 {
     set_standard(spec, layer);
     layer->trains_bias = spec->bias_variance > 0.0;
-    layer->s = sqrt(spec->weight_variance / layer->fan_in);
-    layer->t = sqrt(spec->bias_variance);
+    layer->weight_scale = sqrt(spec->weight_variance / layer->fan_in);
+    layer->bias_scale = sqrt(spec->bias_variance);
     layer->weight_std = 1.0;
     layer->bias_std = layer->trains_bias ? 1.0 : 0.0;
 }
 
 /* Yang & Hu 2021 (Tensor Programs IV, V), in the one form that nn.h tells; r = width / base_width.
  */
-static void set_mup(const nl_net_spec *spec, nl_optimizer optimizer, bool input, bool output,
-                    nl_layer *layer)
+static void set_mup(const nl_net_spec *spec, nl_optimizer optimizer, nl_layer *layer)
 {
     const double r = (double)spec->width / spec->base_width;
-    const bool hidden = !input && !output; /* width x width weights */
+    const bool output = layer->role == NL_ROLE_OUTPUT;
+    const bool hidden = layer->role == NL_ROLE_HIDDEN; /* width x width weights */
 
     set_standard(spec, layer);
     if (output) {
-        layer->s = 1.0 / r;
+        layer->weight_scale = 1.0 / r;
         layer->weight_std = sqrt(spec->weight_variance / spec->base_width);
     }
     if (optimizer == NL_ADAM) {
@@ -80,28 +80,25 @@ static void set_mup(const nl_net_spec *spec, nl_optimizer optimizer, bool input,
     }
 }
 
+/* Where the parameters of each layer lie, and how they are scaled. */
 static void lay_out(nl_net *net)
 {
     const nl_net_spec *spec = &net->spec;
 
     for (int l = 0; l < net->layers; l++) {
         nl_layer *layer = &net->layer[l];
-        const bool input = l == 0;
-        const bool output = l == net->layers - 1;
 
-        layer->fan_in = input ? spec->inputs : spec->width;
-        layer->fan_out = output ? spec->outputs : spec->width;
         layer->weights = net->size;
         layer->biases = layer->weights + (size_t)layer->fan_in * (size_t)layer->fan_out;
         net->size = layer->biases + (size_t)layer->fan_out;
         if (spec->parametrization == NL_NTK) {
             set_ntk(spec, layer);
         } else if (spec->parametrization == NL_MUP) {
-            set_mup(spec, net->optimizer, input, output, layer);
+            set_mup(spec, net->optimizer, layer);
         } else {
             set_standard(spec, layer);
         }
-        net->trained += layer->biases - layer->weights;
+        net->trained += nl_layer_weights(layer);
         net->trained += layer->trains_bias ? (size_t)layer->fan_out : 0;
     }
 }
@@ -119,11 +116,11 @@ nl_status nl_net_create(const nl_net_spec *spec, nl_optimizer optimizer, nl_net 
     if (net == NULL) {
         return NL_FAIL(NL_ERR_NOMEM, "network");
     }
-    *net = (nl_net){.spec = *spec, .optimizer = optimizer, .layers = spec->depth + 1};
-    net->layer = calloc((size_t)net->layers, sizeof *net->layer);
-    if (net->layer == NULL) {
+    *net = (nl_net){.spec = *spec, .optimizer = optimizer};
+    status = nl_build_mlp(net);
+    if (status != NL_OK) {
         nl_net_destroy(&net);
-        return NL_FAIL(NL_ERR_NOMEM, "network of %d layers", spec->depth + 1);
+        return status;
     }
     lay_out(net);
     *out = net;
@@ -137,6 +134,44 @@ void nl_net_destroy(nl_net **net)
         free(*net);
         *net = NULL;
     }
+}
+
+bool nl_net_spec_equal(const nl_net_spec *a, const nl_net_spec *b)
+{
+    return a->inputs == b->inputs && a->outputs == b->outputs && a->width == b->width &&
+           a->depth == b->depth && a->activation == b->activation &&
+           a->parametrization == b->parametrization && a->base_width == b->base_width &&
+           a->weight_variance == b->weight_variance && a->bias_variance == b->bias_variance;
+}
+
+int nl_net_output(const nl_net *net)
+{
+    return net->layers - 1;
+}
+
+int nl_net_last_hidden(const nl_net *net)
+{
+    return net->layer[nl_net_output(net)].from;
+}
+
+int nl_net_widest(const nl_net *net)
+{
+    int most = 0;
+
+    for (int l = 0; l < net->layers; l++) {
+        most = nl_larger(most, nl_shape_size(net->layer[l].out));
+    }
+    return most;
+}
+
+double nl_net_forward_flops(const nl_net *net)
+{
+    double flops = 0.0;
+
+    for (int l = 0; l < net->layers; l++) {
+        flops += nl_layer_forward_flops(&net->layer[l]);
+    }
+    return flops;
 }
 
 static void draw(nl_rng *rng, double std, size_t n, float *out)
@@ -156,7 +191,7 @@ void nl_net_initialize(const nl_net *net, uint32_t seed, float *theta)
         nl_rng rng = nl_rng_open(seed, NL_PURPOSE_INIT, (uint32_t)spec->width,
                                  (uint32_t)spec->depth, (uint32_t)(first + l));
 
-        draw(&rng, layer->weight_std, layer->biases - layer->weights, theta + layer->weights);
+        draw(&rng, layer->weight_std, nl_layer_weights(layer), theta + layer->weights);
         draw(&rng, layer->bias_std, (size_t)layer->fan_out, theta + layer->biases);
     }
 }

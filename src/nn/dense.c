@@ -1,0 +1,92 @@
+/**
+ * @file dense.c  Fully connected layers: forward, backward, gradient.
+ *
+ * Shapes, n rows of a batch, column-major as BLAS sees them: h [n x fan_in], z and delta
+ * [n x fan_out], W^T [fan_in x fan_out].  s: weight_scale, t: bias_scale.
+ */
+#include "dense.h"
+
+#include "activation.h"
+
+#include "ntklens/blas.h"
+
+/* c = alpha op(a) op(b) + beta c */
+static void gemm(const nl_pass *pass, char op_a, char op_b, int m, int n, int k, double alpha,
+                 const float *a, int lda, const float *b, int ldb, double beta, float *c, int ldc)
+{
+    const float alpha_f = (float)alpha;
+    const float beta_f = (float)beta;
+
+    if (op_a == 'N') {
+        nl_gemm_single(pass->pieces, op_b, m, n, k, alpha_f, a, lda, b, ldb, beta_f, c, ldc);
+    } else {
+        sgemm_(&op_a, &op_b, &m, &n, &k, &alpha_f, a, &lda, b, &ldb, &beta_f, c, &ldc);
+    }
+}
+
+/* z = s h W^T, then phi(z + t b), or z + t b */
+static void forward(const nl_layer *layer, const nl_pass *pass, nl_activations h, float *z,
+                    float *slope)
+{
+    const float t = (float)layer->bias_scale;
+    const int rows = pass->rows;
+
+    gemm(pass, h.op, 'N', rows, layer->fan_out, layer->fan_in, layer->weight_scale, h.data, h.ld,
+         pass->weights, layer->fan_in, 0.0, z, rows);
+    if (layer->activates) {
+        nl_activate(pass->activation, layer->fan_out, rows, t, pass->biases, z, slope);
+    } else {
+        nl_add_bias(layer->fan_out, rows, t, pass->biases, z);
+    }
+}
+
+/* d loss / d h = s delta W */
+static void backward(const nl_layer *layer, const nl_pass *pass, const float *delta, float *below)
+{
+    gemm(pass, 'N', 'T', pass->rows, layer->fan_in, layer->fan_out, layer->weight_scale, delta,
+         pass->rows, pass->weights, layer->fan_in, 0.0, below, pass->rows);
+}
+
+/* d loss / d W = s delta^T h, of some units; a slice is a unit's row of W */
+static void weight_gradient(const nl_layer *layer, const nl_pass *pass, const nl_slices *units,
+                            nl_activations h, const float *delta, float *g)
+{
+    const float *of_units = delta + (size_t)units->first * (size_t)pass->rows;
+
+    gemm(pass, h.op == 'N' ? 'T' : 'N', 'N', layer->fan_in, units->count, pass->rows,
+         units->alpha * layer->weight_scale, h.data, h.ld, of_units, pass->rows, units->beta, g,
+         layer->fan_in);
+}
+
+/* d loss / d b = t delta^T 1 */
+static void bias_gradient(const nl_layer *layer, const nl_pass *pass, const float *delta, float *g)
+{
+    nl_unit_sums(layer->fan_out, pass->rows, (float)layer->bias_scale, delta, g);
+}
+
+static int slices(const nl_layer *layer)
+{
+    return layer->fan_out;
+}
+
+static int weight_shape(const nl_layer *layer, size_t shape[nl_most_weight_dimensions])
+{
+    shape[0] = (size_t)layer->fan_out;
+    shape[1] = (size_t)layer->fan_in;
+    return 2;
+}
+
+static double forward_flops(const nl_layer *layer)
+{
+    return 2.0 * layer->fan_in * layer->fan_out;
+}
+
+const nl_layer_ops nl_dense_ops = {
+    .forward = forward,
+    .backward = backward,
+    .weight_gradient = weight_gradient,
+    .bias_gradient = bias_gradient,
+    .slices = slices,
+    .weight_shape = weight_shape,
+    .forward_flops = forward_flops,
+};
