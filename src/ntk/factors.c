@@ -201,7 +201,8 @@ static nl_status allocate(nl_factors *f, nl_precision precision)
         }
     }
     if (complete) {
-        f->traced_delta = nl_calloc(samples * (size_t)f->net->layer[nl_net_output(f->net)].fan_in, size);
+        f->traced_delta =
+            nl_calloc(samples * (size_t)f->net->layer[nl_net_output(f->net)].fan_in, size);
         complete = f->traced_delta != NULL;
     }
     if (complete) {

@@ -138,7 +138,8 @@ static void NAME(outputs)(const nl_factors *f, const float *theta, double *z)
             for (size_t k = 0; k < width; k++) {
                 sum += (double)w[k] * (double)h[i * width + k];
             }
-            z[i * outputs + a] = layer->weight_scale * sum + layer->bias_scale * (double)theta[layer->biases + a];
+            z[i * outputs + a] =
+                layer->weight_scale * sum + layer->bias_scale * (double)theta[layer->biases + a];
         }
     }
 }

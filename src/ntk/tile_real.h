@@ -269,7 +269,8 @@ static void NAME(make_tile)(const tile_job *job, const tile_window *t, real *the
             .count = 1,
             .out = job->gram_h,
         };
-        NAME(layer_part) part = {
+        NAME(layer_part)
+        part = {
             .m = t->m,
             .n = t->n,
             .C = job->view.rows_per_sample,

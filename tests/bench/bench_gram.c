@@ -18,13 +18,13 @@ enum { inputs = 784, outputs = 10, block = 64 };
 static double counted_flops(const nl_net *net, nl_kernel_spec kernel, int points)
 {
     const double n = nl_kernel_order(kernel, points, outputs);
-    const double joined = kernel.kind == NL_KERNEL_TRACED ? outputs : 1.0;
+    const double summed = kernel.kind == NL_KERNEL_TRACED ? outputs : 1.0;
     double flops = 0.0;
 
-    for (int l = 0; l < net->layers - 1; l++) {
-        flops += n * (n + 1.0) * net->layer[l].fan_out * joined;
-        if (l > 0) {
-            flops += 2.0 * points * outputs * (double)net->layer[l].fan_out * net->layer[l].fan_in;
+    for (int l = nl_net_last_hidden(net); l >= 0; l = net->layer[l].from) {
+        flops += n * (n + 1.0) * net->layer[l].fan_out * summed;
+        if (net->layer[l].from >= 0) {
+            flops += points * outputs * nl_layer_forward_flops(&net->layer[l]);
         }
     }
     return flops;
