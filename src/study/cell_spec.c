@@ -21,6 +21,13 @@ nl_net_spec nl_cell_net_spec(const nl_cell *cell, const nl_dataset_info *info)
     };
 }
 
+nl_status nl_cell_net_create(const nl_cell *cell, const nl_dataset_info *info, nl_net **out)
+{
+    const nl_net_spec spec = nl_cell_net_spec(cell, info);
+
+    return nl_net_create(&spec, nl_cell_train_spec(cell).optimizer, out);
+}
+
 nl_train_spec nl_cell_train_spec(const nl_cell *cell)
 {
     return (nl_train_spec){

@@ -9,6 +9,10 @@
 /** Network of a cell. */
 nl_net_spec nl_cell_net_spec(const nl_cell *cell, const nl_dataset_info *info);
 
+/** Make it.  Local.  Free with nl_net_destroy(). */
+NL_MUST_CHECK nl_status nl_cell_net_create(const nl_cell *cell, const nl_dataset_info *info,
+                                           nl_net **out);
+
 /** Training of a cell. */
 nl_train_spec nl_cell_train_spec(const nl_cell *cell);
 

@@ -33,45 +33,14 @@ static int count_steps(int per_decade, long max_steps, bool last)
     return count;
 }
 
-/* Multiply-adds of one sample's forward pass, twice. */
-static double forward_flops(const nl_cell *cell, const nl_dataset_info *info)
+double nl_fills_flops(const nl_net *net, const nl_measure_plan *plan, int k)
 {
-    const double width = cell->width;
-
-    return 2.0 * width * (info->inputs + (cell->depth - 1) * width + info->classes);
-}
-
-/* Of gradient factors: one pass forward, one backward per output. */
-static double factors_flops(const nl_cell *cell, const nl_dataset_info *info, int samples)
-{
-    const double width = cell->width;
-
-    return samples * (forward_flops(cell, info) +
-                      2.0 * info->classes * width * ((cell->depth - 1) * width + 1.0));
-}
-
-double nl_gram_flops(const nl_cell *cell, const nl_dataset_info *info, nl_kernel_spec spec,
-                     int samples)
-{
-    const double n = nl_kernel_order(spec, samples, info->classes);
-    const double width = cell->width;
-    const double joined = spec.kind == NL_KERNEL_TRACED ? info->classes : 1.0;
-    const double units = width * ((cell->depth - 1) * joined + 1.0); /* see nl_factors.joined */
-    const double inputs = (double)samples * samples * (info->inputs + width * cell->depth);
-
-    /* Lower half, two operations each: Grams of back-signals and of activations. */
-    return n * n * units + inputs + factors_flops(cell, info, samples);
-}
-
-double nl_fills_flops(const nl_cell *cell, const nl_dataset_info *info, const nl_measure_plan *plan,
-                      int k)
-{
-    const double fill = nl_gram_flops(cell, info, plan->kernel[k], plan->samples);
+    const double fill = nl_kernel_flops(net, plan->kernel[k], plan->samples);
 
     if (!(nl_kept_bytes(plan, k) > 0.0)) {
         return 3.0 * fill;
     }
-    return k == 0 ? fill : fill - factors_flops(cell, info, plan->samples);
+    return k == 0 ? fill : fill - plan->samples * nl_factors_flops(net);
 }
 
 int nl_solve_orders(const nl_measure_plan *plan, int k, int orders[nl_most_orders])
@@ -101,24 +70,22 @@ double nl_solve_flops(int n)
 }
 
 /* The kernel, its Cholesky factor, and two products with the targets. */
-double nl_regression_flops(const nl_cell *cell, const nl_dataset_info *info,
-                           const nl_measure_plan *plan)
+double nl_regression_flops(const nl_net *net, const nl_measure_plan *plan, int n_train)
 {
     const nl_kernel_spec traced = {.kind = NL_KERNEL_TRACED};
-    const int train = nl_regression_train(plan, cell->n_train);
-    const int samples = train + plan->regression_test;
+    const double train = nl_regression_train(plan, n_train);
+    const double samples = train + plan->regression_test;
 
-    return train == 0
-               ? 0.0
-               : nl_gram_flops(cell, info, traced, samples) + (double)train * train * train / 3.0 +
-                     2.0 * info->classes * (double)train * samples;
+    return train == 0.0 ? 0.0
+                        : nl_kernel_flops(net, traced, (int)samples) + train * train * train / 3.0 +
+                              2.0 * net->spec.outputs * train * samples;
 }
 
-nl_cost nl_cell_cost(const nl_study *study, const nl_cell *cell, const nl_dataset_info *info,
+nl_cost nl_cell_cost(const nl_study *study, const nl_cell *cell, const nl_net *net,
                      const nl_measure_plan *plan)
 {
     const long steps = (long)cell->value[NL_KEY_MAX_STEPS].number;
-    const double forward = forward_flops(cell, info);
+    const double forward = nl_net_forward_flops(net);
     const double looked_at = cell->n_train + nl_study_number(study, NL_KEY_TEST_SIZE) +
                              nl_study_number(study, NL_KEY_VALIDATION_SIZE);
     const int per_decade = (int)cell->value[NL_KEY_EVALUATIONS_PER_DECADE].number;
@@ -136,12 +103,12 @@ nl_cost nl_cell_cost(const nl_study *study, const nl_cell *cell, const nl_datase
         int orders[nl_most_orders];
         const int solves = nl_solve_orders(plan, k, orders);
 
-        gram += nl_fills_flops(cell, info, plan, k);
+        gram += nl_fills_flops(net, plan, k);
         for (int j = 0; j < solves; j++) {
             solve += nl_solve_flops(orders[j]);
         }
     }
-    gram += nl_regression_flops(cell, info, plan);
+    gram += nl_regression_flops(net, plan, cell->n_train);
     if (nl_study_is(study, NL_KEY_SOLVER, "none")) {
         solve = 0.0;
     }

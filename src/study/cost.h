@@ -31,18 +31,16 @@ typedef struct nl_cost {
     int states; /* measured; `best` counts as one of its own */
 } nl_cost;
 
-nl_cost nl_cell_cost(const nl_study *study, const nl_cell *cell, const nl_dataset_info *info,
+/** @param[in] net  the cell's */
+nl_cost nl_cell_cost(const nl_study *study, const nl_cell *cell, const nl_net *net,
                      const nl_measure_plan *plan);
 
-/** Operations of one kernel on one rank: factors and Gram matrices, and the eigensolve. */
-double nl_gram_flops(const nl_cell *cell, const nl_dataset_info *info, nl_kernel_spec spec,
-                     int samples);
+/** Operations of one eigensolve of order n. */
 double nl_solve_flops(int n);
 
 /** Operations of all fills of kernel k for one state: factors are made once a state, and a kernel
  *  that is too large to be kept is filled again for the initial and the previous state. */
-double nl_fills_flops(const nl_cell *cell, const nl_dataset_info *info, const nl_measure_plan *plan,
-                      int k);
+double nl_fills_flops(const nl_net *net, const nl_measure_plan *plan, int k);
 
 /** Orders that are solved for kernel k of one state: its own, those of related kernels, and what
  *  eigenvectors take beside.  Returns how many. */
@@ -50,8 +48,7 @@ enum { nl_most_orders = 8 };
 int nl_solve_orders(const nl_measure_plan *plan, int k, int orders[nl_most_orders]);
 
 /** Operations of the kernel regression of one state; 0: none is asked for. */
-double nl_regression_flops(const nl_cell *cell, const nl_dataset_info *info,
-                           const nl_measure_plan *plan);
+double nl_regression_flops(const nl_net *net, const nl_measure_plan *plan, int n_train);
 
 /** A number that grows with the time a cell takes; operations, weighted by what they usually cost.
  */

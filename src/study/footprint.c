@@ -106,46 +106,37 @@ static double found_bytes(const nl_plan *plan, const nl_net *net)
     return rounded(matrix) + (alone && factors <= nl_panel_bytes ? factors : 0.0);
 }
 
-nl_status nl_cell_footprint(const nl_plan *plan, const nl_cell *cell, const nl_cost *cost,
-                            nl_footprint *out)
+nl_footprint nl_cell_footprint(const nl_plan *plan, const nl_cell *cell, const nl_net *net,
+                               const nl_cost *cost)
 {
-    const nl_net_spec spec = nl_cell_net_spec(cell, &plan->info);
     const char *keeps = nl_study_word(plan->study, NL_KEY_SNAPSHOTS);
     const bool all = strcmp(keeps, "measured") == 0;
     const bool none = strcmp(keeps, "none") == 0;
     const double arrays = kept_spectra(plan, cost) + kept_kernels(plan, cost);
-    nl_net *net = NULL;
-    nl_status status = nl_net_create(&spec, nl_cell_train_spec(cell).optimizer, &net);
-    double theta = 0.0;
-    double going_on = 0.0; /* what a longer training would start from */
-    double held = 0.0;     /* snapshots while the cell is in work */
-    double lent = 0.0;     /* parameters of states whose kernels other ranks measure */
+    const double theta = (double)net->size * (double)sizeof(float);
+    /* What a longer training would start from. */
+    const double going_on =
+        theta * (2.0 + (plan->measure->per_decade > 0) + optimizer_states(cell));
+    /* Snapshots while the cell is in work. */
+    const double held = theta * (all || plan->team_size > 1 ? cost->states : none ? 0.0 : 1.0);
+    /* Parameters of states whose kernels other ranks measure. */
+    const double lent = theta * fmin(plan->ranks - 1, nl_most_errands);
+    const double found = found_bytes(plan, net);     /* by the next state */
+    const double staying = kept_bytes(plan) + found; /* from state to state */
+    const double rest = fixed_file + arrays +
+                        deflated_share * sizeof(float) *
+                            ((double)plan->measure->samples * plan->info.inputs +
+                             2.0 * cell->n_train + nl_study_number(plan->study, NL_KEY_TEST_SIZE));
+    nl_footprint out = {0};
     double shared = 0.0;
-    double found = 0.0;   /* by the next state */
-    double staying = 0.0; /* from state to state */
-    double rest = 0.0;
 
-    *out = (nl_footprint){0};
-    if (status != NL_OK) {
-        return status;
-    }
-    theta = (double)net->size * (double)sizeof(float);
-    going_on = theta * (2.0 + (plan->measure->per_decade > 0) + optimizer_states(cell));
-    held = theta * (all || plan->team_size > 1 ? cost->states : none ? 0.0 : 1.0);
-    rest = fixed_file + arrays +
-           deflated_share * sizeof(float) *
-               ((double)plan->measure->samples * plan->info.inputs + 2.0 * cell->n_train +
-                nl_study_number(plan->study, NL_KEY_TEST_SIZE));
-    out->file = rest + (none ? 0.0 : going_on) + theta * (all ? cost->states : none ? 0.0 : 1.0);
-    out->checkpoint = rest + going_on + held;
-    lent = theta * fmin(plan->ranks - 1, nl_most_errands);
-    found = found_bytes(plan, net);
-    staying = kept_bytes(plan) + found;
-    out->training = training_bytes(plan, cell, net) + fmax(held, lent) + arrays +
-                    infinite_bytes(plan, net) + staying;
-    out->kernel = nl_regression_bytes(plan->measure, cell->n_train, net->spec.inputs, net);
+    out.file = rest + (none ? 0.0 : going_on) + theta * (all ? cost->states : none ? 0.0 : 1.0);
+    out.checkpoint = rest + going_on + held;
+    out.training = training_bytes(plan, cell, net) + fmax(held, lent) + arrays +
+                   infinite_bytes(plan, net) + staying;
+    out.kernel = nl_regression_bytes(plan->measure, cell->n_train, net->spec.inputs, net);
     /* The image is built, copied, and read back to be verified: two are held at once. */
-    out->image = 2.0 * (plan->team_size > 1 ? out->checkpoint : out->file);
+    out.image = 2.0 * (plan->team_size > 1 ? out.checkpoint : out.file);
     for (int k = 0; k < plan->measure->kernels; k++) {
         const double bytes = nl_measure_memory(&plan->solve[k], plan->measure->samples,
                                                plan->measure->precision, net);
@@ -153,12 +144,11 @@ nl_status nl_cell_footprint(const nl_plan *plan, const nl_cell *cell, const nl_c
         if (plan->solve[k].team > 1) {
             shared = fmax(shared, bytes);
         } else {
-            out->kernel = fmax(out->kernel, bytes - plan->solve[k].kept - found);
+            out.kernel = fmax(out.kernel, bytes - plan->solve[k].kept - found);
         }
     }
     if (shared > 0.0) { /* the team's first rank holds the states, but trains no longer */
-        out->kernel = fmax(out->kernel, shared + 2.0 * theta + held + staying - out->training);
+        out.kernel = fmax(out.kernel, shared + 2.0 * theta + held + staying - out.training);
     }
-    nl_net_destroy(&net);
-    return NL_OK;
+    return out;
 }

@@ -17,11 +17,10 @@ bool nl_run_stopping(const nl_run *run)
 nl_status nl_job_open(nl_run *run, int index, nl_job *job)
 {
     const nl_cell *cell = &run->cells[index];
-    const nl_net_spec spec = nl_cell_net_spec(cell, run->splits->info);
     nl_status status = NL_OK;
 
     *job = (nl_job){.run = run, .index = index, .cell = cell, .last_checkpoint = nl_now()};
-    status = nl_net_create(&spec, nl_cell_train_spec(cell).optimizer, &job->net);
+    status = nl_cell_net_create(cell, run->splits->info, &job->net);
     if (status == NL_OK) {
         status = nl_cell_data_create(run->study, cell, run->splits, &job->data);
     }

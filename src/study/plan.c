@@ -1,5 +1,6 @@
 /** @file plan.c  What a run would need: memory, time, files. */
 #include "plan.h"
+#include "cell_spec.h"
 #include "infinite.h"
 #include "regression.h"
 #include "splits.h"
@@ -55,13 +56,18 @@ static nl_status measure_memory(nl_plan *plan)
 {
     plan->rank_bytes = 0.0;
     for (int k = 0; k < plan->count; k++) {
-        const nl_cost cost = nl_cell_cost(plan->study, &plan->cells[k], &plan->info, plan->measure);
+        const nl_cell *cell = &plan->cells[k];
+        nl_net *net = NULL;
+        nl_status status = nl_cell_net_create(cell, &plan->info, &net);
         nl_footprint need;
-        nl_status status = nl_cell_footprint(plan, &plan->cells[k], &cost, &need);
+        nl_cost cost;
 
         if (status != NL_OK) {
             return status;
         }
+        cost = nl_cell_cost(plan->study, cell, net, plan->measure);
+        need = nl_cell_footprint(plan, cell, net, &cost);
+        nl_net_destroy(&net);
         plan->rank_bytes = fmax(plan->rank_bytes, need.training + fmax(need.kernel, need.image));
     }
     plan->rank_bytes += plan->process_bytes;
@@ -150,14 +156,14 @@ static double shared_seconds(double seconds, const nl_solve_plan *solve, int ord
     return seconds * (serial + (1.0 - serial) / (rows * cols * shared_efficiency));
 }
 
-static kernel_time time_kernel(const nl_plan *plan, const nl_cell *cell, int k)
+static kernel_time time_kernel(const nl_plan *plan, const nl_net *net, int k)
 {
     const nl_rates *rates = &plan->rates;
     const nl_solve_plan *solve = &plan->solve[k];
     const nl_rate *fill = &rates->gram[plan->measure->kernel[k].kind];
     kernel_time time = {.gram =
                             nl_rate_seconds(fill->count > 0 ? fill : &rates->effort[NL_EFFORT_GRAM],
-                                            nl_fills_flops(cell, &plan->info, plan->measure, k))};
+                                            nl_fills_flops(net, plan->measure, k))};
     int orders[nl_most_orders];
     const int solves = solve->solver != NULL ? nl_solve_orders(plan->measure, k, orders) : 0;
     const nl_rate *rate = solve->team > 1 && rates->shared_solve.count > 0
@@ -179,10 +185,10 @@ static kernel_time time_kernel(const nl_plan *plan, const nl_cell *cell, int k)
     return time;
 }
 
-static void time_kernels(nl_plan *plan, const nl_cell *cell, const nl_cost *cost, cell_time *time)
+static void time_kernels(nl_plan *plan, const nl_net *net, const nl_cost *cost, cell_time *time)
 {
     for (int k = 0; k < plan->measure->kernels; k++) {
-        const kernel_time one = time_kernel(plan, cell, k);
+        const kernel_time one = time_kernel(plan, net, k);
         const double seconds = one.team_gram + one.team_solve;
 
         plan->kernel_seconds[k] = fmax(plan->kernel_seconds[k], seconds);
@@ -201,11 +207,11 @@ static void time_kernels(nl_plan *plan, const nl_cell *cell, const nl_cost *cost
 }
 
 /* Done by the rank that trains. */
-static void time_regression(nl_plan *plan, const nl_cell *cell, const nl_cost *cost,
+static void time_regression(nl_plan *plan, const nl_net *net, int n_train, const nl_cost *cost,
                             cell_time *time)
 {
     const nl_rate *fill = &plan->rates.gram[NL_KERNEL_TRACED];
-    const double flops = nl_regression_flops(cell, &plan->info, plan->measure);
+    const double flops = nl_regression_flops(net, plan->measure, n_train);
     const double seconds =
         flops > 0.0
             ? nl_rate_seconds(fill->count > 0 ? fill : &plan->rates.effort[NL_EFFORT_GRAM], flops)
@@ -217,11 +223,18 @@ static void time_regression(nl_plan *plan, const nl_cell *cell, const nl_cost *c
 
 static nl_status time_cell(nl_plan *plan, const nl_cell *cell, cell_time *time)
 {
-    const nl_cost cost = nl_cell_cost(plan->study, cell, &plan->info, plan->measure);
+    nl_net *net = NULL;
+    nl_status status = nl_cell_net_create(cell, &plan->info, &net);
+    nl_cost cost;
     nl_footprint need;
-    nl_status status = nl_cell_footprint(plan, cell, &cost, &need);
-    double other = write_seconds + need.file / write_rate;
+    double other = write_seconds;
 
+    if (status != NL_OK) {
+        return status;
+    }
+    cost = nl_cell_cost(plan->study, cell, net, plan->measure);
+    need = nl_cell_footprint(plan, cell, net, &cost);
+    other += need.file / write_rate;
     *time = (cell_time){.order = nl_cost_total(&cost)};
     for (int k = 0; k < NL_EFFORT_KINDS; k++) {
         plan->flops[k] += cost.effort[k].unit * cost.effort[k].units;
@@ -233,8 +246,9 @@ static nl_status time_cell(nl_plan *plan, const nl_cell *cell, cell_time *time)
         plan->seconds[k] += seconds;
         time->rank += seconds;
     }
-    time_kernels(plan, cell, &cost, time);
-    time_regression(plan, cell, &cost, time);
+    time_kernels(plan, net, &cost, time);
+    time_regression(plan, net, cell->n_train, &cost, time);
+    nl_net_destroy(&net);
     if (plan->team_size > 1) {
         other += 2.0 * (write_seconds + need.checkpoint / write_rate); /* written, and read again */
     }
@@ -245,7 +259,7 @@ static nl_status time_cell(nl_plan *plan, const nl_cell *cell, cell_time *time)
     plan->files++;
     plan->disk_bytes += need.file + cost.states * plan->measure->kernels * table_row;
     plan->running_bytes = fmax(plan->running_bytes, need.checkpoint);
-    return status;
+    return NL_OK;
 }
 
 static int compare_times(const void *a, const void *b)

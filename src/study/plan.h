@@ -70,8 +70,8 @@ NL_MUST_CHECK nl_status nl_plan_find_starts(nl_plan *plan);
 const char *nl_plan_name_network(const nl_plan *plan, const nl_cell *cell, char out[256]);
 
 /** What a cell needs, `solve` and team_size being known. */
-NL_MUST_CHECK nl_status nl_cell_footprint(const nl_plan *plan, const nl_cell *cell,
-                                          const nl_cost *cost, nl_footprint *out);
+nl_footprint nl_cell_footprint(const nl_plan *plan, const nl_cell *cell, const nl_net *net,
+                               const nl_cost *cost);
 
 void nl_plan_print(const nl_plan *plan, FILE *stream);
 void nl_plan_print_json(const nl_plan *plan, FILE *stream);

@@ -219,7 +219,7 @@ static nl_status try_kernel(trial *t, const nl_cell *cell, const nl_net *net, co
         gram = worked() - start;
     }
     nl_rate_add(&t->rates->gram[plan->kernel[kernel].kind],
-                nl_gram_flops(cell, t->info, plan->kernel[kernel], plan->samples), gram);
+                nl_kernel_flops(net, plan->kernel[kernel], plan->samples), gram);
     if (status == NL_OK && solver != NULL) {
         solve.solver = solver;
         start = worked();
@@ -275,32 +275,32 @@ static int samples_within(const nl_measure_plan *plan, const nl_dataset_info *in
     return samples;
 }
 
-/* A cell of a size that can be tried at once. */
-static nl_cell tractable(const nl_cell *cell, const nl_dataset_info *info)
+/* Make the cell's network, and as long as it is too large to be tried at once, half as wide. */
+static nl_status create_tractable(nl_cell *cell, const nl_dataset_info *info, nl_net **net)
 {
-    nl_cell small = *cell;
+    nl_status status = nl_cell_net_create(cell, info, net);
 
-    while (small.width > 64 &&
-           (double)small.width * (info->inputs + (double)small.depth * small.width) >
-               trial_parameters) {
-        small.width /= 2;
-        small.value[NL_KEY_WIDTHS].number = small.width;
+    while (status == NL_OK && cell->width > 64 && (double)(*net)->size > trial_parameters) {
+        nl_net_destroy(net);
+        cell->width /= 2;
+        cell->value[NL_KEY_WIDTHS].number = cell->width;
+        status = nl_cell_net_create(cell, info, net);
     }
-    return small;
+    return status;
 }
 
 static nl_status try_cell(trial *t, const nl_cell *wanted, const nl_measure_plan *plan, int place,
                           bool last, const nl_solver *shared)
 {
-    const nl_cell cell = tractable(wanted, t->info);
-    const nl_net_spec spec = nl_cell_net_spec(&cell, t->info);
-    const nl_cost cost = nl_cell_cost(t->study, &cell, t->info, plan);
     const int most = samples_within(plan, t->info, trial_order);
     const int fewer = samples_within(plan, t->info, trial_order / 2);
+    nl_cell cell = *wanted;
     nl_net *net = NULL;
-    nl_status status = nl_net_create(&spec, nl_cell_train_spec(&cell).optimizer, &net);
+    nl_status status = create_tractable(&cell, t->info, &net);
 
     if (status == NL_OK) {
+        const nl_cost cost = nl_cell_cost(t->study, &cell, net, plan);
+
         status = try_training(t, &cell, net, &cost);
     }
     /* Solves depend on the order alone: the first network tells. */
@@ -337,8 +337,14 @@ nl_status nl_rates_measure(const nl_study *study, const nl_cell *cells, int coun
         status = trial_create(&t);
     }
     for (int k = 0; status == NL_OK && k < count; k++) {
-        steps[k] = (nl_rate_point){
-            nl_cell_cost(study, &cells[k], info, plan).effort[NL_EFFORT_TRAIN].unit, k};
+        nl_net *net = NULL;
+
+        status = nl_cell_net_create(&cells[k], info, &net);
+        if (status == NL_OK) {
+            steps[k] = (nl_rate_point){
+                nl_cell_cost(study, &cells[k], net, plan).effort[NL_EFFORT_TRAIN].unit, k};
+        }
+        nl_net_destroy(&net);
     }
     if (status == NL_OK) {
         qsort(steps, (size_t)count, sizeof *steps, compare_work);

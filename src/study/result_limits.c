@@ -32,11 +32,10 @@ nl_result_limits nl_result_limits_of(const nl_cell *cell, const nl_measure_plan 
 static double parameters_of(const nl_study *study, const nl_cell *cell)
 {
     const nl_dataset_info info = nl_dataset_shape((nl_source)nl_study_number(study, NL_KEY_SOURCE));
-    const nl_net_spec spec = nl_cell_net_spec(cell, &info);
     nl_net *net = NULL;
     double size = 0.0;
 
-    if (nl_net_create(&spec, nl_cell_train_spec(cell).optimizer, &net) == NL_OK) {
+    if (nl_cell_net_create(cell, &info, &net) == NL_OK) {
         size = (double)net->size;
     }
     nl_net_destroy(&net);

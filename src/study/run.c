@@ -1,6 +1,7 @@
 /** @file run.c  The run of a study: from checks through train and measure phase to the results
  * folder. */
 #include "run.h"
+#include "cell_spec.h"
 #include "cost.h"
 #include "folder.h"
 #include "infinite.h"
@@ -261,9 +262,15 @@ static nl_status plan_work(nl_run *run, const nl_dataset_info *info)
         }
     }
     for (int k = 0; status == NL_OK && k < run->count; k++) {
-        const nl_cost cost = nl_cell_cost(run->study, &run->cells[k], info, run->plan);
+        nl_net *net = NULL;
 
-        run->cost[k] = nl_cost_total(&cost);
+        status = nl_cell_net_create(&run->cells[k], info, &net);
+        if (status == NL_OK) {
+            const nl_cost cost = nl_cell_cost(run->study, &run->cells[k], net, run->plan);
+
+            run->cost[k] = nl_cost_total(&cost);
+        }
+        nl_net_destroy(&net);
         run->cells[k].fingerprint = nl_dataset_fingerprint(run->splits->dataset);
     }
     return nl_agree(run->team->comm, status);

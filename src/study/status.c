@@ -1,6 +1,7 @@
 /** @file status.c  Where the study in a results folder stands: read from its files, changing none.
  */
 #include "status.h"
+#include "cell_spec.h"
 #include "result_limits.h"
 #include "timings.h"
 
@@ -237,11 +238,26 @@ static nl_status look_at_cell(nl_standing *s, const nl_measure_plan *plan, int k
     return status;
 }
 
-/* From the time that finished work took; where the queue ends uneven it takes a little longer. */
-static nl_status expect_rest(nl_standing *s, const nl_measure_plan *plan)
+static nl_status work_of(const nl_standing *s, const nl_cell *cell, const nl_measure_plan *plan,
+                         double *work)
 {
     const nl_dataset_info info =
         nl_dataset_shape((nl_source)nl_study_number(s->study, NL_KEY_SOURCE));
+    nl_net *net = NULL;
+    nl_status status = nl_cell_net_create(cell, &info, &net);
+
+    if (status == NL_OK) {
+        const nl_cost cost = nl_cell_cost(s->study, cell, net, plan);
+
+        *work = nl_cost_total(&cost);
+    }
+    nl_net_destroy(&net);
+    return status;
+}
+
+/* From the time that finished work took; where the queue ends uneven it takes a little longer. */
+static nl_status expect_rest(nl_standing *s, const nl_measure_plan *plan)
+{
     nl_timing *timings = NULL;
     int count = 0;
     int open = 0;
@@ -259,11 +275,11 @@ static nl_status expect_rest(nl_standing *s, const nl_measure_plan *plan)
         status = status == NL_ERR_NOMEM ? status : NL_OK; /* the complaint is told */
     }
     free(path);
-    for (int k = 0; k < s->count; k++) {
-        const nl_cost cost = nl_cell_cost(s->study, &s->cells[k], &info, plan);
-        const double work = nl_cost_total(&cost);
+    for (int k = 0; status == NL_OK && k < s->count; k++) {
+        double work = 0.0;
         const nl_timing *t = nl_timing_find(timings, count, s->cells[k].id);
 
+        status = work_of(s, &s->cells[k], plan, &work);
         done += t != NULL ? work * s->fraction[k] : 0.0;
         for (int e = 0; t != NULL && e < NL_EFFORT_KINDS; e++) {
             seconds += t->seconds[e];

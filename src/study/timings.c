@@ -1,5 +1,6 @@
 /** @file timings.c  timings.csv of an earlier run, and the rates it tells. */
 #include "timings.h"
+#include "cell_spec.h"
 #include "rate.h"
 
 #include "ntklens/io.h"
@@ -206,7 +207,7 @@ static void earlier_close(earlier *e)
 }
 
 /* Seconds of all kernels of a state are told together: the largest has its share of operations. */
-static void add_largest_kernel(const earlier *e, const nl_cell *cell, const nl_cost *cost,
+static void add_largest_kernel(const earlier *e, const nl_net *net, const nl_cost *cost,
                                const nl_timing *timing, nl_rates *rates)
 {
     double gram = 0.0;
@@ -215,7 +216,7 @@ static void add_largest_kernel(const earlier *e, const nl_cell *cell, const nl_c
     for (int k = 0; k < e->plan->kernels; k++) {
         const nl_kernel_spec spec = e->plan->kernel[k];
 
-        gram = fmax(gram, nl_gram_flops(cell, &e->info, spec, e->plan->samples));
+        gram = fmax(gram, nl_kernel_flops(net, spec, e->plan->samples));
         solve =
             fmax(solve, nl_solve_flops(nl_kernel_order(spec, e->plan->samples, e->info.classes)));
     }
@@ -227,6 +228,25 @@ static void add_largest_kernel(const earlier *e, const nl_cell *cell, const nl_c
                     timing->seconds[NL_EFFORT_SOLVE] / cost->states * solve /
                         cost->effort[NL_EFFORT_SOLVE].unit);
     }
+}
+
+static nl_status add_cell(const earlier *e, const nl_cell *cell, const nl_timing *timing,
+                          nl_rates *rates)
+{
+    nl_net *net = NULL;
+    nl_status status = nl_cell_net_create(cell, &e->info, &net);
+
+    if (status == NL_OK) {
+        const nl_cost cost = nl_cell_cost(e->study, cell, net, e->plan);
+
+        for (int k = 0; k < NL_EFFORT_GRAM; k++) {
+            nl_rate_add(&rates->effort[k], cost.effort[k].unit,
+                        timing->seconds[k] / cost.effort[k].units);
+        }
+        add_largest_kernel(e, net, &cost, timing, rates);
+    }
+    nl_net_destroy(&net);
+    return status;
 }
 
 nl_status nl_rates_read(const char *path, nl_rates *out)
@@ -242,15 +262,8 @@ nl_status nl_rates_read(const char *path, nl_rates *out)
         status = earlier_open(path, &e);
         for (int c = 0; status == NL_OK && c < e.count; c++) {
             const nl_timing *t = nl_timing_find(timings, count, e.cells[c].id);
-            const nl_cost cost = nl_cell_cost(e.study, &e.cells[c], &e.info, e.plan);
 
-            for (int k = 0; t != NULL && k < NL_EFFORT_GRAM; k++) {
-                nl_rate_add(&out->effort[k], cost.effort[k].unit,
-                            t->seconds[k] / cost.effort[k].units);
-            }
-            if (t != NULL) {
-                add_largest_kernel(&e, &e.cells[c], &cost, t, out);
-            }
+            status = t != NULL ? add_cell(&e, &e.cells[c], t, out) : NL_OK;
         }
         earlier_close(&e);
     }
