@@ -2,6 +2,13 @@
  * @file bisection_real.h  Eigenvalues of a tridiagonal matrix in one floating-point format and
  * vectors of one width; included by tridiagonal.c after tridiagonal_real.h.
  *
+ * Symbols:
+ *   T        the tridiagonal matrix, n x n: diagonal d_i, squares e_i^2 of the off-diagonal
+ *   x        a point; count(x) = eigenvalues of T below x
+ *   p_i      det (T - x I)_i, the leading minors: p_{i+1} = (d_i - x) p_i - e_{i-1}^2 p_{i-1};
+ *            count(x) = changes of sign in 1, p_1, ..., p_n; p, q: the last two
+ *   bracket  low <= lambda_rank < high, count(low) <= rank < count(high)
+ *
  * The matrix is scaled to a norm of at most 1, so sequences grow at most threefold a step and are
  * scaled back every few steps.
  */
@@ -44,8 +51,7 @@ typedef struct NAME(minors) {
 /* How many eigenvalues lie below each x: changes of sign in the sequence of leading minors of
  * T - x I (Givens 1954).  No division, unlike ratios of minors; backward stable all the same
  * (Wilkinson 1965, ch. 5, sec. 38). */
-INLINE void NAME(count_below)(const NAME(tridiagonal) * t, const NAME(vector) * x,
-                              NAME(minors) * out)
+INLINE void NAME(count_below)(const NAME(tridiagonal) *t, const NAME(vector) *x, NAME(minors) *out)
 {
     const int mantissa = sizeof(real) == 8 ? 52 : 23;
     const integer bias = sizeof(real) == 8 ? 1023 : 127;
@@ -92,9 +98,9 @@ typedef struct NAME(grid) {
     integer below[grid_points];
 } NAME(grid);
 
-INLINE void NAME(count_at)(const NAME(tridiagonal) * t, NAME(grid) * grid)
+INLINE void NAME(count_at)(const NAME(tridiagonal) *t, NAME(grid) *grid)
 {
-    enum { at_once = NAME(points) * NAME(lanes) };
+    enum { at_once = vector_bytes / (int)sizeof(real) * NAME(points) };
 
     for (int first = 0; first < grid->count; first += at_once) {
         const size_t here = (size_t)nl_smaller(at_once, grid->count - first);
@@ -113,7 +119,7 @@ INLINE void NAME(count_at)(const NAME(tridiagonal) * t, NAME(grid) * grid)
 
 /* Where there would be as many eigenvalues between one point and the next, were they spread evenly
  * in each cell of the grid. */
-INLINE void NAME(place)(const NAME(grid) * grid, int n, NAME(grid) * added)
+INLINE void NAME(place)(const NAME(grid) *grid, int n, NAME(grid) *added)
 {
     int cell = 1;
 
@@ -130,7 +136,7 @@ INLINE void NAME(place)(const NAME(grid) * grid, int n, NAME(grid) * added)
     }
 }
 
-INLINE void NAME(merge)(NAME(grid) * grid, const NAME(grid) * added)
+INLINE void NAME(merge)(NAME(grid) *grid, const NAME(grid) *added)
 {
     int old = grid->count - 1;
     int new = added->count - 1;
@@ -148,7 +154,7 @@ INLINE void NAME(merge)(NAME(grid) * grid, const NAME(grid) * added)
 
 /* The first halvings, for all eigenvalues at once: even points, then again and again points where
  * most eigenvalues are.  Those of kernels fall over many orders of magnitude. */
-INLINE void NAME(lay_grid)(const NAME(tridiagonal) * t, NAME(grid) * grid)
+INLINE void NAME(lay_grid)(const NAME(tridiagonal) *t, NAME(grid) *grid)
 {
     const real least = (real)-1.0625;
     NAME(grid) added = {.count = nl_smaller(t->n / 4 + 2, grid_points / grid_levels)};
@@ -186,7 +192,7 @@ typedef struct NAME(bracket) {
 
 /* Determinant at `high` over that at `low`; exponents further apart than the format allows are as
  * good as its last. */
-INLINE NAME(vector) NAME(ratio)(const NAME(bracket) * b)
+INLINE NAME(vector) NAME(ratio)(const NAME(bracket) *b)
 {
     const int mantissa = sizeof(real) == 8 ? 52 : 23;
     const integer bias = sizeof(real) == 8 ? 1023 : 127;
@@ -203,7 +209,7 @@ INLINE NAME(vector) NAME(ratio)(const NAME(bracket) * b)
  * and takes one halving more at most.  That is the root of the chord, moved towards the middle so
  * that the eigenvalue comes to lie between it and the nearer end, as far as that keeps up with
  * halving: b->most is the width that the bracket may have afterwards, `wanted` that in the end. */
-INLINE NAME(vector) NAME(next_point)(const NAME(bracket) * b, real wanted)
+INLINE NAME(vector) NAME(next_point)(const NAME(bracket) *b, real wanted)
 {
     const NAME(vector) zero = {0};
     const NAME(vector) size = b->high - b->low;
@@ -224,7 +230,7 @@ INLINE NAME(vector) NAME(next_point)(const NAME(bracket) * b, real wanted)
 }
 
 /* What was found at x becomes the new end of the bracket. */
-INLINE void NAME(cut)(NAME(bracket) * b, NAME(vector) x, const NAME(minors) * at_x)
+INLINE void NAME(cut)(NAME(bracket) *b, NAME(vector) x, const NAME(minors) *at_x)
 {
     const NAME(mask) beyond = at_x->below > b->rank;
     NAME(mask) alone;
@@ -253,8 +259,7 @@ INLINE bool NAME(any)(NAME(mask) where)
 }
 
 /* Eigenvalue `rank` to a lane; *cell, where the one before was. */
-INLINE void NAME(take)(const NAME(grid) * grid, integer rank, int *cell, NAME(bracket) * b,
-                       int lane)
+INLINE void NAME(take)(const NAME(grid) *grid, integer rank, int *cell, NAME(bracket) *b, int lane)
 {
     while (*cell < grid->count - 1 && grid->below[*cell] <= rank) {
         ++*cell;
@@ -269,7 +274,7 @@ INLINE void NAME(take)(const NAME(grid) * grid, integer rank, int *cell, NAME(br
 }
 
 /* Lanes whose eigenvalue is found give it and take the next one. */
-INLINE void NAME(turn_over)(const NAME(grid) * grid, NAME(mask) done, NAME(bracket) * b, int n,
+INLINE void NAME(turn_over)(const NAME(grid) *grid, NAME(mask) done, NAME(bracket) *b, int n,
                             int *next, int *cell, real *found)
 {
     for (int lane = 0; lane < NAME(lanes); lane++) {
@@ -301,7 +306,7 @@ TARGET static void NAME(find_eigenvalues)(int n, const real *diagonal, const rea
     NAME(lay_grid)(&t, &grid);
     for (int k = 0; k < NAME(points); k++) {
         b[k].rank = none;
-        for (int lane = 0; lane < NAME(lanes) && next < n; lane++, next++) {
+        for (int lane = 0; next < n && lane < NAME(lanes); lane++, next++) {
             NAME(take)(&grid, next, &cell, &b[k], lane);
         }
     }

@@ -18,6 +18,8 @@ enum {
     side = 4 /* of squares that are transposed at a time */
 };
 
+#define INLINE static inline __attribute__((always_inline))
+
 bool nl_blas_likes_pieces(void)
 {
     static const char *const kernels[] = {"SKYLAKEX", "COOPERLAKE", "SAPPHIRERAPIDS"};

@@ -1,12 +1,14 @@
 /**
  * @file gemm_real.h  Transposes, products in pieces and sums of squares in one floating-point
  * format (ntklens/formats.h).
+ *
+ * Symbols, column-major: C [m x n] = alpha A [m x k] op(B) [k x n] + beta C; pieces of rows_step,
+ * depth_step and cols_step of m, k and n.
  */
 
 /* Of `side` rows, by squares that stay in registers. */
-static inline __attribute__((always_inline)) void
-NAME(transpose_strip)(int cols, const real *restrict from, int ld_from, real *restrict to,
-                      int ld_to)
+INLINE void NAME(transpose_strip)(int cols, const real *restrict from, int ld_from,
+                                  real *restrict to, int ld_to)
 {
     real square[side][side];
     int k = 0;
@@ -38,8 +40,8 @@ void NAME(nl_transpose)(int rows, int cols, const real *restrict from, int ld_fr
     int first = 0;
 
     for (; first + side <= rows; first += side) {
-        NAME(transpose_strip)
-        (cols, from + (size_t)first * (size_t)ld_from, ld_from, to + first, ld_to);
+        NAME(transpose_strip)(cols, from + (size_t)first * (size_t)ld_from, ld_from, to + first,
+                              ld_to);
     }
     for (; first < rows; first++) {
         for (int k = 0; k < cols; k++) {
@@ -69,10 +71,11 @@ void NAME(nl_gemm)(bool pieces, char op_b, int m, int n, int k, real alpha, cons
             for (int i = 0; i < m; i += rows_step) {
                 const int rows = nl_smaller(rows_step, m - i);
 
-                BLAS(gemm)
-                ("N", &op_b, &rows, &cols, &depth, &alpha, a + (size_t)l * (size_t)lda + i, &lda,
-                 b + (size_t)l * b_row + (size_t)j * b_column, &ldb, l > 0 ? &one : &beta,
-                 c + (size_t)j * (size_t)ldc + i, &ldc);
+                /* C_ij = alpha A_il op(B)_lj + beta or 1 C_ij */
+                BLAS(gemm)("N", &op_b, &rows, &cols, &depth, &alpha,
+                           a + (size_t)l * (size_t)lda + i, &lda,
+                           b + (size_t)l * b_row + (size_t)j * b_column, &ldb, l > 0 ? &one : &beta,
+                           c + (size_t)j * (size_t)ldc + i, &ldc);
             }
         }
     }

@@ -14,16 +14,15 @@ static void NAME(multiply_columns)(const nl_dmat *a, int c0, int width, const re
     int rows = 0;
 
     if (r0 < a->local_rows && nl_dmat_global_row(a, r0) == j0) {
-        BLAS(symv)
-        ("L", &width, &one, panel + r0, &a->ld, x + j0, &step, &one, y + j0, &step, 1);
+        BLAS(symv)("L", &width, &one, panel + r0, &a->ld, x + j0, &step, &one, y + j0, &step, 1);
         r0 += width;
     }
     rows = a->local_rows - r0;
     if (rows > 0) {
-        BLAS(gemv)
-        ("N", &rows, &width, &one, panel + r0, &a->ld, x + j0, &step, &one, y_rows + r0, &step);
-        BLAS(gemv)
-        ("T", &rows, &width, &one, panel + r0, &a->ld, x_rows + r0, &step, &one, y + j0, &step);
+        BLAS(gemv)("N", &rows, &width, &one, panel + r0, &a->ld, x + j0, &step, &one, y_rows + r0,
+                   &step);
+        BLAS(gemv)("T", &rows, &width, &one, panel + r0, &a->ld, x_rows + r0, &step, &one, y + j0,
+                   &step);
     }
 }
 

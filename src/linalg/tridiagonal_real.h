@@ -3,6 +3,15 @@
  * one width; included by tridiagonal.c, which defines real, integer (as wide), vector_bytes, TARGET
  * (what those vectors ask of the CPU) and NAME(name) before.
  *
+ * Symbols:
+ *   A       the band matrix, n x n, b off-diagonals
+ *   v, tau  reflector H = I - tau v v^T of b rows, v[0] = 1
+ *   D       the block on the diagonal that H acts on from both sides: D := H D H
+ *   w       of D: tau D v - (tau^2 v^T D v / 2) v, so H D H = D - v w^T - w v^T
+ *   B       the block below D, which H fills from the right: B H = B - w v^T, w = tau B v
+ *   H'      the next reflector, which clears the first column of B H: B := H' B H
+ * A sweep clears one column of A below its first off-diagonal and chases B off the end.
+ *
  * Element (i, j) stands at a[i + j ld], ld = 3 b - 1: a column holds b elements above the diagonal
  * and 2 b from it down.  Blocks are b x b, b a whole number of vectors; every loop over the vectors
  * of a column is unrolled, so that they stay in registers.  Blocks on the diagonal are whole, their
@@ -65,7 +74,7 @@ INLINE real NAME(root)(real x)
 
 /* v with v[0] = 1 and tau, so that (I - tau v v^T) x = (beta, 0, ..., 0).  Squares do not overflow:
  * the band is scaled.  Where they underflow the tail is nothing beside the band. */
-INLINE real NAME(reflector)(int parts, NAME(vector) * x, NAME(vector) * v, real *beta)
+INLINE real NAME(reflector)(int parts, NAME(vector) *x, NAME(vector) *v, real *beta)
 {
     const real alpha = x[0][0];
     NAME(vector) squares = {0};
@@ -76,7 +85,7 @@ INLINE real NAME(reflector)(int parts, NAME(vector) * x, NAME(vector) * v, real 
     for (int p = 0; p < parts; p++) {
         squares += x[p] * x[p];
     }
-    tail = NAME(sum)(squares);
+    tail = NAME(sum)(squares); /* |x|^2 - alpha^2 */
     *beta = tail > 0 ? NAME(root)(alpha * alpha + tail) : alpha;
     if (tail > 0 && alpha > 0) {
         *beta = -*beta;
@@ -91,7 +100,7 @@ INLINE real NAME(reflector)(int parts, NAME(vector) * x, NAME(vector) * v, real 
 
 /* dv = D v and bv = B v of two blocks. */
 INLINE void NAME(products)(int parts, const real *d, const real *block, size_t ld, const real *v,
-                           NAME(vector) * dv, NAME(vector) * bv)
+                           NAME(vector) *dv, NAME(vector) *bv)
 {
     memset(dv, 0, (size_t)parts * sizeof *dv);
     memset(bv, 0, (size_t)parts * sizeof *bv);
@@ -106,8 +115,8 @@ INLINE void NAME(products)(int parts, const real *d, const real *block, size_t l
 }
 
 /* D := H D H = D - v w^T - w v^T with w = tau D v - (tau^2 v^T D v / 2) v; comes as D v. */
-INLINE void NAME(both_sides)(int parts, real *d, size_t ld, const NAME(vector) * v,
-                             const real *each_v, real tau, NAME(vector) * w)
+INLINE void NAME(both_sides)(int parts, real *d, size_t ld, const NAME(vector) *v,
+                             const real *each_v, real tau, NAME(vector) *w)
 {
     NAME(vector) dots = {0};
     real each_w[longest];
@@ -130,18 +139,17 @@ INLINE void NAME(both_sides)(int parts, real *d, size_t ld, const NAME(vector) *
 
 #pragma GCC unroll 16
         for (int p = 0; p < parts; p++) {
-            NAME(store)
-            (column, p, NAME(load)(column, p) - (v[p] * each_w[j] + w[p] * each_v[j]));
+            NAME(store)(column, p, NAME(load)(column, p) - (v[p] * each_w[j] + w[p] * each_v[j]));
         }
     }
 }
 
 /* The block below D: B := H' B H = H' (B - w v^T) with w = tau B v and the next H' = I - tau v v^T.
  * In the next sweep its first row is part of a block on the diagonal; it is mirrored for that. */
-INLINE void NAME(below)(int parts, real *block, size_t ld, const NAME(vector) * w,
-                        const real *each_v, const NAME(vector) * next, real next_tau)
+INLINE void NAME(below)(int parts, real *block, size_t ld, const NAME(vector) *w,
+                        const real *each_v, const NAME(vector) *next, real next_tau)
 {
-    real *mirror = block + (size_t)(parts * NAME(lanes)) * (ld - 1);
+    real *mirror = block + (ld - 1) * (size_t)(parts * NAME(lanes));
 
 #pragma GCC unroll 1
     for (int j = 0; j < parts * NAME(lanes); j += columns_at_once) {
@@ -172,7 +180,7 @@ INLINE void NAME(below)(int parts, real *block, size_t ld, const NAME(vector) * 
 
 /* Reflector v, tau on a block on the diagonal and on that below it, whose first column is cleared
  * by the next reflector, which takes the place of v and tau. */
-INLINE void NAME(chase)(int parts, real *d, size_t ld, NAME(vector) * v, real *tau)
+INLINE void NAME(chase)(int parts, real *d, size_t ld, NAME(vector) *v, real *tau)
 {
     real *block = d + (ptrdiff_t)(parts * NAME(lanes));
     NAME(vector) dv[NAME(wide_parts)];
@@ -200,7 +208,7 @@ INLINE void NAME(chase)(int parts, real *d, size_t ld, NAME(vector) * v, real *t
 }
 
 /* First block of a sweep: the reflector that clears the sweep's column. */
-INLINE void NAME(begin)(int parts, real *column, NAME(vector) * v, real *tau)
+INLINE void NAME(begin)(int parts, real *column, NAME(vector) *v, real *tau)
 {
     NAME(vector) x[NAME(wide_parts)];
     real beta = 0;
@@ -294,7 +302,7 @@ static void NAME(reduce)(int n, int b, void *band, void *diagonal, void *off_dia
         all[k] = (real)((double)all[k] * scale * rest);
     }
     NAME(mirror)(n, b, a);
-    (b == NAME(narrow_parts) * NAME(lanes) ? NAME(sweep_narrow) : NAME(sweep_wide))(n, a);
+    (b == nl_narrow_band / (int)sizeof(real) ? NAME(sweep_narrow) : NAME(sweep_wide))(n, a);
     for (int k = 0; k < n; k++) {
         const real *column = a + 3 * (size_t)b * (size_t)k;
 

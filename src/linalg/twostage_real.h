@@ -2,8 +2,16 @@
  * @file twostage_real.h  Full to band on a grid of ranks in one floating-point format
  * (ntklens/formats.h).
  *
- * A panel's reflectors are Q = I - V T V^T.  With Z = A V T and W = Z - V (T^T V^T Z) / 2 the rest
- * of the matrix becomes Q^T A Q = A - V W^T - W V^T (Dongarra, Sorensen, Hammarling 1989).
+ * Symbols:
+ *   A  the rest of the matrix, behind the panel [rows x rows], symmetric, lower half stored
+ *   b  columns of a panel, off-diagonals of the band; k = count reflectors a panel
+ *   V  the panel's reflectors [rows x k], unit lower trapezoidal;  T [k x k], upper triangular:
+ *      Q = I - V T V^T, panel = Q R, R goes to the band (geqrt)
+ *   Z  A V [rows x k], then A V T, then W
+ *   M  T^T V^T Z [k x k]
+ *   W  Z - V M / 2 [rows x k]:  Q^T A Q = A - V W^T - W V^T
+ * (Dongarra, Sorensen, Hammarling 1989).  A panel's update of A is put off (pending) until the next
+ * panel's V is known: a tile of A is read once for A - V W^T - W V^T and for A V.
  */
 
 static real *NAME(at)(const nl_dmat *a, int row, int col)
@@ -83,12 +91,10 @@ static void NAME(take_rows)(const reduction *r, const real *from, int ld, real *
     for (int c = 0; c < r->count; c++) {
         const real *column = from + (size_t)c * (size_t)ld;
 
-        NAME(pick)
-        (a, r->row_of, r->first, nl_dmat_first_row(a, r->first), a->local_rows, column,
-         rows + (size_t)c * (size_t)r->row_ld);
-        NAME(pick)
-        (a, r->col_of, r->first, local_cols_before(a, r->first), a->local_cols, column,
-         cols + (size_t)c * (size_t)r->col_ld);
+        NAME(pick)(a, r->row_of, r->first, nl_dmat_first_row(a, r->first), a->local_rows, column,
+                   rows + (size_t)c * (size_t)r->row_ld);
+        NAME(pick)(a, r->col_of, r->first, local_cols_before(a, r->first), a->local_cols, column,
+                   cols + (size_t)c * (size_t)r->col_ld);
     }
 }
 
@@ -103,44 +109,42 @@ static void NAME(spread_v)(reduction *r)
     real *cols = r->v_cols;
 
     for (int c = 0; c < r->count; c++) {
-        NAME(pick)
-        (a, r->col_of, r->first, local_cols_before(a, r->first), a->local_cols,
-         v + (size_t)c * (size_t)ld, cols + (size_t)c * (size_t)r->col_ld);
+        NAME(pick)(a, r->col_of, r->first, local_cols_before(a, r->first), a->local_cols,
+                   v + (size_t)c * (size_t)ld, cols + (size_t)c * (size_t)r->col_ld);
     }
     for (int k = nl_dmat_first_row(a, r->first), stop = 0; k < a->local_rows; k = stop) {
         stop = run_end(a, k, a->local_rows);
-        NAME(nl_transpose)
-        (r->count, stop - k, v + (row_of[k] - r->first), ld, rows + (size_t)k * (size_t)r->b, r->b);
+        NAME(nl_transpose)(r->count, stop - k, v + (row_of[k] - r->first), ld,
+                           rows + (size_t)k * (size_t)r->b, r->b);
     }
 }
 
-/* What the last panel did to a tile.  On the diagonal both halves change alike. */
+/* A -= [V W] [W V]^T of the last panel, a tile of it.  On the diagonal both halves change alike. */
 static void NAME(update_tile)(const reduction *r, int row, int rows, int col, int cols)
 {
     const int both = 2 * r->pending;
     const real one = 1;
     const real minus_one = -1;
 
-    BLAS(gemm)
-    ("N", "T", &rows, &cols, &both, &minus_one, (const real *)r->at_rows + row, &r->row_ld,
-     (const real *)r->at_cols + col, &r->col_ld, &one, NAME(at)(r->a, row, col), &r->a->ld);
+    BLAS(gemm)("N", "T", &rows, &cols, &both, &minus_one, (const real *)r->at_rows + row,
+               &r->row_ld, (const real *)r->at_cols + col, &r->col_ld, &one,
+               NAME(at)(r->a, row, col), &r->a->ld);
 }
 
-/* A tile's part of A V, and of that of its mirror image. */
+/* A tile's part of A V: z_rows += A_ij V_j, and by its mirror image z_cols += V_i^T A_ij. */
 static void NAME(multiply_tile)(const reduction *r, int row, int rows, int col, int cols,
                                 bool diagonal)
 {
     const real one = 1;
     const real *tile = NAME(at)(r->a, row, col);
 
-    BLAS(gemm)
-    ("N", "N", &rows, &r->count, &cols, &one, tile, &r->a->ld, (const real *)r->v_cols + col,
-     &r->col_ld, &one, (real *)r->z_rows + row, &r->row_ld);
+    BLAS(gemm)("N", "N", &rows, &r->count, &cols, &one, tile, &r->a->ld,
+               (const real *)r->v_cols + col, &r->col_ld, &one, (real *)r->z_rows + row,
+               &r->row_ld);
     if (!diagonal) {
-        BLAS(gemm)
-        ("N", "N", &r->count, &cols, &rows, &one,
-         (const real *)r->v_rows + (size_t)row * (size_t)r->b, &r->b, tile, &r->a->ld, &one,
-         (real *)r->z_cols + (size_t)col * (size_t)r->b, &r->b);
+        BLAS(gemm)("N", "N", &r->count, &cols, &rows, &one,
+                   (const real *)r->v_rows + (size_t)row * (size_t)r->b, &r->b, tile, &r->a->ld,
+                   &one, (real *)r->z_cols + (size_t)col * (size_t)r->b, &r->b);
     }
 }
 
@@ -193,13 +197,13 @@ static void NAME(add_to_z)(const reduction *r, int start, int rows, const real *
     }
 }
 
-/* What tiles added, to Z. */
+/* Z = z_rows + z_cols^T: what tiles added. */
 static void NAME(collect_products)(reduction *r, int row, int col)
 {
     const nl_dmat *a = r->a;
     const int *row_of = r->row_of;
     const int *col_of = r->col_of;
-    real *turned = r->scratch;
+    real *transposed = r->scratch;
 
     memset(r->z, 0, (size_t)r->rows * (size_t)r->count * sizeof(real));
     for (int k = row, stop = 0; k < a->local_rows; k = stop) {
@@ -208,14 +212,13 @@ static void NAME(collect_products)(reduction *r, int row, int col)
     }
     for (int k = col, stop = 0; k < a->local_cols; k = stop) {
         stop = run_end(a, k, a->local_cols);
-        NAME(nl_transpose)
-        (stop - k, r->count, (const real *)r->z_cols + (size_t)k * (size_t)r->b, r->b, turned,
-         stop - k);
-        NAME(add_to_z)(r, col_of[k], stop - k, turned, stop - k);
+        NAME(nl_transpose)(stop - k, r->count, (const real *)r->z_cols + (size_t)k * (size_t)r->b,
+                           r->b, transposed, stop - k);
+        NAME(add_to_z)(r, col_of[k], stop - k, transposed, stop - k);
     }
 }
 
-/* Z = A V, on every rank. */
+/* Z = A V, summed over ranks, on every one of them. */
 static void NAME(multiply)(reduction *r)
 {
     const nl_dmat *a = r->a;
@@ -228,7 +231,7 @@ static void NAME(multiply)(reduction *r)
     nl_grid_add_up(a->grid, a->precision, r->z, r->rows * r->count, r->scratch);
 }
 
-/* A V to W. */
+/* Z = A V becomes W. */
 static void NAME(complete_w)(reduction *r)
 {
     const int ld = r->rows + r->b;
@@ -237,15 +240,18 @@ static void NAME(complete_w)(reduction *r)
     const real zero = 0;
     const real minus_half = (real)-0.5;
 
-    BLAS(trmm)
-    ("R", "U", "N", "N", &r->rows, &r->count, &one, r->t, &r->b, r->z, &r->rows, 1, 1, 1, 1);
-    BLAS(gemm)
-    ("T", "N", &r->count, &r->count, &r->rows, &one, v, &ld, r->z, &r->rows, &zero, r->m, &r->b);
-    BLAS(trmm)
-    ("L", "U", "T", "N", &r->count, &r->count, &one, r->t, &r->b, r->m, &r->b, 1, 1, 1, 1);
-    BLAS(gemm)
-    ("N", "N", &r->rows, &r->count, &r->count, &minus_half, v, &ld, r->m, &r->b, &one, r->z,
-     &r->rows);
+    /* Z := Z T */
+    BLAS(trmm)("R", "U", "N", "N", &r->rows, &r->count, &one, r->t, &r->b, r->z, &r->rows, 1, 1, 1,
+               1);
+    /* M := V^T Z */
+    BLAS(gemm)("T", "N", &r->count, &r->count, &r->rows, &one, v, &ld, r->z, &r->rows, &zero, r->m,
+               &r->b);
+    /* M := T^T M */
+    BLAS(trmm)("L", "U", "T", "N", &r->count, &r->count, &one, r->t, &r->b, r->m, &r->b, 1, 1, 1,
+               1);
+    /* W := Z - V M / 2, in the place of Z */
+    BLAS(gemm)("N", "N", &r->rows, &r->count, &r->count, &minus_half, v, &ld, r->m, &r->b, &one,
+               r->z, &r->rows);
 }
 
 /* Clear a panel below the band.  The rest of the matrix is left for the next panel to update. */

@@ -98,9 +98,8 @@ static void NAME(step_backward)(nl_factors *f, const float *theta, int next)
         int part = nl_smaller(weight_rows_at_once(above), above->fan_out - first);
         const real *w = NAME(weight_rows)(f, above, theta, first, part);
 
-        NAME(nl_gemm)
-        (f->pieces, 'N', above->fan_in, rows, part, s, w, above->fan_in, from + first,
-         above->fan_out, first > 0 ? 1 : 0, delta, above->fan_in);
+        NAME(nl_gemm)(f->pieces, 'N', above->fan_in, rows, part, s, w, above->fan_in, from + first,
+                      above->fan_out, first > 0 ? 1 : 0, delta, above->fan_in);
     }
     for (size_t row = 0; row < (size_t)rows; row++) {
         const real *scale = slope + row / outputs * width;

@@ -56,9 +56,11 @@ static bool has_traced_delta(const tile_job *job, int layer)
     return layer == nl_net_last_hidden(job->rows->net) && job->view.outputs_summed > 1;
 }
 
-/** Samples of a tile: rows i0 .. i0 + m and columns j0 .. j0 + n of the panels' factors. */
+/** A tile: of the panels' factors samples i0 .. i0 + m for rows and j0 .. j0 + n for columns. */
 typedef struct tile_window {
     int i0, m, j0, n;
+    void *theta; /* its first entry, whatever it holds; borrowed */
+    int ld;
 } tile_window;
 
 #define TEMPLATE "ntk/tile_real.h"
@@ -241,21 +243,19 @@ static void make_tile(fill_job *job, int i, int m, int j, int n)
     const int unit = job->tile.view.rows_per_sample;
     const int row = (job->row_start + i) * unit;
     const int col = (job->col_start + j) * unit;
-    const tile_window window = {.i0 = i, .m = m, .j0 = j, .n = n};
-    void *theta = job->scratch;
-    int ld = m * unit;
+    tile_window tile = {.i0 = i, .m = m, .j0 = j, .n = n, .theta = job->scratch, .ld = m * unit};
 
     if (job->local != NULL) {
-        ld = job->a->ld;
-        theta = (char *)job->local + ((size_t)col * (size_t)ld + (size_t)row) * size;
+        tile.ld = job->a->ld;
+        tile.theta = (char *)job->local + ((size_t)col * (size_t)tile.ld + (size_t)row) * size;
     }
     if (job->a->precision == NL_DOUBLE) {
-        make_tile_double(&job->tile, &window, theta, ld);
+        make_tile_double(&job->tile, &tile);
     } else {
-        make_tile_single(&job->tile, &window, theta, ld);
+        make_tile_single(&job->tile, &tile);
     }
     if (job->local == NULL) {
-        job->take(row, m * unit, col, n * unit, theta, job->context);
+        job->take(row, m * unit, col, n * unit, tile.theta, job->context);
     }
 }
 

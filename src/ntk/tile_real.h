@@ -64,7 +64,7 @@ typedef struct NAME(layer_part) {
 
 /* theta = or += (u gram_h + v) o gram_delta [mC x nC].  The factors of a sample's columns are made
  * once and serve all C. */
-static void NAME(multiply_expanded)(const NAME(layer_part) * p, const real *gram_delta)
+static void NAME(multiply_expanded)(const NAME(layer_part) *p, const real *gram_delta)
 {
     const int m = p->m;
     const int C = p->C;
@@ -85,7 +85,7 @@ static void NAME(multiply_expanded)(const NAME(layer_part) * p, const real *gram
 }
 
 /* The output layer's part: delta^L is the identity, so only a = b is met. */
-static void NAME(add_output_layer)(const NAME(layer_part) * p)
+static void NAME(add_output_layer)(const NAME(layer_part) *p)
 {
     const int C = p->C;
 
@@ -113,7 +113,7 @@ typedef struct NAME(products) {
 } NAME(products);
 
 /* A^T B_c by way of A^T where the BLAS is quicker with it. */
-static void NAME(multiply)(const tile_job *job, const NAME(products) * p)
+static void NAME(multiply)(const tile_job *job, const NAME(products) *p)
 {
     const int ld = nl_leading_dimension(p->rows, job->precision);
     const int step = job->pieces ? transposed_depth : p->depth;
@@ -133,12 +133,11 @@ static void NAME(multiply)(const tile_job *job, const NAME(products) * p)
             real *out = p->out + (size_t)c * (size_t)rows * (size_t)p->cols;
 
             if (job->pieces) {
-                NAME(nl_gemm)
-                (true, 'N', rows, p->cols, part, one, transposed, ld, b, p->ldb, beta, out, rows);
+                NAME(nl_gemm)(true, 'N', rows, p->cols, part, one, transposed, ld, b, p->ldb, beta,
+                              out, rows);
             } else {
-                BLAS(gemm)
-                ("T", "N", &rows, &p->cols, &part, &one, p->a, &p->lda, b, &p->ldb, &beta, out,
-                 &rows);
+                BLAS(gemm)("T", "N", &rows, &p->cols, &part, &one, p->a, &p->lda, b, &p->ldb, &beta,
+                           out, &rows);
             }
         }
     }
@@ -172,7 +171,7 @@ static void NAME(multiply_pairs)(const tile_job *job, const tile_window *t, int 
 
 /* theta = or += as above, from the products of pairs. */
 NL_VECTOR_CLONES
-static void NAME(expand_pairs)(const NAME(layer_part) * p, const real *restrict pairs)
+static void NAME(expand_pairs)(const NAME(layer_part) *p, const real *restrict pairs)
 {
     const int m = p->m;
     const int n = p->n;
@@ -217,7 +216,7 @@ static const real *NAME(delta_of)(const tile_job *job, const nl_factors *factors
 
 /* theta = or += (u gram_h + v) o gram_delta of a layer below the output. */
 static void NAME(add_hidden_layer)(const tile_job *job, int l, const tile_window *t,
-                                   const NAME(layer_part) * part)
+                                   const NAME(layer_part) *part)
 {
     const delta_view *view = &job->view;
     const bool traced = has_traced_delta(job, l);
@@ -246,8 +245,8 @@ static void NAME(add_hidden_layer)(const tile_job *job, int l, const tile_window
     }
 }
 
-/* A tile, all layers while it is in cache; theta points at its first entry, whatever it held. */
-static void NAME(make_tile)(const tile_job *job, const tile_window *t, real *theta, int ld)
+/* A tile, all layers while it is in cache. */
+static void NAME(make_tile)(const tile_job *job, const tile_window *t)
 {
     const nl_net *net = job->rows->net;
 
@@ -269,8 +268,7 @@ static void NAME(make_tile)(const tile_job *job, const tile_window *t, real *the
             .count = 1,
             .out = job->gram_h,
         };
-        NAME(layer_part)
-        part = {
+        const NAME(layer_part) part = {
             .m = t->m,
             .n = t->n,
             .C = job->view.rows_per_sample,
@@ -279,10 +277,10 @@ static void NAME(make_tile)(const tile_job *job, const tile_window *t, real *the
             .v = (real)(mean * layer->bias_scale * layer->bias_scale * bias_rate),
             .gram_h = job->gram_h,
             .factor = job->factor,
-            .ld = ld,
+            .theta = t->theta,
+            .ld = t->ld,
         };
 
-        part.theta = theta;
         NAME(multiply)(job, &h_products);
         if (output) {
             NAME(add_output_layer)(&part);
