@@ -124,7 +124,7 @@ bool nl_probe_state_collapsed(const nl_probe_state *state);
  */
 void nl_observe_layers(const nl_probe_state *state, nl_kernel_spec spec, nl_observables *out);
 
-/** What a filled kernel Theta says to a check: nl_trust_holds(). */
+/** What a filled kernel Theta says to a check: nl_trust_deviation(). */
 typedef struct nl_kernel_sums {
     double trace, frobenius2; /* nl_dmat_moments() */
     double random;            /* v^T Theta v, v the check's vector */
@@ -167,18 +167,18 @@ void nl_trust_vector(const nl_trust *trust, nl_kernel_spec spec, double *v);
 
 /**
  * Is this the kernel of the state?  v^T Theta v against |J^T v|^2, traced: its mean over outputs,
- * and g^T Theta g against |J^T g|^2, within what rounding can do.  A kernel that is not finite
- * holds where the Jacobian is not, either.  Collective over the grid; the same verdict on every
- * rank.
+ * and g^T Theta g against |J^T g|^2.  A kernel that is not finite is right where the Jacobian is
+ * not, either.  Collective over the grid; the same value on every rank.
  *
  * @param[in]  gradient   (global) [samples x outputs] the loss's by the outputs
  * @param[in]  precision  of the kernel
- * @param[out] holds      false: an error in the kernel, or in what it was held against
+ * @param[out] deviation  in units of what rounding can do; above 1: an error in the kernel, or in
+ *                        what it was held against
  * @return NL_ERR_NOMEM, on every rank
  */
-NL_MUST_CHECK nl_status nl_trust_holds(const nl_trust *trust, nl_kernel_spec spec,
-                                       nl_precision precision, const nl_kernel_sums *sums,
-                                       const double *gradient, bool *holds);
+NL_MUST_CHECK nl_status nl_trust_deviation(const nl_trust *trust, nl_kernel_spec spec,
+                                           nl_precision precision, const nl_kernel_sums *sums,
+                                           const double *gradient, double *deviation);
 
 /**
  * identity_distance and effective_rank_outputs of a filled full kernel; others are left alone.

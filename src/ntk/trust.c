@@ -13,18 +13,29 @@ struct nl_trust {
     nl_jacobian *jacobian; /* owned; of this rank's samples */
 };
 
-/* In eps of the kernel's trace, and in sqrt(order) eps of it.
+/* What rounding can do to v^T Theta v, in eps: multiples of the kernel's trace and of |J^T v|^2.
  *
  * An entry is off by eps times some multiple of sqrt(Theta_ii Theta_jj); signs of v make a random
- * walk of those of n^2 entries, some eps trace.  What errors of activations and back-signals have
- * in common adds up along rows, and is eps |J^T v|^2 ~ eps trace as well.
+ * walk of those of n^2 entries, some eps trace.  The sum over n^2 entries rounds by another sqrt(n)
+ * eps trace.
  *
- * The sum over n^2 entries rounds by another sqrt(n) eps trace.
+ * z = W h cancels: a unit is off by sqrt(fan_in) eps of its size, by much the same for images that
+ * are much alike.  That adds up along rows, and |J^T v|^2 is off by as much of itself, which may be
+ * n times the trace; an average over fan_out units is off by sqrt(fan_out) less.
  *
- * Measured (tests/README.md): at most 14 of 148 eps at order 1500, 8 of 105 at 600. */
-static double tolerance(int order)
+ * Measured: tests/README.md. */
+typedef struct tolerance {
+    double trace, form;
+} tolerance;
+
+static tolerance tolerance_of(const nl_net *net, int order)
 {
-    return 32.0 + 3.0 * sqrt(order);
+    tolerance t = {.trace = 32.0 + 3.0 * sqrt(order)};
+
+    for (int l = 0; l < net->layers; l++) {
+        t.form += 8.0 * sqrt((double)net->layer[l].fan_in / net->layer[l].fan_out);
+    }
+    return t;
 }
 
 /* Samples of the window, and this rank's share of them. */
@@ -204,19 +215,27 @@ static void set_gradient(const nl_trust *t, nl_kernel_spec spec, const double *g
     }
 }
 
-/* Written so that a NaN fails. */
-static bool near(double kernel, double jacobian, double allowed)
+/* Of a form from the kernel and from the Jacobian; a NaN is as far as can be. */
+static double deviation_of(double kernel, double jacobian, double allowed)
 {
-    return fabs(kernel - jacobian) <= allowed;
+    const double deviation = fabs(kernel - jacobian) / allowed;
+
+    return kernel == jacobian ? 0.0 : deviation <= HUGE_VAL ? deviation : HUGE_VAL;
 }
 
-nl_status nl_trust_holds(const nl_trust *t, nl_kernel_spec spec, nl_precision precision,
-                         const nl_kernel_sums *sums, const double *gradient, bool *holds)
+/* A kernel that is not finite, and the form of its Jacobian. */
+static double infinite_deviation(double form)
 {
-    const size_t outputs = (size_t)t->input.net->spec.outputs;
-    const double eps = nl_precision_eps(precision) *
-                       tolerance(nl_kernel_order(spec, t->input.samples, (int)outputs));
-    const double allowed = eps * sums->trace;
+    return isfinite(form) ? HUGE_VAL : 0.0;
+}
+
+nl_status nl_trust_deviation(const nl_trust *t, nl_kernel_spec spec, nl_precision precision,
+                             const nl_kernel_sums *sums, const double *gradient, double *deviation)
+{
+    const nl_net *net = t->input.net;
+    const size_t outputs = (size_t)net->spec.outputs;
+    const double eps = nl_precision_eps(precision);
+    const tolerance of = tolerance_of(net, nl_kernel_order(spec, t->input.samples, (int)outputs));
     const bool whole = t->count == t->input.samples && spec.kind != NL_KERNEL_TRACED;
     double *v = nl_calloc((size_t)t->input.samples * outputs, sizeof *v);
     double *seeds = nl_calloc((size_t)t->own * outputs, sizeof *seeds);
@@ -227,19 +246,24 @@ nl_status nl_trust_holds(const nl_trust *t, nl_kernel_spec spec, nl_precision pr
                            ? NL_OK
                            : NL_FAIL(NL_ERR_NOMEM, "out of memory for a check of kernels"));
 
-    *holds = false;
+    *deviation = HUGE_VAL;
     if (status == NL_OK) {
         nl_trust_vector(t, spec, v);
         status = form_of(t, spec, v, seeds, &form, &mismatch);
-        *holds = isfinite(sums->frobenius2)
-                     ? near(sums->random, form, allowed) &&
-                           mismatch <= eps * sqrt(nl_net_widest(t->input.net))
-                     : !isfinite(form);
+        *deviation =
+            isfinite(sums->frobenius2)
+                ? fmax(deviation_of(sums->random, form,
+                                    eps * (of.trace * sums->trace + of.form * form)),
+                       deviation_of(mismatch, 0.0, eps * of.trace * sqrt(nl_net_widest(net))))
+                : infinite_deviation(form);
     }
-    if (status == NL_OK && *holds && whole && isfinite(sums->frobenius2)) {
+    if (status == NL_OK && *deviation <= 1.0 && whole && isfinite(sums->frobenius2)) {
         set_gradient(t, spec, gradient, v);
         status = form_of(t, spec, v, seeds, &form, &mismatch);
-        *holds = near(sums->gradient, form, allowed * sums->gradient2);
+        *deviation =
+            fmax(*deviation,
+                 deviation_of(sums->gradient, form,
+                              eps * (of.trace * sums->trace * sums->gradient2 + of.form * form)));
     }
     free(v);
     free(seeds);

@@ -120,6 +120,7 @@ static nl_status observe_matrix(const nl_view *view, const nl_dmat *a, nl_kernel
     nl_measurer *m = view->measurer;
     nl_observables *out = &view->out->observed;
     double *check = nl_calloc((size_t)a->n, sizeof *check);
+    double deviation = HUGE_VAL;
     nl_status status = nl_agree(
         a->grid->comm, check != NULL ? NL_OK : NL_FAIL(NL_ERR_NOMEM, "out of memory for a vector"));
 
@@ -135,8 +136,9 @@ static nl_status observe_matrix(const nl_view *view, const nl_dmat *a, nl_kernel
     }
     free(check);
     if (status == NL_OK) {
-        status =
-            nl_trust_holds(m->trust, view->spec, a->precision, sums, m->probe->gradient, holds);
+        status = nl_trust_deviation(m->trust, view->spec, a->precision, sums, m->probe->gradient,
+                                    &deviation);
+        *holds = deviation <= 1.0;
     }
     if (m->trust != NULL && nl_trust_bytes(m->trust) > kept_trust_bytes) {
         nl_trust_destroy(&m->trust); /* the solve needs the memory */
