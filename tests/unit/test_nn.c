@@ -310,6 +310,56 @@ static void parameters_lie_layer_by_layer_weights_first(void **state)
     nl_net_destroy(&net);
 }
 
+static void an_mlp_is_a_chain_of_dense_layers_with_roles(void **state)
+{
+    const nl_role roles[] = {NL_ROLE_INPUT, NL_ROLE_HIDDEN, NL_ROLE_OUTPUT};
+    nl_net *net = make_net(sample, NL_SGD);
+    double flops = 0.0;
+
+    (void)state;
+    for (int l = 0; l < 3; l++) {
+        const nl_layer *layer = &net->layer[l];
+        size_t shape[nl_most_weight_dimensions];
+
+        assert_int_equal(layer->kind, NL_DENSE);
+        assert_int_equal(layer->role, roles[l]);
+        assert_int_equal(layer->from, l - 1);
+        assert_true(layer->activates == (l < 2));
+        assert_int_equal(nl_shape_size(layer->in), layer->fan_in);
+        assert_int_equal(nl_shape_size(layer->out), layer->fan_out);
+        assert_int_equal(nl_layer_weight_shape(layer, shape), 2);
+        assert_int_equal(shape[0], layer->fan_out);
+        assert_int_equal(shape[1], layer->fan_in);
+        assert_int_equal(nl_layer_weights(layer), shape[0] * shape[1]);
+        flops += 2.0 * (double)nl_layer_weights(layer);
+    }
+    assert_int_equal(nl_net_output(net), 2);
+    assert_int_equal(nl_net_last_hidden(net), 1);
+    assert_int_equal(nl_net_widest(net), 8);
+    assert_true(nl_net_forward_flops(net) == flops);
+    nl_net_destroy(&net);
+}
+
+static void networks_are_equal_in_all_of_their_specification(void **state)
+{
+    nl_net_spec other[] = {sample, sample, sample, sample, sample, sample, sample, sample, sample};
+
+    (void)state;
+    assert_true(nl_net_spec_equal(&sample, &other[0]));
+    other[0].inputs++;
+    other[1].outputs++;
+    other[2].width++;
+    other[3].depth++;
+    other[4].activation = NL_ERF;
+    other[5].parametrization = NL_NTK;
+    other[6].base_width++;
+    other[7].weight_variance = 1.0;
+    other[8].bias_variance = 0.0;
+    for (size_t k = 0; k < NL_COUNT(other); k++) {
+        assert_false(nl_net_spec_equal(&sample, &other[k]));
+    }
+}
+
 static void trained_parameters_leave_out_the_biases_ntk_does_not_have(void **state)
 {
     const size_t weights = 7 * 8 + 8 * 8 + 8 * 3;
@@ -542,6 +592,8 @@ int main(void)
         cmocka_unit_test(exact_loss_gradients_equal_those_of_training),
         cmocka_unit_test(loss_gradients_equal_central_differences),
         cmocka_unit_test(parameters_lie_layer_by_layer_weights_first),
+        cmocka_unit_test(an_mlp_is_a_chain_of_dense_layers_with_roles),
+        cmocka_unit_test(networks_are_equal_in_all_of_their_specification),
         cmocka_unit_test(trained_parameters_leave_out_the_biases_ntk_does_not_have),
         cmocka_unit_test(multipliers_and_draws_are_those_of_the_parametrization),
         cmocka_unit_test(mup_rates_are_those_of_the_optimizer),
