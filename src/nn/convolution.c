@@ -1,0 +1,123 @@
+/**
+ * @file convolution.c  Direct convolution, compiled for each width of vectors.
+ *
+ * Compilers that are given wider vectors than the CPU has keep them in memory, at a hundredth of
+ * the speed; hence a copy of the code for each width.
+ */
+#include "convolution.h"
+
+#include <string.h>
+
+/* Into what has a TARGET.  clang refuses wide vectors as arguments of what has none of its own. */
+#ifdef __clang__
+#define INLINE TARGET static inline __attribute__((always_inline))
+#else
+#define INLINE static inline __attribute__((always_inline))
+#endif
+
+/* Each format, in vectors of each width: what a name is made of. */
+#define JOIN(name, format, bytes)    name##_##format##_##bytes
+#define NAME_OF(name, format, bytes) JOIN(name, format, bytes)
+#define NAME(name)                   NAME_OF(name, real, vector_bytes)
+
+#define real double
+#include "convolution_widths.h"
+#undef real
+
+#define real float
+#include "convolution_widths.h"
+#undef real
+
+typedef void pass(const nl_convolution *convolution, int samples, const void *first,
+                  const void *second, void *out, void *scratch);
+
+/** By precision. */
+typedef struct convolution_code {
+    pass *forward[2], *backward[2], *gradient[2];
+} convolution_code;
+
+#define CODE(bytes)                                                                                \
+    {                                                                                              \
+        .forward = {forward_double_##bytes, forward_float_##bytes},                                \
+        .backward = {backward_double_##bytes, backward_float_##bytes},                             \
+        .gradient = {gradient_double_##bytes, gradient_float_##bytes},                             \
+    }
+
+static const convolution_code *code_for(const nl_convolution *convolution)
+{
+    static const convolution_code narrowest = CODE(16);
+#ifdef VECTOR_TARGETS
+    static const convolution_code avx2 = CODE(32);
+    static const convolution_code avx512 = CODE(64);
+
+    if (convolution->vector_bytes >= 32) {
+        return convolution->vector_bytes >= 64 ? &avx512 : &avx2;
+    }
+#endif
+    (void)convolution;
+    return &narrowest;
+}
+
+static int steps(int length, int kernel, int stride)
+{
+    return (length + 2 * (kernel / 2) - kernel) / stride + 1;
+}
+
+nl_convolution nl_convolution_of(nl_shape in, int channels, int kernel, int stride,
+                                 int vector_bytes)
+{
+    return (nl_convolution){.in = in,
+                            .out = {.height = steps(in.height, kernel, stride),
+                                    .width = steps(in.width, kernel, stride),
+                                    .channels = channels},
+                            .kernel = kernel,
+                            .stride = stride,
+                            .vector_bytes = vector_bytes};
+}
+
+size_t nl_convolution_scratch(const nl_convolution *v)
+{
+    const size_t most_lanes = 16;
+    const size_t pixels =
+        (size_t)(v->in.height + v->kernel - 1) * (size_t)(v->in.width + v->kernel - 1);
+    const size_t in = (size_t)v->in.channels + most_lanes;
+    const size_t out = (size_t)v->out.channels + most_lanes;
+
+    return pixels * (in + out) + (size_t)(v->kernel * v->kernel) * in * out;
+}
+
+void nl_convolution_forward_double(const nl_convolution *v, int samples, const double *w,
+                                   const double *x, double *z, double *scratch)
+{
+    code_for(v)->forward[0](v, samples, w, x, z, scratch);
+}
+
+void nl_convolution_forward_single(const nl_convolution *v, int samples, const float *w,
+                                   const float *x, float *z, float *scratch)
+{
+    code_for(v)->forward[1](v, samples, w, x, z, scratch);
+}
+
+void nl_convolution_backward_double(const nl_convolution *v, int samples, const double *w,
+                                    const double *delta, double *below, double *scratch)
+{
+    code_for(v)->backward[0](v, samples, w, delta, below, scratch);
+}
+
+void nl_convolution_backward_single(const nl_convolution *v, int samples, const float *w,
+                                    const float *delta, float *below, float *scratch)
+{
+    code_for(v)->backward[1](v, samples, w, delta, below, scratch);
+}
+
+void nl_convolution_gradient_double(const nl_convolution *v, int samples, const double *x,
+                                    const double *delta, double *g, double *scratch)
+{
+    code_for(v)->gradient[0](v, samples, x, delta, g, scratch);
+}
+
+void nl_convolution_gradient_single(const nl_convolution *v, int samples, const float *x,
+                                    const float *delta, float *g, float *scratch)
+{
+    code_for(v)->gradient[1](v, samples, x, delta, g, scratch);
+}

@@ -1,0 +1,50 @@
+/**
+ * @file convolution.h  Direct convolution: forward, backward, gradient, in double and in single
+ * precision.
+ *
+ * Samples lie channels last, [height x width x channels], one after the other; weights
+ * [kernel x kernel x in.channels x out.channels] (HWIO).  Zero padding kernel / 2, so that stride 1
+ * keeps height and width.
+ *
+ * Sums are made in one order whatever the width of the vectors: of an output over (tap row, tap
+ * column, input channel), of a gradient over (sample, row, column).  Widths that have fused
+ * multiply-add, 32 and 64 bytes, give the same bits.
+ */
+#ifndef NTKLENS_NN_CONVOLUTION_H
+#define NTKLENS_NN_CONVOLUTION_H
+
+#include "ntklens/nn.h"
+
+typedef struct nl_convolution {
+    nl_shape in, out;
+    int kernel;       /* odd */
+    int stride;       /* >= 1 */
+    int vector_bytes; /* 16; 32: AVX2 and FMA; 64: AVX-512 */
+} nl_convolution;
+
+/** The convolution of `in` to so many channels. */
+nl_convolution nl_convolution_of(nl_shape in, int channels, int kernel, int stride,
+                                 int vector_bytes);
+
+/** Elements of scratch that each of the functions below needs. */
+size_t nl_convolution_scratch(const nl_convolution *convolution);
+
+/** z [samples x out] = x [samples x in] * w.  Local. */
+void nl_convolution_forward_double(const nl_convolution *convolution, int samples, const double *w,
+                                   const double *x, double *z, double *scratch);
+void nl_convolution_forward_single(const nl_convolution *convolution, int samples, const float *w,
+                                   const float *x, float *z, float *scratch);
+
+/** below [samples x in] = d loss / d x from delta [samples x out] = d loss / d z.  Local. */
+void nl_convolution_backward_double(const nl_convolution *convolution, int samples, const double *w,
+                                    const double *delta, double *below, double *scratch);
+void nl_convolution_backward_single(const nl_convolution *convolution, int samples, const float *w,
+                                    const float *delta, float *below, float *scratch);
+
+/** g = d loss / d w, summed over samples.  Local. */
+void nl_convolution_gradient_double(const nl_convolution *convolution, int samples, const double *x,
+                                    const double *delta, double *g, double *scratch);
+void nl_convolution_gradient_single(const nl_convolution *convolution, int samples, const float *x,
+                                    const float *delta, float *g, float *scratch);
+
+#endif

@@ -1,0 +1,353 @@
+/**
+ * @file convolution_real.h  Direct convolution in one floating-point format and vectors of one
+ * width; included by convolution.c, which defines real, vector_bytes, TARGET (what those vectors
+ * ask of the CPU) and NAME(name) before.
+ *
+ * Symbols:
+ *   k, s, p   kernel, stride, padding k / 2
+ *   c, o      input and output channels; O: o up to a whole number of vectors
+ *   K         k k c, entries of a patch; its k rows of k c entries each lie together in X
+ *   X         a sample with zeros round it [(H + 2p) x (W + 2p) x c]
+ *   w         weights [K x O];  z [pixels x o]
+ *   z[y, x, :] = sum_{ky, q} X[y s + ky, x s c + q] w[ky k c + q, :],   q = 0 .. k c
+ * A block of pixels times one or two vectors of output channels stays in registers.
+ */
+
+enum {
+    NAME(lanes) = vector_bytes / (int)sizeof(real),
+    NAME(most_pixels) = vector_bytes == 64 ? 14 : 5, /* of a block: with two vectors each they */
+    NAME(most_inputs) = vector_bytes == 64 ? 12 : 5  /* fill the registers */
+};
+typedef real NAME(vector) __attribute__((vector_size(vector_bytes)));
+
+INLINE NAME(vector) NAME(load)(const real *from)
+{
+    NAME(vector) x;
+
+    memcpy(&x, from, sizeof x); /* not aligned */
+    return x;
+}
+
+/* A correlation of one padded sample with packed weights. */
+typedef struct NAME(correlation) {
+    int height, width; /* of the output */
+    int kernel, stride;
+    int in, out;   /* channels c, o */
+    int row;       /* elements of a row of X */
+    const real *x; /* X */
+    const real *w; /* [K x O] */
+    real *z;       /* [height x width x o] */
+} NAME(correlation);
+
+static int NAME(padded)(int channels)
+{
+    return (channels + NAME(lanes) - 1) / NAME(lanes) *vector_bytes / (int)sizeof(real);
+}
+
+/* z of `pixels` neighbours in a row, `vectors` vectors of channels from `first` on. */
+INLINE void NAME(block)(int pixels, int vectors, const NAME(correlation) *t, const real *x,
+                        int first, real *z)
+{
+    const int run = t->kernel * t->in;
+    const int apart = t->stride * t->in;
+    const int O = NAME(padded)(t->out);
+    const int here = nl_smaller(vectors * NAME(lanes), t->out - first);
+    const real *w = t->w + first;
+    NAME(vector) sum[NAME(most_pixels)][2] = {{{0}}};
+
+    for (int ky = 0; ky < t->kernel; ky++, x += t->row) {
+        for (int q = 0; q < run; q++, w += O) {
+            NAME(vector) wv[2];
+
+            wv[0] = NAME(load)(w);
+            wv[1] = vectors > 1 ? NAME(load)(w + NAME(lanes)) : wv[0];
+#pragma GCC unroll 16
+            for (int i = 0; i < pixels; i++) {
+                sum[i][0] += x[i * apart + q] * wv[0];
+                if (vectors > 1) {
+                    sum[i][1] += x[i * apart + q] * wv[1];
+                }
+            }
+        }
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < pixels; i++) {
+        if (here == vectors * NAME(lanes)) {
+            memcpy(z + (size_t)i * (size_t)t->out, sum[i], (size_t)vectors * sizeof sum[i][0]);
+        } else {
+            memcpy(z + (size_t)i * (size_t)t->out, sum[i], (size_t)here * sizeof(real));
+        }
+    }
+}
+
+#define BLOCK(count)                                                                               \
+    case count:                                                                                    \
+        if (count <= NAME(most_pixels)) { /* else it is not asked for */                           \
+            NAME(block)(count, vectors, t, x, first, z);                                           \
+        }                                                                                          \
+        break
+
+/* As many pixels as the compiler knows. */
+INLINE void NAME(pixels)(int count, int vectors, const NAME(correlation) *t, const real *x,
+                         int first, real *z)
+{
+    switch (count) {
+        BLOCK(1);
+        BLOCK(2);
+        BLOCK(3);
+        BLOCK(4);
+        BLOCK(5);
+        BLOCK(6);
+        BLOCK(7);
+        BLOCK(8);
+        BLOCK(9);
+        BLOCK(10);
+        BLOCK(11);
+        BLOCK(12);
+        BLOCK(13);
+        BLOCK(14);
+    default:
+        break;
+    }
+}
+#undef BLOCK
+
+INLINE void NAME(channels)(int vectors, const NAME(correlation) *t, int first)
+{
+    const int step = nl_even_part(t->width, NAME(most_pixels));
+
+    for (int y = 0; y < t->height; y++) {
+        const real *x = t->x + (size_t)(y * t->stride) * (size_t)t->row;
+        real *z = t->z + (size_t)(y * t->width) * (size_t)t->out + first;
+
+        for (int i = 0; i < t->width; i += step) {
+            NAME(pixels)(nl_smaller(step, t->width - i), vectors, t,
+                         x + (size_t)(i * t->stride) * (size_t)t->in, first,
+                         z + (size_t)i * (size_t)t->out);
+        }
+    }
+}
+
+TARGET static void NAME(correlate)(const NAME(correlation) *t)
+{
+    const int O = NAME(padded)(t->out);
+    int first = 0;
+
+    for (; first + 2 * NAME(lanes) <= O; first += 2 * NAME(lanes)) {
+        NAME(channels)(2, t, first);
+    }
+    if (first < O) {
+        NAME(channels)(1, t, first);
+    }
+}
+
+/* to [pixels x O] = from [pixels x o], zeros behind. */
+static void NAME(widen)(size_t pixels, int o, const real *from, real *to)
+{
+    const size_t O = (size_t)NAME(padded)(o);
+
+    for (size_t i = 0; i < pixels; i++) {
+        memcpy(to + i * O, from + i * (size_t)o, (size_t)o * sizeof *to);
+        memset(to + i * O + (size_t)o, 0, (O - (size_t)o) * sizeof *to);
+    }
+}
+
+/* Sample [height x width x c] into the larger X with rows of `row` elements: pixel (y, x) to
+ * (y apart + offset, x apart + offset).  The rest of X is zero already. */
+static void NAME(place)(nl_shape shape, int apart, int offset, int row, const real *from, real *x)
+{
+    const size_t c = (size_t)shape.channels;
+
+    for (int y = 0; y < shape.height; y++) {
+        real *to = x + (size_t)(y * apart + offset) * (size_t)row + (size_t)offset * c;
+
+        for (int i = 0; i < shape.width; i++, from += c) {
+            memcpy(to + (size_t)(i * apart) * c, from, c * sizeof *to);
+        }
+    }
+}
+
+static size_t NAME(padded_sample)(const nl_convolution *v, nl_shape shape, int channels)
+{
+    return (size_t)(shape.height + v->kernel - 1) * (size_t)(shape.width + v->kernel - 1) *
+           (size_t)channels;
+}
+
+static void NAME(forward)(const nl_convolution *v, int samples, const void *weights,
+                          const void *input, void *output, void *scratch)
+{
+    const size_t size = NAME(padded_sample)(v, v->in, v->in.channels);
+    const int row = (v->in.width + v->kernel - 1) * v->in.channels;
+    real *x = scratch;
+    real *w = x + size;
+    NAME(correlation) t = {.height = v->out.height,
+                           .width = v->out.width,
+                           .kernel = v->kernel,
+                           .stride = v->stride,
+                           .in = v->in.channels,
+                           .out = v->out.channels,
+                           .row = row,
+                           .x = x,
+                           .w = w,
+                           .z = output};
+
+    NAME(widen)((size_t)(v->kernel * v->kernel) * (size_t)v->in.channels, v->out.channels, weights,
+                w);
+    memset(x, 0, size * sizeof *x);
+    for (int i = 0; i < samples; i++, t.z += nl_shape_size(v->out)) {
+        NAME(place)(v->in, 1, v->kernel / 2, row,
+                    (const real *)input + (size_t)i * (size_t)nl_shape_size(v->in), x);
+        NAME(correlate)(&t);
+    }
+}
+
+/* w' [k k o x C] of the way back: taps turned round, inputs and outputs exchanged. */
+static void NAME(turn_weights)(const nl_convolution *v, const real *w, real *back)
+{
+    const size_t taps = (size_t)(v->kernel * v->kernel);
+    const size_t c = (size_t)v->in.channels;
+    const size_t o = (size_t)v->out.channels;
+    const size_t C = (size_t)NAME(padded)(v->in.channels);
+
+    memset(back, 0, taps * o * C * sizeof *back);
+    for (size_t tap = 0; tap < taps; tap++) {
+        for (size_t i = 0; i < c; i++) {
+            for (size_t a = 0; a < o; a++) {
+                back[((taps - 1 - tap) * o + a) * C + i] = w[(tap * c + i) * o + a];
+            }
+        }
+    }
+}
+
+/* below = D * w', D the deltas `stride` apart with zeros between and round them. */
+static void NAME(backward)(const nl_convolution *v, int samples, const void *weights,
+                           const void *deltas, void *below, void *scratch)
+{
+    const size_t size = NAME(padded_sample)(v, v->in, v->out.channels);
+    const int row = (v->in.width + v->kernel - 1) * v->out.channels;
+    real *x = scratch;
+    real *w = x + size;
+    NAME(correlation) t = {.height = v->in.height,
+                           .width = v->in.width,
+                           .kernel = v->kernel,
+                           .stride = 1,
+                           .in = v->out.channels,
+                           .out = v->in.channels,
+                           .row = row,
+                           .x = x,
+                           .w = w,
+                           .z = below};
+
+    NAME(turn_weights)(v, weights, w);
+    memset(x, 0, size * sizeof *x);
+    for (int i = 0; i < samples; i++, t.z += nl_shape_size(v->in)) {
+        NAME(place)(v->out, v->stride, v->kernel / 2, row,
+                    (const real *)deltas + (size_t)i * (size_t)nl_shape_size(v->out), x);
+        NAME(correlate)(&t);
+    }
+}
+
+/* g [inputs x O] += sum over pixels of X delta, `inputs` entries of a row of the patch. */
+INLINE void NAME(gradient_block)(int inputs, int vectors, const NAME(correlation) *t, const real *x,
+                                 const real *delta, real *g)
+{
+    const size_t O = (size_t)NAME(padded)(t->out);
+    NAME(vector) sum[NAME(most_inputs)][2];
+
+#pragma GCC unroll 16
+    for (int q = 0; q < inputs; q++) {
+        sum[q][0] = NAME(load)(g + (size_t)q * O);
+        sum[q][1] = vectors > 1 ? NAME(load)(g + (size_t)q * O + NAME(lanes)) : sum[q][0];
+    }
+    for (int y = 0; y < t->height; y++) {
+        for (int i = 0; i < t->width; i++, delta += O) {
+            const real *at =
+                x + (size_t)(y * t->stride) * (size_t)t->row + (size_t)(i * t->stride * t->in);
+            const NAME(vector) d0 = NAME(load)(delta);
+            const NAME(vector) d1 = vectors > 1 ? NAME(load)(delta + NAME(lanes)) : d0;
+
+#pragma GCC unroll 16
+            for (int q = 0; q < inputs; q++) {
+                sum[q][0] += at[q] * d0;
+                if (vectors > 1) {
+                    sum[q][1] += at[q] * d1;
+                }
+            }
+        }
+    }
+#pragma GCC unroll 16
+    for (int q = 0; q < inputs; q++) {
+        memcpy(g + (size_t)q * O, sum[q], (size_t)vectors * sizeof sum[q][0]);
+    }
+}
+
+/* Of one row of the patch, some vectors of output channels. */
+INLINE void NAME(gradient_row)(int vectors, const NAME(correlation) *t, const real *x,
+                               const real *delta, real *g)
+{
+    const size_t O = (size_t)NAME(padded)(t->out);
+    const int run = t->kernel * t->in;
+    int q = 0;
+
+    for (; q + NAME(most_inputs) <= run; q += NAME(most_inputs)) {
+        NAME(gradient_block)(NAME(most_inputs), vectors, t, x + q, delta, g + (size_t)q * O);
+    }
+    for (; q + 3 <= run; q += 3) {
+        NAME(gradient_block)(3, vectors, t, x + q, delta, g + (size_t)q * O);
+    }
+    for (; q < run; q++) {
+        NAME(gradient_block)(1, vectors, t, x + q, delta, g + (size_t)q * O);
+    }
+}
+
+/* g [K x O] += of one sample, delta [pixels x O]. */
+TARGET static void NAME(add_gradient)(const NAME(correlation) *t, const real *delta, real *g)
+{
+    const int O = NAME(padded)(t->out);
+    const size_t row = (size_t)(t->kernel * t->in) * (size_t)O;
+
+    for (int ky = 0; ky < t->kernel; ky++) {
+        const real *x = t->x + (size_t)ky * (size_t)t->row;
+        int first = 0;
+
+        for (; first + 2 * NAME(lanes) <= O; first += 2 * NAME(lanes)) {
+            NAME(gradient_row)(2, t, x, delta + first, g + (size_t)ky * row + first);
+        }
+        if (first < O) {
+            NAME(gradient_row)(1, t, x, delta + first, g + (size_t)ky * row + first);
+        }
+    }
+}
+
+static void NAME(gradient)(const nl_convolution *v, int samples, const void *input,
+                           const void *deltas, void *gradient, void *scratch)
+{
+    const size_t size = NAME(padded_sample)(v, v->in, v->in.channels);
+    const size_t pixels = (size_t)(v->out.height * v->out.width);
+    const size_t patch = (size_t)(v->kernel * v->kernel) * (size_t)v->in.channels;
+    const size_t o = (size_t)v->out.channels;
+    const size_t O = (size_t)NAME(padded)(v->out.channels);
+    real *x = scratch;
+    real *wide = x + size;       /* delta [pixels x O] */
+    real *g = wide + pixels * O; /* [K x O] */
+    const NAME(correlation) t = {.height = v->out.height,
+                                 .width = v->out.width,
+                                 .kernel = v->kernel,
+                                 .stride = v->stride,
+                                 .in = v->in.channels,
+                                 .out = v->out.channels,
+                                 .row = (v->in.width + v->kernel - 1) * v->in.channels,
+                                 .x = x};
+
+    memset(x, 0, size * sizeof *x);
+    memset(g, 0, patch * O * sizeof *g);
+    for (int i = 0; i < samples; i++) {
+        NAME(place)(v->in, 1, v->kernel / 2, t.row,
+                    (const real *)input + (size_t)i * (size_t)nl_shape_size(v->in), x);
+        NAME(widen)(pixels, v->out.channels, (const real *)deltas + (size_t)i * pixels * o, wide);
+        NAME(add_gradient)(&t, wide, g);
+    }
+    for (size_t q = 0; q < patch; q++) {
+        memcpy((real *)gradient + q * o, g + q * O, o * sizeof *g);
+    }
+}
