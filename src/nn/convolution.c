@@ -75,49 +75,50 @@ nl_convolution nl_convolution_of(nl_shape in, int channels, int kernel, int stri
                             .vector_bytes = vector_bytes};
 }
 
-size_t nl_convolution_scratch(const nl_convolution *v)
+size_t nl_convolution_scratch(const nl_convolution *convolution)
 {
     const size_t most_lanes = 16;
-    const size_t pixels =
-        (size_t)(v->in.height + v->kernel - 1) * (size_t)(v->in.width + v->kernel - 1);
-    const size_t in = (size_t)v->in.channels + most_lanes;
-    const size_t out = (size_t)v->out.channels + most_lanes;
+    const size_t pixels = (size_t)(convolution->in.height + convolution->kernel - 1) *
+                          (size_t)(convolution->in.width + convolution->kernel - 1);
+    const size_t in = (size_t)convolution->in.channels + most_lanes;
+    const size_t out = (size_t)convolution->out.channels + most_lanes;
 
-    return pixels * (in + out) + (size_t)(v->kernel * v->kernel) * in * out;
+    return pixels * (in + out) +
+           (size_t)convolution->kernel * (size_t)convolution->kernel * in * out;
 }
 
-void nl_convolution_forward_double(const nl_convolution *v, int samples, const double *w,
+void nl_convolution_forward_double(const nl_convolution *convolution, int samples, const double *w,
                                    const double *x, double *z, double *scratch)
 {
-    code_for(v)->forward[0](v, samples, w, x, z, scratch);
+    code_for(convolution)->forward[0](convolution, samples, w, x, z, scratch);
 }
 
-void nl_convolution_forward_single(const nl_convolution *v, int samples, const float *w,
+void nl_convolution_forward_single(const nl_convolution *convolution, int samples, const float *w,
                                    const float *x, float *z, float *scratch)
 {
-    code_for(v)->forward[1](v, samples, w, x, z, scratch);
+    code_for(convolution)->forward[1](convolution, samples, w, x, z, scratch);
 }
 
-void nl_convolution_backward_double(const nl_convolution *v, int samples, const double *w,
+void nl_convolution_backward_double(const nl_convolution *convolution, int samples, const double *w,
                                     const double *delta, double *below, double *scratch)
 {
-    code_for(v)->backward[0](v, samples, w, delta, below, scratch);
+    code_for(convolution)->backward[0](convolution, samples, w, delta, below, scratch);
 }
 
-void nl_convolution_backward_single(const nl_convolution *v, int samples, const float *w,
+void nl_convolution_backward_single(const nl_convolution *convolution, int samples, const float *w,
                                     const float *delta, float *below, float *scratch)
 {
-    code_for(v)->backward[1](v, samples, w, delta, below, scratch);
+    code_for(convolution)->backward[1](convolution, samples, w, delta, below, scratch);
 }
 
-void nl_convolution_gradient_double(const nl_convolution *v, int samples, const double *x,
+void nl_convolution_gradient_double(const nl_convolution *convolution, int samples, const double *x,
                                     const double *delta, double *g, double *scratch)
 {
-    code_for(v)->gradient[0](v, samples, x, delta, g, scratch);
+    code_for(convolution)->gradient[0](convolution, samples, x, delta, g, scratch);
 }
 
-void nl_convolution_gradient_single(const nl_convolution *v, int samples, const float *x,
+void nl_convolution_gradient_single(const nl_convolution *convolution, int samples, const float *x,
                                     const float *delta, float *g, float *scratch)
 {
-    code_for(v)->gradient[1](v, samples, x, delta, g, scratch);
+    code_for(convolution)->gradient[1](convolution, samples, x, delta, g, scratch);
 }

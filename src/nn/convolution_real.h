@@ -8,7 +8,8 @@
  *   c, o      input and output channels; O: o up to a whole number of vectors
  *   K         k k c, entries of a patch; its k rows of k c entries each lie together in X
  *   X         a sample with zeros round it [(H + 2p) x (W + 2p) x c]
- *   w         weights [K x O];  z [pixels x o]
+ *   w         weights [K x O], packed: block by block of two vectors of channels (the last one may
+ *             have one), each [K x channels of the block];  z [pixels x o]
  *   z[y, x, :] = sum_{ky, q} X[y s + ky, x s c + q] w[ky k c + q, :],   q = 0 .. k c
  * A block of pixels times one or two vectors of output channels stays in registers.
  */
@@ -44,19 +45,26 @@ static int NAME(padded)(int channels)
     return (channels + NAME(lanes) - 1) / NAME(lanes) *vector_bytes / (int)sizeof(real);
 }
 
+/* Channels of the block that begins with channel `first`. */
+static int NAME(block_channels)(int O, int first)
+{
+    return first + 2 * vector_bytes / (int)sizeof(real) <= O ? 2 * vector_bytes / (int)sizeof(real)
+                                                             : vector_bytes / (int)sizeof(real);
+}
+
 /* z of `pixels` neighbours in a row, `vectors` vectors of channels from `first` on. */
 INLINE void NAME(block)(int pixels, int vectors, const NAME(correlation) *t, const real *x,
                         int first, real *z)
 {
     const int run = t->kernel * t->in;
     const int apart = t->stride * t->in;
-    const int O = NAME(padded)(t->out);
     const int here = nl_smaller(vectors * NAME(lanes), t->out - first);
-    const real *w = t->w + first;
+    const size_t step = (size_t)vectors * NAME(lanes);
+    const real *w = t->w + (size_t)t->kernel * (size_t)run * (size_t)first;
     NAME(vector) sum[NAME(most_pixels)][2] = {{{0}}};
 
     for (int ky = 0; ky < t->kernel; ky++, x += t->row) {
-        for (int q = 0; q < run; q++, w += O) {
+        for (int q = 0; q < run; q++, w += step) {
             NAME(vector) wv[2];
 
             wv[0] = NAME(load)(w);
@@ -82,7 +90,7 @@ INLINE void NAME(block)(int pixels, int vectors, const NAME(correlation) *t, con
 
 #define BLOCK(count)                                                                               \
     case count:                                                                                    \
-        if (count <= NAME(most_pixels)) { /* else it is not asked for */                           \
+        if ((count) <= NAME(most_pixels)) { /* else it is not asked for */                         \
             NAME(block)(count, vectors, t, x, first, z);                                           \
         }                                                                                          \
         break
@@ -173,6 +181,24 @@ static size_t NAME(padded_sample)(const nl_convolution *v, nl_shape shape, int c
            (size_t)channels;
 }
 
+/* Weights [K x o] to w. */
+static void NAME(pack)(int K, int o, const real *from, real *w)
+{
+    const int O = NAME(padded)(o);
+    int here = 0;
+
+    for (int first = 0; first < O; first += here) {
+        int there = 0;
+
+        here = NAME(block_channels)(O, first);
+        there = nl_smaller(here, o - first);
+        for (int q = 0; q < K; q++, w += here) {
+            memcpy(w, from + (size_t)q * (size_t)o + first, (size_t)there * sizeof *w);
+            memset(w + there, 0, (size_t)(here - there) * sizeof *w);
+        }
+    }
+}
+
 static void NAME(forward)(const nl_convolution *v, int samples, const void *weights,
                           const void *input, void *output, void *scratch)
 {
@@ -191,8 +217,7 @@ static void NAME(forward)(const nl_convolution *v, int samples, const void *weig
                            .w = w,
                            .z = output};
 
-    NAME(widen)((size_t)(v->kernel * v->kernel) * (size_t)v->in.channels, v->out.channels, weights,
-                w);
+    NAME(pack)(v->kernel * v->kernel * v->in.channels, v->out.channels, weights, w);
     memset(x, 0, size * sizeof *x);
     for (int i = 0; i < samples; i++, t.z += nl_shape_size(v->out)) {
         NAME(place)(v->in, 1, v->kernel / 2, row,
@@ -201,19 +226,26 @@ static void NAME(forward)(const nl_convolution *v, int samples, const void *weig
     }
 }
 
-/* w' [k k o x C] of the way back: taps turned round, inputs and outputs exchanged. */
-static void NAME(turn_weights)(const nl_convolution *v, const real *w, real *back)
+/* w' [k k o x c] of the way back, packed: taps turned round, inputs and outputs exchanged. */
+static void NAME(pack_turned)(const nl_convolution *v, const real *from, real *w)
 {
-    const size_t taps = (size_t)(v->kernel * v->kernel);
+    const size_t taps = (size_t)v->kernel * (size_t)v->kernel;
     const size_t c = (size_t)v->in.channels;
     const size_t o = (size_t)v->out.channels;
-    const size_t C = (size_t)NAME(padded)(v->in.channels);
+    const int C = NAME(padded)(v->in.channels);
+    int here = 0;
 
-    memset(back, 0, taps * o * C * sizeof *back);
-    for (size_t tap = 0; tap < taps; tap++) {
-        for (size_t i = 0; i < c; i++) {
-            for (size_t a = 0; a < o; a++) {
-                back[((taps - 1 - tap) * o + a) * C + i] = w[(tap * c + i) * o + a];
+    for (int first = 0; first < C; first += here) {
+        here = NAME(block_channels)(C, first);
+        for (size_t tap = taps; tap-- > 0;) {
+            const real *of_tap = from + tap * c * o;
+
+            for (size_t a = 0; a < o; a++, w += here) {
+                for (int i = 0; i < here; i++) {
+                    const int channel = first + i;
+
+                    w[i] = channel < v->in.channels ? of_tap[(size_t)channel * o + a] : 0;
+                }
             }
         }
     }
@@ -238,7 +270,7 @@ static void NAME(backward)(const nl_convolution *v, int samples, const void *wei
                            .w = w,
                            .z = below};
 
-    NAME(turn_weights)(v, weights, w);
+    NAME(pack_turned)(v, weights, w);
     memset(x, 0, size * sizeof *x);
     for (int i = 0; i < samples; i++, t.z += nl_shape_size(v->in)) {
         NAME(place)(v->out, v->stride, v->kernel / 2, row,
@@ -323,8 +355,8 @@ static void NAME(gradient)(const nl_convolution *v, int samples, const void *inp
                            const void *deltas, void *gradient, void *scratch)
 {
     const size_t size = NAME(padded_sample)(v, v->in, v->in.channels);
-    const size_t pixels = (size_t)(v->out.height * v->out.width);
-    const size_t patch = (size_t)(v->kernel * v->kernel) * (size_t)v->in.channels;
+    const size_t pixels = (size_t)v->out.height * (size_t)v->out.width;
+    const size_t patch = (size_t)v->kernel * (size_t)v->kernel * (size_t)v->in.channels;
     const size_t o = (size_t)v->out.channels;
     const size_t O = (size_t)NAME(padded)(v->out.channels);
     real *x = scratch;

@@ -92,9 +92,10 @@ static fixture fixture_of(nl_shape in, int channels, int kernel, int stride)
 {
     const nl_convolution v = nl_convolution_of(in, channels, kernel, stride, 16);
     const reference_convolution r = {v.in, v.out, kernel, stride};
-    const size_t weights = (size_t)(kernel * kernel * in.channels * channels);
-    const size_t size_in = (size_t)(samples * nl_shape_size(v.in));
-    const size_t size_out = (size_t)(samples * nl_shape_size(v.out));
+    const size_t weights =
+        (size_t)nl_shape_size((nl_shape){kernel * kernel, in.channels, channels});
+    const size_t size_in = samples * (size_t)nl_shape_size(v.in);
+    const size_t size_out = samples * (size_t)nl_shape_size(v.out);
     fixture f = {
         .shape = v,
         .w = random_array(weights, 0),
