@@ -58,13 +58,26 @@ static void stay_on_this_node(void)
     }
 }
 
-void nl_mpi_start(void)
+/* Open MPI 5 does not start without a home folder, which jobs of cron and containers may lack. */
+static void start_with_a_home(void)
 {
+    const bool homeless = getenv("HOME") == NULL;
     int level = 0; /* who needs threads asks for it (service.c) */
 
+    if (homeless) {
+        (void)setenv("HOME", "/", 0);
+    }
+    MPI_Init_thread(NULL, NULL, MPI_THREAD_MULTIPLE, &level);
+    if (homeless) {
+        (void)unsetenv("HOME"); /* a ~ in a path does not stand for it */
+    }
+}
+
+void nl_mpi_start(void)
+{
     stay_on_this_node();
     if (is_on_one_machine()) {
         (void)setenv("OMPI_MCA_pml", "ob1", 0);
     }
-    MPI_Init_thread(NULL, NULL, MPI_THREAD_MULTIPLE, &level);
+    start_with_a_home();
 }

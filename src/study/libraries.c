@@ -5,6 +5,7 @@
 
 #include <dlfcn.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,15 +28,23 @@ static void find_library(const char *function, char out[nl_library_width])
     }
 }
 
+/* They do not change while a process lives, and to look for them takes as long as reading a cell.
+ */
+static nl_libraries loaded;
+static pthread_once_t looked = PTHREAD_ONCE_INIT;
+
+static void look(void)
+{
+    snprintf(loaded.fact[0], nl_library_width, "%s", nl_blas_kernel());
+    nl_blas_version(loaded.fact[1]);
+    find_library("pdsyev_", loaded.fact[2]);
+    find_library("elpa_allocate", loaded.fact[3]);
+}
+
 nl_libraries nl_libraries_here(void)
 {
-    nl_libraries here = {0};
-
-    snprintf(here.fact[0], nl_library_width, "%s", nl_blas_kernel());
-    nl_blas_version(here.fact[1]);
-    find_library("pdsyev_", here.fact[2]);
-    find_library("elpa_allocate", here.fact[3]);
-    return here;
+    (void)pthread_once(&looked, look);
+    return loaded;
 }
 
 void nl_libraries_compare(const nl_libraries *other, nl_text *differences)

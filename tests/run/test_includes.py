@@ -124,7 +124,8 @@ def top_level_folders():
                                 check=True).stdout.splitlines()  # fmt: skip
         found = {line.split("/")[0] for line in listed if "/" in line}
     except (OSError, subprocess.CalledProcessError):
-        found = {path.name for path in lib.ROOT.iterdir() if path.is_dir()}
+        ignored = {line.strip("/") for line in (lib.ROOT / ".gitignore").read_text().splitlines()}
+        found = {path.name for path in lib.ROOT.iterdir() if path.is_dir()} - ignored
     found = {name for name in found if not name.startswith((".", "build"))}
     lib.check_equal(found, TOP_FOLDERS, "top-level folders")
 
