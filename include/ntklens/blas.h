@@ -54,6 +54,8 @@ void dsyrk_(const char *uplo, const char *op, const int *n, const int *k, const 
             const double *a, const int *lda, const double *beta, double *c, const int *ldc);
 
 /** LAPACK: A = L L^T [n x n]; and the solution B [n x columns] of A X = B from it. */
+void dtrtri_(const char *uplo, const char *diag, const int *n, double *a, const int *lda, int *info,
+             size_t uplo_length, size_t diag_length);
 void dpotrf_(const char *uplo, const int *n, double *a, const int *lda, int *info,
              size_t uplo_length);
 void dpotrs_(const char *uplo, const int *n, const int *columns, const double *a, const int *lda,

@@ -332,22 +332,51 @@ double nl_infinite_bytes(int samples, int inputs);
 
 /** How well a kernel alone predicts; NaN where its matrix is not positive definite. */
 typedef struct nl_regression {
-    double test_loss;     /* mean over test samples and classes of (f - onehot)^2 */
-    double test_accuracy; /* share of argmax hits, the first of equal maxima */
+    double test_loss;      /* mean over test samples and classes of (f - onehot)^2 */
+    double test_accuracy;  /* share of argmax hits, the first of equal maxima */
+    double kare;           /* of test_loss, from the training samples alone */
+    double predicted_loss; /* of test_loss, from the spectrum and the labels of all samples */
+    double learnability;   /* of the targets, 0 to 1 */
 } nl_regression;
+
+/** What is to be predicted from what.  Samples: those of training, then those of test. */
+typedef struct nl_regression_task {
+    int train, test, outputs;
+    const int *labels; /* [train + test]; borrowed */
+    double ridge;      /* in mean diagonal entries of the kernel of the training samples */
+} nl_regression_task;
+
+/** Nothing is known yet. */
+nl_regression nl_regression_unknown(void);
 
 /**
  * Kernel ridge regression on centred one-hot targets, y = onehot - 1/C, one kernel for all outputs:
  *   alpha = (K + ridge tr(K)/n I)^-1 y,   f = K_test,train alpha + 1/C
  * (Lee et al. 2020, "Finite versus infinite neural networks": the ridge relative to the mean
- * diagonal, so that it means the same at any scale of the kernel).  Cholesky; Local.
+ * diagonal, so that it means the same at any scale of the kernel).  With it the kernel alignment
+ * risk estimator, n |alpha|^2 / (C tr^2 (K + ridge tr(K)/n I)^-1) (Jacot et al. 2020, definition
+ * 1).  Cholesky; sets test_loss, test_accuracy and kare; Local.
  *
  * @param[in,out] kernel  column-major [train + test rows x train columns], leading dimension ld;
  *                        of the train rows only those on and below the diagonal; destroyed
- * @param[in]     labels  [train + test]
  */
-NL_MUST_CHECK nl_status nl_kernel_regression(int train, int test, double *kernel, int ld,
-                                             int outputs, const int *labels, double ridge,
+NL_MUST_CHECK nl_status nl_kernel_regression(const nl_regression_task *task, double *kernel, int ld,
                                              nl_regression *out);
+
+/**
+ * What eigenlearning (Simon et al. 2021) expects of that regression, were its n = train samples
+ * drawn at random from the M = train + test: with the eigenvalues lambda_i / M of the kernel of
+ * all, the ridge delta and kappa > 0 of
+ *   n = sum L_i + delta / kappa,   L_i = lambda_i / (lambda_i + M kappa)   (their learnabilities),
+ * the mse over all M is E = n / (n - sum L_i^2) sum (1 - L_i)^2 |u_i^T y|^2 / (M C), and that over
+ * the n is (delta / (n kappa))^2 E: what is left, over the samples not drawn, is predicted_loss.
+ * learnability is sum L_i |u_i^T y|^2 / |y|^2.  No eigenvectors: both sums over y are solves with
+ * K + M kappa I.  Sets predicted_loss and learnability; Local.
+ *
+ * @param[in]     lambda  [M], eigenvalues of the kernel
+ * @param[in,out] kernel  [M x M] column-major, on and below the diagonal; destroyed
+ */
+NL_MUST_CHECK nl_status nl_eigenlearning(const nl_regression_task *task, const double *lambda,
+                                         double *kernel, nl_regression *out);
 
 #endif

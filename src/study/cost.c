@@ -69,16 +69,25 @@ double nl_solve_flops(int n)
     return 4.0 / 3.0 * (double)n * n * n; /* to tridiagonal form */
 }
 
-/* The kernel, its Cholesky factor, and two products with the targets. */
+/* The kernel, its Cholesky factor and the factor's inverse, two products with the targets, and the
+ * Cholesky factor of the kernel of all images; its eigenvalues are counted as solves. */
 double nl_regression_flops(const nl_net *net, const nl_measure_plan *plan, int n_train)
 {
     const nl_kernel_spec traced = {.kind = NL_KERNEL_TRACED};
     const double train = nl_regression_train(plan, n_train);
     const double samples = train + plan->regression_test;
 
-    return train == 0.0 ? 0.0
-                        : nl_kernel_flops(net, traced, (int)samples) + train * train * train / 3.0 +
-                              2.0 * net->spec.outputs * train * samples;
+    return train == 0.0
+               ? 0.0
+               : nl_kernel_flops(net, traced, (int)samples) + 2.0 / 3.0 * train * train * train +
+                     samples * samples * samples / 3.0 + 2.0 * net->spec.outputs * train * samples;
+}
+
+double nl_regression_solve_flops(const nl_measure_plan *plan, int n_train)
+{
+    const int train = nl_regression_train(plan, n_train);
+
+    return train == 0 ? 0.0 : nl_solve_flops(train + plan->regression_test);
 }
 
 nl_cost nl_cell_cost(const nl_study *study, const nl_cell *cell, const nl_net *net,
@@ -112,6 +121,7 @@ nl_cost nl_cell_cost(const nl_study *study, const nl_cell *cell, const nl_net *n
     if (nl_study_is(study, NL_KEY_SOLVER, "none")) {
         solve = 0.0;
     }
+    solve += nl_regression_solve_flops(plan, cell->n_train);
     cost.effort[NL_EFFORT_TRAIN] = (nl_effort){3.0 * forward * nl_cell_batch(cell), (double)steps};
     cost.effort[NL_EFFORT_EVALUATE] = (nl_effort){forward, looked_at * cost.looks};
     cost.effort[NL_EFFORT_GRAM] = (nl_effort){gram, cost.states};

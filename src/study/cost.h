@@ -50,6 +50,9 @@ int nl_solve_orders(const nl_measure_plan *plan, int k, int orders[nl_most_order
 /** Operations of the kernel regression of one state; 0: none is asked for. */
 double nl_regression_flops(const nl_net *net, const nl_measure_plan *plan, int n_train);
 
+/** The same of the eigenvalues that it needs. */
+double nl_regression_solve_flops(const nl_measure_plan *plan, int n_train);
+
 /** A number that grows with the time a cell takes; operations, weighted by what they usually cost.
  */
 double nl_cost_total(const nl_cost *cost);

@@ -46,6 +46,9 @@ static const struct {
     {"seed", "of the training subset, where the row depends on it"},
     {"regression_test_loss", "mse of kernel ridge regression (measure.regression); else nan"},
     {"regression_test_accuracy", "share of argmax hits of that regression; else nan"},
+    {"regression_kare", "this and the following as in results.csv"},
+    {"regression_predicted_loss", NULL},
+    {"regression_learnability", NULL},
 };
 
 /*---------------------------------------------------------------------------------------------
@@ -216,6 +219,9 @@ static void append_row(limits *l, const nl_cell *cell, nl_kernel_spec kernel, nl
     }
     nl_table_append(t, regression->test_loss);
     nl_table_append(t, regression->test_accuracy);
+    nl_table_append(t, regression->kare);
+    nl_table_append(t, regression->predicted_loss);
+    nl_table_append(t, regression->learnability);
     nl_text_append(t, "\n");
 }
 
@@ -240,7 +246,7 @@ static nl_status regress(const limits *l, const nl_net *net, const nl_cell_data 
     nl_regression_set set = {0};
     nl_status status = NL_OK;
 
-    *out = (nl_regression){.test_loss = NAN, .test_accuracy = NAN};
+    *out = nl_regression_unknown();
     if (!regresses(l) || l->team->rank != 0) {
         return NL_OK;
     }

@@ -142,9 +142,10 @@ static const nl_key_info table[NL_KEY_COUNT] = {
                              .help = "Solve for eigenvectors as well: columns target_power, "
                                      "target_power_tenth and used_rank."},
     [NL_KEY_REGRESSION_TRAIN] = {"measure.regression.train_images", NULL, INT(0, 20000), SCALAR,
-                                 MEASURES, .fallback = "0",
+                                 MEASURES, .fallback = "0", .choices = "all",
                                  .help = "Kernel regression, in every measured state, on the first "
-                                         "so many images of the training subset; 0: none."},
+                                         "so many images of the training subset, or on all of it; "
+                                         "0: none."},
     [NL_KEY_REGRESSION_TEST] = {"measure.regression.test_images", NULL, INT(1, 20000), SCALAR,
                                 MEASURES, .fallback = "500",
                                 .help = "First images of the test set that it predicts; memory and "

@@ -3,22 +3,28 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
+
+enum { most_images = 46340 }; /* whose square 32 bits count, as libraries do */
 
 int nl_regression_train(const nl_measure_plan *plan, int n_train)
 {
-    return nl_smaller(plan->regression_train, n_train);
+    return nl_smaller(plan->regression_train, n_train); /* all: the largest integer */
 }
 
 double nl_regression_bytes(const nl_measure_plan *plan, int n_train, int inputs, const nl_net *net)
 {
     const int train = nl_regression_train(plan, n_train);
     const int samples = train + plan->regression_test;
-    const nl_solve_plan solve = {.n = samples, .block = samples, .team = 1}; /* no eigensolve */
+    const nl_solve_plan solve = {
+        .n = samples, .block = samples, .team = 1, .solver = nl_solver_find("lapack")};
 
     if (train == 0) {
         return 0.0;
     }
-    return (net != NULL ? nl_measure_memory(&solve, samples, NL_DOUBLE, net)
+    /* The kernel, and a copy of it. */
+    return (double)sizeof(double) * samples * samples +
+           (net != NULL ? nl_measure_memory(&solve, samples, NL_DOUBLE, net)
                         : nl_solve_memory(&solve, NL_DOUBLE)) +
            (double)sizeof(float) * samples * inputs;
 }
@@ -27,6 +33,7 @@ nl_status nl_regression_check(const nl_study *study, const nl_measure_plan *plan
                               const nl_dataset_info *info, double memory)
 {
     double need = 0.0;
+    int train = 0;
     char needed[32];
     char have[32];
 
@@ -34,14 +41,15 @@ nl_status nl_regression_check(const nl_study *study, const nl_measure_plan *plan
         const int n_train = (int)study->value[NL_KEY_TRAIN_SIZES].item[k].number;
 
         need = fmax(need, nl_regression_bytes(plan, n_train, info->inputs, NULL));
+        train = nl_larger(train, nl_regression_train(plan, n_train));
     }
-    if (need > memory) {
+    if (need > memory || (double)train + plan->regression_test > most_images) {
         return NL_FAIL(NL_ERR_STUDY,
                        "%s: a kernel regression on %d + %d images needs %s on a rank, "
-                       "measure.memory_per_rank is %s; make measure.regression.train_images or "
-                       "test_images smaller",
-                       study->file, plan->regression_train, plan->regression_test,
-                       nl_format_bytes(need, needed), nl_format_bytes(memory, have));
+                       "measure.memory_per_rank is %s, and a rank can count %d images; make "
+                       "measure.regression.train_images or test_images smaller",
+                       study->file, train, plan->regression_test, nl_format_bytes(need, needed),
+                       nl_format_bytes(memory, have), most_images);
     }
     return NL_OK;
 }
@@ -81,54 +89,112 @@ void nl_regression_set_free(nl_regression_set *set)
     *set = (nl_regression_set){0};
 }
 
-/* One matrix of all images: its lower half holds train x train and, below, test x train.  What it
- * has of test x test is not needed. */
+/** The kernel of all images of a regression, filled by one of two ways.  All borrowed. */
+typedef struct source {
+    const nl_kernel_input *input; /* of a network */
+    nl_infinite *infinite;        /* NULL: it is a network's */
+    nl_infinite_kind kind;
+    double *copy; /* [samples x samples] of what was filled last */
+} source;
+
+static nl_status fill(nl_dmat *a, void *context)
+{
+    const source *from = context;
+    const nl_kernel_spec spec = {.kind = NL_KERNEL_TRACED};
+    const nl_status status = from->infinite != NULL
+                                 ? nl_infinite_fill(a, from->infinite, from->kind)
+                                 : nl_kernel_fill(a, spec, from->input);
+
+    for (int j = 0; status == NL_OK && j < a->n; j++) {
+        memcpy(from->copy + (size_t)j * (size_t)a->n,
+               (const double *)a->local + (size_t)j * (size_t)a->ld, (size_t)a->n * sizeof(double));
+    }
+    return status;
+}
+
+/* Eigenvalues of the kernel of all images, then the regression from its first columns, then what
+ * theory expects: each destroys the matrix. */
+static nl_status regress(const nl_grid *grid, const nl_regression_task *task, source *from,
+                         nl_regression *out)
+{
+    const int samples = task->train + task->test;
+    const size_t bytes = (size_t)samples * (size_t)samples * sizeof(double);
+    nl_dmat *a = NULL;
+    nl_spectrum *spectrum = NULL;
+    nl_status status = NL_OK;
+
+    from->copy = nl_calloc((size_t)samples * (size_t)samples, sizeof(double));
+    if (from->copy == NULL) {
+        return NL_FAIL(NL_ERR_NOMEM, "out of memory for a kernel regression on %d images", samples);
+    }
+    status = nl_dmat_create(grid, samples, samples, NL_DOUBLE, &a);
+    if (status == NL_OK) {
+        status = nl_spectrum_compute(a, nl_solver_find("lapack"), fill, from, &spectrum);
+    }
+    nl_dmat_destroy(&a);
+    if (status == NL_OK) {
+        double *kernel = nl_calloc((size_t)samples * (size_t)samples, sizeof *kernel);
+
+        status =
+            kernel == NULL ? NL_FAIL(NL_ERR_NOMEM, "out of memory for a kernel regression") : NL_OK;
+        if (status == NL_OK) {
+            memcpy(kernel, from->copy, bytes);
+            status = nl_kernel_regression(task, kernel, samples, out);
+        }
+        free(kernel);
+    }
+    if (status == NL_OK) {
+        status = nl_eigenlearning(task, spectrum->lambda, from->copy, out);
+    }
+    nl_spectrum_destroy(&spectrum);
+    free(from->copy);
+    from->copy = NULL;
+    return status;
+}
+
+static nl_regression_task task_of(const nl_measure_plan *plan, const nl_regression_set *set,
+                                  const nl_net *net)
+{
+    return (nl_regression_task){.train = set->train,
+                                .test = set->test,
+                                .outputs = net->spec.outputs,
+                                .labels = set->labels,
+                                .ridge = plan->ridge};
+}
+
 nl_status nl_regress_network(const nl_grid *grid, const nl_measure_plan *plan,
                              const nl_regression_set *set, const nl_net *net, const float *theta,
                              nl_regression *out)
 {
-    const nl_kernel_spec spec = {.kind = NL_KERNEL_TRACED};
     const nl_kernel_input input = {.net = net,
                                    .theta = theta,
                                    .probe = set->x,
                                    .samples = set->train + set->test,
                                    .panel_bytes = nl_panel_bytes};
-    nl_dmat *a = NULL;
-    nl_status status = nl_dmat_create(grid, input.samples, input.samples, NL_DOUBLE, &a);
+    const nl_regression_task task = task_of(plan, set, net);
+    source from = {.input = &input};
 
-    if (status == NL_OK) {
-        status = nl_kernel_fill(a, spec, &input);
-    }
-    if (status == NL_OK) {
-        status = nl_kernel_regression(set->train, set->test, a->local, a->ld, net->spec.outputs,
-                                      set->labels, plan->ridge, out);
-    }
-    nl_dmat_destroy(&a);
-    return status;
+    *out = nl_regression_unknown();
+    return regress(grid, &task, &from, out);
 }
 
 nl_status nl_regress_infinite(const nl_measure_plan *plan, const nl_regression_set *set,
                               const nl_net *net, nl_infinite_kind kind, nl_regression *out)
 {
-    const int samples = set->train + set->test;
-    double *kernel = nl_calloc((size_t)samples * (size_t)set->train, sizeof *kernel);
-    int *list = nl_calloc((size_t)samples, sizeof *list);
-    nl_infinite *infinite = NULL;
-    nl_status status =
-        kernel == NULL || list == NULL
-            ? NL_FAIL(NL_ERR_NOMEM, "out of memory for a kernel regression")
-            : nl_infinite_create(net, NL_INFINITE_LIMIT, false, samples, set->x, &infinite);
+    const nl_regression_task task = task_of(plan, set, net);
+    source from = {.kind = kind};
+    nl_grid *grid = NULL;
+    nl_status status = nl_grid_create(MPI_COMM_SELF, 1, 1, &grid);
 
+    *out = nl_regression_unknown();
     if (status == NL_OK) {
-        for (int k = 0; k < samples; k++) {
-            list[k] = k;
-        }
-        nl_infinite_block(infinite, kind, samples, list, set->train, list, kernel, samples);
-        status = nl_kernel_regression(set->train, set->test, kernel, samples, net->spec.outputs,
-                                      set->labels, plan->ridge, out);
+        status = nl_infinite_create(net, NL_INFINITE_LIMIT, false, set->train + set->test, set->x,
+                                    &from.infinite);
     }
-    nl_infinite_destroy(&infinite);
-    free(kernel);
-    free(list);
+    if (status == NL_OK) {
+        status = regress(grid, &task, &from, out);
+    }
+    nl_infinite_destroy(&from.infinite);
+    nl_grid_destroy(&grid);
     return status;
 }

@@ -9,6 +9,7 @@ const nl_quantity nl_quantities[] = {
     {"train_loss", false, false, NULL, NULL, NL_OFFSET_FLOOR},
     {"validation_loss", false, false, NULL, NULL, NL_OFFSET_FLOOR},
     {"regression_test_loss", false, false, NULL, NULL, NL_OFFSET_FLOOR},
+    {"regression_predicted_loss", false, false, NULL, NULL, NL_OFFSET_FLOOR},
     {"step", false, false, NULL, NULL, NL_OFFSET_POSITIVE},
     {"rate_ratio", false, false, NULL, NULL, NL_OFFSET_POSITIVE},
     {"trace", true, true, NULL, NULL, NL_OFFSET_POSITIVE},

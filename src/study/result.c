@@ -1,6 +1,7 @@
 /** @file result.c  Curve, states and measure plan of a cell. */
 #include "result.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,7 +66,9 @@ nl_status nl_measure_plan_create(const nl_study *study, int outputs, nl_measure_
     plan->auxiliary_full = nl_study_is(study, NL_KEY_AUXILIARY_SPECTRA, "all");
     plan->auxiliary_traced = !nl_study_is(study, NL_KEY_AUXILIARY_SPECTRA, "none");
     plan->eigenvectors = nl_study_number(study, NL_KEY_EIGENVECTORS) > 0;
-    plan->regression_train = (int)nl_study_number(study, NL_KEY_REGRESSION_TRAIN);
+    plan->regression_train = nl_study_word(study, NL_KEY_REGRESSION_TRAIN) != NULL
+                                 ? INT_MAX /* all */
+                                 : (int)nl_study_number(study, NL_KEY_REGRESSION_TRAIN);
     plan->regression_test = (int)fmin(nl_study_number(study, NL_KEY_REGRESSION_TEST),
                                       nl_study_number(study, NL_KEY_TEST_SIZE));
     plan->ridge = nl_study_number(study, NL_KEY_REGRESSION_RIDGE);
@@ -200,10 +203,8 @@ nl_state *nl_result_state(nl_result *result, const nl_measure_plan *plan, long s
         at++;
     }
     memmove(state + at + 1, state + at, (size_t)(result->states - at) * sizeof *state);
-    state[at] = (nl_state){.step = step,
-                           .finite = true,
-                           .regression = {.test_loss = NAN, .test_accuracy = NAN},
-                           .kernels = kernels};
+    state[at] = (nl_state){
+        .step = step, .finite = true, .regression = nl_regression_unknown(), .kernels = kernels};
     result->states++;
     return &state[at];
 }

@@ -40,7 +40,8 @@ enum { NL_OBSERVED(NL_ENUMERATE) nl_named_observables };
 
 enum {
     nl_loss_member_count = 6,
-    nl_regression_member_count = 2,
+    nl_regression_member_count = 5,
+    nl_first_late_regression = 2, /* as nl_first_late_observable */
     nl_observed_member_count = 6 + nl_named_observables,
     nl_first_late_observable = 6 + nl_member_identity_distance /* files of 0.1.0's first tables have
                                                                   none from here on */

@@ -121,6 +121,19 @@ static nl_status get_curve(const source *from, nl_result *result)
     return status;
 }
 
+/* A file of an older version has fewer columns: NaN is what is not known. */
+static nl_status get_regressions(const nl_h5_reader *file, const nl_measure_plan *plan, int count,
+                                 double *column, nl_result *result)
+{
+    const bool all =
+        nl_h5_exists(file, "/states/regression_learnability"); /* the last one of its kind */
+
+    result->lacking = result->lacking || (!all && plan->regression_train > 0);
+    return get_members(file, "/states", nl_regression_members,
+                       all ? nl_regression_member_count : nl_first_late_regression,
+                       &result->state[0].regression, sizeof *result->state, count, column);
+}
+
 static nl_status get_states(const source *from, const nl_measure_plan *plan, nl_result *result)
 {
     const nl_h5_reader *file = &from->file;
@@ -145,9 +158,7 @@ static nl_status get_states(const source *from, const nl_measure_plan *plan, nl_
     if (status == NL_OK && count > 0) {
         status = get_members(file, "/states", nl_loss_members, nl_loss_member_count,
                              &result->state[0].losses, sizeof *result->state, count, column);
-        THEN(status,
-             get_members(file, "/states", nl_regression_members, nl_regression_member_count,
-                         &result->state[0].regression, sizeof *result->state, count, column));
+        THEN(status, get_regressions(file, plan, count, column, result));
     }
     free(whole);
     free(column);

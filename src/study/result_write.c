@@ -20,6 +20,9 @@ const nl_member nl_loss_members[nl_loss_member_count] = {
 const nl_member nl_regression_members[nl_regression_member_count] = {
     {"regression_test_loss", offsetof(nl_regression, test_loss)},
     {"regression_test_accuracy", offsetof(nl_regression, test_accuracy)},
+    {"regression_kare", offsetof(nl_regression, kare)},
+    {"regression_predicted_loss", offsetof(nl_regression, predicted_loss)},
+    {"regression_learnability", offsetof(nl_regression, learnability)},
 };
 
 const nl_member nl_observed_members[nl_observed_member_count] = {

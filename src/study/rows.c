@@ -287,6 +287,17 @@ static const column late_columns[] = {
      "learning_rate over stability_rate of the full kernel at init (mup: rate-weighted): above 1 "
      "the first steps of full-batch gradient descent overshoot; plain sgd, else nan (this "
      "program)"},
+    {"regression_kare", COLUMN_REAL, ROW(regression.kare),
+     "test mse of that regression as estimated from its n training images alone, "
+     "n |alpha|^2 / (C tr^2 A^-1), A = K + ridge, alpha = A^-1 y: kernel alignment risk estimator "
+     "(Jacot et al. 2020)"},
+    {"regression_predicted_loss", COLUMN_REAL, ROW(regression.predicted_loss),
+     "its test mse as predicted by eigenlearning (Simon et al. 2021) for n training images drawn "
+     "from all M of the regression: kappa of n = sum L_i + ridge / kappa, L_i = lambda_i / "
+     "(lambda_i + M kappa); over the images not drawn"},
+    {"regression_learnability", COLUMN_REAL, ROW(regression.learnability),
+     "sum L_i |u_i^T y|^2 / |y|^2: share of the labels that so many images teach (Simon et al. "
+     "2021)"},
 };
 
 /* Key columns: those that no column of the cell shows already. */
@@ -414,6 +425,7 @@ static const char sources[] =
     "  Cortes et al. 2012         Algorithms for learning kernels ..., JMLR 13, 795\n"
     "  Fort et al. 2020           Deep learning versus kernel learning, NeurIPS\n"
     "  Gao & Ganguli 2015         Current Opinion in Neurobiology 32, 148\n"
+    "  Jacot et al. 2020          Kernel alignment risk estimator, NeurIPS, arXiv:2006.09796\n"
     "  Kaplan et al. 2020         Scaling laws for neural language models, arXiv:2001.08361\n"
     "  Kornblith et al. 2019      Similarity of neural network representations revisited, ICML\n"
     "  Lee et al. 2019            Wide neural networks of any depth evolve as linear models ..., "
@@ -425,6 +437,7 @@ static const char sources[] =
     "arXiv:2605.31244\n"
     "  Roy & Vetterli 2007        The effective rank, EUSIPCO\n"
     "  Rudelson & Vershynin 2007  Sampling from large matrices, Journal of the ACM 54 (4)\n"
+    "  Simon et al. 2021          The eigenlearning framework, arXiv:2110.03922\n"
     "  Tovey et al. 2023          Machine Learning: Science and Technology 4, 035040\n"
     "  Zhang 2005                 Learning bounds for kernel regression using effective data "
     "dimensionality, Neural Computation 17, 2077\n";

@@ -16,7 +16,8 @@ CONTRACT = ("trace", "entropy", "effective_rank", "participation_ratio", "lambda
 # of the eigenvalue solve, whose rounding is relative to lambda_max
 ROUNDED = ("lambda_min", "condition_number")
 # test_infinite.py looks at these
-ELSEWHERE = ("infinite_distance", "regression_test_loss", "regression_test_accuracy")
+ELSEWHERE = ("infinite_distance", "regression_test_loss", "regression_test_accuracy",
+             "regression_kare", "regression_predicted_loss", "regression_learnability")
 
 STUDY = """\
     data:

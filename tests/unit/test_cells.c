@@ -135,7 +135,7 @@ static void a_hash_follows_the_keys_of_its_kind_only(void **state)
         "measure.at.train_loss=1",     "measure.steps_per_decade=0",
         "measure.precision=single",    "output.snapshots=none",
         "output.spectra=false",        "measure.regression.train_images=9",
-        "measure.regression.ridge=0.1"};
+        "measure.regression.ridge=0.1", "measure.regression.train_images=all"};
     static const char *const neither[] = {"study=x",
                                           "data.path=/x",
                                           "measure.solver=lapack",

@@ -403,6 +403,8 @@ static void two_samples_regress_as_by_hand(void **state)
     const double alpha[2] = {0.5 * (d + k[1]) / det, -0.5 * (a + k[1]) / det};
     double kernel[ld * 2] = {k[0], k[1], cross[0][0], cross[1][0], NAN,
                              NAN,  k[2], cross[0][1], cross[1][1], NAN};
+    const nl_regression_task task = {
+        .train = 2, .test = 2, .outputs = 2, .labels = labels, .ridge = ridge};
     double expected = 0.0;
     nl_regression r;
 
@@ -412,19 +414,25 @@ static void two_samples_regress_as_by_hand(void **state)
 
         expected += (f - 1.0) * (f - 1.0) / 2.0; /* class 1 misses by as much */
     }
-    assert_int_equal(nl_kernel_regression(2, 2, kernel, ld, 2, labels, ridge, &r), NL_OK);
+    assert_int_equal(nl_kernel_regression(&task, kernel, ld, &r), NL_OK);
     expect_near(r.test_loss, expected, 1e-14);
     assert_true(r.test_accuracy == 0.5);
+    /* n |alpha|^2 / (C tr^2 A^-1), tr A^-1 = (a + d) / det */
+    expect_near(r.kare,
+                2.0 * 2.0 * (alpha[0] * alpha[0] + alpha[1] * alpha[1]) * det * det / 2.0 /
+                    ((a + d) * (a + d)),
+                1e-14);
 }
 
 static void a_singular_kernel_gives_nan(void **state)
 {
     double kernel[6] = {1.0, 1.0, 1.0, NAN, 1.0, 1.0};
     const int labels[3] = {0, 1, 0};
+    const nl_regression_task task = {.train = 2, .test = 1, .outputs = 2, .labels = labels};
     nl_regression r;
 
     (void)state;
-    assert_int_equal(nl_kernel_regression(2, 1, kernel, 3, 2, labels, 0.0, &r), NL_OK);
+    assert_int_equal(nl_kernel_regression(&task, kernel, 3, &r), NL_OK);
     assert_true(isnan(r.test_loss) && isnan(r.test_accuracy));
 }
 
@@ -433,10 +441,11 @@ static void an_image_without_a_prediction_is_no_hit(void **state)
 {
     double kernel[8] = {1.0, 0.0, NAN, 1.0, NAN, 1.0, NAN, 0.0};
     const int labels[4] = {0, 1, 0, 0};
+    const nl_regression_task task = {.train = 2, .test = 2, .outputs = 2, .labels = labels};
     nl_regression r;
 
     (void)state;
-    assert_int_equal(nl_kernel_regression(2, 2, kernel, 4, 2, labels, 0.0, &r), NL_OK);
+    assert_int_equal(nl_kernel_regression(&task, kernel, 4, &r), NL_OK);
     assert_true(isnan(r.test_loss) && r.test_accuracy == 0.5);
 }
 
