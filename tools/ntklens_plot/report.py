@@ -2,7 +2,7 @@
 
 import ntklens
 
-from . import figures, groups, own, page, style
+from . import figures, further, groups, own, page, style
 
 CAPTIONS = {
     "overview": "At the state of lowest test loss, against width and against training images: test loss with its law, "
@@ -22,14 +22,26 @@ CAPTIONS = {
     "infinite_distance": "|Theta - Theta_inf|/|Theta_inf|, Frobenius norms: distance to the closed form "
     "of the mean kernel, before training and at best. Parametrization ntk: that of infinite width; standard and "
     "mup: of the network's own width.",
+    "compute": "Test loss and effective ranks against training_flops, 6 operations for a weight and a training "
+    "image: means over seeds while every network trains, one curve for each width or number of images. Frontier: the "
+    "lowest mean reached with so many operations or fewer.",
+    "layers": "Trace (mean eigenvalue) by the layers whose parameters give it: the three add up to it.",
+    "coupling": "chi_coup: how much of the kernel's scale the gradient of the probe's loss meets; times the order of "
+    "the kernel its position in the spectrum, in mean eigenvalues; and the largest stable learning rate of plain "
+    "gradient descent on the probe, linearised there.",
+    "class_kernels": "Effective rank at best of the kernel of each output alone, and of their mean, the traced kernel.",
+    "prediction": "Mean squared error on the regression's test images: of kernel ridge regression with the traced "
+    "kernel at init and at best, as measured and as predicted by eigenlearning from that kernel's spectrum; of the "
+    "network itself at best, where it was trained with this loss; and with the kernel of infinite width.",
     "local_exponents": "Exponents between neighbouring scales, y ~ x^-exponent, paired by seed, with 95 % intervals: "
     "level where a power law holds. Line and band: the exponent over all scales and its interval.",
     "robustness": "Slopes of log rank against log scale for each definition of rank, kernel and state: blue rises, "
     "orange falls, grey cannot be told at 95 %; a dash is no slope, or one that is zero by construction.",
 }
 BARS = " Bars are standard deviations over seeds; crosses are rows that were flagged and are in no mean."
-ORDER = ["overview", "loss", "local_exponents", "evolution", "scale", "spectra"]
-ORDER += ["kernel_distance", "infinite_distance", "grid"]
+BARRED = ("overview", "loss", "scale", "grid", "kernel_distance", "layers", "coupling", "class_kernels", "prediction")
+ORDER = ["overview", "loss", "local_exponents", "evolution", "scale", "compute", "spectra"]
+ORDER += ["kernel_distance", "infinite_distance", "layers", "coupling", "class_kernels", "prediction", "grid"]
 
 
 def write_report(folders, out):
@@ -55,7 +67,7 @@ def write_report(folders, out):
         for number, pair in enumerate(_pairs(families), 1):
             shown = pair if name == "grid" else [groups.headline(family, fits) for family in pair]
             label = name if number == 1 else f"{name}-{number}"
-            draw(label, getattr(figures, name), shown, fits)
+            draw(label, getattr(figures, name, None) or getattr(further, name), shown, fits)
     draw("robustness", figures.robustness, fits)
 
     summary = out / "summary.md"
@@ -78,7 +90,7 @@ def _pairs(families):
 
 def _caption(label):
     name = label.split("-")[0]
-    bars = BARS if name in ("overview", "loss", "scale", "grid", "kernel_distance") else ""
+    bars = BARS if name in BARRED else ""
     return CAPTIONS[name] + bars
 
 
