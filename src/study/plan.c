@@ -216,9 +216,8 @@ static void time_regression(nl_plan *plan, const nl_net *net, int n_train, const
         flops > 0.0
             ? nl_rate_seconds(fill->count > 0 ? fill : &plan->rates.effort[NL_EFFORT_GRAM], flops)
             : 0.0;
-
     const double solve = nl_rate_seconds(&plan->rates.effort[NL_EFFORT_SOLVE],
-                                         nl_regression_solve_flops(plan->measure, cell->n_train));
+                                         nl_regression_solve_flops(plan->measure, n_train));
 
     time->rank += cost->states * (seconds + solve);
     plan->seconds[NL_EFFORT_GRAM] += cost->states * seconds;

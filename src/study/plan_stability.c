@@ -102,9 +102,8 @@ static void trial_free(trial *t)
 
 static nl_status trial_create(const nl_plan *plan, const nl_cell *cell, trial *t)
 {
-    const nl_net_spec spec = nl_cell_net_spec(cell, &plan->info);
     const int n = plan->start_samples * plan->info.classes;
-    nl_status status = nl_net_create(&spec, NL_SGD, &t->net);
+    nl_status status = nl_cell_net_create(cell, &plan->info, &t->net);
 
     if (status == NL_OK) {
         t->theta = nl_calloc(t->net->size, sizeof *t->theta);
