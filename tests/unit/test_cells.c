@@ -130,11 +130,11 @@ static void a_hash_follows_the_keys_of_its_kind_only(void **state)
         "training.optimizer=adam", "training.max_steps=19999", "seeds=1",
         "data.validation_size=10"};
     static const char *const measurement[] = {
-        "data.probe_size=151",         "data.probe_from=train",
-        "measure.kernels=[traced]",    "measure.at.steps=[10]",
-        "measure.at.train_loss=1",     "measure.steps_per_decade=0",
-        "measure.precision=single",    "output.snapshots=none",
-        "output.spectra=false",        "measure.regression.train_images=9",
+        "data.probe_size=151",          "data.probe_from=train",
+        "measure.kernels=[traced]",     "measure.at.steps=[10]",
+        "measure.at.train_loss=1",      "measure.steps_per_decade=0",
+        "measure.precision=single",     "output.snapshots=none",
+        "output.spectra=false",         "measure.regression.train_images=9",
         "measure.regression.ridge=0.1", "measure.regression.train_images=all"};
     static const char *const neither[] = {"study=x",
                                           "data.path=/x",
