@@ -69,8 +69,8 @@ void nl_team_wait(const nl_team *team);
 
 /*---------------------------------------------------------------------------------------------
  * Service: one light thread a rank, with a communicator of its own.  It hands out work, carries
- * messages to the root and spreads the wish to stop, also while the rank's main thread is deep in
- * a library call.  Needs MPI_THREAD_MULTIPLE.
+ * messages to the root and spreads the request to stop, also while the rank's main thread is deep
+ *in a library call.  Needs MPI_THREAD_MULTIPLE.
  *-------------------------------------------------------------------------------------------*/
 
 /** Opaque.  Owns its thread and communicator. */
@@ -80,9 +80,9 @@ typedef struct nl_service nl_service;
  *  No hook may call HDF5 (it is not thread-safe) or a collective. */
 typedef struct nl_service_hooks {
     void *context; /* borrowed */
-    /** About every 50 ms on each rank.  Non-zero: this rank wishes all to stop, for this reason. */
+    /** About every 50 ms on each rank.  Non-zero: this rank asks all to stop, for this reason. */
     int (*tick)(void *context);
-    /** On the root: a message of nl_service_tell(), in the order in which its sender sent it. */
+    /** On the root: a message of nl_service_send(), in the order in which its sender sent it. */
     void (*deliver)(void *context, int source, const void *bytes, size_t length);
 } nl_service_hooks;
 
@@ -92,11 +92,11 @@ NL_MUST_CHECK nl_status nl_service_start(const nl_team *team, nl_service_hooks h
 
 /** What a rank is to do next. */
 typedef enum nl_task_kind {
-    NL_TASK_NONE, /* nothing is left, or all are asked to stop */
-    NL_TASK_ITEM, /* an item of the queue, alone */
-    NL_TASK_HELP, /* take over a part of what another rank is at, which sends it at once to the
+    NL_TASK_NONE,    /* nothing is left, or all are asked to stop */
+    NL_TASK_ITEM,    /* an item of the queue, alone */
+    NL_TASK_OFFLOAD, /* take over a part of what another rank is at, which sends it at once to the
                      first of the ranks that get this task */
-    NL_TASK_TEAM, /* an item that a team shares: all its ranks get this task at the same time */
+    NL_TASK_TEAM,    /* an item that a team shares: all its ranks get this task at the same time */
 } nl_task_kind;
 
 typedef struct nl_task {
@@ -115,8 +115,8 @@ typedef struct nl_task {
 NL_MUST_CHECK nl_status nl_service_open_queue(nl_service *service, int items, int team_size);
 
 /**
- * What to do next.  Waits, asleep, while other ranks may still have something to give away or to
- * share.  Local; when one rank gets NL_TASK_NONE every rank does.
+ * What to do next.  Waits, asleep, while other ranks may still have a kernel to offload or
+ * something to share.  Local; when one rank gets NL_TASK_NONE every rank does.
  */
 NL_MUST_CHECK nl_status nl_service_take(nl_service *service, nl_task *task);
 
@@ -126,7 +126,7 @@ NL_MUST_CHECK nl_status nl_service_ready(nl_service *service, int item);
 /** Ranks without work, `wanted` together.  rank: the first of them, which now waits for what the
  * caller sends it over nl_service_peers(); -1: not so many are free.  Cheap while the queue lasts.
  * Local. */
-NL_MUST_CHECK nl_status nl_service_find_helpers(nl_service *service, int wanted, int *rank);
+NL_MUST_CHECK nl_status nl_service_find_idle(nl_service *service, int wanted, int *rank);
 
 /** For messages between main threads, with tags from nl_peer_tag on; borrowed. */
 MPI_Comm nl_service_peers(const nl_service *service);
@@ -134,13 +134,13 @@ enum { nl_peer_tag = 100 };
 
 /** Bring bytes to the root's `deliver`; returns as soon as the bytes may be reused.  Local; not
  *  for hooks of the root, which would wait for themselves. */
-NL_MUST_CHECK nl_status nl_service_tell(nl_service *service, const void *bytes, size_t length);
+NL_MUST_CHECK nl_status nl_service_send(nl_service *service, const void *bytes, size_t length);
 
 /** The reason (non-zero) once any rank wished to stop, else 0.  A load of one atomic: call it in
  *  inner loops.  Local. */
 int nl_service_stopping(const nl_service *service);
 
-/** Wish that all ranks stop; reason > 0.  Local. */
+/** Ask that all ranks stop; reason > 0.  Local. */
 void nl_service_stop(nl_service *service, int reason);
 
 /** End the thread after every message told so far was delivered.  Collective; NULL-safe. */

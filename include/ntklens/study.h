@@ -1,127 +1,17 @@
-/** @file study.h  The study: its keys, its grid of cells, and the run that trains and measures
- * them. */
+/** @file study.h  What is asked: the study, its grid of cells, typed specifications. */
 #ifndef NTKLENS_STUDY_H
 #define NTKLENS_STUDY_H
 
 #include "ntklens/base.h"
+#include "ntklens/data.h"
+#include "ntklens/keys.h"
+#include "ntklens/ntk.h"
 #include "ntklens/par.h"
 
 /*---------------------------------------------------------------------------------------------
  * Keys: one table (keys.c) describes every key of the study file; the parser, `ntklens keys`, the
  * resolved study.yaml and the key columns of results.csv are made from it
  *-------------------------------------------------------------------------------------------*/
-
-/** Order of the study file in the docs, of `ntklens keys` and of the resolved file. */
-typedef enum nl_key {
-    NL_KEY_STUDY,
-    NL_KEY_SOURCE,
-    NL_KEY_PATH,
-    NL_KEY_TRAIN_SIZES,
-    NL_KEY_DATA_SEED,
-    NL_KEY_SUBSET,
-    NL_KEY_TEST_SIZE,
-    NL_KEY_PROBE_SIZE,
-    NL_KEY_PROBE_FROM,
-    NL_KEY_VALIDATION_SIZE,
-    NL_KEY_STANDARDIZE,
-    NL_KEY_LABEL_NOISE,
-    NL_KEY_KIND,
-    NL_KEY_WIDTHS,
-    NL_KEY_DEPTHS,
-    NL_KEY_ACTIVATION,
-    NL_KEY_PARAMETRIZATION,
-    NL_KEY_BASE_WIDTH,
-    NL_KEY_WEIGHT_VARIANCE,
-    NL_KEY_BIAS_VARIANCE,
-    NL_KEY_LOSS,
-    NL_KEY_OPTIMIZER,
-    NL_KEY_LEARNING_RATE,
-    NL_KEY_MOMENTUM,
-    NL_KEY_WEIGHT_DECAY,
-    NL_KEY_SCHEDULE,
-    NL_KEY_BATCH_SIZE,
-    NL_KEY_STOP_AFTER_BEST,
-    NL_KEY_MAX_STEPS,
-    NL_KEY_EVALUATIONS_PER_DECADE,
-    NL_KEY_SEEDS,
-    NL_KEY_KERNELS,
-    NL_KEY_AT_STEPS,
-    NL_KEY_AT_TRAIN_LOSS,
-    NL_KEY_STEPS_PER_DECADE,
-    NL_KEY_AUXILIARY_SPECTRA,
-    NL_KEY_EIGENVECTORS,
-    NL_KEY_REGRESSION_TRAIN,
-    NL_KEY_REGRESSION_TEST,
-    NL_KEY_REGRESSION_RIDGE,
-    NL_KEY_INFINITE,
-    NL_KEY_PRECISION,
-    NL_KEY_SOLVER,
-    NL_KEY_TEAM_SIZE,
-    NL_KEY_MEMORY_PER_RANK,
-    NL_KEY_SNAPSHOTS,
-    NL_KEY_SPECTRA,
-    NL_KEY_OUTPUT_KERNELS,
-    NL_KEY_CHECKPOINT_EVERY,
-    NL_KEY_COUNT
-} nl_key;
-
-typedef enum nl_affects {
-    NL_AFFECTS_NOTHING,
-    NL_AFFECTS_TRAINING,
-    NL_AFFECTS_MEASUREMENT,
-    NL_AFFECTS_EXECUTION
-} nl_affects;
-
-typedef enum nl_key_type {
-    NL_TYPE_TEXT,   /* any string */
-    NL_TYPE_CHOICE, /* one of `choices`; number = its index */
-    NL_TYPE_BOOL,   /* number 0 or 1 */
-    NL_TYPE_INT,    /* whole number in [min, max], or one of `choices` */
-    NL_TYPE_REAL,   /* finite number from min to max, or one of `choices` */
-    NL_TYPE_BYTES,  /* "4G", "4GiB" (powers of 1024), "500MB" (of 1000), or one of `choices`; number
-                       in bytes */
-} nl_key_type;
-
-typedef enum nl_key_shape {
-    NL_SHAPE_SCALAR, /* one value */
-    NL_SHAPE_AXIS, /* one value, a list of distinct values or a range {from, to, factor | step}: an
-                      axis of the grid */
-    NL_SHAPE_LIST, /* a list (or one value, or a range), not an axis */
-} nl_key_shape;
-
-/** One row of the key table. */
-typedef struct nl_key_info {
-    const char *path;   /* "training.learning_rate", "measure.at.steps" */
-    const char *column; /* its column in results.csv, NULL: none.  (learning_rate, n_train, ...) */
-    nl_key_type type;
-    nl_key_shape shape;
-    nl_affects affects;
-    const char *fallback; /* the default, as YAML text; NULL: no default, the key must be given */
-    const char *example;  /* a value, as YAML text, shown where a key without default is missing */
-    const char *choices;  /* CHOICE: words separated by '|'; INT, REAL, BYTES: words accepted beside
-                             numbers */
-    double min, max;
-    bool min_open, max_open; /* is the limit itself outside? */
-    const char *help;        /* one sentence, with the unit */
-} nl_key_info;
-
-/** Row of a key.  Pure. */
-const nl_key_info *nl_key_describe(nl_key key);
-
-/** Print the table for people (`ntklens keys`). */
-void nl_keys_print(FILE *stream);
-
-/** A value: a number, a word, or (choices) both. */
-typedef struct nl_scalar {
-    double number; /* INT, REAL, BYTES: the value, NaN where a word stands; CHOICE: index; BOOL: 0,
-                      1 */
-    const char *word; /* TEXT, CHOICE, and words beside numbers ("full", "auto"); else NULL */
-} nl_scalar;
-
-typedef struct nl_values {
-    int count;
-    nl_scalar *item; /* owned by the study */
-} nl_values;
 
 /** A resolved study: every key has its values.  Owns them. */
 typedef struct nl_study {
@@ -167,11 +57,6 @@ NL_MUST_CHECK nl_status nl_study_data_folder(const nl_study *study, char **out);
 void nl_study_write(const nl_study *study, const char *data_folder, int facts,
                     const char *const fact_names[], const char *const fact_values[], nl_text *out);
 
-/** The resolved study of a results folder, with these overrides; NULL where it holds no study.yaml.
- */
-NL_MUST_CHECK nl_status nl_study_in(const char *folder, int set_count, const char *const sets[],
-                                    nl_study **study);
-
 /*---------------------------------------------------------------------------------------------
  * Cells: the grid
  *-------------------------------------------------------------------------------------------*/
@@ -209,63 +94,11 @@ void nl_cell_hash_text(const nl_study *study, const nl_cell *cell, nl_affects af
 NL_MUST_CHECK nl_status nl_log_steps(int per_decade, long max_steps, long **steps, int *count);
 
 /*---------------------------------------------------------------------------------------------
- * Run
- *-------------------------------------------------------------------------------------------*/
-
-typedef struct nl_run_options {
-    const char *folder; /* results go here */
-    bool fresh;         /* move earlier results aside */
-    bool quiet;         /* no progress */
-    /** Polled on every rank's service thread, about every 50 ms.  Non-zero: all ranks stop early.
-     */
-    int (*stop_wanted)(void *context, double reserve);
-    /** Seconds left before the job is ended from outside, once all were asked to stop for `reason`.
-     */
-    double (*time_left)(void *context, int reason);
-    void *stop_context; /* borrowed */
-    const char
-        *stop_file; /* borrowed; removed when the run begins and when it ends: one that an earlier
-                       run left is not meant for this one, one that was obeyed has done its work */
-} nl_run_options;
-
-/**
- * Train and measure every cell that is not finished yet, and leave the results folder as
- * the README's section "Results" says.  Nothing is written before the study and the headers of its
- * data are known to be good.  Collective over the team.
- *
- * @return NL_STOPPED where work is left; NL_ERR_NUMERIC where a spectrum could not be had, all else
- *         being saved; the same on every rank
- */
-NL_MUST_CHECK nl_status nl_study_run(const nl_study *study, const nl_run_options *options,
-                                     const nl_team *team);
-
-/*---------------------------------------------------------------------------------------------
  * Plan, status, merge: Local, on one process
  *-------------------------------------------------------------------------------------------*/
 
-typedef struct nl_plan_options {
-    int ranks;              /* 0: one, or as few as memory_per_rank allows */
-    double memory_per_rank; /* bytes; 0: what this machine would give */
-    const char *timings;    /* timings.csv of an earlier run; NULL: rates are measured here */
-    bool json;
-} nl_plan_options;
-
-/**
- * Say what a run of the study would need, without running it: cells, kernels, memory, time, files.
- * Writes nothing but to `stream`.  Needs MPI, on one process.
- */
-NL_MUST_CHECK nl_status nl_study_plan(const nl_study *study, const nl_plan_options *options,
-                                      FILE *stream);
-
 /** "4G", "500MB": a size as in the study file. */
 bool nl_bytes_parse(const char *text, double *bytes);
-
-/**
- * Say where the study in a results folder stands.  Reads only; loads no images.
- *
- * @return NL_ERR_USAGE where the folder holds no study
- */
-NL_MUST_CHECK nl_status nl_study_status(const char *folder, bool json, FILE *stream);
 
 /**
  * Unite finished cells of several results folders whose studies differ only in axes of the grid, as
@@ -276,32 +109,51 @@ NL_MUST_CHECK nl_status nl_study_status(const char *folder, bool json, FILE *str
  */
 NL_MUST_CHECK nl_status nl_study_merge(const char *out, int count, const char *const folders[]);
 
-typedef struct nl_report_options {
-    int count; /* of the folders, at least one */
-    const char *const
-        *folders;     /* [count]: their results.csv and study.yaml are read, and no more */
-    const char *out;  /* folder for summary.md, fits.csv, robustness.csv, transition.csv; created */
-    double threshold; /* of the kernel distance, for the transition */
-} nl_report_options;
+/*---------------------------------------------------------------------------------------------
+ * Typed: what networks, training and measurement are to be
+ *-------------------------------------------------------------------------------------------*/
 
-/**
- * Fit power laws to the tables of one or several results folders, say what may be concluded, and
- * write both.
- *
- * @return NL_ERR_USAGE where a folder holds no results.csv; NL_ERR_DATA, with file:line, where a
- * table is broken; NL_ERR_STUDY where a study.yaml is
+/** Which states are measured, with which kernels; the same for all cells of a study. */
+typedef struct nl_measure_plan {
+    int kernels;
+    nl_kernel_spec *kernel; /* owned */
+    int per_decade;         /* log-spaced measurements; 0: none */
+    int at_steps, at_losses;
+    long *at_step;   /* owned; ascending */
+    double *at_loss; /* owned; as given */
+    bool validated;  /* `best` is chosen on the validation loss */
+    int samples;     /* probe */
+    int classes;
+    int regression_train, regression_test; /* images of kernel regressions at most; 0: none */
+    double ridge;
+    nl_precision precision;
+    bool auxiliary_full;   /* spectra of related kernels: of full and class kernels */
+    bool auxiliary_traced; /* of traced ones */
+    bool eigenvectors;
+} nl_measure_plan;
+NL_MUST_CHECK nl_status nl_measure_plan_create(const nl_study *study, int outputs,
+                                               nl_measure_plan **out);
+void nl_measure_plan_destroy(nl_measure_plan **plan);
+
+/** Network of a cell. */
+nl_net_spec nl_cell_net_spec(const nl_cell *cell, const nl_dataset_info *info);
+
+/** Training of a cell. */
+nl_train_spec nl_cell_train_spec(const nl_cell *cell);
+
+/** Samples of a step: batch_size, or the whole subset where that is smaller or asked for. */
+int nl_cell_batch(const nl_cell *cell);
+
+/** Make it.  Local.  Free with nl_net_destroy(). */
+NL_MUST_CHECK nl_status nl_cell_net_create(const nl_cell *cell, const nl_dataset_info *info,
+                                           nl_net **out);
+
+/** Names of these facts in the provenance of study.yaml; the first is an attribute of cells, too.
  */
-NL_MUST_CHECK nl_status nl_study_report(const nl_report_options *options, FILE *stream);
+#define NL_FACT_FINGERPRINT "data_fingerprint"
+#define NL_FACT_REMARKS     "data_remarks"
 
-/**
- * Check the machine the team runs on, and what of it to change: cores, memory, BLAS and its speed,
- * every eigensolver against known eigenvalues.  The root prints.  Collective over the team.
- *
- * @return NL_ERR_NUMERIC where a solver is wrong
- */
-NL_MUST_CHECK nl_status nl_doctor(const nl_team *team, bool json, FILE *stream);
-
-/** Print the columns of results.csv with their meaning (`ntklens keys --columns`). */
-void nl_columns_print(FILE *stream);
+/** Has a text, of a stranger perhaps, the form of one?  Pure. */
+bool nl_images_is_fingerprint(const char *text);
 
 #endif

@@ -1,6 +1,8 @@
 /** @file arguments.c  Options and operands of subcommands. */
+#include "arguments.h"
 #include "blas_fix.h"
 #include "command.h"
+#include "launch.h"
 
 #include <getopt.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /** @file blas_fix.c  Faster BLAS kernels where OpenBLAS does not know the CPU. */
 #include "blas_fix.h"
-#include "command.h"
+#include "launch.h"
 
 #include "ntklens/linalg.h"
 
@@ -12,7 +12,7 @@
 
 const char nl_blas_fix_option[] = "no-blas-fix";
 
-static const char wish[] = "OPENBLAS_CORETYPE";
+static const char core_type[] = "OPENBLAS_CORETYPE";
 static const char guard[] = "NTKLENS_BLAS_FIX"; /* set by us: kernels before the new start */
 
 static bool declined(int argc, char **argv)
@@ -28,14 +28,14 @@ static bool declined(int argc, char **argv)
 /* The second start: did it help? */
 static void check_outcome(const char *before)
 {
-    const char *wanted = getenv(wish);
+    const char *wanted = getenv(core_type);
 
     if (wanted != NULL && nl_launched_rank() == 0 &&
         nl_blas_better_kernel(nl_cpu_here(), nl_blas_kernel()) != NULL &&
         strcasecmp(before, nl_blas_kernel()) == 0) {
         nl_warn("BLAS kernels are still %s with %s=%s: this OpenBLAS has none for this CPU; a "
                 "newer one may be several times faster",
-                nl_blas_kernel(), wish, wanted);
+                nl_blas_kernel(), core_type, wanted);
     }
 }
 
@@ -61,15 +61,16 @@ void nl_blas_fix(int argc, char **argv)
         check_outcome(before);
         return;
     }
-    if (better == NULL || !nl_blas_has_choice() || getenv(wish) != NULL || declined(argc, argv) ||
-        setenv(guard, nl_blas_kernel(), 1) != 0 || setenv(wish, better, 1) != 0) {
+    if (better == NULL || !nl_blas_has_choice() || getenv(core_type) != NULL ||
+        declined(argc, argv) || setenv(guard, nl_blas_kernel(), 1) != 0 ||
+        setenv(core_type, better, 1) != 0) {
         return;
     }
     start_anew(argv);
     if (nl_launched_rank() == 0) {
         nl_warn("cannot start anew for faster BLAS kernels (%s); %s=%s in the environment does it",
-                strerror(errno), wish, better);
+                strerror(errno), core_type, better);
     }
-    unsetenv(wish); /* what is started from here shall not think that it was tried */
+    unsetenv(core_type); /* what is started from here shall not think that it was tried */
     unsetenv(guard);
 }

@@ -1,7 +1,9 @@
 /** @file cmd_doctor.c  ntklens doctor: check the machine. */
+#include "arguments.h"
 #include "command.h"
+#include "launch.h"
 
-#include "ntklens/study.h"
+#include "ntklens/machine.h"
 
 #include <stdlib.h>
 

@@ -1,7 +1,9 @@
 /** @file cmd_keys.c  ntklens keys: the keys of a study file, the columns of results.csv. */
+#include "arguments.h"
 #include "command.h"
 
-#include "ntklens/study.h"
+#include "ntklens/rows.h"
+#include "ntklens/run.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +29,7 @@ static nl_status run(const nl_command *command, int argc, char **argv)
     if (status == NL_OK && !arguments.help) {
         if (columns) {
             nl_columns_print(stdout);
+            nl_infinite_columns_print(stdout);
         } else {
             nl_keys_print(stdout);
         }

@@ -1,5 +1,7 @@
 /** @file cmd_merge.c  ntklens merge: results of several folders in one. */
+#include "arguments.h"
 #include "command.h"
+#include "launch.h"
 
 #include "ntklens/study.h"
 

@@ -1,7 +1,10 @@
 /** @file cmd_plan.c  ntklens plan: what a run would need. */
+#include "arguments.h"
 #include "command.h"
+#include "launch.h"
 
 #include "ntklens/io.h"
+#include "ntklens/plan.h"
 #include "ntklens/study.h"
 
 #include <limits.h>

@@ -1,9 +1,11 @@
 /** @file cmd_report.c  ntklens report: power laws, verdict, figures. */
+#include "arguments.h"
 #include "command.h"
 #include "figures.h"
+#include "launch.h"
 
 #include "ntklens/io.h"
-#include "ntklens/study.h"
+#include "ntklens/report.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,9 +1,12 @@
 /** @file cmd_run.c  ntklens run: train and measure a study. */
+#include "arguments.h"
 #include "command.h"
+#include "launch.h"
 #include "stop.h"
 
 #include "ntklens/io.h"
 #include "ntklens/par.h"
+#include "ntklens/run.h"
 #include "ntklens/study.h"
 
 #include <stdlib.h>

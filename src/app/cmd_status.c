@@ -1,7 +1,9 @@
 /** @file cmd_status.c  ntklens status: where a study stands. */
+#include "arguments.h"
 #include "command.h"
+#include "launch.h"
 
-#include "ntklens/study.h"
+#include "ntklens/plan.h"
 
 #include <stdlib.h>
 
@@ -30,7 +32,7 @@ static nl_status run(const nl_command *command, int argc, char **argv)
     if (status == NL_OK && !arguments.help && nl_launched_rank() == 0) {
         status = folder == NULL ? NL_FAIL(NL_ERR_USAGE,
                                           "status: a folder is missing; see ntklens status --help")
-                                : nl_study_status(folder, json, stdout);
+                                : nl_study_status_show(folder, json, stdout);
     }
     free(arguments.item);
     return status;

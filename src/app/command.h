@@ -43,19 +43,4 @@ typedef struct nl_arguments {
     bool help;         /* --help was met and printed */
 } nl_arguments;
 
-/** Sort out argv[1..] by the command's options; --help prints and sets `help`.  A complaint is one
- *  line.  NL_ERR_USAGE where something is unknown or lacks its operand. */
-NL_MUST_CHECK nl_status nl_arguments_parse(const nl_command *command, int argc, char **argv,
-                                           nl_arguments *out);
-
-/** Rank in the job as the launcher tells it in the environment, 0 without a launcher: before
- *  MPI_Init, so that help and complaints come once. */
-int nl_launched_rank(void);
-
-/** MPI_Init with all the threads that par.h needs.  Ranks of one machine need no network, and Open
- *  MPI shall not look for one, which takes ten times as long as all else that it does at its start;
- *  OMPI_MCA_pml, if set, wins.  Neither does one process without mpirun need ssh or rsh; where
- * there is none, OMPI_MCA_plm is set unless it is.  Collective over the job. */
-void nl_mpi_start(void);
-
 #endif

@@ -1,5 +1,7 @@
 /** @file launch.c  What the launcher tells in the environment, and the start of MPI. */
-#include "command.h"
+#include "launch.h"
+
+#include "ntklens/base.h"
 
 #include <limits.h>
 #include <mpi.h>

@@ -1,6 +1,7 @@
 /** @file main.c  The program: finds the command and leaves the rest to it. */
 #include "blas_fix.h"
 #include "command.h"
+#include "launch.h"
 #include "output.h"
 
 #include "ntklens/linalg.h"

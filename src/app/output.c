@@ -3,6 +3,7 @@
 
 #include "ntklens/base.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>

@@ -2,6 +2,8 @@
 #ifndef NTKLENS_APP_STOP_H
 #define NTKLENS_APP_STOP_H
 
+#include "ntklens/base.h"
+
 #include <stdbool.h>
 
 /** Why to stop; signals are told by their own number, which is smaller. */
@@ -26,7 +28,7 @@ nl_stop_policy nl_stop_policy_make(nl_clock_fn *clock, void *clock_context, doub
                                    const char *stop_file);
 
 /** From now on SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGHUP (unless it was ignored: nohup), SIGXCPU
- * and SIGPWR are wishes to stop early; a second SIGINT ends at once. */
+ * and SIGPWR ask to stop early; a second SIGINT ends at once. */
 void nl_stop_watch_signals(void);
 
 /**

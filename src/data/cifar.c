@@ -1,7 +1,9 @@
 /** @file cifar.c  CIFAR-10, binary version: records of a label byte and 3 x 32 x 32 pixel bytes.
  *  Format: Krizhevsky, "The CIFAR-10 dataset".  Any number of training files, any whole number of
  *  records a file. */
+#include "cifar.h"
 #include "files.h"
+#include "find.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,5 +1,7 @@
 /** @file dataset.c  One copy of the images per node, read by one rank and shared by all. */
 #include "fingerprint.h"
+#include "scaling.h"
+#include "source.h"
 
 #include <stdlib.h>
 #include <string.h>

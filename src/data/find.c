@@ -1,4 +1,5 @@
 /** @file find.c  Where the original files are, and what is said where they are not. */
+#include "find.h"
 #include "files.h"
 
 #include <errno.h>
@@ -10,41 +11,6 @@
 /*---------------------------------------------------------------------------------------------
  * What is there
  *-------------------------------------------------------------------------------------------*/
-
-/* The part of a path at which it ends, if that is a link: "a -> b"; false where it is none. */
-static bool find_broken_link(char *path, char out[nl_excuse_width])
-{
-    char target[nl_excuse_width / 2];
-    struct stat entry;
-
-    while (lstat(path, &entry) != 0) {
-        char *slash = strrchr(path, '/');
-
-        if (slash == NULL || slash == path) {
-            return false;
-        }
-        *slash = '\0';
-    }
-    if (S_ISLNK(entry.st_mode)) {
-        const ssize_t length = readlink(path, target, sizeof target);
-
-        snprintf(out, nl_excuse_width, "%.200s is a link to %.*s, which is not there", path,
-                 length < 0 ? 0 : (int)length, target);
-        return true;
-    }
-    return false;
-}
-
-const char *nl_path_excuse(const char *path, int error, char out[nl_excuse_width])
-{
-    char *copy = error == ENOENT ? strdup(path) : NULL;
-
-    if (copy == NULL || !find_broken_link(copy, out)) {
-        snprintf(out, nl_excuse_width, "%s", strerror(error));
-    }
-    free(copy);
-    return out;
-}
 
 nl_status nl_data_folder_check(nl_source source, const char *folder)
 {

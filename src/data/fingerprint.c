@@ -1,9 +1,11 @@
 /** @file fingerprint.c  What tells a set of images from any other, and what sets as published are.
  *  No MPI. */
 #include "fingerprint.h"
+#include "source.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 
 /** A set as its authors published it.  A checksum of 0 is not known. */
 typedef struct published_set {

@@ -2,7 +2,7 @@
 #ifndef NTKLENS_DATA_FINGERPRINT_H
 #define NTKLENS_DATA_FINGERPRINT_H
 
-#include "files.h"
+#include "ntklens/data.h"
 
 /** Training or test images as decoded.  Flat: it travels between ranks as bytes. */
 typedef struct nl_set_sum {

@@ -1,6 +1,8 @@
 /** @file idx.c  MNIST and Fashion-MNIST: pairs of IDX files, one of images and one of labels.
  *  Format: LeCun, Cortes, Burges, "The MNIST database of handwritten digits". */
+#include "idx.h"
 #include "files.h"
+#include "find.h"
 
 #include <limits.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /** @file scaling.c  From pixel bytes to network inputs. */
-#include "files.h"
+#include "scaling.h"
 
 #include <math.h>
 

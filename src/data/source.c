@@ -1,22 +1,10 @@
 /** @file source.c  What each source is called, what it looks like and who reads it.  No MPI. */
-#include "files.h"
+#include "source.h"
+#include "cifar.h"
+#include "find.h"
+#include "idx.h"
 
 enum { glyph_train_count = 20000, glyph_test_count = 5000, glyph_size = 28 * 28 };
-
-static const struct {
-    const char *name;
-    int channels, side;
-} sources[NL_SOURCE_COUNT] = {
-    [NL_MNIST] = {"mnist", 1, 28},
-    [NL_FASHION_MNIST] = {"fashion-mnist", 1, 28},
-    [NL_CIFAR10] = {"cifar10", 3, 32},
-    [NL_GLYPHS] = {"glyphs", 1, 28},
-};
-
-const char *nl_source_name(nl_source source)
-{
-    return (unsigned)source < NL_SOURCE_COUNT ? sources[source].name : "unknown source";
-}
 
 static nl_status probe_count(nl_source source, const char *folder, bool test, int *count)
 {
@@ -30,19 +18,6 @@ static nl_status probe_count(nl_source source, const char *folder, bool test, in
         *count = test ? glyph_test_count : glyph_train_count;
         return NL_OK;
     }
-}
-
-nl_dataset_info nl_dataset_shape(nl_source source)
-{
-    const int channels = sources[source].channels;
-    const int side = sources[source].side;
-
-    return (nl_dataset_info){.source = source,
-                             .channels = channels,
-                             .height = side,
-                             .width = side,
-                             .inputs = channels * side * side,
-                             .classes = nl_class_count};
 }
 
 nl_status nl_dataset_probe(nl_source source, const char *folder, nl_dataset_info *info)

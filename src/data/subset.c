@@ -1,6 +1,7 @@
 /** @file subset.c  Nested class-stratified subsets, label noise. */
 #include "ntklens/data.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 /* Indices of the images, those of one class together, in file order.

@@ -1,5 +1,6 @@
 /** @file crossing.c  Where a quantity falls below a threshold, seed by seed. */
 #include "points.h"
+#include "student.h"
 
 #include <math.h>
 #include <stdlib.h>

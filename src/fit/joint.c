@@ -1,5 +1,6 @@
 /** @file joint.c  Joint law in width and data: y = offset + a W^-alpha + b N^-beta. */
 #include "points.h"
+#include "student.h"
 
 #include <gsl/gsl_cdf.h>
 #include <gsl/gsl_errno.h>

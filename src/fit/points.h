@@ -34,24 +34,6 @@ int nl_points_slopes(const nl_points *points, double *slope, double *intercept);
 /** Has a seed the points for a slope? */
 bool nl_points_linked(const nl_points *points, int seed);
 
-/**
- * Means of the points and how far to trust them.  Where two seeds or more have points for a slope
- * and most of the samples, seeds are paired: each has an effect of its own on log y, the same at
- * all points.  Of the noise, the logarithm of the variance is a line in log x (REML, with a weak
- * prior on its slope), to which those of the points are shrunk (Smyth, Statistical Applications in
- * Genetics and Molecular Biology 3, 2004).
- */
-NL_MUST_CHECK nl_status nl_points_scatter(nl_points *points);
-
-/** Of a variance to which each point gives a share ([count], of sum 1): degrees of freedom after
- *  Satterthwaite, and by what factor it is larger than it seems, as weights that were estimated are
- *  not the best ones (Kenward & Roger, Biometrics 53, 1997). */
-double nl_points_degrees(const nl_points *points, const double *share, double *inflation);
-
-/** Probability of residuals this large, if a law with so many parameters holds; NaN where there is
- *  no variance or nothing left to be tested.  *ratio: chi-square a degree of freedom. */
-double nl_points_lack_of_fit(const nl_points *points, double chi2, int parameters, double *ratio);
-
 /** Exponents that are looked at, of either sign; beyond them a law is a step at one end of the
  * data. */
 static const double nl_steepest = 4.0;
@@ -63,17 +45,5 @@ typedef struct nl_profile {
     double amplitude, chi2;
     double rise; /* of chi-square, up to which an interval of 95 % for the exponent extends */
 } nl_profile;
-
-/** Least chi-square over exponent and amplitude, without an offset. */
-nl_profile nl_profile_power(const nl_points *points);
-
-/** The same with an offset within [least, most]; near: an exponent where to look besides. */
-nl_profile nl_profile_offset(const nl_points *points, double least, double most, double near);
-
-/** Fill in the intervals of a profile with an offset. */
-void nl_profile_bound(const nl_points *points, double least, double most, nl_profile *profile);
-
-/** Append to a note, with "; " between. */
-void nl_note(char note[nl_fit_note_size], const char *format, ...) NL_PRINTF(2, 3);
 
 #endif

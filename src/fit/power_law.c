@@ -1,5 +1,8 @@
 /** @file power_law.c  Power law with or without an offset: which, and with what interval. */
 #include "points.h"
+#include "profile.h"
+#include "scatter.h"
+#include "student.h"
 
 #include <gsl/gsl_cdf.h>
 #include <math.h>

@@ -2,7 +2,9 @@
  *
  * Residuals are those of log y: a seed that is larger by a factor at all points only changes the
  * scale of the law, and noise of 20 % is as likely up as down. */
+#include "profile.h"
 #include "points.h"
+#include "scatter.h"
 
 #include <math.h>
 

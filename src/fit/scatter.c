@@ -1,4 +1,5 @@
 /** @file scatter.c  Means of points, effects of seeds, and the variance of each point's noise. */
+#include "scatter.h"
 #include "points.h"
 
 #include <gsl/gsl_cdf.h>

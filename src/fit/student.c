@@ -1,5 +1,5 @@
 /** @file student.c  Student's t, differences of intervals, notes. */
-#include "points.h"
+#include "student.h"
 
 #include <gsl/gsl_cdf.h>
 #include <gsl/gsl_statistics_double.h>

@@ -1,7 +1,6 @@
 /** @file dmat.c  The block-cyclic symmetric matrix. */
-#include "fortran.h"
-#include "solver.h"
-
+#include "ntklens/fortran.h"
+#include "ntklens/linalg.h"
 #include "ntklens/par.h"
 
 #include <limits.h>

@@ -1,7 +1,6 @@
 /** @file grid.c  Process grids of BLACS. */
-#include "fortran.h"
-#include "solver.h"
-
+#include "ntklens/fortran.h"
+#include "ntklens/linalg.h"
 #include "ntklens/par.h"
 
 #include <stdlib.h>

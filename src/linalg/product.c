@@ -1,7 +1,6 @@
 /** @file product.c  Products with a block-cyclic symmetric matrix, and sums over its grid. */
-#include "fortran.h"
-#include "solver.h"
-
+#include "ntklens/fortran.h"
+#include "ntklens/linalg.h"
 #include "ntklens/par.h"
 
 #include <stdlib.h>

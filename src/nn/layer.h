@@ -1,6 +1,6 @@
 /**
  * @file layer.h  What a kind of layer can do in training.  A new kind: a source that defines its
- * nl_layer_ops, and a line in layer.c.
+ * nl_layer_ops, and a line in layer_kinds.c.
  *
  * Activations and back-signals of `rows` samples lie unit by unit, [units x rows] (activation.h).
  * A back-signal delta of a layer is d loss / d z, z the layer's output before phi.
@@ -50,7 +50,5 @@ typedef struct nl_layer_ops {
     int (*weight_shape)(const nl_layer *layer, size_t shape[nl_most_weight_dimensions]);
     double (*forward_flops)(const nl_layer *layer);
 } nl_layer_ops;
-
-const nl_layer_ops *nl_layer_ops_of(const nl_layer *layer);
 
 #endif

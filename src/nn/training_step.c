@@ -1,6 +1,7 @@
 /** @file training_step.c  A network in training: forward, backward, one step. */
 #include "activation.h"
 #include "layer.h"
+#include "layer_kinds.h"
 #include "optimizer.h"
 
 #include "ntklens/blas.h"

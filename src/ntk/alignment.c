@@ -1,4 +1,5 @@
 /** @file alignment.c  How a kernel lies to the labels and to the gradient of the loss. */
+#include "ntklens/eigen.h"
 #include "ntklens/ntk.h"
 #include "ntklens/par.h"
 

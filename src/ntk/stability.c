@@ -1,4 +1,5 @@
 /** @file stability.c  The largest learning rate at which linearised training is stable. */
+#include "ntklens/eigen.h"
 #include "ntklens/ntk.h"
 #include "ntklens/par.h"
 

@@ -1,11 +1,12 @@
 /**
- * @file service.c  The service thread: hands out work, carries messages, spreads the wish to stop.
+ * @file service.c  The service thread: hands out work, carries messages, spreads the request to
+ * stop.
  *
  * Two communicators: on `calls` every message is for a service thread, on `replies` every message
  * is for a main thread, so that neither ever probes what the other waits for.  The thread polls and
  * sleeps: a blocking receive in MPI spins and would take a core from training.
  */
-#include "desk.h"
+#include "scheduler.h"
 
 #include <limits.h>
 #include <pthread.h>
@@ -20,15 +21,15 @@ enum { root = 0 };
 
 /** Kinds of message, as MPI tags on `calls`. */
 enum {
-    tag_take = 1, /* rank -> root: give me work; answered on `replies`, sooner or later */
-    tag_ask,      /* rank -> root: who is free to help me? (an int: how many ranks together);
-                     answered on `replies` at once */
-    tag_ready,    /* rank -> root: this item wants a team (an int: item) */
-    tag_spare,    /* root -> rank: the queue is exhausted, it makes sense to ask */
-    tag_tell,     /* rank -> root: bytes for the deliver hook */
-    tag_wish,     /* rank -> root: I wish all to stop (an int: reason) */
-    tag_stop,     /* root -> rank: all stop (an int: reason) */
-    tag_end,      /* rank -> root: I told all I had; root -> rank: so did everyone, end */
+    tag_take = 1,     /* rank -> root: give me work; answered on `replies`, sooner or later */
+    tag_ask,          /* rank -> root: which ranks are idle? (an int: how many ranks together);
+                         answered on `replies` at once */
+    tag_ready,        /* rank -> root: this item wants a team (an int: item) */
+    tag_spare,        /* root -> rank: the queue is exhausted, it makes sense to ask */
+    tag_tell,         /* rank -> root: bytes for the deliver hook */
+    tag_stop_request, /* rank -> root: stop all (an int: reason) */
+    tag_stop,         /* root -> rank: all stop (an int: reason) */
+    tag_end,          /* rank -> root: I told all I had; root -> rank: so did everyone, end */
 };
 
 struct nl_service {
@@ -36,16 +37,16 @@ struct nl_service {
     int rank, size;
     nl_service_hooks hooks;
     pthread_t thread;
-    int *answer;          /* owned; [answer_length] what the root last gave this rank to do */
-    pthread_mutex_t lock; /* of the desk; used on the root only */
-    nl_desk desk;         /* used on the root only */
-    int *message, *free;  /* owned; [answer_length], [size] of the root's thread alone */
-    atomic_bool spare;    /* the queue is exhausted */
-    atomic_int wish;      /* of this rank */
-    atomic_int stopping;  /* of all ranks */
-    atomic_bool leaving;  /* the main thread has told all it had; not used on the root */
+    int *answer;            /* owned; [answer_length] what the root last gave this rank to do */
+    pthread_mutex_t lock;   /* of the scheduler; used on the root only */
+    nl_scheduler scheduler; /* used on the root only */
+    int *message, *free;    /* owned; [answer_length], [size] of the root's thread alone */
+    atomic_bool spare;      /* the queue is exhausted */
+    atomic_int request;     /* of this rank */
+    atomic_int stopping;    /* of all ranks */
+    atomic_bool leaving;    /* the main thread has told all it had; not used on the root */
     /* of the thread alone */
-    bool wish_sent;
+    bool request_sent;
     int ended; /* root: ranks that said tag_end */
     bool over;
 };
@@ -75,7 +76,7 @@ static int answer_length(const nl_service *service)
 /* Root: one task for some ranks. */
 static void assign(nl_service *service, const nl_task *task, int count, const int *ranks)
 {
-    const bool together = task->kind == NL_TASK_TEAM || task->kind == NL_TASK_HELP;
+    const bool together = task->kind == NL_TASK_TEAM || task->kind == NL_TASK_OFFLOAD;
     const int members = together && count > 1 ? count : 0;
 
     service->message[at_kind] = (int)task->kind;
@@ -98,10 +99,10 @@ static void hand_out(nl_service *service)
     int count = 0;
 
     pthread_mutex_lock(&service->lock);
-    while ((count = nl_desk_assign(&service->desk, stopping, &task, service->free)) > 0) {
+    while ((count = nl_scheduler_assign(&service->scheduler, stopping, &task, service->free)) > 0) {
         assign(service, &task, count, service->free);
     }
-    if (service->desk.waiting_count > 0 && !atomic_exchange(&service->spare, true)) {
+    if (service->scheduler.waiting_count > 0 && !atomic_exchange(&service->spare, true)) {
         for (int rank = 0; rank < service->size; rank++) {
             if (rank != root) {
                 send_int(0, rank, tag_spare, service->calls);
@@ -117,23 +118,23 @@ static void take_in(nl_service *service, const MPI_Status *status)
 
     pthread_mutex_lock(&service->lock);
     if (status->MPI_TAG == tag_take) {
-        nl_desk_arrive(&service->desk, status->MPI_SOURCE);
+        nl_scheduler_arrive(&service->scheduler, status->MPI_SOURCE);
     } else {
-        nl_desk_ready(&service->desk, value);
+        nl_scheduler_ready(&service->scheduler, value);
     }
     pthread_mutex_unlock(&service->lock);
     hand_out(service);
 }
 
 /* Root: send free ranks to the one that asks; it is told the first of them. */
-static void find_helpers(nl_service *service, const MPI_Status *status)
+static void find_idle(nl_service *service, const MPI_Status *status)
 {
-    const nl_task task = {.kind = NL_TASK_HELP, .item = status->MPI_SOURCE};
+    const nl_task task = {.kind = NL_TASK_OFFLOAD, .item = status->MPI_SOURCE};
     const int wanted = receive_int(service, status);
     int count = 0;
 
     pthread_mutex_lock(&service->lock);
-    count = nl_desk_helpers(&service->desk, wanted, service->free);
+    count = nl_scheduler_take_idle(&service->scheduler, wanted, service->free);
     pthread_mutex_unlock(&service->lock);
     assign(service, &task, count, service->free);
     send_int(count > 0 ? service->free[0] : -1, status->MPI_SOURCE, tag_ask, service->replies);
@@ -202,7 +203,7 @@ static bool serve_one(nl_service *service)
         take_in(service, &status);
         break;
     case tag_ask:
-        find_helpers(service, &status);
+        find_idle(service, &status);
         break;
     case tag_spare:
         (void)receive_int(service, &status);
@@ -212,7 +213,7 @@ static bool serve_one(nl_service *service)
         MPI_Mprobe(status.MPI_SOURCE, tag_tell, service->calls, &message, &status);
         deliver(service, &message, &status);
         break;
-    case tag_wish:
+    case tag_stop_request:
         spread_stop(service, receive_int(service, &status));
         break;
     case tag_stop:
@@ -234,23 +235,23 @@ static bool serve_one(nl_service *service)
 
 static void tick(nl_service *service)
 {
-    int wish = service->hooks.tick != NULL ? service->hooks.tick(service->hooks.context) : 0;
+    int request = service->hooks.tick != NULL ? service->hooks.tick(service->hooks.context) : 0;
 
-    if (wish != 0) {
-        nl_service_stop(service, wish);
+    if (request != 0) {
+        nl_service_stop(service, request);
     }
 }
 
-static void pass_wish(nl_service *service)
+static void pass_stop_request(nl_service *service)
 {
-    const int wish = atomic_load(&service->wish);
+    const int request = atomic_load(&service->request);
 
-    if (wish != 0 && !service->wish_sent) {
-        service->wish_sent = true;
+    if (request != 0 && !service->request_sent) {
+        service->request_sent = true;
         if (service->rank == root) {
-            spread_stop(service, wish);
+            spread_stop(service, request);
         } else {
-            send_int(wish, root, tag_wish, service->calls);
+            send_int(request, root, tag_stop_request, service->calls);
         }
     }
 }
@@ -264,7 +265,7 @@ static void *serve(void *argument)
     while (!service->over) {
         while (!service->over && serve_one(service)) {
         }
-        if (service->over) { /* the other threads are gone: a wish would wait for them */
+        if (service->over) { /* the other threads are gone: a request would wait for them */
             break;
         }
         if (!left && nl_now() >= next_tick) {
@@ -272,7 +273,7 @@ static void *serve(void *argument)
             next_tick = nl_now() + tick_seconds;
         }
         if (!left) {
-            pass_wish(service);
+            pass_stop_request(service);
         }
         if (!left && atomic_load(&service->leaving)) { /* the last message of this rank */
             left = true;
@@ -285,7 +286,7 @@ static void *serve(void *argument)
 
 static void release(nl_service *service)
 {
-    nl_desk_free(&service->desk);
+    nl_scheduler_free(&service->scheduler);
     free(service->answer);
     free(service->message);
     free(service->free);
@@ -312,7 +313,7 @@ static nl_status allocate(const nl_team *team, nl_service_hooks hooks, nl_servic
         status = NL_FAIL(NL_ERR_NOMEM, "out of memory for the service thread");
     }
     if (status == NL_OK) {
-        status = nl_desk_create(service->size, &service->desk);
+        status = nl_scheduler_create(service->size, &service->scheduler);
     }
     if (status != NL_OK) {
         release(service);
@@ -363,7 +364,7 @@ nl_status nl_service_open_queue(nl_service *service, int items, int team_size)
     nl_status status = NL_OK;
 
     pthread_mutex_lock(&service->lock);
-    status = nl_desk_open(&service->desk, items, team_size);
+    status = nl_scheduler_open(&service->scheduler, items, team_size);
     pthread_mutex_unlock(&service->lock);
     atomic_store(&service->spare, false);
     /* No rank may ask before the root's queue stands. */
@@ -409,7 +410,7 @@ nl_status nl_service_ready(nl_service *service, int item)
     return NL_OK;
 }
 
-nl_status nl_service_find_helpers(nl_service *service, int wanted, int *rank)
+nl_status nl_service_find_idle(nl_service *service, int wanted, int *rank)
 {
     *rank = -1;
     if (wanted >= service->size || !atomic_load_explicit(&service->spare, memory_order_relaxed)) {
@@ -423,7 +424,7 @@ MPI_Comm nl_service_peers(const nl_service *service)
     return service->replies;
 }
 
-nl_status nl_service_tell(nl_service *service, const void *bytes, size_t length)
+nl_status nl_service_send(nl_service *service, const void *bytes, size_t length)
 {
     if (length > INT_MAX) {
         return NL_FAIL(NL_ERR_ARG, "message of %zu bytes to rank 0: at most %d", length, INT_MAX);
@@ -443,7 +444,7 @@ void nl_service_stop(nl_service *service, int reason)
 {
     int none = 0;
 
-    atomic_compare_exchange_strong(&service->wish, &none, reason);
+    atomic_compare_exchange_strong(&service->request, &none, reason);
 }
 
 void nl_service_end(nl_service **service_)
@@ -453,7 +454,8 @@ void nl_service_end(nl_service **service_)
     if (service == NULL) {
         return;
     }
-    /* Elsewhere than on the root the thread itself says so, lest a wish of its own comes behind. */
+    /* Elsewhere than on the root the thread itself says so, lest a request of its own comes behind.
+     */
     if (service->rank == root) {
         send_int(0, root, tag_end, service->calls);
     } else {

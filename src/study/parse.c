@@ -1,67 +1,12 @@
 /** @file parse.c  The study file and --set, read by the key table. */
-#include "images.h"
+#include "check.h"
 #include "reading.h"
+#include "scalars.h"
+#include "suggest.h"
+#include "values.h"
 
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* Most cells of a grid: each needs a file and a training. */
-static const double most_cells = 1e5;
-
-/* Memory of the words of a study. */
-struct nl_study_store {
-    struct nl_study_store *next;
-    char text[];
-};
-
-const char *nl_reading_keep(nl_reading *reading, const char *word)
-{
-    size_t size = strlen(word) + 1;
-    struct nl_study_store *kept = malloc(sizeof *kept + size);
-
-    if (kept == NULL) {
-        reading->failed = true;
-        return NULL;
-    }
-    memcpy(kept->text, word, size);
-    kept->next = reading->study->store;
-    reading->study->store = kept;
-    return kept->text;
-}
-
-void nl_study_destroy(nl_study **study)
-{
-    if (*study == NULL) {
-        return;
-    }
-    for (struct nl_study_store *kept = (*study)->store; kept != NULL;) {
-        struct nl_study_store *next = kept->next;
-
-        free(kept);
-        kept = next;
-    }
-    for (int key = 0; key < NL_KEY_COUNT; key++) {
-        free((*study)->value[key].item);
-    }
-    free((*study)->file);
-    free(*study);
-    *study = NULL;
-}
-
-void nl_reading_complain(nl_reading *reading, nl_mark mark, const char *path, const char *format,
-                         ...)
-{
-    bool named = reading->set_path != NULL && strcmp(reading->set_path, path) == 0;
-    char text[1024];
-    va_list args;
-
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    nl_diagnostics_add(reading->diagnostics, mark, "%s%s%s", named ? "" : path, named ? "" : ": ",
-                       text);
-}
 
 /*---------------------------------------------------------------------------------------------
  * The tree, section by section
@@ -226,19 +171,6 @@ static void check_provenance(nl_reading *reading, const nl_yaml_node *node)
     }
 }
 
-static void check_missing(nl_reading *reading)
-{
-    for (int key = 0; key < NL_KEY_COUNT; key++) {
-        const nl_key_info *info = nl_key_describe((nl_key)key);
-
-        if (info->fallback == NULL && !reading->given[key]) {
-            nl_reading_complain(reading, reading->place[key], info->path,
-                                "missing; %s  For example %s: %s", info->help,
-                                nl_path_last(info->path), info->example);
-        }
-    }
-}
-
 static bool read_file(nl_reading *reading, const char *file, const char *text, size_t length)
 {
     const nl_mark start = {.source = file, .line = 1, .column = 1};
@@ -384,7 +316,7 @@ static void read_set(nl_reading *reading, const char *set)
 }
 
 /*---------------------------------------------------------------------------------------------
- * Defaults, and checks across keys
+ * Defaults, and the whole
  *-------------------------------------------------------------------------------------------*/
 
 static void fill_defaults(nl_reading *reading)
@@ -402,73 +334,6 @@ static void fill_defaults(nl_reading *reading)
     }
 }
 
-static double extreme(const nl_values *values, double sign)
-{
-    double most = values->item[0].number;
-
-    for (int k = 1; k < values->count; k++) {
-        most = sign * values->item[k].number > sign * most ? values->item[k].number : most;
-    }
-    return most;
-}
-
-static void check_probe(nl_reading *reading)
-{
-    const nl_study *study = reading->study;
-    nl_key blamed = reading->given[NL_KEY_PROBE_SIZE] ? NL_KEY_PROBE_SIZE : NL_KEY_PROBE_FROM;
-
-    if (reading->sound[NL_KEY_PROBE_FROM] && reading->sound[NL_KEY_PROBE_SIZE] &&
-        reading->sound[NL_KEY_TRAIN_SIZES] && nl_study_is(study, NL_KEY_PROBE_FROM, "train")) {
-        double probe = nl_study_number(study, NL_KEY_PROBE_SIZE);
-        double least = extreme(&study->value[NL_KEY_TRAIN_SIZES], -1.0);
-
-        if (probe > least) {
-            nl_reading_complain(reading, reading->place[blamed], nl_key_describe(blamed)->path,
-                                "a probe of %.0f images does not fit in the smallest training set "
-                                "(%.0f), from which probe_from: train draws it",
-                                probe, least);
-        }
-    }
-}
-
-static void check_steps(nl_reading *reading)
-{
-    const nl_values *steps = &reading->study->value[NL_KEY_AT_STEPS];
-
-    if (reading->sound[NL_KEY_AT_STEPS] && reading->sound[NL_KEY_MAX_STEPS] && steps->count > 0) {
-        double last = extreme(steps, 1.0);
-        double most = extreme(&reading->study->value[NL_KEY_MAX_STEPS], 1.0);
-
-        if (last > most) {
-            nl_reading_complain(
-                reading, reading->place[NL_KEY_AT_STEPS], nl_key_describe(NL_KEY_AT_STEPS)->path,
-                "step %.0f is never reached: training.max_steps is %.0f", last, most);
-        }
-    }
-}
-
-static void check_grid(nl_reading *reading)
-{
-    double cells = 1.0;
-    int longest = NL_KEY_SEEDS;
-
-    for (int key = 0; key < NL_KEY_COUNT; key++) {
-        const nl_values *values = &reading->study->value[key];
-
-        if (nl_key_describe((nl_key)key)->shape == NL_SHAPE_AXIS && reading->sound[key]) {
-            cells *= values->count;
-            if (values->count > reading->study->value[longest].count) {
-                longest = key;
-            }
-        }
-    }
-    if (cells > most_cells) {
-        nl_reading_complain(
-            reading, reading->place[longest], nl_key_describe((nl_key)longest)->path,
-            "the grid has %.0f cells, the product of all axes: at most %.0f", cells, most_cells);
-    }
-}
-
 static nl_status read_study(nl_reading *reading, const char *text, size_t length, int set_count,
                             const char *const sets[])
 {
@@ -479,12 +344,10 @@ static nl_status read_study(nl_reading *reading, const char *text, size_t length
         read_set(reading, sets[k]);
     }
     if (readable) {
-        check_missing(reading);
+        nl_reading_check_missing(reading);
     }
     fill_defaults(reading);
-    check_probe(reading);
-    check_steps(reading);
-    check_grid(reading);
+    nl_reading_check(reading);
     return reading->failed ? NL_FAIL(NL_ERR_NOMEM, "%s: out of memory while reading", file) : NL_OK;
 }
 

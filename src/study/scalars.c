@@ -1,51 +1,14 @@
 /** @file scalars.c  From one YAML scalar to a value, checked by its key's row. */
+#include "scalars.h"
+#include "numbers.h"
 #include "reading.h"
+#include "spelling.h"
+#include "suggest.h"
 
-#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-
-static const char *skip_digits(const char *at)
-{
-    return at + strspn(at, "0123456789");
-}
-
-size_t nl_decimal_length(const char *text)
-{
-    const char *at = text + (*text == '+' || *text == '-');
-    const char *whole = at;
-    size_t digits = 0;
-
-    at = skip_digits(at);
-    digits = (size_t)(at - whole);
-    if (*at == '.') {
-        const char *fraction = at + 1;
-
-        at = skip_digits(fraction);
-        digits += (size_t)(at - fraction);
-    }
-    if (digits == 0) {
-        return 0;
-    }
-    if (*at == 'e' || *at == 'E') {
-        const char *exponent = at + 1;
-
-        exponent += *exponent == '+' || *exponent == '-';
-        if (skip_digits(exponent) > exponent) {
-            at = skip_digits(exponent);
-        }
-    }
-    return (size_t)(at - text);
-}
-
-bool nl_text_is_decimal(const char *text)
-{
-    size_t length = nl_decimal_length(text);
-
-    return length > 0 && text[length] == '\0';
-}
 
 bool nl_node_is_null(const nl_yaml_node *node)
 {
@@ -114,49 +77,6 @@ static void refuse(nl_reading *reading, nl_key key, const nl_yaml_node *node, co
 /*---------------------------------------------------------------------------------------------
  * Numbers
  *-------------------------------------------------------------------------------------------*/
-
-bool nl_has_leading_zero(const char *text)
-{
-    const char *digits = text + (*text == '+' || *text == '-');
-
-    return digits[0] == '0' && digits[1] >= '0' && digits[1] <= '9';
-}
-
-static bool in_range(const nl_key_info *info, double value)
-{
-    bool low = info->min_open ? value > info->min : value >= info->min;
-    bool high = info->max_open ? value < info->max : value <= info->max;
-
-    return low && high;
-}
-
-/* Training is in single precision, some factors of widths aside: below this a learning rate or a
- * variance is lost there.  Elsewhere numbers only must not be subnormal, which print and read back
- * with fewer digits. */
-static double least_of(const nl_key_info *info)
-{
-    return info->affects == NL_AFFECTS_TRAINING ? 1e-30 : DBL_MIN;
-}
-
-const char *nl_key_accepts(const nl_key_info *info, double value)
-{
-    if (info->type == NL_TYPE_INT && value != floor(value)) {
-        return "not a whole number";
-    }
-    if (!in_range(info, value)) {
-        return "out of range";
-    }
-    if (info->type == NL_TYPE_REAL && value != 0.0 && fabs(value) < least_of(info)) {
-        return info->affects == NL_AFFECTS_TRAINING
-                   ? "too near 0 for training, which is in single precision: at least 1e-30"
-                   : "too near 0 for double precision";
-    }
-    if (info->type == NL_TYPE_REAL && info->affects == NL_AFFECTS_TRAINING &&
-        !in_range(info, (double)(float)value)) {
-        return "training is in single precision, where this is rounded out of the range";
-    }
-    return NULL;
-}
 
 /* 1e-400: not 0, but too small for any number. */
 static bool underflows(const char *text, double value)
@@ -258,7 +178,7 @@ static bool read_bytes(nl_reading *reading, nl_key key, const nl_yaml_node *node
 
     if (length > 0 && !nl_has_leading_zero(node->text) && !(node->quoted && *unit == '\0')) {
         *out = round(strtod(node->text, NULL) * unit_of_bytes(unit));
-        if (in_range(info, *out)) {
+        if (nl_key_in_range(info, *out)) {
             return true;
         }
         if (*out < info->min) {

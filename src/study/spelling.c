@@ -1,7 +1,8 @@
 /** @file spelling.c  What was probably meant where a number is spelled otherwise: 20_000, 8 16, 1k.
  */
+#include "spelling.h"
 #include "keys.h"
-#include "reading.h"
+#include "numbers.h"
 
 #include <ctype.h>
 #include <math.h>

@@ -1,4 +1,5 @@
 /** @file suggest.c  What was probably meant by a word that nobody knows. */
+#include "suggest.h"
 #include "keys.h"
 
 #include <ctype.h>

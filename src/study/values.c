@@ -1,5 +1,8 @@
 /** @file values.c  From YAML nodes to all values of a key: one, a list, a range. */
+#include "values.h"
 #include "reading.h"
+#include "scalars.h"
+#include "suggest.h"
 
 #include <math.h>
 #include <stdlib.h>

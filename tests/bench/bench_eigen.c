@@ -8,6 +8,7 @@
  */
 #include "bench.h"
 
+#include "ntklens/eigen.h"
 #include "ntklens/par.h"
 
 #include <math.h>

@@ -2,7 +2,8 @@
  * the first byte says what is read. */
 #include "fuzz.h"
 
-#include "../../src/study/result.h"
+#include "ntklens/cell_files.h"
+#include "ntklens/rows.h"
 
 enum { outputs = 2 };
 
@@ -36,14 +37,14 @@ static const reading *prepare(void)
 }
 
 /* States 0, 1 and the last, with all that can be kept. */
-static nl_result *make_result(const reading *r)
+static nl_record *make_result(const reading *r)
 {
     const nl_losses losses = {1.0, 1.1, 1.2, 0.5, 0.4, 0.3};
-    nl_result *result = NULL;
+    nl_record *result = NULL;
 
-    FUZZ_EXPECT(nl_result_create(&result) == NL_OK);
+    FUZZ_EXPECT(nl_record_create(&result) == NL_OK);
     for (long step = 0; step < 3; step++) {
-        nl_state *state = nl_result_state(result, r->plan, step);
+        nl_state *state = nl_record_state(result, r->plan, step);
 
         FUZZ_EXPECT(state != NULL && nl_curve_append(&result->curve, step, &losses) == NL_OK);
         state->losses = losses;
@@ -69,7 +70,7 @@ uint8_t *fuzz_make_seed(int k, size_t *size)
     static const float zeros[64];
     static const int indices[64];
     float theta[64] = {0};
-    nl_result *result = make_result(r);
+    nl_record *result = make_result(r);
     const nl_continuation continuation = {.step = 2,
                                           .theta = theta,
                                           .optimizer = theta,
@@ -100,7 +101,7 @@ uint8_t *fuzz_make_seed(int k, size_t *size)
 
     if (k < 2) {
         FUZZ_EXPECT(r->net->size <= 64);
-        FUZZ_EXPECT(nl_result_image(result, &context, &image, &length) == NL_OK);
+        FUZZ_EXPECT(nl_cell_file_image(result, &context, &image, &length) == NL_OK);
         seed = malloc(length + 1);
         FUZZ_EXPECT(seed != NULL);
         seed[0] = NL_READ_MEASUREMENTS | NL_READ_ARRAYS | NL_READ_THETA;
@@ -108,7 +109,7 @@ uint8_t *fuzz_make_seed(int k, size_t *size)
         *size = length + 1;
     }
     free(image);
-    nl_result_destroy(&result, r->plan->kernels);
+    nl_record_destroy(&result, r->plan->kernels);
     return seed;
 }
 
@@ -116,7 +117,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const reading *r = prepare();
     const int what = size > 0 ? data[0] & 7 : 0;
-    nl_result *result = NULL;
+    nl_record *result = NULL;
     nl_continuation continuation = {0};
     nl_row *rows = NULL;
     nl_text table = {0};
@@ -125,15 +126,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 1) {
         return 0;
     }
-    if (nl_result_read(data + 1, size - 1, r->study, r->cells, r->net, r->plan, what, &result,
-                       &continuation) == NL_OK) {
-        FUZZ_EXPECT(nl_result_rows(result, r->plan, r->cells, 0, &rows, &count) == NL_OK);
+    if (nl_cell_file_read(data + 1, size - 1, r->study, r->cells, r->net, r->plan, what, &result,
+                          &continuation) == NL_OK) {
+        FUZZ_EXPECT(nl_record_rows(result, r->plan, r->cells, 0, &rows, &count) == NL_OK);
         nl_rows_write(r->cells, rows, count, &table);
         FUZZ_EXPECT(count < 10000 && strchr(table.data, '\x1b') == NULL);
     }
     nl_text_free(&table);
     free(rows);
     nl_continuation_free(&continuation);
-    nl_result_destroy(&result, r->plan->kernels);
+    nl_record_destroy(&result, r->plan->kernels);
     return 0;
 }

@@ -1,6 +1,7 @@
 /** @file fuzz_cifar.c  A batch of CIFAR-10. */
 #include "fuzz.h"
 
+#include "../../src/data/cifar.h"
 #include "../../src/data/files.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

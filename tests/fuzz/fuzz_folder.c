@@ -2,7 +2,7 @@
  * which file the input is, lock, log.txt or study.yaml. */
 #include "fuzz.h"
 
-#include "../../src/study/lock.h"
+#include "ntklens/plan.h"
 
 static bool is_shown_plainly(const char *text)
 {
@@ -33,7 +33,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (int json = 0; json < 2; json++) {
         stream = open_memstream(&shown, &length);
         FUZZ_EXPECT(stream != NULL);
-        (void)!nl_study_status(fuzz_folder(), json == 1, stream);
+        (void)!nl_study_status_show(fuzz_folder(), json == 1, stream);
         fclose(stream);
         FUZZ_EXPECT(is_shown_plainly(shown));
         free(shown);

@@ -3,6 +3,7 @@
 #include "fuzz.h"
 
 #include "../../src/data/files.h"
+#include "../../src/data/idx.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -2,8 +2,6 @@
  */
 #include "fuzz.h"
 
-#include "../../src/study/result.h"
-
 static void check_grid(const nl_study *study)
 {
     double cells = 1.0;

@@ -1,7 +1,7 @@
 /** @file fuzz_timings.c  timings.csv. */
 #include "fuzz.h"
 
-#include "../../src/study/timings.h"
+#include "ntklens/folder.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

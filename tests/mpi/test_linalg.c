@@ -1,6 +1,7 @@
 /** @file test_linalg.c  Grids and block-cyclic matrices on every shape of grid that the ranks
  * allow. */
 #include "linalg_fixture.h"
+#include "ntklens/eigen.h"
 
 /*---------------------------------------------------------------------------------------------
  * Grids and matrices

@@ -1,7 +1,8 @@
 /** @file test_many_rows.c  The root keeps a table of many rows and answers meanwhile: 40,000 rows,
  * or as many as the argument says; with it, waits are timed, too.  On two ranks or more. */
-#include "../../src/study/ledger.h"
-#include "../../src/study/lock.h"
+#include "../../src/run/collector.h"
+#include "../../src/run/messages.h"
+#include "ntklens/folder.h"
 
 #include "ntklens/io.h"
 
@@ -102,12 +103,12 @@ static void make_rows(int cell, nl_row rows[rows_of_a_cell])
 
 static int tick(void *context)
 {
-    return context != NULL && nl_ledger_tick(context) != NL_OK ? NL_ERR_IO : 0;
+    return context != NULL && nl_collector_tick(context) != NL_OK ? NL_ERR_IO : 0;
 }
 
 static void deliver(void *context, int source, const void *bytes, size_t length)
 {
-    nl_ledger_deliver(context, source, bytes, length);
+    nl_collector_deliver(context, source, bytes, length);
 }
 
 /* Seconds since the lock was touched. */
@@ -148,7 +149,7 @@ static nl_status do_cells(const fixture *f, nl_service *service, waits *longest)
             longest->answer = took > longest->answer ? took : longest->answer;
             longest->lock = rest > longest->lock ? rest : longest->lock;
             make_rows(task.item, rows);
-            status = nl_tell_rows(service, f->cells, task.item, rows, rows_of_a_cell);
+            status = nl_send_rows(service, f->cells, task.item, rows, rows_of_a_cell);
         }
     }
     free(lock);
@@ -195,7 +196,7 @@ static void many_rows_hold_nobody_up(void **state)
     const fixture *f = *state;
     const bool root = f->team->rank == 0;
     double *cost = nl_calloc((size_t)f->count, sizeof *cost);
-    nl_ledger *ledger = NULL;
+    nl_collector *collector = NULL;
     nl_lock *lock = NULL;
     nl_service *service = NULL;
     waits longest = {0};
@@ -204,15 +205,17 @@ static void many_rows_hold_nobody_up(void **state)
     if (root) {
         status = nl_lock_take(f->folder, &lock);
         if (status == NL_OK) {
-            status = nl_ledger_create(f->folder, f->cells, cost, f->count, NULL, true, &ledger);
+            status =
+                nl_collector_create(f->folder, f->cells, cost, f->count, NULL, true, &collector);
         }
     }
     expect_all(f->team->comm, cost != NULL && status == NL_OK);
     if (root) {
-        nl_ledger_await(ledger, 0);
+        nl_collector_await(collector, 0);
     }
     status = nl_service_start(
-        f->team, (nl_service_hooks){.context = ledger, .tick = tick, .deliver = deliver}, &service);
+        f->team, (nl_service_hooks){.context = collector, .tick = tick, .deliver = deliver},
+        &service);
     expect_all(f->team->comm, status == NL_OK);
     status = nl_service_open_queue(service, f->count, 1);
     expect_all(f->team->comm, status == NL_OK);
@@ -222,18 +225,18 @@ static void many_rows_hold_nobody_up(void **state)
     if (root) {
         const double start = nl_now();
 
-        status = nl_ledger_finish(ledger);
-        print_message("%d rows; last write %.1f s, peak %.0f MB\n", nl_ledger_rows(ledger),
+        status = nl_collector_finish(collector);
+        print_message("%d rows; last write %.1f s, peak %.0f MB\n", nl_collector_rows(collector),
                       nl_now() - start, 1e-6 * (double)nl_peak_memory());
     }
     print_message("rank %d: longest wait for an answer %.3f s, of the lock %.1f s\n", f->team->rank,
                   longest.answer, longest.lock);
     expect_all(f->team->comm, status == NL_OK);
-    expect_all(f->team->comm, !root || nl_ledger_rows(ledger) == f->count * rows_of_a_cell);
+    expect_all(f->team->comm, !root || nl_collector_rows(collector) == f->count * rows_of_a_cell);
     expect_all(f->team->comm, !root || table_is_right(f));
     expect_all(f->team->comm, !timed || longest.answer <= longest_wait);
     expect_all(f->team->comm, !timed || longest.lock <= longest_rest);
-    nl_ledger_destroy(&ledger);
+    nl_collector_destroy(&collector);
     nl_lock_release(&lock);
     free(cost);
 }

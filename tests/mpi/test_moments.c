@@ -2,8 +2,9 @@
  * wrong ones that tells.
  *
  * `whole N` measures orders up to N and prints the table of tests/README.md. */
-#include "../../src/linalg/solver.h"
+#include "../../src/eigen/solver_work.h"
 #include "linalg_fixture.h"
+#include "ntklens/eigen.h"
 #include "ntklens/ntk.h"
 
 /*---------------------------------------------------------------------------------------------

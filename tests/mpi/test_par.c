@@ -60,15 +60,15 @@ static void broadcasts_reach_every_rank(void **state)
 
 enum { items = 57 };
 
-typedef struct ledger {
+typedef struct received {
     int told[items];
     int ticks;
     int stop_at_tick;
-} ledger;
+} received;
 
 static int count_tick(void *context)
 {
-    ledger *book = context;
+    received *book = context;
 
     book->ticks++;
     return book->stop_at_tick > 0 && book->ticks >= book->stop_at_tick ? 7 : 0;
@@ -76,7 +76,7 @@ static int count_tick(void *context)
 
 static void note_item(void *context, int source, const void *bytes, size_t length)
 {
-    ledger *book = context;
+    received *book = context;
     int item = -1;
 
     (void)source;
@@ -89,7 +89,7 @@ static void note_item(void *context, int source, const void *bytes, size_t lengt
 static void every_item_goes_out_once_and_every_message_arrives(void **state)
 {
     const nl_team *team = *state;
-    ledger book = {0};
+    received book = {0};
     nl_service *service = NULL;
     nl_status status = nl_service_start(
         team, (nl_service_hooks){.context = &book, .tick = count_tick, .deliver = note_item},
@@ -101,7 +101,7 @@ static void every_item_goes_out_once_and_every_message_arrives(void **state)
     for (int round = 0; round < 2; round++) {
         expect_all(team->comm, nl_service_open_queue(service, items, 1) == NL_OK);
         while (nl_service_take(service, &task) == NL_OK && task.kind == NL_TASK_ITEM) {
-            complete = complete && nl_service_tell(service, &task.item, sizeof task.item) == NL_OK;
+            complete = complete && nl_service_send(service, &task.item, sizeof task.item) == NL_OK;
         }
         complete = complete && task.kind == NL_TASK_NONE;
         expect_all(team->comm, complete && nl_service_stopping(service) == 0);
@@ -116,7 +116,7 @@ static void every_item_goes_out_once_and_every_message_arrives(void **state)
 static void one_ranks_wish_to_stop_reaches_all_within_a_second(void **state)
 {
     const nl_team *team = *state;
-    ledger book = {.stop_at_tick = team->rank == team->size - 1 ? 3 : 0};
+    received book = {.stop_at_tick = team->rank == team->size - 1 ? 3 : 0};
     nl_service *service = NULL;
     nl_status status = nl_service_start(
         team, (nl_service_hooks){.context = &book, .tick = count_tick, .deliver = note_item},

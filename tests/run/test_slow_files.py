@@ -108,7 +108,7 @@ def a_stop_while_cells_are_read_leaves_the_table():
     with Held(out, "cells/*.h5", None) as held:
         held.run.send(signal.SIGTERM, [held.run.process.pid])
         life.wait_for(lambda: life.events(out, "start")[1:], "second start")
-        held.lock_is_touched(2)  # by then the wish to stop has arrived
+        held.lock_is_touched(2)  # by then the request to stop has arrived
         held.release()
         held.run.finish(75)
     life.check_table(out, before, "stopped while it was read")

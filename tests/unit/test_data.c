@@ -8,6 +8,8 @@
 #include <stdarg.h>
 #include <unistd.h>
 
+#include "../../src/data/scaling.h"
+#include "../../src/data/source.h"
 #include <cmocka.h>
 
 enum { train_count = 25, test_count = 11 };

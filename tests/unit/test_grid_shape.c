@@ -1,5 +1,6 @@
 /** @file test_grid_shape.c  What linalg offers without MPI: grid shapes, indices, the check of a
  * spectrum, the table of solvers. */
+#include "ntklens/eigen.h"
 #include "ntklens/linalg.h"
 
 #include <math.h>

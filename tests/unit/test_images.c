@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../src/data/scaling.h"
+#include "../../src/data/source.h"
 #include <cmocka.h>
 
 enum { classes = 10, count = 997 };

@@ -1,5 +1,5 @@
 /** @file test_limits.c  What cgroups leave a process: every group above binds. */
-#include "../../src/study/measure.h"
+#include "ntklens/machine.h"
 #include "sample_files.h"
 
 #include "ntklens/io.h"

@@ -1,6 +1,6 @@
 /** @file test_solve_plan.c  Who shares a kernel, and how it is solved: the rule of ARCHITECTURE.md.
  */
-#include "../../src/study/infinite.h"
+#include "ntklens/measure.h"
 #include "outcome.h"
 
 static const double gigabyte = 0x1p30;

@@ -1,0 +1,47 @@
+/** @file splits.h  The images of a study: test, validation and probe sets, training subsets. */
+#ifndef NTKLENS_SPLITS_H
+#define NTKLENS_SPLITS_H
+
+#include "ntklens/data.h"
+#include "ntklens/study.h"
+
+/** Some images of one file, with their labels. */
+typedef struct nl_subset {
+    const nl_images *images; /* borrowed */
+    int count;
+    const int *index; /* [count] in the original file; borrowed, or owned by whoever made it */
+    int *labels;      /* owned; [count], training labels with noise */
+} nl_subset;
+
+/** What all cells of a study share.  Each rank has one; pixels are shared by the node. */
+typedef struct nl_splits {
+    nl_dataset *dataset; /* owned */
+    const nl_dataset_info *info;
+    nl_scaling scaling;
+    int *test_order;                   /* owned; stratified permutation of the test file */
+    nl_subset test, validation, probe; /* slices of it; probe: only with probe_from: test */
+} nl_splits;
+
+/** Do the sets that the study asks for fit into the files?  Complaints name the key.  Local. */
+NL_MUST_CHECK nl_status nl_splits_check(const nl_study *study, const nl_dataset_info *info);
+
+/** Load the data and draw the sets.  Collective over the team. */
+NL_MUST_CHECK nl_status nl_splits_create(const nl_study *study, const char *folder,
+                                         const nl_team *team, nl_splits **out);
+void nl_splits_destroy(nl_splits **splits);
+
+/** Do cells of different seeds have different probes?  Pure. */
+bool nl_probe_depends_on_seed(const nl_study *study);
+
+/** Training subset and probe of a cell.  Owns index, labels and probe. */
+typedef struct nl_cell_data {
+    nl_subset train;
+    int *order; /* owned: what train.index points at */
+    nl_subset probe;
+    float *probe_inputs; /* owned; [probe.count x inputs], as the network sees them */
+} nl_cell_data;
+NL_MUST_CHECK nl_status nl_cell_data_create(const nl_study *study, const nl_cell *cell,
+                                            const nl_splits *splits, nl_cell_data **out);
+void nl_cell_data_destroy(nl_cell_data **data);
+
+#endif

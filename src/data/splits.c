@@ -1,0 +1,214 @@
+/** @file splits.c  Test, validation and probe sets, training subsets. */
+#include "ntklens/splits.h"
+
+#include <stdlib.h>
+
+static int whole(const nl_study *study, nl_key key)
+{
+    return (int)nl_study_number(study, key);
+}
+
+static bool probe_from_train(const nl_study *study)
+{
+    return nl_study_is(study, NL_KEY_PROBE_FROM, "train");
+}
+
+bool nl_probe_depends_on_seed(const nl_study *study)
+{
+    return probe_from_train(study) && nl_study_is(study, NL_KEY_SUBSET, "per-seed");
+}
+
+nl_status nl_splits_check(const nl_study *study, const nl_dataset_info *info)
+{
+    const char *source = nl_source_name(info->source);
+    const nl_values *sizes = &study->value[NL_KEY_TRAIN_SIZES];
+    const int probe = probe_from_train(study) ? 0 : whole(study, NL_KEY_PROBE_SIZE);
+    const int test = whole(study, NL_KEY_TEST_SIZE);
+    const int validation = whole(study, NL_KEY_VALIDATION_SIZE);
+
+    for (int k = 0; k < sizes->count; k++) {
+        if (sizes->item[k].number > info->train_count) {
+            return NL_FAIL(NL_ERR_STUDY,
+                           "%s: data.train_sizes: %.0f is more than the %d training images of %s",
+                           study->file, sizes->item[k].number, info->train_count, source);
+        }
+    }
+    if ((double)test + validation + probe > info->test_count) {
+        return NL_FAIL(
+            NL_ERR_STUDY,
+            "%s: data.test_size %d + data.validation_size %d + data.probe_size %d is more than "
+            "the %d test images of %s; make one of them smaller",
+            study->file, test, validation, probe, info->test_count, source);
+    }
+    return NL_OK;
+}
+
+/* A slice of an order of images, with the file's labels. */
+static nl_status slice(const nl_images *images, const int *order, int first, int count,
+                       nl_subset *out)
+{
+    *out = (nl_subset){.images = images, .count = count, .index = order + first};
+    out->labels = nl_calloc((size_t)count, sizeof *out->labels);
+    if (out->labels == NULL) {
+        return NL_FAIL(NL_ERR_NOMEM, "out of memory for %d labels", count);
+    }
+    for (int k = 0; k < count; k++) {
+        out->labels[k] = images->labels[out->index[k]];
+    }
+    return NL_OK;
+}
+
+/* Test first, then validation, then probe: a study with another probe keeps its test set, so that
+ * its trained networks can be measured anew. */
+static nl_status draw_sets(const nl_study *study, nl_splits *s)
+{
+    const nl_images *images = nl_dataset_test(s->dataset);
+    const int test = whole(study, NL_KEY_TEST_SIZE);
+    const int validation = whole(study, NL_KEY_VALIDATION_SIZE);
+    const int probe = probe_from_train(study) ? 0 : whole(study, NL_KEY_PROBE_SIZE);
+    nl_status status = NL_OK;
+
+    s->test_order = nl_calloc((size_t)images->count, sizeof *s->test_order);
+    if (s->test_order == NULL) {
+        return NL_FAIL(NL_ERR_NOMEM, "out of memory for the order of %d test images",
+                       images->count);
+    }
+    status = nl_images_permute(images, s->info->classes, (uint32_t)whole(study, NL_KEY_DATA_SEED),
+                               NL_PURPOSE_TEST_DRAW, s->test_order);
+    if (status == NL_OK) {
+        status = slice(images, s->test_order, 0, test, &s->test);
+    }
+    if (status == NL_OK) {
+        status = slice(images, s->test_order, test, validation, &s->validation);
+    }
+    if (status == NL_OK) {
+        status = slice(images, s->test_order, test + validation, probe, &s->probe);
+    }
+    return status;
+}
+
+nl_status nl_splits_create(const nl_study *study, const char *folder, const nl_team *team,
+                           nl_splits **out)
+{
+    nl_splits *s = calloc(1, sizeof *s);
+    const nl_source source = (nl_source)nl_study_number(study, NL_KEY_SOURCE);
+    nl_status status =
+        s == NULL ? NL_FAIL(NL_ERR_NOMEM, "out of memory for the study's images") : NL_OK;
+
+    *out = NULL;
+    status = nl_agree(team->comm, status);
+    if (status != NL_OK) {
+        free(s);
+        return status;
+    }
+    status = nl_dataset_load(source, folder, team, &s->dataset);
+    if (status == NL_OK) {
+        s->info = nl_dataset_describe(s->dataset);
+        status = nl_splits_check(study, s->info);
+        if (status == NL_OK) {
+            status = nl_scaling_compute(s->dataset, nl_study_number(study, NL_KEY_STANDARDIZE) > 0,
+                                        &s->scaling);
+        }
+        if (status == NL_OK) {
+            status = draw_sets(study, s);
+        }
+    }
+    status = nl_agree(team->comm, status);
+    if (status != NL_OK) {
+        nl_splits_destroy(&s);
+        return status;
+    }
+    *out = s;
+    return NL_OK;
+}
+
+void nl_splits_destroy(nl_splits **splits)
+{
+    if (*splits != NULL) {
+        free((*splits)->test.labels);
+        free((*splits)->validation.labels);
+        free((*splits)->probe.labels);
+        free((*splits)->test_order);
+        nl_dataset_destroy(&(*splits)->dataset);
+        free(*splits);
+        *splits = NULL;
+    }
+}
+
+static nl_status draw_training(const nl_study *study, const nl_cell *cell, const nl_splits *splits,
+                               nl_cell_data *data)
+{
+    const nl_images *images = nl_dataset_train(splits->dataset);
+    const bool fixed = nl_study_is(study, NL_KEY_SUBSET, "fixed");
+    const uint32_t seed = fixed ? (uint32_t)whole(study, NL_KEY_DATA_SEED) : cell->seed;
+    const double noise = nl_study_number(study, NL_KEY_LABEL_NOISE);
+    nl_status status = NL_OK;
+
+    data->order = nl_calloc((size_t)images->count, sizeof *data->order);
+    if (data->order == NULL) {
+        return NL_FAIL(NL_ERR_NOMEM, "out of memory for the order of %d training images",
+                       images->count);
+    }
+    status = nl_images_permute(images, splits->info->classes, seed, NL_PURPOSE_SUBSET, data->order);
+    if (status == NL_OK) {
+        status = slice(images, data->order, 0, cell->n_train, &data->train);
+    }
+    for (int k = 0; status == NL_OK && k < cell->n_train; k++) {
+        data->train.labels[k] = nl_noisy_label(data->train.labels[k], data->train.index[k],
+                                               splits->info->classes, noise, seed);
+    }
+    return status;
+}
+
+static nl_status draw_probe(const nl_study *study, const nl_splits *splits, nl_cell_data *data)
+{
+    const nl_subset *from = probe_from_train(study) ? &data->train : &splits->probe;
+    const int count = whole(study, NL_KEY_PROBE_SIZE);
+
+    data->probe = (nl_subset){.images = from->images, .count = count, .index = from->index};
+    data->probe.labels = nl_calloc((size_t)count, sizeof *data->probe.labels);
+    data->probe_inputs = nl_calloc((size_t)count * (size_t)splits->info->inputs, sizeof(float));
+    if (data->probe.labels == NULL || data->probe_inputs == NULL) {
+        return NL_FAIL(NL_ERR_NOMEM, "out of memory for a probe of %d images", count);
+    }
+    for (int k = 0; k < count; k++) {
+        data->probe.labels[k] = from->labels[k];
+    }
+    nl_images_gather(splits->info, from->images, &splits->scaling, count, from->index,
+                     data->probe_inputs);
+    return NL_OK;
+}
+
+nl_status nl_cell_data_create(const nl_study *study, const nl_cell *cell, const nl_splits *splits,
+                              nl_cell_data **out)
+{
+    nl_cell_data *data = calloc(1, sizeof *data);
+    nl_status status = NL_OK;
+
+    *out = NULL;
+    if (data == NULL) {
+        return NL_FAIL(NL_ERR_NOMEM, "out of memory for a cell's images");
+    }
+    status = draw_training(study, cell, splits, data);
+    if (status == NL_OK) {
+        status = draw_probe(study, splits, data);
+    }
+    if (status != NL_OK) {
+        nl_cell_data_destroy(&data);
+        return status;
+    }
+    *out = data;
+    return NL_OK;
+}
+
+void nl_cell_data_destroy(nl_cell_data **data)
+{
+    if (*data != NULL) {
+        free((*data)->train.labels);
+        free((*data)->order);
+        free((*data)->probe.labels);
+        free((*data)->probe_inputs);
+        free(*data);
+        *data = NULL;
+    }
+}

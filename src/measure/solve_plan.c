@@ -1,0 +1,245 @@
+/** @file solve_plan.c  Who shares a kernel and how it is solved. */
+#include "ntklens/measure.h"
+
+#include <limits.h>
+#include <math.h>
+#include <string.h>
+
+static double local_bytes(const nl_solve_plan *plan, nl_precision precision, int rows, int cols)
+{
+    const double blocks = ceil((double)plan->n / plan->block);
+
+    return ceil(blocks / rows) * ceil(blocks / cols) * plan->block * plan->block *
+           (double)nl_precision_bytes(precision);
+}
+
+double nl_solve_memory(const nl_solve_plan *plan, nl_precision precision)
+{
+    int rows = 1;
+    int cols = 1;
+    double bytes = 0.0;
+    double work = 0.0; /* of observables and solve, which come one after the other */
+
+    nl_grid_shape(plan->team, &rows, &cols);
+    bytes = local_bytes(plan, precision, rows, cols) + nl_panel_bytes;
+    if (plan->solver != NULL) {
+        work = plan->solver->workspace(plan->n, plan->block, precision, rows, cols);
+    }
+    if (plan->vectors) {
+        work = fmax(work, nl_projections_workspace(plan->n, plan->block, precision, rows, cols));
+    }
+    /* Vectors and their products, and the local part of both. */
+    work = fmax(work, 4.0 * plan->columns * plan->n * (double)sizeof(double));
+    return bytes + work + (plan->team == 1 ? plan->cached : 0.0);
+}
+
+double nl_measure_memory(const nl_solve_plan *plan, int samples, nl_precision precision,
+                         const nl_net *net)
+{
+    const double unit = (double)plan->n / samples; /* rows of a sample */
+    const double sample = nl_factors_bytes(net, precision);
+    int rows = 1;
+    int cols = 1;
+    double both = 0.0;
+
+    nl_grid_shape(plan->team, &rows, &cols);
+    both = (fmin(samples, ceil(samples / (double)rows) + plan->block / unit) +
+            fmin(samples, ceil(samples / (double)cols) + plan->block / unit)) *
+           sample;
+    if (rows * cols == 1 && samples * sample <= nl_panel_bytes) {
+        both = samples * sample; /* rows and columns are the same samples */
+    }
+    return nl_solve_memory(plan, precision) - nl_panel_bytes +
+           fmax(fmin(both, nl_panel_bytes), 2.0 * sample) + 2.0 * nl_factors_fixed_bytes(net);
+}
+
+/* What 32-bit libraries can count. */
+static bool countable(const nl_solve_plan *plan)
+{
+    int rows = 1;
+    int cols = 1;
+
+    nl_grid_shape(plan->team, &rows, &cols);
+    return local_bytes(plan, NL_SINGLE, rows, cols) <= (double)sizeof(float) * INT_MAX &&
+           (!plan->vectors || nl_projections_length(plan->n, plan->block, rows, cols) <= INT_MAX);
+}
+
+static bool fits(const nl_solve_plan *plan, nl_precision precision, double memory)
+{
+    return countable(plan) && nl_solve_memory(plan, precision) <= memory;
+}
+
+/* Also where kernels of other orders make the team larger: a grid's longer side has at most
+ * sqrt(3 ranks) ranks. */
+static bool able(const nl_solver *solver, const nl_solve_plan *plan, nl_precision precision,
+                 int ranks)
+{
+    const int longest = (int)ceil(sqrt(3.0 * ranks));
+
+    return solver != NULL && nl_solver_able(solver, plan->n, plan->block, precision, 1, longest);
+}
+
+/* Ranks of the smallest team, from `least` on, on which this solver fits; 0: none. */
+static int smallest_team(nl_solve_plan trial, const char *solver, nl_precision precision, int least,
+                         int ranks, double memory)
+{
+    trial.solver = nl_solver_find(solver);
+    if (least > 1 && !able(trial.solver, &trial, precision, ranks)) {
+        return 0;
+    }
+    for (trial.team = least; trial.team <= ranks; trial.team++) {
+        if (fits(&trial, precision, memory)) {
+            return trial.team;
+        }
+    }
+    return 0;
+}
+
+/* Alone where that fits, else in two stages, else with ScaLAPACK, which is several times slower but
+ * needs least memory: see ARCHITECTURE.md.  A solver that the study names decides alone. */
+static int choose_team_size(const char *solver, const nl_solve_plan *plan, nl_precision precision,
+                            int ranks, double memory)
+{
+    int team = 0;
+
+    if (strcmp(solver, "auto") != 0) {
+        team = smallest_team(*plan, solver, precision, 1, ranks, memory);
+        return team > 0 ? team : ranks;
+    }
+    team = smallest_team(*plan, "lapack", precision, 1, 1, memory);
+    if (team == 0) {
+        team = smallest_team(*plan, "twostage", precision, 2, ranks, memory);
+    }
+    if (team == 0) {
+        team = smallest_team(*plan, "scalapack", precision, 2, ranks, memory);
+    }
+    return team > 0 ? team : ranks;
+}
+
+static const char *auto_solver(const nl_solve_plan *plan, nl_precision precision, double memory)
+{
+    nl_solve_plan trial = *plan;
+
+    if (plan->team == 1) {
+        return "lapack";
+    }
+    trial.solver = nl_solver_find("twostage");
+    return fits(&trial, precision, memory) ? "twostage" : "scalapack";
+}
+
+/* What keeps the solver from this plan, NULL where nothing does. */
+static const char *obstacle(const nl_solver *solver, int team, nl_precision precision)
+{
+    if (solver == NULL) {
+        return "is not in this build; use auto";
+    }
+    if (solver->one_rank && team > 1) {
+        return "works on one rank only, but a team shares a kernel; use twostage, team_size 1 or "
+               "more memory_per_rank";
+    }
+    if (solver->double_only && precision != NL_DOUBLE) {
+        return "knows only double precision in this build; use auto or "
+               "measure.precision double";
+    }
+    return NULL;
+}
+
+static nl_status choose_solver(const nl_study *study, nl_precision precision, int ranks,
+                               double memory, bool quiet, nl_solve_plan *plan)
+{
+    const char *name = nl_study_word(study, NL_KEY_SOLVER);
+    const char *why = NULL;
+
+    if (strcmp(name, "none") == 0) {
+        plan->solver = NULL;
+        return NL_OK;
+    }
+    if (strcmp(name, "auto") == 0) {
+        name = auto_solver(plan, precision, memory);
+    }
+    plan->solver = nl_solver_find(name);
+    why = obstacle(plan->solver, plan->team, precision);
+    if (why != NULL) {
+        return quiet ? NL_ERR_STUDY
+                     : NL_FAIL(NL_ERR_STUDY, "%s: measure.solver: %s %s", study->file, name, why);
+    }
+    if (plan->team > 1 && !able(plan->solver, plan, precision, ranks)) {
+        plan->solver = nl_solver_find("scalapack"); /* fewer blocks than ELPA needs */
+    }
+    return NL_OK;
+}
+
+/* Team, block and solver; whether they fit is not looked at. */
+static nl_status choose_team(const nl_study *study, const nl_measure_plan *measure, int kernel,
+                             int outputs, int ranks, double memory, bool quiet, nl_solve_plan *out)
+{
+    const nl_kernel_spec spec = measure->kernel[kernel];
+    const char *team = nl_study_word(study, NL_KEY_TEAM_SIZE);
+    int rows = 1;
+    int cols = 1;
+
+    *out = (nl_solve_plan){.n = nl_kernel_order(spec, measure->samples, outputs)};
+    out->block = nl_kernel_block(spec, outputs, nl_shared_block);
+    out->columns = spec.kind == NL_KERNEL_FULL ? outputs + 2 : 2 * outputs + 1;
+    out->cached = nl_kernel_cache_bytes(measure, kernel);
+    out->vectors = measure->eigenvectors;
+    if (team == NULL) {
+        out->team = (int)nl_study_number(study, NL_KEY_TEAM_SIZE);
+        out->team = out->team < ranks ? out->team : ranks;
+    } else if (strcmp(team, "all") == 0) {
+        out->team = ranks;
+    } else {
+        out->team = choose_team_size(nl_study_word(study, NL_KEY_SOLVER), out, measure->precision,
+                                     ranks, memory);
+    }
+    nl_grid_shape(out->team, &rows, &cols);
+    out->team = rows * cols; /* spare ranks, of a prime count, take other work */
+    if (out->team == 1) {
+        out->block = nl_kernel_block(spec, outputs, nl_private_block);
+    }
+    return choose_solver(study, measure->precision, ranks, memory, quiet, out);
+}
+
+bool nl_solve_plan_fits(const nl_study *study, const nl_measure_plan *measure, int kernel,
+                        int outputs, int ranks, double memory, nl_solve_plan *out)
+{
+    return choose_team(study, measure, kernel, outputs, ranks, memory, true, out) == NL_OK &&
+           fits(out, measure->precision, memory);
+}
+
+nl_status nl_solve_plan_make(const nl_study *study, const nl_measure_plan *measure, int kernel,
+                             int outputs, int ranks, double memory, nl_solve_plan *out)
+{
+    char need[32];
+    char have[32];
+    nl_status status = choose_team(study, measure, kernel, outputs, ranks, memory, false, out);
+
+    if (status == NL_OK && !fits(out, measure->precision, memory)) {
+        nl_solve_plan wider = *out;
+        char team[48];
+        char advice[80] = "no number of ranks would do: raise it";
+
+        while (wider.team < 1 << 20 && !fits(&wider, measure->precision, memory)) {
+            wider.team *= 2;
+        }
+        if (fits(&wider, measure->precision, memory)) {
+            snprintf(advice, sizeof advice, "about %d ranks would do, or a smaller data.probe_size",
+                     wider.team);
+        }
+        if (!countable(out)) {
+            return NL_FAIL(NL_ERR_STUDY,
+                           "%s: a kernel of order %d%s has more than 2^31 - 1 elements on each of "
+                           "%s; %s",
+                           study->file, out->n,
+                           out->vectors ? ", or the work space for its eigenvectors," : "",
+                           nl_format_count(out->team, "rank", team), advice);
+        }
+        return NL_FAIL(
+            NL_ERR_STUDY,
+            "%s: a kernel of order %d needs %s on each of %s, measure.memory_per_rank is %s; "
+            "%s",
+            study->file, out->n, nl_format_bytes(nl_solve_memory(out, measure->precision), need),
+            nl_format_count(out->team, "rank", team), nl_format_bytes(memory, have), advice);
+    }
+    return status;
+}

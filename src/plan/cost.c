@@ -1,0 +1,132 @@
+/** @file cost.c  Expected work of a cell, in floating-point operations. */
+#include "cost.h"
+
+#include "ntklens/measure.h"
+#include "ntklens/plan.h"
+
+#include <stdlib.h>
+
+/* The way to tridiagonal form runs at a fraction of GEMM's rate. */
+static const double weights[NL_EFFORT_KINDS] = {1.0, 1.0, 1.0, 4.0};
+
+/* Log-spaced steps up to max_steps; `last` is counted though it be off that grid. */
+static int count_steps(int per_decade, long max_steps, bool last)
+{
+    long *steps = NULL;
+    int count = 0;
+
+    if (per_decade >= 1 && nl_log_steps(per_decade, max_steps, &steps, &count) != NL_OK) {
+        return 0;
+    }
+    if (last && (count == 0 || steps[count - 1] != max_steps)) {
+        count++;
+    }
+    free(steps);
+    return count;
+}
+
+double nl_fills_flops(const nl_net *net, const nl_measure_plan *plan, int k)
+{
+    const double fill = nl_kernel_flops(net, plan->kernel[k], plan->samples);
+
+    if (!(nl_kernel_cache_bytes(plan, k) > 0.0)) {
+        return 3.0 * fill;
+    }
+    return k == 0 ? fill : fill - plan->samples * nl_factors_flops(net);
+}
+
+int nl_solve_orders(const nl_measure_plan *plan, int k, int orders[nl_most_orders])
+{
+    const nl_kernel_spec spec = plan->kernel[k];
+    const int n = nl_kernel_order(spec, plan->samples, plan->classes);
+    const bool related =
+        spec.kind == NL_KERNEL_TRACED ? plan->auxiliary_traced : plan->auxiliary_full;
+    int count = 0;
+
+    orders[count++] = n;
+    if (related) { /* centred, cosine-normalised, on parts of the probe */
+        orders[count++] = n;
+        orders[count++] = n;
+        orders[count++] = n / 2;
+        orders[count++] = n / 4;
+    }
+    for (int times = 0; plan->eigenvectors && times < 3; times++) {
+        orders[count++] = n;
+    }
+    return count;
+}
+
+double nl_solve_flops(int n)
+{
+    return 4.0 / 3.0 * (double)n * n * n; /* to tridiagonal form */
+}
+
+/* The kernel, its Cholesky factor and the factor's inverse, two products with the targets, and the
+ * Cholesky factor of the kernel of all images; its eigenvalues are counted as solves. */
+double nl_regression_flops(const nl_net *net, const nl_measure_plan *plan, int n_train)
+{
+    const nl_kernel_spec traced = {.kind = NL_KERNEL_TRACED};
+    const double train = nl_regression_train(plan, n_train);
+    const double samples = train + plan->regression_test;
+
+    return train == 0.0
+               ? 0.0
+               : nl_kernel_flops(net, traced, (int)samples) + 2.0 / 3.0 * train * train * train +
+                     samples * samples * samples / 3.0 + 2.0 * net->spec.outputs * train * samples;
+}
+
+double nl_regression_solve_flops(const nl_measure_plan *plan, int n_train)
+{
+    const int train = nl_regression_train(plan, n_train);
+
+    return train == 0 ? 0.0 : nl_solve_flops(train + plan->regression_test);
+}
+
+nl_cost nl_cell_cost(const nl_study *study, const nl_cell *cell, const nl_net *net,
+                     const nl_measure_plan *plan)
+{
+    const long steps = (long)cell->value[NL_KEY_MAX_STEPS].number;
+    const double forward = nl_net_forward_flops(net);
+    const double looked_at = cell->n_train + nl_study_number(study, NL_KEY_TEST_SIZE) +
+                             nl_study_number(study, NL_KEY_VALIDATION_SIZE);
+    const int per_decade = (int)cell->value[NL_KEY_EVALUATIONS_PER_DECADE].number;
+    const int measured = 1 + count_steps(plan->per_decade, steps, true); /* with init */
+    nl_cost cost = {.evaluations = 1 + count_steps(per_decade, steps, true),
+                    .states = measured + plan->at_losses};
+    double gram = 0.0;
+    double solve = 0.0;
+
+    cost.states += cost.evaluations > measured; /* best: it may be on no other schedule */
+    for (int k = 0; k < plan->at_steps; k++) {
+        cost.states += plan->at_step[k] <= steps;
+    }
+    for (int k = 0; k < plan->kernels; k++) {
+        int orders[nl_most_orders];
+        const int solves = nl_solve_orders(plan, k, orders);
+
+        gram += nl_fills_flops(net, plan, k);
+        for (int j = 0; j < solves; j++) {
+            solve += nl_solve_flops(orders[j]);
+        }
+    }
+    gram += nl_regression_flops(net, plan, cell->n_train);
+    if (nl_study_is(study, NL_KEY_SOLVER, "none")) {
+        solve = 0.0;
+    }
+    solve += nl_regression_solve_flops(plan, cell->n_train);
+    cost.effort[NL_EFFORT_TRAIN] = (nl_effort){3.0 * forward * nl_cell_batch(cell), (double)steps};
+    cost.effort[NL_EFFORT_EVALUATE] = (nl_effort){forward, looked_at * cost.evaluations};
+    cost.effort[NL_EFFORT_GRAM] = (nl_effort){gram, cost.states};
+    cost.effort[NL_EFFORT_SOLVE] = (nl_effort){solve, cost.states};
+    return cost;
+}
+
+double nl_cost_total(const nl_cost *cost)
+{
+    double total = 0.0;
+
+    for (int k = 0; k < NL_EFFORT_KINDS; k++) {
+        total += weights[k] * cost->effort[k].unit * cost->effort[k].units;
+    }
+    return total;
+}

@@ -1,0 +1,156 @@
+/** @file memory_model.c  Memory and disk that a cell needs. */
+#include "memory_model.h"
+#include "plan.h"
+
+#include "ntklens/train.h"
+
+#include <math.h>
+#include <string.h>
+#include <zlib.h>
+
+static const double fixed_file = 80e3;        /* groups, attributes, curve, columns */
+static const double deflated_share = 0.25;    /* of the probe and the indices once deflated */
+static const double training_scratch = 0.5e6; /* panels of gradients, lists */
+
+static double optimizer_states(const nl_cell *cell)
+{
+    static const double states[NL_OPTIMIZER_COUNT] = {
+        [NL_SGD] = 0.0, [NL_MOMENTUM] = 1.0, [NL_ADAM] = 2.0};
+
+    return states[nl_cell_train_spec(cell).optimizer];
+}
+
+/* Parameters, optimiser, best, initial and previous state, and scratch of the larger of batch and
+ * evaluation. */
+static double training_bytes(const nl_plan *plan, const nl_cell *cell, const nl_net *net)
+{
+    const double rows = fmax(nl_cell_batch(cell), nl_evaluation_rows);
+    const double inputs = net->spec.inputs;
+    const double compared = plan->measure->per_decade > 0 ? 2.0 : 1.0; /* initial, previous state */
+    const double numbers = (2.0 + compared + optimizer_states(cell)) * (double)net->size +
+                           rows * (nl_model_row_floats(net) + inputs) +
+                           plan->measure->samples * inputs + (double)plan->info.train_count +
+                           3.0 * cell->n_train;
+
+    return (double)sizeof(float) * numbers + training_scratch;
+}
+
+/* Closed forms that the states of a cell are compared with. */
+static double infinite_bytes(const nl_plan *plan, const nl_net *net)
+{
+    const bool weighted = nl_study_is(plan->study, NL_KEY_PARAMETRIZATION, "mup");
+
+    return nl_infinite_is_known(&net->spec)
+               ? (weighted ? 2.0 : 1.0) *
+                     nl_infinite_bytes(plan->measure->samples, net->spec.inputs)
+               : 0.0;
+}
+
+/* Matrices that output.kernels keeps until the cell is written. */
+static double kept_kernels(const nl_plan *plan, const nl_cost *cost)
+{
+    double bytes = 0.0;
+
+    for (int k = 0; k < plan->measure->kernels; k++) {
+        bytes += (double)sizeof(double) * plan->solve[k].n * plan->solve[k].n * cost->states;
+    }
+    return nl_study_number(plan->study, NL_KEY_OUTPUT_KERNELS) > 0 ? bytes : 0.0;
+}
+
+static double kept_spectra(const nl_plan *plan, const nl_cost *cost)
+{
+    double bytes = 0.0;
+
+    for (int k = 0; k < plan->measure->kernels; k++) {
+        bytes += (double)sizeof(double) * plan->solve[k].n * cost->states;
+    }
+    return nl_study_number(plan->study, NL_KEY_SPECTRA) > 0 ? bytes : 0.0;
+}
+
+/* nl_calloc() takes whole huge pages for what is larger than one. */
+static double rounded(double bytes)
+{
+    const double page = 2.0 * 1024 * 1024;
+
+    return bytes >= page ? ceil(bytes / page) * page : bytes;
+}
+
+/* Small kernels that a rank that measures alone keeps, each in three states. */
+static double kept_bytes(const nl_plan *plan)
+{
+    double bytes = 0.0;
+
+    for (int k = 0; k < plan->measure->kernels; k++) {
+        if (plan->solve[k].team == 1) {
+            bytes += 3.0 * rounded(plan->solve[k].cached / 3.0);
+        }
+    }
+    return bytes;
+}
+
+/* What the next state finds there beside them: the largest of their matrices, the factors. */
+static double found_bytes(const nl_plan *plan, const nl_net *net)
+{
+    const nl_precision precision = plan->measure->precision;
+    const double factors = nl_factors_bytes(net, precision) * plan->measure->samples;
+    double matrix = 0.0;
+    bool alone = false;
+
+    for (int k = 0; k < plan->measure->kernels; k++) {
+        const nl_solve_plan *solve = &plan->solve[k];
+
+        alone = alone || solve->team == 1;
+        if (solve->team == 1 && solve->cached > 0.0) {
+            matrix =
+                fmax(matrix, (double)solve->n * solve->n * (double)nl_precision_bytes(precision));
+        }
+    }
+    return rounded(matrix) + (alone && factors <= nl_panel_bytes ? factors : 0.0);
+}
+
+nl_cell_memory nl_cell_memory_model(const nl_plan *plan, const nl_cell *cell, const nl_net *net,
+                                    const nl_cost *cost)
+{
+    const char *keeps = nl_study_word(plan->study, NL_KEY_SNAPSHOTS);
+    const bool all = strcmp(keeps, "measured") == 0;
+    const bool none = strcmp(keeps, "none") == 0;
+    const double arrays = kept_spectra(plan, cost) + kept_kernels(plan, cost);
+    const double theta = (double)net->size * (double)sizeof(float);
+    /* What a longer training would start from. */
+    const double going_on =
+        theta * (2.0 + (plan->measure->per_decade > 0) + optimizer_states(cell));
+    /* Snapshots while the cell is in work. */
+    const double held = theta * (all || plan->team_size > 1 ? cost->states : none ? 0.0 : 1.0);
+    /* Parameters of states whose kernels other ranks measure. */
+    const double kept_for_offload = theta * fmin(plan->ranks - 1, nl_most_offloads);
+    const double found = found_bytes(plan, net);     /* by the next state */
+    const double staying = kept_bytes(plan) + found; /* from state to state */
+    const double rest = fixed_file + arrays +
+                        deflated_share * sizeof(float) *
+                            ((double)plan->measure->samples * plan->info.inputs +
+                             2.0 * cell->n_train + nl_study_number(plan->study, NL_KEY_TEST_SIZE));
+    nl_cell_memory out = {0};
+    double shared = 0.0;
+
+    out.file = rest + (none ? 0.0 : going_on) + theta * (all ? cost->states : none ? 0.0 : 1.0);
+    out.checkpoint = rest + going_on + held;
+    out.training = training_bytes(plan, cell, net) + fmax(held, kept_for_offload) + arrays +
+                   infinite_bytes(plan, net) + staying;
+    out.kernel = nl_regression_bytes(plan->measure, cell->n_train, net->spec.inputs, net);
+    /* The image is built, copied, and read back to be verified: two are held at once. */
+    out.image = 2.0 * (plan->team_size > 1 ? out.checkpoint : out.file);
+    for (int k = 0; k < plan->measure->kernels; k++) {
+        const double bytes = nl_measure_memory(&plan->solve[k], plan->measure->samples,
+                                               plan->measure->precision, net);
+
+        if (plan->solve[k].team > 1) {
+            shared = fmax(shared, bytes);
+        } else {
+            out.kernel = fmax(out.kernel, bytes - plan->solve[k].cached - found);
+        }
+    }
+    if (shared > 0.0) { /* the team's first rank holds the states, but trains no longer */
+        out.kernel = fmax(out.kernel, shared + 2.0 * theta + held + staying - out.training);
+    }
+    return out;
+}

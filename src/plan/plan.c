@@ -1,0 +1,468 @@
+/** @file plan.c  What a run would need: memory, time, files. */
+#include "plan.h"
+#include "cost.h"
+#include "memory_model.h"
+#include "timings_rates.h"
+
+#include "ntklens/machine.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { most_ranks = 1 << 14 };
+static const double service_bytes = 6e6;  /* threads, buffers of MPI and BLAS once at work */
+static const double start_seconds = 0.5;  /* launcher, MPI */
+static const double data_rate = 50e6;     /* bytes of images a second, read or drawn */
+static const double write_seconds = 0.02; /* a small file until it is safe */
+static const double write_rate = 100e6;   /* bytes of a file a second: built, written, verified */
+static const double shared_efficiency = 0.95; /* of what ranks share, over one rank */
+static const double worth_seconds = 0.01; /* kernels that take less are not given to other ranks */
+static const double table_row = 450.0;    /* bytes of a row of results.csv */
+
+/*---------------------------------------------------------------------------------------------
+ * Who solves, and in how much memory
+ *-------------------------------------------------------------------------------------------*/
+
+static double budget_of(const nl_plan *plan, int ranks)
+{
+    const long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+    if (plan->memory_per_rank > 0.0 && nl_study_word(plan->study, NL_KEY_MEMORY_PER_RANK) != NULL) {
+        return nl_usable_memory(plan->memory_per_rank);
+    }
+    return nl_memory_budget(plan->study, ranks < cores ? ranks : (int)cores);
+}
+
+/* Solves on so many ranks; false where a kernel does not fit. */
+static bool solves_fit(nl_plan *plan, int ranks)
+{
+    bool fit = true;
+
+    plan->ranks = ranks;
+    plan->budget = budget_of(plan, ranks);
+    plan->team_size = 1;
+    for (int k = 0; fit && k < plan->measure->kernels; k++) {
+        fit = nl_solve_plan_fits(plan->study, plan->measure, k, plan->info.classes, ranks,
+                                 plan->budget, &plan->solve[k]);
+        plan->team_size =
+            plan->solve[k].team > plan->team_size ? plan->solve[k].team : plan->team_size;
+    }
+    return fit;
+}
+
+/* Peak of a rank, over the cells; images are counted, for the system counts them too. */
+static nl_status measure_memory(nl_plan *plan)
+{
+    plan->rank_bytes = 0.0;
+    for (int k = 0; k < plan->count; k++) {
+        const nl_cell *cell = &plan->cells[k];
+        nl_net *net = NULL;
+        nl_status status = nl_cell_net_create(cell, &plan->info, &net);
+        nl_cell_memory need;
+        nl_cost cost;
+
+        if (status != NL_OK) {
+            return status;
+        }
+        cost = nl_cell_cost(plan->study, cell, net, plan->measure);
+        need = nl_cell_memory_model(plan, cell, net, &cost);
+        nl_net_destroy(&net);
+        plan->rank_bytes = fmax(plan->rank_bytes, need.training + fmax(need.kernel, need.image));
+    }
+    plan->rank_bytes += plan->process_bytes;
+    plan->all_bytes = plan->ranks * plan->rank_bytes + plan->data_bytes;
+    plan->rank_bytes += plan->data_bytes;
+    return NL_OK;
+}
+
+/* The first number of ranks, of the usual ones, that fits; leaves the plan made for it. */
+static nl_status find_least(nl_plan *plan)
+{
+    nl_status status = NL_OK;
+
+    plan->least_ranks = 0;
+    for (int ranks = 1; ranks <= most_ranks; ranks += ranks < 8 ? 1 : ranks / 4) {
+        if (solves_fit(plan, ranks)) {
+            status = measure_memory(plan);
+            if (status != NL_OK || plan->rank_bytes <= plan->memory_per_rank) {
+                plan->least_ranks = status == NL_OK ? ranks : 0;
+                break;
+            }
+        }
+    }
+    return status;
+}
+
+static nl_status choose_ranks(nl_plan *plan, const nl_plan_options *options)
+{
+    int ranks = options->ranks > 0 ? options->ranks : 1;
+    nl_solve_plan infinite;
+    nl_status status = NL_OK;
+
+    plan->least_ranks = -1;
+    if (options->memory_per_rank > 0.0) {
+        status = find_least(plan);
+        if (options->ranks == 0 && plan->least_ranks > 0) {
+            ranks = plan->least_ranks;
+        }
+    }
+    if (status == NL_OK && !solves_fit(plan, ranks)) {
+        for (int k = 0; status == NL_OK && k < plan->measure->kernels; k++) { /* say why */
+            status = nl_solve_plan_make(plan->study, plan->measure, k, plan->info.classes, ranks,
+                                        plan->budget, &plan->solve[k]);
+        }
+    }
+    if (status == NL_OK) {
+        status = nl_regression_check(plan->study, plan->measure, &plan->info, plan->budget);
+    }
+    if (status == NL_OK) {
+        status = nl_infinite_plan(plan->study, plan->measure, plan->info.classes, ranks,
+                                  plan->budget, &infinite);
+    }
+    return status == NL_OK ? measure_memory(plan) : status;
+}
+
+/*---------------------------------------------------------------------------------------------
+ * Time
+ *-------------------------------------------------------------------------------------------*/
+
+/** Seconds of one cell: of the rank that trains, and of kernels, one behind the other. */
+typedef struct cell_time {
+    double rank;
+    double alone, longest_alone;   /* kernels that other ranks without work take over; of one */
+    double shared, longest_shared; /* by teams */
+    double order;                  /* what the queue is sorted by */
+} cell_time;
+
+/** Seconds of one kernel of one state. */
+typedef struct kernel_time {
+    double gram, solve;           /* on one rank */
+    double team_gram, team_solve; /* of its team */
+} kernel_time;
+
+/* Ranks share all of a solve but what takes n^2 operations. */
+static double shared_seconds(double seconds, const nl_solve_plan *solve, int order,
+                             nl_precision precision)
+{
+    const double serial =
+        solve->solver->serial != NULL
+            ? fmin(1.0, solve->solver->serial(order, precision) / nl_solve_flops(order))
+            : 0.0;
+    int rows = 1;
+    int cols = 1;
+
+    nl_grid_shape(solve->team, &rows, &cols);
+    return seconds * (serial + (1.0 - serial) / (rows * cols * shared_efficiency));
+}
+
+static kernel_time time_kernel(const nl_plan *plan, const nl_net *net, int k)
+{
+    const nl_throughputs *throughputs = &plan->throughputs;
+    const nl_solve_plan *solve = &plan->solve[k];
+    const nl_throughput *fill = &throughputs->gram[plan->measure->kernel[k].kind];
+    kernel_time time = {
+        .gram = nl_throughput_seconds(fill->count > 0 ? fill : &throughputs->effort[NL_EFFORT_GRAM],
+                                      nl_fills_flops(net, plan->measure, k))};
+    int orders[nl_most_orders];
+    const int solves = solve->solver != NULL ? nl_solve_orders(plan->measure, k, orders) : 0;
+    const nl_throughput *throughput = solve->team > 1 && throughputs->shared_solve.count > 0
+                                          ? &throughputs->shared_solve
+                                          : &throughputs->effort[NL_EFFORT_SOLVE];
+    int rows = 1;
+    int cols = 1;
+
+    nl_grid_shape(solve->team, &rows, &cols);
+    for (int j = 0; j < solves; j++) {
+        const double seconds = nl_throughput_seconds(throughput, nl_solve_flops(orders[j]));
+
+        time.solve += seconds;
+        time.team_solve += solve->team > 1
+                               ? shared_seconds(seconds, solve, orders[j], plan->measure->precision)
+                               : seconds;
+    }
+    time.team_gram = time.gram / (rows * cols);
+    return time;
+}
+
+static void time_kernels(nl_plan *plan, const nl_net *net, const nl_cost *cost, cell_time *time)
+{
+    for (int k = 0; k < plan->measure->kernels; k++) {
+        const kernel_time one = time_kernel(plan, net, k);
+        const double seconds = one.team_gram + one.team_solve;
+
+        plan->kernel_seconds[k] = fmax(plan->kernel_seconds[k], seconds);
+        if (plan->solve[k].team > 1) {
+            time->shared += cost->states * seconds;
+            time->longest_shared = fmax(time->longest_shared, seconds);
+        } else if (seconds >= worth_seconds && plan->helping) {
+            time->alone += cost->states * seconds;
+            time->longest_alone = fmax(time->longest_alone, seconds);
+        } else {
+            time->rank += cost->states * seconds;
+        }
+        plan->seconds[NL_EFFORT_GRAM] += cost->states * one.gram;
+        plan->seconds[NL_EFFORT_SOLVE] += cost->states * one.solve;
+    }
+}
+
+/* Done by the rank that trains. */
+static void time_regression(nl_plan *plan, const nl_net *net, int n_train, const nl_cost *cost,
+                            cell_time *time)
+{
+    const nl_throughput *fill = &plan->throughputs.gram[NL_KERNEL_TRACED];
+    const double flops = nl_regression_flops(net, plan->measure, n_train);
+    const double seconds =
+        flops > 0.0 ? nl_throughput_seconds(
+                          fill->count > 0 ? fill : &plan->throughputs.effort[NL_EFFORT_GRAM], flops)
+                    : 0.0;
+    const double solve = nl_throughput_seconds(&plan->throughputs.effort[NL_EFFORT_SOLVE],
+                                               nl_regression_solve_flops(plan->measure, n_train));
+
+    time->rank += cost->states * (seconds + solve);
+    plan->seconds[NL_EFFORT_GRAM] += cost->states * seconds;
+    plan->seconds[NL_EFFORT_SOLVE] += cost->states * solve;
+}
+
+static nl_status time_cell(nl_plan *plan, const nl_cell *cell, cell_time *time)
+{
+    nl_net *net = NULL;
+    nl_status status = nl_cell_net_create(cell, &plan->info, &net);
+    nl_cost cost;
+    nl_cell_memory need;
+    double other = write_seconds;
+
+    if (status != NL_OK) {
+        return status;
+    }
+    cost = nl_cell_cost(plan->study, cell, net, plan->measure);
+    need = nl_cell_memory_model(plan, cell, net, &cost);
+    other += need.file / write_rate;
+    *time = (cell_time){.order = nl_cost_total(&cost)};
+    for (int k = 0; k < NL_EFFORT_KINDS; k++) {
+        plan->flops[k] += cost.effort[k].unit * cost.effort[k].units;
+    }
+    for (int k = 0; k < NL_EFFORT_GRAM; k++) {
+        const double seconds =
+            cost.effort[k].units *
+            nl_throughput_seconds(&plan->throughputs.effort[k], cost.effort[k].unit);
+
+        plan->seconds[k] += seconds;
+        time->rank += seconds;
+    }
+    time_kernels(plan, net, &cost, time);
+    time_regression(plan, net, cell->n_train, &cost, time);
+    nl_net_destroy(&net);
+    if (plan->team_size > 1) {
+        other += 2.0 * (write_seconds + need.checkpoint / write_rate); /* written, and read again */
+    }
+    time->rank += other;
+    plan->other_seconds += other;
+    plan->steps += cost.effort[NL_EFFORT_TRAIN].units;
+    plan->states += cost.states;
+    plan->files++;
+    plan->disk_bytes += need.file + cost.states * plan->measure->kernels * table_row;
+    plan->running_bytes = fmax(plan->running_bytes, need.checkpoint);
+    return NL_OK;
+}
+
+static int compare_times(const void *a, const void *b)
+{
+    const cell_time *x = a;
+    const cell_time *y = b;
+
+    return (x->order < y->order) - (x->order > y->order);
+}
+
+/* How many of `workers` are at kernels of one cell at a time: those that no cell is left for help,
+ * each cell some. */
+static int workers_of_cell(const nl_plan *plan, int workers)
+{
+    const int share = workers / plan->count;
+
+    return !plan->helping || share < 1 ? 1 : nl_smaller(share, 1 + nl_most_offloads);
+}
+
+/* Kernels, counted as if all took as long as the longest. */
+static double pieces(double all, double longest)
+{
+    return longest > 0.0 ? ceil(all / longest - 1e-6) : 0.0;
+}
+
+/* Kernels of a cell, whole ones, by so many side by side. */
+static double side_by_side(double all, double longest, int workers)
+{
+    return workers > 1 ? ceil(pieces(all, longest) / workers) * longest : all;
+}
+
+/* Cells go out longest first, each to the worker that is free first.  free_at: [count]. */
+static double makespan(const nl_plan *plan, const cell_time *times, bool team, int workers,
+                       double *free_at)
+{
+    const int helping = workers_of_cell(plan, workers);
+    const int heads = nl_larger(nl_smaller(workers, plan->count), 1);
+    double end = 0.0;
+
+    memset(free_at, 0, (size_t)heads * sizeof *free_at);
+    for (int k = 0; k < plan->count; k++) {
+        const cell_time *t = &times[k];
+        int first = 0;
+
+        for (int w = 1; w < heads; w++) {
+            first = free_at[w] < free_at[first] ? w : first;
+        }
+        free_at[first] += team ? side_by_side(t->shared, t->longest_shared, helping)
+                               : t->rank + side_by_side(t->alone, t->longest_alone, helping);
+        end = fmax(end, free_at[first]);
+    }
+    return end;
+}
+
+/* Who has work at the same time, at most: while cells are trained, or while teams are at work. */
+static void count_busy(nl_plan *plan, const cell_time *times)
+{
+    const int groups = plan->ranks / plan->team_size;
+    double alone = 0.0; /* kernels of one cell, at most */
+    double shared = 0.0;
+    int rows = 1;
+    int cols = 1;
+
+    for (int k = 0; k < plan->count; k++) {
+        const cell_time *t = &times[k];
+
+        alone = fmax(alone, pieces(t->alone, t->longest_alone));
+        shared = fmax(shared, pieces(t->shared, t->longest_shared));
+    }
+    plan->busy_ranks = nl_smaller(plan->ranks, plan->count);
+    if (alone > 0.0) {
+        plan->busy_ranks *= (int)fmin(workers_of_cell(plan, plan->ranks), 1.0 + alone);
+    }
+    if (shared > 0.0) {
+        plan->teams =
+            nl_smaller(plan->count, groups) * (int)fmin(workers_of_cell(plan, groups), shared);
+        nl_grid_shape(plan->team_size, &rows, &cols);
+        plan->busy_ranks = nl_larger(plan->busy_ranks, plan->teams * rows * cols);
+    }
+}
+
+static nl_status measure_time(nl_plan *plan)
+{
+    cell_time *times = nl_calloc((size_t)plan->count, sizeof *times);
+    double *free_at = nl_calloc((size_t)plan->count, sizeof *free_at);
+    nl_status status = NL_OK;
+
+    if (times == NULL || free_at == NULL) {
+        status = NL_FAIL(NL_ERR_NOMEM, "out of memory for the time of %d cells", plan->count);
+    }
+    for (int k = 0; status == NL_OK && k < plan->count; k++) {
+        status = time_cell(plan, &plan->cells[k], &times[k]);
+    }
+    if (status == NL_OK) {
+        qsort(times, (size_t)plan->count, sizeof *times, compare_times);
+        plan->wall = start_seconds + plan->data_bytes / data_rate +
+                     makespan(plan, times, false, plan->ranks, free_at) +
+                     makespan(plan, times, true, plan->ranks / plan->team_size, free_at);
+        count_busy(plan, times);
+        plan->files += 4; /* study.yaml, results.csv, timings.csv, log.txt */
+        plan->disk_bytes += 16e3;
+        /* Each rank may hold a checkpoint, and the one before it. */
+        plan->running_bytes = plan->disk_bytes + 2.0 * plan->running_bytes *
+                                                     (plan->team_size > 1         ? plan->count
+                                                      : plan->ranks < plan->count ? plan->ranks
+                                                                                  : plan->count);
+    }
+    free(times);
+    free(free_at);
+    return status;
+}
+
+/*---------------------------------------------------------------------------------------------
+ * The plan
+ *-------------------------------------------------------------------------------------------*/
+
+static nl_status open_study(nl_plan *plan)
+{
+    char *folder = NULL;
+    nl_status status = nl_study_data_folder(plan->study, &folder);
+
+    if (status == NL_OK) {
+        status = nl_dataset_inspect((nl_source)nl_study_number(plan->study, NL_KEY_SOURCE), folder,
+                                    &plan->info, &plan->remarks);
+    }
+    free(folder);
+    if (status == NL_OK) {
+        status = nl_splits_check(plan->study, &plan->info);
+    }
+    if (status == NL_OK) {
+        status = nl_measure_plan_create(plan->study, plan->info.classes, &plan->measure);
+    }
+    if (status == NL_OK) {
+        status = nl_study_cells(plan->study, &plan->cells, &plan->count);
+    }
+    if (status == NL_OK) {
+        plan->solve = nl_calloc((size_t)plan->measure->kernels, sizeof *plan->solve);
+        plan->kernel_seconds =
+            nl_calloc((size_t)plan->measure->kernels, sizeof *plan->kernel_seconds);
+        plan->helping = nl_study_number(plan->study, NL_KEY_OUTPUT_KERNELS) == 0 &&
+                        !plan->measure->eigenvectors;
+        plan->data_bytes =
+            ((double)plan->info.train_count + plan->info.test_count) * (plan->info.inputs + 1.0);
+        if (plan->solve == NULL || plan->kernel_seconds == NULL) {
+            status = NL_FAIL(NL_ERR_NOMEM, "out of memory for the plan of solves");
+        }
+    }
+    return status;
+}
+
+/* The solver of the largest kernel that is shared, NULL where none is. */
+static const nl_solver *shared_solver(const nl_plan *plan)
+{
+    const nl_solve_plan *largest = NULL;
+
+    for (int k = 0; k < plan->measure->kernels; k++) {
+        if (plan->solve[k].team > 1 && (largest == NULL || plan->solve[k].n > largest->n)) {
+            largest = &plan->solve[k];
+        }
+    }
+    return largest != NULL ? largest->solver : NULL;
+}
+
+nl_status nl_plan_make(const nl_study *study, const nl_plan_options *options, nl_plan *out)
+{
+    nl_status status = NL_OK;
+
+    /* What this process holds by now, a rank holds as well. */
+    *out = (nl_plan){.study = study,
+                     .memory_per_rank = options->memory_per_rank,
+                     .process_bytes = (double)nl_peak_memory() + service_bytes};
+    nl_blas_set_threads(1);
+    status = open_study(out);
+    if (status == NL_OK) {
+        status = choose_ranks(out, options);
+    }
+    if (status == NL_OK) {
+        status = options->timings != NULL
+                     ? nl_throughputs_read(options->timings, &out->throughputs)
+                     : nl_throughputs_measure(study, out->cells, out->count, &out->info,
+                                              out->measure, shared_solver(out), &out->throughputs);
+    }
+    if (status == NL_OK) {
+        status = measure_time(out);
+    }
+    if (status != NL_OK) {
+        nl_plan_free(out);
+    }
+    return status;
+}
+
+void nl_plan_free(nl_plan *plan)
+{
+    nl_measure_plan_destroy(&plan->measure);
+    nl_text_free(&plan->remarks);
+    free(plan->cells);
+    free(plan->solve);
+    free(plan->kernel_seconds);
+    free(plan->start);
+    *plan = (nl_plan){0};
+}

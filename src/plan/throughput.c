@@ -1,0 +1,374 @@
+/** @file throughput.c  How long work takes: measured here on a few cells. */
+#include "throughput.h"
+#include "cost.h"
+
+#include "ntklens/measure.h"
+#include "ntklens/plan.h"
+#include "ntklens/train.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/*---------------------------------------------------------------------------------------------
+ * Rates
+ *-------------------------------------------------------------------------------------------*/
+
+void nl_throughput_add(nl_throughput *throughput, double flops, double seconds)
+{
+    int at = 0;
+
+    while (at < throughput->count && throughput->point[at].flops < flops) {
+        at++;
+    }
+    if (at < throughput->count && throughput->point[at].flops == flops) {
+        throughput->point[at].seconds = 0.5 * (throughput->point[at].seconds + seconds);
+    } else if (throughput->count < nl_throughput_points && flops > 0.0 && seconds > 0.0) {
+        memmove(throughput->point + at + 1, throughput->point + at,
+                (size_t)(throughput->count - at) * sizeof *throughput->point);
+        throughput->point[at] = (nl_throughput_point){flops, seconds};
+        throughput->count++;
+    }
+}
+
+double nl_throughput_seconds(const nl_throughput *throughput, double flops)
+{
+    const nl_throughput_point *p = throughput->point;
+    int k = 0;
+    double x[2];
+    double slow[2];
+    double here = 0.0;
+    double most = 0.0;
+
+    if (throughput->count == 0 || !(flops > 0.0)) {
+        return 0.0;
+    }
+    if (throughput->count == 1) {
+        return p[0].seconds / p[0].flops * flops;
+    }
+    while (k < throughput->count - 2 && p[k + 1].flops < flops) {
+        k++;
+    }
+    for (int j = 0; j < 2; j++) {
+        x[j] = cbrt(1.0 / p[k + j].flops);
+        slow[j] = p[k + j].seconds / p[k + j].flops;
+    }
+    here = slow[0] + (slow[1] - slow[0]) * (cbrt(1.0 / flops) - x[0]) / (x[1] - x[0]);
+    /* Outside the measured range noise must not carry far. */
+    most = 2.0 * fmax(slow[0], slow[1]);
+    return flops * fmin(fmax(here, 0.4 * fmin(slow[0], slow[1])), most);
+}
+
+/*---------------------------------------------------------------------------------------------
+ * A trial: one network on random images
+ *-------------------------------------------------------------------------------------------*/
+
+enum {
+    trial_cells = 5,     /* networks tried, spread over the study's */
+    trial_images = 2048, /* random ones */
+    trial_order = 1000,  /* of a kernel, at most */
+    least_turns = 3
+};
+static const double step_seconds = 0.05;     /* spent on steps of one network */
+static const double pass_seconds = 0.03;     /* on passes forward */
+static const double step_flops = 2e9;        /* of a trial's step, at most */
+static const double trial_parameters = 16e6; /* of its network, at most */
+
+/** What trials share. */
+typedef struct trial {
+    const nl_study *study;
+    const nl_dataset_info *info;
+    nl_images images;    /* owned pixels */
+    nl_scaling scaling;  /* to [0, 1] */
+    int *index, *labels; /* owned; [rows] */
+    float *x;            /* owned; [rows x inputs] */
+    int rows;            /* room */
+    nl_throughputs *throughputs;
+} trial;
+
+static nl_status trial_create(trial *t)
+{
+    const size_t size = (size_t)trial_images * (size_t)t->info->inputs;
+    nl_rng rng = nl_rng_open(0, NL_PURPOSE_SELF_TEST, 0, 0, 0);
+    uint8_t *pixels = nl_calloc(size, 1);
+
+    t->images = (nl_images){.count = trial_images, .pixels = pixels};
+    t->rows = trial_images;
+    t->index = nl_calloc((size_t)t->rows, sizeof *t->index);
+    t->labels = nl_calloc((size_t)t->rows, sizeof *t->labels);
+    t->x = nl_calloc(size, sizeof *t->x);
+    if (pixels == NULL || t->index == NULL || t->labels == NULL || t->x == NULL) {
+        return NL_FAIL(NL_ERR_NOMEM, "out of memory for trial images"); /* trial_free() frees */
+    }
+    for (size_t k = 0; k < size; k++) {
+        pixels[k] = (uint8_t)(nl_rng_u32(&rng) >> 24);
+    }
+    for (int k = 0; k < t->rows; k++) {
+        t->index[k] = (int)nl_rng_below(&rng, trial_images);
+        t->labels[k] = (int)nl_rng_below(&rng, (uint32_t)t->info->classes);
+    }
+    for (int c = 0; c < 3; c++) {
+        t->scaling.scale[c] = 1.0F / 255.0F;
+    }
+    return NL_OK;
+}
+
+static void trial_free(trial *t)
+{
+    free((void *)(uintptr_t)t->images.pixels);
+    free(t->index);
+    free(t->labels);
+    free(t->x);
+}
+
+/* One step of `rows` samples (train) or one pass forward with its loss. */
+static void turn(trial *t, nl_model *model, nl_loss loss, bool train, int rows, long step)
+{
+    double sum = 0.0;
+    long correct = 0;
+
+    nl_images_gather(t->info, &t->images, &t->scaling, rows, t->index, t->x);
+    if (train) {
+        nl_model_step(model, step, rows, t->x, t->labels);
+    } else {
+        nl_loss_add(loss, rows, t->info->classes, nl_model_forward(model, rows, t->x), t->labels,
+                    &sum, &correct);
+    }
+}
+
+/* Seconds that this thread worked: what else runs on the machine now will not during the study. */
+static double worked(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* Mean seconds of a turn; the first, which warms up, is not counted. */
+static double time_turns(trial *t, nl_model *model, nl_loss loss, bool train, int rows)
+{
+    double start = 0.0;
+    int turns = 0;
+
+    turn(t, model, loss, train, rows, 0);
+    start = worked();
+    while (turns < least_turns || worked() - start < (train ? step_seconds : pass_seconds)) {
+        turn(t, model, loss, train, rows, ++turns);
+    }
+    return (worked() - start) / turns;
+}
+
+static nl_status try_training(trial *t, const nl_cell *cell, const nl_net *net, const nl_cost *cost)
+{
+    const nl_train_spec spec = nl_cell_train_spec(cell);
+    const double sample = cost->effort[NL_EFFORT_TRAIN].unit / nl_cell_batch(cell);
+    int rows = nl_cell_batch(cell) < t->rows ? nl_cell_batch(cell) : t->rows;
+    nl_model *model = NULL;
+    nl_status status = NL_OK;
+
+    while (rows > 16 && rows * sample > step_flops) {
+        rows /= 2;
+    }
+    status =
+        nl_model_create(net, &spec, rows > nl_evaluation_rows ? rows : nl_evaluation_rows, &model);
+    if (status == NL_OK) {
+        nl_net_initialize(net, 0, nl_model_parameters(model));
+        nl_throughput_add(
+            &t->throughputs->effort[NL_EFFORT_EVALUATE], cost->effort[NL_EFFORT_EVALUATE].unit,
+            time_turns(t, model, spec.loss, false, nl_evaluation_rows) / nl_evaluation_rows);
+        nl_throughput_add(&t->throughputs->effort[NL_EFFORT_TRAIN], rows * sample,
+                          time_turns(t, model, spec.loss, true, rows));
+    }
+    nl_model_destroy(&model);
+    return status;
+}
+
+/* Fill one kernel and, where there is a solver, fill and solve it: the difference is the solve. */
+static nl_status try_kernel(trial *t, const nl_cell *cell, const nl_net *net, const float *theta,
+                            const nl_measure_plan *plan, int kernel, const nl_solver *solver)
+{
+    const bool shared = solver != NULL && !solver->one_rank;
+    nl_throughput *solves =
+        shared ? &t->throughputs->shared_solve : &t->throughputs->effort[NL_EFFORT_SOLVE];
+    nl_solve_plan solve = {.team = 1};
+    const nl_measure_state state = {.net = net,
+                                    .theta = theta,
+                                    .step = 1,
+                                    .probe = t->x,
+                                    .labels = t->labels,
+                                    .loss = nl_cell_train_spec(cell).loss};
+    nl_measurement out = {0};
+    nl_measurer *measurer = NULL;
+    double start = 0.0;
+    double gram = 0.0;
+    nl_status status = nl_measurer_create(MPI_COMM_SELF, t->study, plan, &measurer);
+
+    if (status != NL_OK) {
+        return status;
+    }
+    measurer->keep_kernels = false;
+    solve.n = nl_kernel_order(plan->kernel[kernel], plan->samples, t->info->classes);
+    solve.block = nl_kernel_block(plan->kernel[kernel], t->info->classes,
+                                  shared ? nl_shared_block : nl_private_block);
+    /* Memory that was used once is had without page faults: the second fill is the usual one. */
+    for (int pass = 0; status == NL_OK && pass < 2; pass++) {
+        start = worked();
+        status = nl_measure_begin(measurer, &state, NULL);
+        if (status == NL_OK) {
+            status = nl_measure_kernel(measurer, &solve, kernel, &out);
+        }
+        gram = worked() - start;
+    }
+    nl_throughput_add(&t->throughputs->gram[plan->kernel[kernel].kind],
+                      nl_kernel_flops(net, plan->kernel[kernel], plan->samples), gram);
+    if (status == NL_OK && solver != NULL) {
+        solve.solver = solver;
+        start = worked();
+        status = nl_measure_begin(measurer, &state, NULL);
+        if (status == NL_OK) {
+            status = nl_measure_kernel(measurer, &solve, kernel, &out);
+        }
+        nl_throughput_add(solves, nl_solve_flops(solve.n), worked() - start - gram);
+    }
+    nl_measurement_clear(&out, 0);
+    nl_measurer_destroy(&measurer);
+    return status == NL_ERR_NUMERIC ? NL_OK : status; /* a trial's spectrum is of no interest */
+}
+
+/* All kernels of one network at a probe of `samples`. */
+static nl_status try_kernels(trial *t, const nl_cell *cell, const nl_net *net,
+                             const nl_measure_plan *plan, int samples, bool solve,
+                             const nl_solver *shared)
+{
+    nl_measure_plan reduced = *plan;
+    float *theta = nl_calloc(net->size, sizeof *theta);
+    nl_status status =
+        theta == NULL ? NL_FAIL(NL_ERR_NOMEM, "out of memory for a trial network") : NL_OK;
+
+    reduced.samples = samples;
+    reduced.auxiliary_full = reduced.auxiliary_traced = reduced.eigenvectors = false;
+    if (status == NL_OK) {
+        nl_net_initialize(net, 0, theta);
+        nl_images_gather(t->info, &t->images, &t->scaling, samples, t->index, t->x);
+    }
+    for (int k = 0; status == NL_OK && k < plan->kernels; k++) {
+        const nl_solver *solver = solve ? nl_solver_find("lapack") : NULL;
+
+        status = try_kernel(t, cell, net, theta, &reduced, k, solver);
+        if (status == NL_OK && solve && shared != NULL) {
+            status = try_kernel(t, cell, net, theta, &reduced, k, shared);
+        }
+    }
+    free(theta);
+    return status;
+}
+
+/* The most probe samples, up to the study's, whose largest kernel is no larger than `order`. */
+static int samples_within(const nl_measure_plan *plan, const nl_dataset_info *info, int order)
+{
+    int samples = plan->samples < trial_images ? plan->samples : trial_images;
+
+    for (int k = 0; k < plan->kernels; k++) {
+        while (samples > 1 && nl_kernel_order(plan->kernel[k], samples, info->classes) > order) {
+            samples--;
+        }
+    }
+    return samples;
+}
+
+/* Make the cell's network, and as long as it is too large to be tried at once, half as wide. */
+static nl_status create_tractable(nl_cell *cell, const nl_dataset_info *info, nl_net **net)
+{
+    nl_status status = nl_cell_net_create(cell, info, net);
+
+    while (status == NL_OK && cell->width > 64 && (double)(*net)->size > trial_parameters) {
+        nl_net_destroy(net);
+        cell->width /= 2;
+        cell->value[NL_KEY_WIDTHS].number = cell->width;
+        status = nl_cell_net_create(cell, info, net);
+    }
+    return status;
+}
+
+static nl_status try_cell(trial *t, const nl_cell *wanted, const nl_measure_plan *plan, int place,
+                          bool last, const nl_solver *shared)
+{
+    const int most = samples_within(plan, t->info, trial_order);
+    const int fewer = samples_within(plan, t->info, trial_order / 2);
+    nl_cell cell = *wanted;
+    nl_net *net = NULL;
+    nl_status status = create_tractable(&cell, t->info, &net);
+
+    if (status == NL_OK) {
+        const nl_cost cost = nl_cell_cost(t->study, &cell, net, plan);
+
+        status = try_training(t, &cell, net, &cost);
+    }
+    /* Solves depend on the order alone: the first network tells. */
+    if (status == NL_OK && (place % 2 == 0 || last)) {
+        status = try_kernels(t, &cell, net, plan, most, place == 0, shared);
+    }
+    if (status == NL_OK && place == 0 && most < plan->samples) {
+        status = try_kernels(t, &cell, net, plan, fewer, true, shared);
+    }
+    nl_net_destroy(&net);
+    return status;
+}
+
+static int compare_work(const void *a, const void *b)
+{
+    const nl_throughput_point *x = a;
+    const nl_throughput_point *y = b;
+
+    return (x->flops > y->flops) - (x->flops < y->flops);
+}
+
+nl_status nl_throughputs_measure(const nl_study *study, const nl_cell *cells, int count,
+                                 const nl_dataset_info *info, const nl_measure_plan *plan,
+                                 const nl_solver *shared, nl_throughputs *out)
+{
+    trial t = {.study = study, .info = info, .throughputs = out};
+    nl_throughput_point *steps =
+        nl_calloc((size_t)count, sizeof *steps); /* seconds: index of the cell */
+    int distinct = 0;
+    nl_status status =
+        steps == NULL ? NL_FAIL(NL_ERR_NOMEM, "out of memory for %d cells", count) : NL_OK;
+
+    *out = (nl_throughputs){0};
+    if (status == NL_OK) {
+        status = trial_create(&t);
+    }
+    for (int k = 0; status == NL_OK && k < count; k++) {
+        nl_net *net = NULL;
+
+        status = nl_cell_net_create(&cells[k], info, &net);
+        if (status == NL_OK) {
+            steps[k] = (nl_throughput_point){
+                nl_cell_cost(study, &cells[k], net, plan).effort[NL_EFFORT_TRAIN].unit, k};
+        }
+        nl_net_destroy(&net);
+    }
+    if (status == NL_OK) {
+        qsort(steps, (size_t)count, sizeof *steps, compare_work);
+        for (int k = 0; k < count; k++) {
+            if (distinct == 0 || steps[distinct - 1].flops < steps[k].flops) {
+                steps[distinct++] = steps[k];
+            }
+        }
+    }
+    for (int k = 0, tried = distinct < trial_cells ? distinct : trial_cells;
+         status == NL_OK && k < tried; k++) {
+        const int at = tried > 1 ? k * (distinct - 1) / (tried - 1) : 0;
+
+        status = try_cell(&t, &cells[(int)steps[at].seconds], plan, k, k == tried - 1, shared);
+    }
+    if (gethostname(out->source, sizeof out->source - 1) != 0) {
+        snprintf(out->source, sizeof out->source, "this machine");
+    }
+    trial_free(&t);
+    free(steps);
+    return status;
+}

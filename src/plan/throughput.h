@@ -1,0 +1,47 @@
+/** @file throughput.h  How long work takes: measured here in about a second, or told by an earlier
+ * run.
+ */
+#ifndef NTKLENS_PLAN_THROUGHPUT_H
+#define NTKLENS_PLAN_THROUGHPUT_H
+
+#include "ntklens/eigen.h"
+#include "ntklens/folder.h"
+
+/** A unit of work of so many operations took so long. */
+typedef struct nl_throughput_point {
+    double flops, seconds;
+} nl_throughput_point;
+
+enum { nl_throughput_points = 64 };
+
+/** Points in ascending flops. */
+typedef struct nl_throughput {
+    int count;
+    nl_throughput_point point[nl_throughput_points];
+} nl_throughput;
+
+/** Seconds of one unit of work.  0: step; of one sample; fill of one kernel; solve of one kernel.
+ */
+typedef struct nl_throughputs {
+    nl_throughput effort[NL_EFFORT_KINDS];
+    nl_throughput gram[3];      /* the fills again, by nl_kernel_kind; empty: not told apart */
+    nl_throughput shared_solve; /* of a distributed solver, on one rank */
+    char source[256];           /* "measured on <host>", or the timings file */
+} nl_throughputs;
+
+/** Insert a point; what is measured twice is averaged.  A full table drops it. */
+void nl_throughput_add(nl_throughput *throughput, double flops, double seconds);
+
+/** Expected seconds of a unit of `flops`.  Seconds per operation are interpolated linearly in
+ *  flops^(-1/3): small units pay for overhead, large ones come near the machine's rate.  Pure. */
+double nl_throughput_seconds(const nl_throughput *throughput, double flops);
+
+/** Time steps, evaluations and kernels of a few of the study's cells on random images.  Local to
+ *  this process; needs MPI.
+ *  @param shared  solver of shared kernels; NULL: there are none */
+NL_MUST_CHECK nl_status nl_throughputs_measure(const nl_study *study, const nl_cell *cells,
+                                               int count, const nl_dataset_info *info,
+                                               const nl_measure_plan *plan, const nl_solver *shared,
+                                               nl_throughputs *out);
+
+#endif

@@ -1,0 +1,249 @@
+/** @file columns.c  Columns of results.csv: their names, their help, how a row is written. */
+#include "ntklens/csv.h"
+#include "ntklens/rows.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef enum column_type { COLUMN_TEXT, COLUMN_INT, COLUMN_REAL } column_type;
+
+/** A column whose values stand in the row itself. */
+typedef struct column {
+    const char *name;
+    column_type type;
+    size_t offset;
+    const char *help;
+} column;
+#define ROW(member) offsetof(nl_row, member)
+
+/** Columns after those of the cell (cell, width, depth, n_train, seed), in order. */
+static const column row_columns[] = {
+    {"parameters", COLUMN_INT, ROW(parameters), "trained parameters of the network"},
+    {"tag", COLUMN_TEXT, ROW(tag),
+     "why this state was measured: init, log, best, final, step=K, train_loss=X"},
+    {"step", COLUMN_INT, ROW(step), "optimiser steps done"},
+    {"train_loss", COLUMN_REAL, ROW(losses.train_loss), "loss over the whole training subset"},
+    {"test_loss", COLUMN_REAL, ROW(losses.test_loss), "loss over the whole test set"},
+    {"train_accuracy", COLUMN_REAL, ROW(losses.train_accuracy), "share of argmax hits, 0 to 1"},
+    {"test_accuracy", COLUMN_REAL, ROW(losses.test_accuracy), "share of argmax hits, 0 to 1"},
+    {"kernel", COLUMN_TEXT, ROW(kernel),
+     "traced: mean over outputs, N x N; full: NC x NC; class<a>: one output; mup also "
+     "-rate-weighted"},
+    {"n", COLUMN_INT, ROW(n), "order of the kernel"},
+    {"trace", COLUMN_REAL, ROW(observed.trace), "(1/n) sum lambda_i"},
+    {"entropy", COLUMN_REAL, ROW(observed.entropy),
+     "S = -sum p_i ln p_i, p_i = lambda_i / sum lambda; nats (Roy & Vetterli 2007)"},
+    {"effective_rank", COLUMN_REAL, ROW(observed.effective_rank), "exp(S) (Roy & Vetterli 2007)"},
+    {"participation_ratio", COLUMN_REAL, ROW(observed.participation_ratio),
+     "(sum lambda)^2 / sum lambda^2 (as in Gao & Ganguli 2015)"},
+    {"lambda_max", COLUMN_REAL, ROW(observed.lambda_max), "largest eigenvalue"},
+    {"lambda_min", COLUMN_REAL, ROW(observed.lambda_min), "smallest eigenvalue"},
+    {"solver", COLUMN_TEXT, ROW(solver), "eigensolver that gave the spectrum"},
+    {"flags", COLUMN_TEXT, ROW(flags),
+     "censored (best is the last evaluation), diverged (not finite, or a train loss that ends "
+     "above "
+     "10 times the initial one), untrained (best is init), collapsed, negative, resolved, refilled "
+     "(a kernel failed its check and was made again), mixed (BLAS kernels or library versions), "
+     "joined by '+'; empty when clean"},
+};
+
+/** Columns behind those of the keys. */
+static const column late_columns[] = {
+    {"validation_loss", COLUMN_REAL, ROW(losses.validation_loss),
+     "loss over the validation set, on which best is chosen where there is one; else nan"},
+    {"validation_accuracy", COLUMN_REAL, ROW(losses.validation_accuracy),
+     "share of argmax hits on the validation set; else nan"},
+    {"samples_seen", COLUMN_INT, ROW(samples_seen), "training images shown, repeats counted"},
+    {"training_flops", COLUMN_REAL, ROW(training_flops),
+     "6 x weights x samples_seen: 2 operations per weight forward, 4 backward (Kaplan et al. "
+     "2020)"},
+#define OBSERVED(name, meaning) {#name, COLUMN_REAL, ROW(observed.name), meaning},
+    NL_OBSERVED(OBSERVED)
+#undef OBSERVED
+        {"regression_test_loss", COLUMN_REAL, ROW(regression.test_loss),
+         "mse of kernel ridge regression with the state's traced kernel (measure.regression), on "
+         "the "
+         "test images; else nan"},
+    {"regression_test_accuracy", COLUMN_REAL, ROW(regression.test_accuracy),
+     "share of argmax hits of that regression; else nan"},
+    {"class_factor", COLUMN_REAL, ROW(class_factor),
+     "full: effective_rank over that of the traced kernel of the same state, between about 1 and "
+     "C: how far the outputs' gradients decouple (this program); nan where one is not measured"},
+    {"rate_ratio", COLUMN_REAL, ROW(rate_ratio),
+     "learning_rate over stability_rate of the full kernel at init (mup: rate-weighted): above 1 "
+     "the first steps of full-batch gradient descent overshoot; plain sgd, else nan (this "
+     "program)"},
+    {"regression_kare", COLUMN_REAL, ROW(regression.kare),
+     "test mse of that regression as estimated from its n training images alone, "
+     "n |alpha|^2 / (C tr^2 A^-1), A = K + ridge, alpha = A^-1 y: kernel alignment risk estimator "
+     "(Jacot et al. 2020)"},
+    {"regression_predicted_loss", COLUMN_REAL, ROW(regression.predicted_loss),
+     "its test mse as predicted by eigenlearning (Simon et al. 2021) for n training images drawn "
+     "from all M of the regression: kappa of n = sum L_i + ridge / kappa, L_i = lambda_i / "
+     "(lambda_i + M kappa); over the images not drawn"},
+    {"regression_learnability", COLUMN_REAL, ROW(regression.learnability),
+     "sum L_i |u_i^T y|^2 / |y|^2: share of the labels that so many images teach (Simon et al. "
+     "2021)"},
+};
+
+/* Key columns: those that no column of the cell shows already. */
+static const char *key_column(nl_key key)
+{
+    switch (key) {
+    case NL_KEY_WIDTHS:
+    case NL_KEY_DEPTHS:
+    case NL_KEY_TRAIN_SIZES:
+    case NL_KEY_SEEDS:
+        return NULL;
+    default:
+        return nl_key_describe(key)->column;
+    }
+}
+
+static void write_value(nl_text *out, const column *c, const nl_row *row)
+{
+    const char *at = (const char *)row + c->offset;
+    double real = 0.0;
+    int64_t whole = 0;
+
+    switch (c->type) {
+    case COLUMN_TEXT:
+        nl_text_append(out, ",%s", at);
+        break;
+    case COLUMN_INT:
+        memcpy(&whole, at, sizeof whole);
+        nl_text_append(out, ",%lld", (long long)whole);
+        break;
+    case COLUMN_REAL:
+    default:
+        memcpy(&real, at, sizeof real);
+        nl_csv_append(out, real);
+        break;
+    }
+}
+
+void nl_rows_write_header(nl_text *out)
+{
+    nl_text_append(out, "cell,width,depth,n_train,seed");
+    for (size_t k = 0; k < NL_COUNT(row_columns); k++) {
+        nl_text_append(out, ",%s", row_columns[k].name);
+    }
+    for (int key = 0; key < NL_KEY_COUNT; key++) {
+        if (key_column((nl_key)key) != NULL) {
+            nl_text_append(out, ",%s", key_column((nl_key)key));
+        }
+    }
+    for (size_t k = 0; k < NL_COUNT(late_columns); k++) {
+        nl_text_append(out, ",%s", late_columns[k].name);
+    }
+    nl_text_append(out, "\n");
+}
+
+static void write_row(nl_text *out, const nl_cell *cell, const nl_row *row)
+{
+    char number[32];
+
+    nl_text_append(out, "%s,%d,%d,%d,%u", cell->id, cell->width, cell->depth, cell->n_train,
+                   cell->seed);
+    for (size_t k = 0; k < NL_COUNT(row_columns); k++) {
+        write_value(out, &row_columns[k], row);
+    }
+    for (int key = 0; key < NL_KEY_COUNT; key++) {
+        const nl_scalar *value = &cell->value[key];
+
+        if (key_column((nl_key)key) != NULL) {
+            nl_text_append(out, ",%s",
+                           value->word != NULL ? value->word
+                                               : nl_format_double(value->number, number));
+        }
+    }
+    for (size_t k = 0; k < NL_COUNT(late_columns); k++) {
+        write_value(out, &late_columns[k], row);
+    }
+    nl_text_append(out, "\n");
+}
+
+static int compare_rows(const void *a, const void *b)
+{
+    const nl_row *x = a;
+    const nl_row *y = b;
+    int order = (x->cell > y->cell) - (x->cell < y->cell);
+
+    if (order == 0) {
+        order = (x->step > y->step) - (x->step < y->step);
+    }
+    if (order == 0) {
+        order = strcmp(x->tag, y->tag);
+    }
+    return order != 0 ? order : strcmp(x->kernel, y->kernel);
+}
+
+void nl_rows_write_lines(const nl_cell *cells, nl_row *rows, int count, nl_text *out)
+{
+    if (count > 0) {
+        qsort(rows, (size_t)count, sizeof *rows, compare_rows);
+    }
+    for (int r = 0; r < count; r++) {
+        write_row(out, &cells[rows[r].cell], &rows[r]);
+    }
+}
+
+void nl_rows_write(const nl_cell *cells, nl_row *rows, int count, nl_text *out)
+{
+    nl_rows_write_header(out);
+    nl_rows_write_lines(cells, rows, count, out);
+}
+static const char sources[] =
+    "\nSources\n\n"
+    "  Bahri et al. 2021          Explaining neural scaling laws, arXiv:2102.06701\n"
+    "  Canatar et al. 2021        Nature Communications 12, 2914\n"
+    "  Cohen et al. 2021          Gradient descent ... at the edge of stability, ICLR\n"
+    "  Cortes et al. 2012         Algorithms for learning kernels ..., JMLR 13, 795\n"
+    "  Fort et al. 2020           Deep learning versus kernel learning, NeurIPS\n"
+    "  Gao & Ganguli 2015         Current Opinion in Neurobiology 32, 148\n"
+    "  Jacot et al. 2020          Kernel alignment risk estimator, NeurIPS, arXiv:2006.09796\n"
+    "  Kaplan et al. 2020         Scaling laws for neural language models, arXiv:2001.08361\n"
+    "  Kornblith et al. 2019      Similarity of neural network representations revisited, ICML\n"
+    "  Lee et al. 2019            Wide neural networks of any depth evolve as linear models ..., "
+    "NeurIPS\n"
+    "  Lewkowycz et al. 2020      The large learning rate phase ..., arXiv:2003.02218\n"
+    "  Mohamadi, Bae & Sutherland A fast, well-founded approximation to the empirical NTK, "
+    "arXiv:2206.12543\n"
+    "  Nikolaou et al. 2026b      Spectral reach: ... progress into the spectral tail, "
+    "arXiv:2605.31244\n"
+    "  Roy & Vetterli 2007        The effective rank, EUSIPCO\n"
+    "  Rudelson & Vershynin 2007  Sampling from large matrices, Journal of the ACM 54 (4)\n"
+    "  Simon et al. 2021          The eigenlearning framework, arXiv:2110.03922\n"
+    "  Tovey et al. 2023          Machine Learning: Science and Technology 4, 035040\n"
+    "  Zhang 2005                 Learning bounds for kernel regression using effective data "
+    "dimensionality, Neural Computation 17, 2077\n";
+
+static void print_column(FILE *stream, const char *name, const char *help)
+{
+    fprintf(stream, "  %-24s %s\n", name, help);
+}
+
+void nl_columns_print(FILE *stream)
+{
+    fprintf(stream, "Columns of results.csv: one row per cell, measured state, tag and kernel.  In "
+                    "parentheses:\n"
+                    "the source, listed below; plain definitions have none.\n\n");
+    print_column(stream, "cell", "name of the cell's file in cells/");
+    print_column(stream, "width, depth", "units of a hidden layer; hidden layers");
+    print_column(stream, "n_train", "training images");
+    print_column(stream, "seed",
+                 "of initial weights, batches and (subset: per-seed) training subset");
+    for (size_t k = 0; k < NL_COUNT(row_columns); k++) {
+        print_column(stream, row_columns[k].name, row_columns[k].help);
+    }
+    for (int key = 0; key < NL_KEY_COUNT; key++) {
+        if (key_column((nl_key)key) != NULL) {
+            print_column(stream, key_column((nl_key)key), nl_key_describe((nl_key)key)->help);
+        }
+    }
+    for (size_t k = 0; k < NL_COUNT(late_columns); k++) {
+        print_column(stream, late_columns[k].name, late_columns[k].help);
+    }
+    fputs(sources, stream);
+}

@@ -1,0 +1,336 @@
+/** @file cell_work.c  What every phase does with a cell: open it, measure a kernel, keep what is
+ * known, tell the root. */
+#include "cell_work.h"
+#include "messages.h"
+#include "resume.h"
+
+#include "ntklens/cell_files.h"
+#include "ntklens/io.h"
+
+#include <math.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+nl_status nl_cell_work_open(nl_run *run, int index, nl_cell_work *work)
+{
+    const nl_cell *cell = &run->cells[index];
+    nl_status status = NL_OK;
+
+    *work = (nl_cell_work){.run = run, .index = index, .cell = cell, .last_checkpoint = nl_now()};
+    status = nl_cell_net_create(cell, run->splits->info, &work->net);
+    if (status == NL_OK) {
+        status = nl_cell_data_create(run->study, cell, run->splits, &work->data);
+    }
+    return status;
+}
+
+void nl_cell_work_close(nl_cell_work *work)
+{
+    nl_training_destroy(&work->training);
+    free(work->initial);
+    nl_regression_set_free(&work->regression);
+    nl_cell_data_destroy(&work->data);
+    nl_net_destroy(&work->net);
+}
+
+/*---------------------------------------------------------------------------------------------
+ * Keeping
+ *-------------------------------------------------------------------------------------------*/
+
+static void drop_unwanted_snapshots(const nl_run *run, nl_record *record)
+{
+    for (int s = 0; s < record->states; s++) {
+        if (!nl_record_wants_snapshot(run, record, &record->state[s])) {
+            free(record->state[s].theta);
+            record->state[s].theta = NULL;
+        }
+    }
+}
+
+nl_status nl_state_keep_theta(const nl_net *net, const float *theta, nl_state *state)
+{
+    if (state->theta == NULL) {
+        state->theta = nl_calloc(net->size, sizeof *state->theta);
+        if (state->theta == NULL) {
+            return NL_FAIL(NL_ERR_NOMEM, "out of memory for a snapshot of %zu parameters",
+                           net->size);
+        }
+        memcpy(state->theta, theta, net->size * sizeof *theta);
+    }
+    return NL_OK;
+}
+
+static nl_cell_context context_of(const nl_cell_work *work, const nl_continuation *continuation,
+                                  bool unfinished)
+{
+    const nl_run *run = work->run;
+    const nl_splits *splits = run->splits;
+    nl_cell_context context = {
+        .study = run->study,
+        .cell = work->cell,
+        .net = work->net,
+        .plan = run->plan,
+        .continuation = continuation,
+        .unfinished = unfinished,
+        .probe = work->data->probe_inputs,
+        .probe_labels = work->data->probe.labels,
+        .train = work->data->train.count,
+        .test = splits->test.count,
+        .validation = splits->validation.count,
+        .train_index = work->data->train.index,
+        .test_index = splits->test.index,
+        .validation_index = splits->validation.index,
+        .probe_index = work->data->probe.index,
+        .train_labels = work->data->train.labels,
+        .channels = splits->info->channels,
+    };
+
+    memcpy(context.mean, splits->scaling.mean, sizeof context.mean);
+    memcpy(context.std, splits->scaling.std, sizeof context.std);
+    return context;
+}
+
+void nl_cell_work_set_reserve(const nl_cell_work *work)
+{
+    double longest =
+        work->training != NULL ? nl_training_clock(work->training).longest_evaluation : 0.0;
+
+    for (int k = 0; k < work->run->plan->kernels; k++) {
+        longest = fmax(longest, work->run->solve_seconds[k]);
+    }
+    longest = fmax(longest, work->run->regression_seconds);
+    atomic_store(&work->run->reserve, (long)(1e3 * (longest + 2.0 * work->last_write)));
+}
+
+/* A finished cell goes to cells/, an unfinished one to checkpoints/, where the one before is kept.
+ */
+nl_status nl_cell_work_write(nl_cell_work *work, const nl_record *record,
+                             const nl_continuation *continuation, bool unfinished)
+{
+    const double start = nl_now();
+    const nl_cell_context context = context_of(work, continuation, unfinished);
+    unsigned char *image = NULL;
+    size_t length = 0;
+    char *path =
+        nl_cell_path(work->run->options->folder, unfinished ? "checkpoints" : "cells", work->cell);
+    char *previous = nl_cell_path(work->run->options->folder, "checkpoints/previous", work->cell);
+    nl_status status = nl_cell_file_image(record, &context, &image, &length);
+
+    if (status == NL_OK && !nl_run_may_write(work->run)) {
+        status = NL_ERR_BUSY; /* the root tells */
+    }
+    if (status == NL_OK && (path == NULL || previous == NULL)) {
+        status = NL_FAIL(NL_ERR_NOMEM, "out of memory for a path");
+    }
+    if (status == NL_OK) {
+        status = nl_file_write_kept(path, unfinished ? previous : NULL, image, length, NL_SEALED);
+    }
+    free(image);
+    free(path);
+    free(previous);
+    work->last_write = nl_now() - start;
+    work->write_seconds += work->last_write;
+    work->last_checkpoint = nl_now();
+    nl_cell_work_set_reserve(work);
+    return status;
+}
+
+/* Is it time for a checkpoint, before something that takes `ahead` seconds?  Where writing is slow
+ * it is done less often: it may cost 2 % of the time. */
+bool nl_cell_work_checkpoint_due(const nl_cell_work *work, double ahead)
+{
+    const double interval = work->run->checkpoint_every > 50.0 * work->last_write
+                                ? work->run->checkpoint_every
+                                : 50.0 * work->last_write;
+
+    return nl_now() - work->last_checkpoint + ahead >= interval;
+}
+
+/* The cell is done: into cells/, and its rows to the root. */
+nl_status nl_cell_work_finish(nl_cell_work *work, nl_record *record,
+                              const nl_continuation *continuation)
+{
+    nl_run *run = work->run;
+    const bool extendable = continuation != NULL && continuation->theta != NULL &&
+                            !record->diverged && !nl_study_is(run->study, NL_KEY_SNAPSHOTS, "none");
+    nl_row *rows = NULL;
+    int count = 0;
+    nl_status status = NL_OK;
+
+    /* Also where an earlier run, from whose checkpoint this one went on, could not have it. */
+    work->unverified = !nl_record_complete(record, run->plan);
+    drop_unwanted_snapshots(run, record);
+    status = nl_cell_work_write(work, record, extendable ? continuation : NULL, false);
+    if (status == NL_OK) {
+        status = nl_record_rows(record, run->plan, run->cells, work->index, &rows, &count);
+    }
+    if (status == NL_OK) {
+        status = nl_send_rows(run->service, run->cells, work->index, rows, count);
+    }
+    free(rows);
+    if (status == NL_OK) {
+        nl_remove_checkpoints(run, work->cell);
+        run->phase[work->index] = NL_CELL_FINISHED;
+    }
+    return status;
+}
+
+/*---------------------------------------------------------------------------------------------
+ * Measuring
+ *-------------------------------------------------------------------------------------------*/
+
+const float *nl_cell_work_initial(nl_cell_work *work)
+{
+    if (work->initial == NULL) {
+        work->initial = nl_calloc(work->net->size, sizeof *work->initial);
+        if (work->initial == NULL) {
+            (void)NL_FAIL(NL_ERR_NOMEM, "out of memory for %zu initial parameters",
+                          work->net->size);
+            return NULL;
+        }
+        nl_net_initialize(work->net, work->cell->seed, work->initial);
+    }
+    return work->initial;
+}
+
+nl_status nl_cell_work_previous(nl_cell_work *work, const nl_record *record, const nl_state *state,
+                                long *step, const float **theta)
+{
+    const nl_state *from = NULL;
+    nl_status status = nl_record_velocity_step(record, work->run->plan, state->step, step);
+
+    *theta = NULL;
+    if (status != NL_OK || *step < 0) {
+        return status;
+    }
+    from = nl_record_find(record, *step);
+    if (*step == 0) {
+        *theta = nl_cell_work_initial(work);
+        return *theta != NULL ? NL_OK : NL_ERR_NOMEM;
+    }
+    *theta = from != NULL && from->theta != NULL ? from->theta
+             : work->training != NULL            ? nl_training_previous_theta(work->training, *step)
+                                                 : NULL;
+    if (*theta == NULL) {
+        return NL_FAIL(NL_ERR_INTERNAL, "%s: parameters of step %ld are not kept for step %ld",
+                       work->cell->id, *step, state->step);
+    }
+    return NL_OK;
+}
+
+/* Closed forms of this cell's kernels: those of the cell before where they are the same. */
+static nl_status find_closed_forms(const nl_cell_work *work)
+{
+    const nl_run *run = work->run;
+    nl_closed_forms *closed = &work->run->closed;
+    const uint32_t seed = nl_probe_depends_on_seed(run->study) ? work->cell->seed : 0;
+    nl_status status = NL_OK;
+
+    if (!nl_net_spec_equal(&closed->spec, &work->net->spec) ||
+        closed->optimizer != work->net->optimizer || closed->seed != seed) {
+        nl_infinite_destroy(&closed->infinite[0]);
+        nl_infinite_destroy(&closed->infinite[1]);
+        closed->spec = work->net->spec;
+        closed->optimizer = work->net->optimizer;
+        closed->seed = seed;
+    }
+    for (int k = 0; status == NL_OK && k < run->plan->kernels; k++) {
+        const bool weighted = run->plan->kernel[k].rate_weighted;
+
+        if (closed->infinite[weighted] == NULL && nl_infinite_is_known(&closed->spec)) {
+            status =
+                nl_infinite_create(work->net, NL_INFINITE_AT_WIDTH, weighted, run->plan->samples,
+                                   work->data->probe_inputs, &closed->infinite[weighted]);
+        }
+    }
+    return status;
+}
+
+nl_status nl_cell_work_begin(nl_cell_work *work, nl_measurer *measurer, const float *theta,
+                             long step, const float *previous, long previous_step, bool *collapsed)
+{
+    nl_measure_state state = {.cell = work->index,
+                              .net = work->net,
+                              .theta = theta,
+                              .step = step,
+                              .initial = work->initial,
+                              .previous = previous,
+                              .previous_step = previous_step,
+                              .probe = work->data->probe_inputs,
+                              .labels = work->data->probe.labels,
+                              .loss = nl_cell_train_spec(work->cell).loss};
+    nl_status status = nl_agree(measurer->grid->comm, find_closed_forms(work));
+
+    if (status != NL_OK) {
+        return status;
+    }
+    state.infinite[0] = work->run->closed.infinite[0];
+    state.infinite[1] = work->run->closed.infinite[1];
+    return nl_measure_begin(measurer, &state, collapsed);
+}
+
+/* A kernel without a verified spectrum is left undone: the study goes on and ends with that status.
+ */
+nl_status nl_cell_work_measure(nl_cell_work *work, nl_measurer *measurer, int kernel,
+                               nl_measurement *out)
+{
+    const double start = nl_now();
+    nl_status status = nl_measure_kernel(measurer, &work->run->solve[kernel], kernel, out);
+
+    work->run->solve_seconds[kernel] = nl_now() - start;
+    nl_cell_work_set_reserve(work);
+    if (status == NL_ERR_NUMERIC) {
+        work->unverified = true;
+        return NL_OK;
+    }
+    return status;
+}
+
+nl_status nl_cell_work_regress(nl_cell_work *work, const float *theta, nl_state *state)
+{
+    nl_run *run = work->run;
+    const double start = nl_now();
+    nl_status status = NL_OK;
+
+    if (run->plan->regression_train == 0) {
+        return NL_OK;
+    }
+    if (work->regression.x == NULL) {
+        status = nl_regression_set_create(run->plan, run->splits, work->data, &work->regression);
+    }
+    if (status == NL_OK) {
+        status = nl_regress_network(run->alone->grid, run->plan, &work->regression, work->net,
+                                    theta, &state->regression);
+    }
+    run->regression_seconds = nl_now() - start;
+    run->alone->gram_seconds += run->regression_seconds; /* nearly all of it */
+    nl_cell_work_set_reserve(work);
+    return status;
+}
+
+nl_status nl_cell_work_send_seconds(const nl_cell_work *work, const char *phase, double seconds)
+{
+    return seconds > 0.0 ? nl_send_timing(work->run->service, work->index, work->run->team->rank,
+                                          phase, seconds)
+                         : NL_OK;
+}
+
+nl_status nl_cell_work_send_measuring(const nl_cell_work *work, nl_measurer *measurer)
+{
+    nl_status status = nl_cell_work_send_seconds(work, "gram", measurer->gram_seconds);
+
+    if (status == NL_OK) {
+        status = nl_cell_work_send_seconds(work, "solve", measurer->solve_seconds);
+    }
+    if (status == NL_OK) {
+        status = nl_cell_work_send_seconds(work, "observe", measurer->observe_seconds);
+    }
+    if (status == NL_OK) {
+        status = nl_cell_work_send_seconds(work, "write", work->write_seconds);
+    }
+    measurer->gram_seconds = 0.0;
+    measurer->solve_seconds = 0.0;
+    measurer->observe_seconds = 0.0;
+    return status;
+}

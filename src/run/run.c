@@ -1,0 +1,574 @@
+/** @file run.c  The run of a study: from checks through train and measure phase to the results
+ * folder. */
+#include "cell_team.h"
+#include "cell_train.h"
+#include "infinite_table.h"
+#include "messages.h"
+#include "offload.h"
+#include "results_folder.h"
+
+#include "ntklens/io.h"
+#include "ntklens/machine.h"
+#include "ntklens/plan.h"
+
+#include <math.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const double progress_interval = 1.0; /* seconds between two words of progress from a rank */
+
+/*---------------------------------------------------------------------------------------------
+ * Hooks of the service thread
+ *-------------------------------------------------------------------------------------------*/
+
+/* A rank deep in a library call cannot be asked to leave.  When time runs out for it, all else is
+ * on disk already: the root ends the job; what that rank computed is done again later.  Where a
+ * failure is what ends it, its exit code says so: the same command would fail again. */
+static void end_in_time(const nl_run *run, int reason)
+{
+    const nl_status why = reason > NL_STOP_ERROR ? (nl_status)(reason - NL_STOP_ERROR) : NL_STOPPED;
+
+    if (run->team->rank != 0 || run->options->time_left == NULL ||
+        run->options->time_left(run->options->stop_context, reason) > 0.0) {
+        return;
+    }
+    if (why != NL_STOPPED) {
+        nl_complain("%s: the study has failed (%s); a solve that still runs is not waited for",
+                    run->options->folder, nl_status_text(why));
+        nl_log_event(run->log, "solve_abandoned", "reason=\"the study has failed: %s\"",
+                     nl_status_text(why));
+    } else {
+        nl_warn("%s: no time is left for a solve to end; the same command continues",
+                run->options->folder);
+        nl_log_event(run->log, "solve_abandoned", "reason=\"no time is left for it to end\"");
+    }
+    MPI_Abort(run->team->comm, nl_status_exit_code(why));
+}
+
+static nl_status send_progress(nl_run *run)
+{
+    const int cell = atomic_load(&run->now_cell);
+    const long step = atomic_load(&run->now_step);
+    double last = 1.0;
+
+    if (cell < 0 || nl_now() < run->next_progress) {
+        return NL_OK;
+    }
+    last = run->cells[cell].value[NL_KEY_MAX_STEPS].number;
+    run->next_progress = nl_now() + progress_interval;
+    if (run->collector != NULL) { /* the root's service thread does not send to itself */
+        nl_collector_progress(run->collector, cell, run->team->rank, 0.99 * (double)step / last,
+                              step);
+        return NL_OK;
+    }
+    return nl_send_progress(run->service, cell, run->team->rank, 0.99 * (double)step / last, step);
+}
+
+/* Root: the lock is lost, here or as another rank has seen.  What is on disk is another run's now.
+ */
+static nl_status lose(nl_run *run)
+{
+    if (!run->lost) {
+        run->lost = true;
+        nl_log_mute(run->log);
+        nl_collector_mute(run->collector);
+        return nl_lock_complain_lost(run->lock);
+    }
+    return NL_ERR_BUSY;
+}
+
+/* Root: what is to be done now and then. */
+static nl_status update_collector(nl_run *run)
+{
+    if (nl_lock_is_lost(run->lock) ||
+        nl_service_stopping(run->service) == NL_STOP_ERROR + NL_ERR_BUSY) {
+        return lose(run);
+    }
+    return nl_collector_tick(run->collector);
+}
+
+static int tick(void *context)
+{
+    nl_run *run = context;
+    const double reserve = 1e-3 * (double)atomic_load(&run->reserve);
+    const bool stopping = nl_run_stopping(run);
+    nl_status status = NL_OK;
+
+    if (run->collector != NULL) {
+        status = update_collector(run);
+    }
+    if (stopping) {
+        end_in_time(run, nl_service_stopping(run->service));
+    } else if (status == NL_OK) {
+        status = send_progress(run);
+    }
+    if (status != NL_OK) {
+        return NL_STOP_ERROR + (int)status;
+    }
+    return !stopping && run->options->stop_wanted != NULL
+               ? run->options->stop_wanted(run->options->stop_context, reserve)
+               : 0;
+}
+
+static void deliver(void *context, int source, const void *bytes, size_t length)
+{
+    nl_run *run = context;
+
+    nl_collector_deliver(run->collector, source, bytes, length);
+}
+
+/*---------------------------------------------------------------------------------------------
+ * Preparation
+ *-------------------------------------------------------------------------------------------*/
+
+/* Where results go, and where images come from.  The root looks first, so that a complaint is told
+ * once. */
+static nl_status check_folders(nl_run *run, char **folder)
+{
+    nl_dataset_info info;
+    nl_status status = NL_OK;
+
+    *folder = NULL;
+    if (run->team->rank == 0) {
+        status = nl_folder_check_results(run->options->folder);
+        if (status == NL_OK) {
+            status = nl_study_data_folder(run->study, folder);
+        }
+        if (status == NL_OK) {
+            status = nl_dataset_probe((nl_source)nl_study_number(run->study, NL_KEY_SOURCE),
+                                      *folder, &info);
+        }
+        if (status == NL_OK) {
+            status = nl_splits_check(run->study, &info);
+        }
+    }
+    status = nl_agree(run->team->comm, status);
+    if (status == NL_OK && run->team->rank != 0) {
+        status = nl_study_data_folder(run->study, folder);
+    }
+    return nl_agree(run->team->comm, status);
+}
+
+static nl_status plan_solves(nl_run *run, const nl_dataset_info *info)
+{
+    double mine = nl_memory_budget(run->study, run->team->node_size);
+    nl_solve_plan infinite; /* made again at the end: here, so that nothing is trained in vain */
+    nl_status status = NL_OK;
+
+    MPI_Allreduce(&mine, &run->memory, 1, MPI_DOUBLE, MPI_MIN, run->team->comm);
+    run->solve = nl_calloc((size_t)run->plan->kernels, sizeof *run->solve);
+    run->solve_seconds = nl_calloc((size_t)run->plan->kernels, sizeof *run->solve_seconds);
+    if (run->solve == NULL || run->solve_seconds == NULL) {
+        status = NL_FAIL(NL_ERR_NOMEM, "out of memory for the plan of solves");
+    }
+    run->checkpoint_every = nl_study_number(run->study, NL_KEY_CHECKPOINT_EVERY);
+    run->team_size = 1;
+    status = nl_agree(run->team->comm, status);
+    for (int turn = 0; status == NL_OK && turn < 2;
+         turn++) { /* the root first: a complaint is told once */
+        for (int k = 0; status == NL_OK && k < run->plan->kernels; k++) {
+            if ((turn == 0) == (run->team->rank == 0)) {
+                status = nl_solve_plan_make(run->study, run->plan, k, info->classes,
+                                            run->team->size, run->memory, &run->solve[k]);
+            }
+        }
+        if (status == NL_OK && (turn == 0) == (run->team->rank == 0)) {
+            status = nl_regression_check(run->study, run->plan, info, run->memory);
+        }
+        if (status == NL_OK && (turn == 0) == (run->team->rank == 0)) {
+            status = nl_infinite_plan(run->study, run->plan, info->classes, run->team->size,
+                                      run->memory, &infinite);
+        }
+        status = nl_agree(run->team->comm, status);
+    }
+    for (int k = 0; status == NL_OK && k < run->plan->kernels; k++) {
+        run->team_size = run->solve[k].team > run->team_size ? run->solve[k].team : run->team_size;
+    }
+    return status;
+}
+
+/* Ranks on different CPUs may compute with different kernels: results then depend on who computes,
+ * and each cell is left to one rank, or flagged where a team shares it.  Collective. */
+static nl_status compare_libraries(nl_run *run)
+{
+    const nl_libraries mine = nl_libraries_here();
+    nl_libraries *all =
+        run->team->rank == 0 ? nl_calloc((size_t)run->team->size, sizeof *all) : NULL;
+    nl_text differences = {0};
+    nl_status status = NL_OK;
+
+    if (run->team->rank == 0 && all == NULL) {
+        status =
+            NL_FAIL(NL_ERR_NOMEM, "out of memory for the libraries of %d ranks", run->team->size);
+    }
+    status = nl_agree(run->team->comm, status);
+    run->same_blas = true;
+    if (status != NL_OK) {
+        free(all);
+        return status;
+    }
+    MPI_Gather(&mine, sizeof mine, MPI_BYTE, all, sizeof mine, MPI_BYTE, 0, run->team->comm);
+    for (int k = 1; all != NULL && k < run->team->size && differences.length == 0; k++) {
+        nl_libraries_compare(&all[k], &differences);
+        if (differences.length > 0) {
+            run->same_blas = false;
+            nl_warn("rank %d computes with other libraries than rank 0 (%s): the last bits of "
+                    "results depend on which rank computes a cell; OPENBLAS_CORETYPE sets one BLAS "
+                    "kernel for all",
+                    k, differences.data);
+            nl_log_event(run->log, "blas_mix", "rank=%d reason=\"%s\"", k, differences.data);
+        }
+    }
+    nl_text_free(&differences);
+    free(all);
+    nl_team_broadcast(run->team, &run->same_blas, sizeof run->same_blas, 0);
+    return NL_OK;
+}
+
+/* Into the log; too few cores for the ranks are told to people too. */
+static nl_status log_machine(nl_run *run)
+{
+    nl_machine machine;
+    nl_text findings = {0};
+    nl_status status = nl_machine_inspect(run->team, &machine);
+
+    if (status == NL_OK && run->team->rank == 0) {
+        nl_machine_log(&machine, run->log);
+        nl_machine_rank_findings(&machine, &findings);
+    }
+    if (findings.length > 0) {
+        for (char *rest = NULL, *line = strtok_r(findings.data, "\n", &rest); line != NULL;
+             line = strtok_r(NULL, "\n", &rest)) {
+            nl_warn("%s", line);
+        }
+    }
+    nl_text_free(&findings);
+    return status;
+}
+
+static nl_status plan_work(nl_run *run, const nl_dataset_info *info)
+{
+    nl_status status = nl_study_cells(run->study, &run->cells, &run->count);
+
+    if (status == NL_OK) {
+        run->cost = nl_calloc((size_t)run->count, sizeof *run->cost);
+        run->phase = nl_calloc((size_t)run->count, sizeof *run->phase);
+        if (run->cost == NULL || run->phase == NULL) {
+            status = NL_FAIL(NL_ERR_NOMEM, "out of memory for %d cells", run->count);
+        }
+    }
+    for (int k = 0; status == NL_OK && k < run->count; k++) {
+        nl_net *net = NULL;
+
+        status = nl_cell_net_create(&run->cells[k], info, &net);
+        if (status == NL_OK) {
+            const nl_cost cost = nl_cell_cost(run->study, &run->cells[k], net, run->plan);
+
+            run->cost[k] = nl_cost_total(&cost);
+        }
+        nl_net_destroy(&net);
+        run->cells[k].fingerprint = nl_dataset_fingerprint(run->splits->dataset);
+    }
+    return nl_agree(run->team->comm, status);
+}
+
+static nl_status prepare(nl_run *run)
+{
+    char *data_folder = NULL;
+    const nl_dataset_info *info = NULL;
+    const double start = nl_now();
+    nl_status status = check_folders(run, &data_folder);
+
+    if (status != NL_OK) {
+        goto done;
+    }
+    status = nl_splits_create(run->study, data_folder, run->team, &run->splits);
+    if (run->team->node_rank != 0 && data_folder != NULL) {
+        run->idle_seconds = nl_now() - start; /* one rank of a node reads the files */
+    }
+    if (status != NL_OK) {
+        goto done;
+    }
+    info = run->splits->info;
+    status =
+        nl_agree(run->team->comm, nl_measure_plan_create(run->study, info->classes, &run->plan));
+    if (status == NL_OK) {
+        status = plan_solves(run, info);
+    }
+    if (status == NL_OK) {
+        status = plan_work(run, info);
+    }
+    if (status == NL_OK) {
+        status = nl_agree(run->team->comm,
+                          run->team->rank == 0 ? nl_run_open_results(run, data_folder) : NL_OK);
+    }
+    if (status == NL_OK) {
+        status = log_machine(run);
+    }
+    if (status == NL_OK) {
+        status = compare_libraries(run);
+        run->offloading = run->same_blas &&
+                          nl_study_number(run->study, NL_KEY_OUTPUT_KERNELS) == 0 &&
+                          !run->plan->eigenvectors; /* large replies */
+    }
+    if (status == NL_OK) {
+        nl_team_broadcast(run->team, &run->holder, sizeof run->holder, 0);
+        status = nl_measurer_create(MPI_COMM_SELF, run->study, run->plan, &run->alone);
+    }
+    status = nl_agree(run->team->comm, status);
+
+done:
+    free(data_folder);
+    return status;
+}
+
+/*---------------------------------------------------------------------------------------------
+ * Work
+ *-------------------------------------------------------------------------------------------*/
+
+typedef struct queued {
+    int cell;
+    double cost;
+} queued;
+
+static int compare_queued(const void *a, const void *b)
+{
+    const queued *x = a;
+    const queued *y = b;
+
+    if (x->cost != y->cost) {
+        return x->cost < y->cost ? 1 : -1;
+    }
+    return x->cell - y->cell;
+}
+
+/* Cells that are left, the longest first.  queue: free(). */
+static nl_status make_queue(const nl_run *run, queued **queue, int *count)
+{
+    *count = 0;
+    *queue = nl_calloc((size_t)run->count, sizeof **queue);
+    if (*queue == NULL) {
+        return NL_FAIL(NL_ERR_NOMEM, "out of memory for a queue of %d cells", run->count);
+    }
+    for (int k = 0; k < run->count; k++) {
+        if (run->phase[k] != NL_CELL_FINISHED) {
+            (*queue)[(*count)++] = (queued){.cell = k, .cost = run->cost[k]};
+        }
+    }
+    qsort(*queue, (size_t)*count, sizeof **queue, compare_queued);
+    return NL_OK;
+}
+
+/* A numerical failure is told at the end; anything else ends the study for all. */
+static void note_failure(nl_run *run, nl_status status, nl_status *worst)
+{
+    *worst = status > *worst ? status : *worst;
+    if (status != NL_OK && status != NL_ERR_NUMERIC) {
+        nl_service_stop(run->service, NL_STOP_ERROR + (int)status);
+    }
+}
+
+/* Behind the work: where does every cell stand? */
+static nl_status exchange_phases(nl_run *run, nl_status status)
+{
+    const double start = nl_now();
+
+    nl_team_wait(run->team);
+    run->idle_seconds += nl_now() - start;
+    status = nl_agree(run->team->comm, status);
+    MPI_Allreduce(MPI_IN_PLACE, run->phase, run->count, MPI_UINT8_T, MPI_MAX, run->team->comm);
+    return status;
+}
+
+static nl_status train_cell(nl_run *run, const nl_task *task, int cell)
+{
+    nl_status status = nl_cell_train(run, cell);
+
+    if (run->phase[cell] == NL_CELL_TRAINED && (status == NL_OK || status == NL_ERR_NUMERIC)) {
+        nl_status sent = nl_service_ready(run->service, task->item);
+
+        status = sent > status ? sent : status;
+    }
+    return status;
+}
+
+/* Shared kernels of a trained cell, by the ranks of the task. */
+static nl_status measure_in_team(nl_run *run, const nl_task *task, int cell)
+{
+    nl_team *part = NULL;
+    nl_measurer *measurer = NULL;
+    nl_status status = nl_team_form(run->team, task->count, task->ranks, &part);
+
+    if (status != NL_OK) {
+        return status;
+    }
+    status = nl_measurer_create(part->comm, run->study, run->plan, &measurer);
+    if (status == NL_OK) {
+        status = nl_cell_measure_shared(run, part, measurer, cell);
+    }
+    nl_measurer_destroy(&measurer);
+    nl_team_destroy(&part);
+    return status;
+}
+
+static nl_status do_task(nl_run *run, const nl_task *task, const queued *queue)
+{
+    switch (task->kind) {
+    case NL_TASK_ITEM:
+        return train_cell(run, task, queue[task->item].cell);
+    case NL_TASK_TEAM:
+        return measure_in_team(run, task, queue[task->item].cell);
+    case NL_TASK_OFFLOAD:
+        return nl_offload_serve(run, task);
+    case NL_TASK_NONE:
+    default:
+        return NL_OK;
+    }
+}
+
+/* Train, help, join teams, until nothing is left for anyone.  A failure ends it for all. */
+static nl_status do_tasks(nl_run *run, const queued *queue)
+{
+    nl_status worst = NL_OK;
+    nl_task task = {.kind = NL_TASK_ITEM};
+
+    while (task.kind != NL_TASK_NONE && (worst == NL_OK || worst == NL_ERR_NUMERIC)) {
+        const double start = nl_now();
+        nl_status status = nl_service_take(run->service, &task);
+
+        run->idle_seconds += nl_now() - start;
+        if (status == NL_OK) {
+            status = do_task(run, &task, queue);
+        }
+        note_failure(run, status, &worst);
+    }
+    return worst;
+}
+
+static bool all_finished(const nl_run *run)
+{
+    for (int k = 0; k < run->count; k++) {
+        if (run->phase[k] != NL_CELL_FINISHED) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static nl_status work(nl_run *run)
+{
+    const nl_service_hooks hooks = {.context = run, .tick = tick, .deliver = deliver};
+    queued *queue = NULL;
+    int count = 0;
+    nl_status sent = NL_OK;
+    nl_status status = nl_service_start(run->team, hooks, &run->service);
+    nl_status limits = NL_OK;
+
+    if (status != NL_OK) {
+        return status;
+    }
+    status = nl_run_load_finished(run);
+    if (status == NL_OK) {
+        status = nl_agree(run->team->comm, make_queue(run, &queue, &count));
+    }
+    if (status == NL_OK) {
+        status = nl_service_open_queue(run->service, count, run->team_size);
+    }
+    if (status == NL_OK) {
+        status = exchange_phases(run, do_tasks(run, queue));
+    }
+    if (status == NL_OK || status == NL_ERR_NUMERIC) {
+        limits = nl_infinite_write(run); /* which all ranks enter: whether to stop the root says */
+        status = limits > status || limits == NL_STOPPED ? limits : status;
+    }
+    if (count > 0) {
+        sent = nl_send_timing(run->service, nl_no_cell, run->team->rank, "idle", run->idle_seconds);
+    }
+    free(queue);
+    nl_service_end(&run->service);
+    return sent > status ? sent : status;
+}
+
+/*---------------------------------------------------------------------------------------------
+ * The end
+ *-------------------------------------------------------------------------------------------*/
+
+static nl_status close_results(nl_run *run, nl_status status, double start)
+{
+    nl_status written = NL_OK;
+    const int finished = nl_collector_finished(run->collector);
+    const double took = nl_now() - start;
+    const double idle =
+        took > 0.0 ? 100.0 * nl_collector_idle(run->collector) / (took * run->team->size) : 0.0;
+    char seconds[32];
+    char cells[48];
+
+    if (run->lost || status == NL_ERR_BUSY ||
+        !nl_lock_is_held(run->options->folder, &run->holder)) {
+        status = lose(run);
+        nl_collector_destroy(&run->collector);
+        return status;
+    }
+    written = nl_collector_finish(run->collector);
+    status = written > status ? written : status;
+    if (nl_run_remove_stop_file(run)) {
+        nl_log_event(run->log, "stop_file", "file=%s",
+                     run->options->stop_file); /* for job scripts */
+    }
+    nl_log_event(run->log, "end",
+                 "status=\"%s\" finished=%d of=%d rows=%d seconds=%.3f idle_percent=%.2f",
+                 nl_status_text(status), finished, run->count, nl_collector_rows(run->collector),
+                 took, idle);
+    nl_collector_destroy(&run->collector); /* ends the live line */
+    if (!run->options->quiet) {
+        char name[1024];
+
+        fprintf(stderr, "%s: %d of %s finished in %s; idle %.1f %% of rank time\n",
+                nl_escaped(run->options->folder, name, sizeof name), finished,
+                nl_format_count(run->count, "cell", cells), nl_format_seconds(took, seconds), idle);
+    }
+    return status;
+}
+
+static void release(nl_run *run)
+{
+    nl_measurer_destroy(&run->alone);
+    nl_infinite_destroy(&run->closed.infinite[0]);
+    nl_infinite_destroy(&run->closed.infinite[1]);
+    nl_collector_destroy(&run->collector);
+    nl_log_close(&run->log);
+    nl_lock_release(&run->lock);
+    nl_splits_destroy(&run->splits);
+    nl_text_free(&run->remarks);
+    free(run->data_folder);
+    nl_measure_plan_destroy(&run->plan);
+    free(run->solve);
+    free(run->solve_seconds);
+    free(run->cost);
+    free(run->phase);
+    free(run->cells);
+}
+
+nl_status nl_study_run(const nl_study *study, const nl_run_options *options, const nl_team *team)
+{
+    const double start = nl_now();
+    nl_run run = {.study = study, .options = options, .team = team, .now_cell = -1};
+    nl_status status = NL_OK;
+
+    nl_blas_set_threads(1); /* another number of threads would change bits of the training */
+    status = prepare(&run);
+    if (status == NL_OK) {
+        status = work(&run);
+        /* A spectrum that was not had is tried again with the rest, and told again then. */
+        if ((status == NL_OK || status == NL_ERR_NUMERIC) && !all_finished(&run)) {
+            status = NL_STOPPED;
+        }
+        if (run.team->rank == 0) {
+            status = close_results(&run, status, start);
+        }
+        status = nl_agree(team->comm, status);
+    }
+    release(&run);
+    return status;
+}

@@ -1,0 +1,33 @@
+/** @file run_state.c  One rank's view of a running study: questions that every file of the run
+ * asks. */
+#include "run_state.h"
+
+#include "ntklens/cell_files.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+bool nl_run_stopping(const nl_run *run)
+{
+    return nl_service_stopping(run->service) != 0;
+}
+
+void nl_remove_checkpoints(const nl_run *run, const nl_cell *cell)
+{
+    static const char *const folders[] = {"checkpoints", "checkpoints/previous"};
+
+    for (size_t k = 0; k < NL_COUNT(folders); k++) {
+        char *path = nl_cell_path(run->options->folder, folders[k], cell);
+
+        if (path != NULL) {
+            unlink(path); /* most cells have none */
+        }
+        free(path);
+    }
+}
+
+bool nl_run_may_write(const nl_run *run)
+{
+    return nl_service_stopping(run->service) != NL_STOP_ERROR + NL_ERR_BUSY &&
+           nl_lock_is_held(run->options->folder, &run->holder);
+}

@@ -1,0 +1,93 @@
+/** @file check.c  What keys say together: missing ones, contradictions, a grid beyond reason. */
+#include "check.h"
+#include "keys.h"
+
+/* Most cells of a grid: each needs a file and a training. */
+static const double most_cells = 1e5;
+
+void nl_reading_check_missing(nl_reading *reading)
+{
+    for (int key = 0; key < NL_KEY_COUNT; key++) {
+        const nl_key_info *info = nl_key_describe((nl_key)key);
+
+        if (info->fallback == NULL && !reading->given[key]) {
+            nl_reading_complain(reading, reading->place[key], info->path,
+                                "missing; %s  For example %s: %s", info->help,
+                                nl_path_last(info->path), info->example);
+        }
+    }
+}
+
+static double extreme(const nl_values *values, double sign)
+{
+    double most = values->item[0].number;
+
+    for (int k = 1; k < values->count; k++) {
+        most = sign * values->item[k].number > sign * most ? values->item[k].number : most;
+    }
+    return most;
+}
+
+static void check_probe(nl_reading *reading)
+{
+    const nl_study *study = reading->study;
+    nl_key blamed = reading->given[NL_KEY_PROBE_SIZE] ? NL_KEY_PROBE_SIZE : NL_KEY_PROBE_FROM;
+
+    if (reading->sound[NL_KEY_PROBE_FROM] && reading->sound[NL_KEY_PROBE_SIZE] &&
+        reading->sound[NL_KEY_TRAIN_SIZES] && nl_study_is(study, NL_KEY_PROBE_FROM, "train")) {
+        double probe = nl_study_number(study, NL_KEY_PROBE_SIZE);
+        double least = extreme(&study->value[NL_KEY_TRAIN_SIZES], -1.0);
+
+        if (probe > least) {
+            nl_reading_complain(reading, reading->place[blamed], nl_key_describe(blamed)->path,
+                                "a probe of %.0f images does not fit in the smallest training set "
+                                "(%.0f), from which probe_from: train draws it",
+                                probe, least);
+        }
+    }
+}
+
+static void check_steps(nl_reading *reading)
+{
+    const nl_values *steps = &reading->study->value[NL_KEY_AT_STEPS];
+
+    if (reading->sound[NL_KEY_AT_STEPS] && reading->sound[NL_KEY_MAX_STEPS] && steps->count > 0) {
+        double last = extreme(steps, 1.0);
+        double most = extreme(&reading->study->value[NL_KEY_MAX_STEPS], 1.0);
+
+        if (last > most) {
+            nl_reading_complain(
+                reading, reading->place[NL_KEY_AT_STEPS], nl_key_describe(NL_KEY_AT_STEPS)->path,
+                "step %.0f is never reached: training.max_steps is %.0f", last, most);
+        }
+    }
+}
+
+static void check_grid(nl_reading *reading)
+{
+    double cells = 1.0;
+    int longest = NL_KEY_SEEDS;
+
+    for (int key = 0; key < NL_KEY_COUNT; key++) {
+        const nl_values *values = &reading->study->value[key];
+
+        if (nl_key_describe((nl_key)key)->shape == NL_SHAPE_AXIS && reading->sound[key]) {
+            cells *= values->count;
+            if (values->count > reading->study->value[longest].count) {
+                longest = key;
+            }
+        }
+    }
+    if (cells > most_cells) {
+        nl_reading_complain(
+            reading, reading->place[longest], nl_key_describe((nl_key)longest)->path,
+            "the grid has %.0f cells, the product of all axes: at most %.0f", cells, most_cells);
+    }
+}
+
+void nl_reading_check(nl_reading *reading)
+{
+    check_probe(reading);
+    check_steps(reading);
+    check_grid(reading);
+}
