@@ -1,5 +1,6 @@
-"""The rooms of ARCHITECTURE.md: includes point downward only, numerics do without MPI, and the
-top-level folders are those and no others."""
+"""The rooms of ARCHITECTURE.md: includes point downward only, no circles, private headers belong to
+one source, no room and no file outgrows its size, keys of the study file are read in one room,
+numerics do without MPI, and the top-level folders are those and no others."""
 
 import re
 import subprocess
@@ -9,15 +10,37 @@ import lib
 # Rooms of one line are siblings and do not include each other.
 FLOORS = [
     ["app"],
+    ["run"],
+    ["plan"],
+    ["report", "measure", "train"],
+    ["results"],
     ["study"],
-    ["fit", "ntk"],
-    ["nn", "linalg", "data"],
+    ["ntk", "machine", "fit"],
+    ["nn", "data", "eigen"],
+    ["linalg"],
     ["io", "par"],
     ["base"],
 ]
 LEVEL = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 # Public headers are named after their room, but for these.
-ROOM_OF_HEADER = {"factors": "ntk", "jacobian": "ntk", "observables": "ntk", "blas": "base", "formats": "base"}
+ROOM_OF_HEADER = {
+    "blas": "linalg",
+    "cell_files": "results",
+    "csv": "io",
+    "factors": "ntk",
+    "folder": "results",
+    "formats": "linalg",
+    "fortran": "linalg",
+    "jacobian": "ntk",
+    "json": "io",
+    "keys": "study",
+    "observables": "ntk",
+    "record": "results",
+    "rows": "results",
+    "splits": "data",
+}
+MOST_OF_A_ROOM = 0.12  # of the lines of src
+MOST_OF_A_FILE = 600
 TOP_FOLDERS = {"src", "include", "jobs", "configs", "tests", "tools"}
 WITHOUT_MPI = ["src/nn/*.[ch]", "src/ntk/factors*.[ch]", "include/ntklens/factors.h",
                "src/ntk/jacobian.c", "include/ntklens/jacobian.h"]  # fmt: skip
@@ -60,7 +83,8 @@ def below(room, other):
 @lib.case
 def the_rule_itself():
     lib.check(below("study", "ntk") and below("app", "base") and below("nn", "nn"), "too strict")
-    for room, other in (("ntk", "study"), ("nn", "data"), ("fit", "ntk"), ("base", "io")):
+    for room, other in (("ntk", "study"), ("nn", "data"), ("fit", "ntk"), ("base", "io"),
+                        ("study", "results"), ("plan", "run"), ("train", "measure")):  # fmt: skip
         lib.check(not below(room, other), f"{room} may include {other}")
 
 
@@ -90,6 +114,107 @@ def includes_point_downward():
             if other.parts[0] == "src" and room_of(relative) != room_of(other):
                 wrong.append(f"{relative} includes {other}, which is private to its room")
     lib.check(not wrong, "; ".join(wrong))
+
+
+# Names that other sources may use: functions and objects.
+FUNCTION = re.compile(r"^(?!static\b|typedef\b)\w[\w \t*]*?\b(nl_\w+)\([^;{]*?\)\s*\{", re.MULTILINE)
+OBJECT = re.compile(r"^(?!static\b|typedef\b|extern\b)\w[\w \t*]*?\b(nl_\w+)(?:\[[^\]]*\])*\s*=", re.MULTILINE)
+PROTOTYPE = re.compile(r"^(?!static\b|typedef\b)\w[\w \t*]*?\b(nl_\w+)\([^;{]*\)[^;{]*;", re.MULTILINE)
+
+
+def code_of(path):
+    """A file without comments and texts, line by line."""
+    pattern = r'/\*.*?\*/|"(?:\\.|[^"\\\n])*"'
+    return re.sub(pattern, lambda m: "\n" * m.group().count("\n"), path.read_text(), flags=re.DOTALL)
+
+
+def code_of_sources():
+    return {path: code_of(path) for path in lib.ROOT.glob("src/**/*.c")}
+
+
+def definitions(code):
+    """{name: file} of what other sources may use."""
+    return {name: path for path, text in code.items()
+            for name in [*FUNCTION.findall(text), *OBJECT.findall(text)]}  # fmt: skip
+
+
+def own_headers(path):
+    """[(name, header)] of the private headers that a file includes."""
+    found = [(name, resolve(path, name)) for _, name in includes(path)]
+    return [(name, header) for name, header in found if header and (lib.ROOT / "src") in header.parents]
+
+
+def uses(code):
+    """{file: {file: why}}: a source uses what another one defines, and that one's private header."""
+    defined = definitions(code)
+    graph = {path: {} for path in code}
+    for path, text in code.items():
+        others = {defined.get(name, path): name for name in re.findall(r"\bnl_\w+", text)}
+        mine = path.with_suffix(".h")
+        for at in [path, mine] if mine.exists() else [path]:
+            others |= {header.with_suffix(".c"): f'"{name}"' for name, header in own_headers(at)}
+        graph[path] = {other: why for other, why in others.items() if other != path and other in code}
+    return graph
+
+
+def circle(graph):
+    """[file, ..., the same file], None where there is none."""
+    done = set()
+
+    def visit(way):
+        for other in sorted(graph.get(way[-1], {})):
+            if other in way:
+                return [*way[way.index(other) :], other]
+            found = visit([*way, other]) if other not in done else None
+            if found:
+                return found
+        done.add(way[-1])
+        return None
+
+    return next(filter(None, (visit([path]) for path in sorted(graph) if path not in done)), None)
+
+
+@lib.case
+def sources_use_each_other_one_way():
+    lib.check(circle({"a": {"b": 0}, "b": {"c": 0}, "c": {"b": 0}}) == ["b", "c", "b"], "blind")
+    lib.check(circle({"a": {"b": 0, "c": 0}, "b": {"c": 0}}) is None, "sees circles everywhere")
+    code = code_of_sources()
+    lib.check(len(definitions(code)) > 400, f"only {len(definitions(code))} definitions found")
+    graph = uses(code)
+    found = circle(graph) or []
+    why = [f"{a.relative_to(lib.ROOT)} uses {graph[a][b]} of {b.relative_to(lib.ROOT)}"
+           for a, b in zip(found, found[1:])]  # fmt: skip
+    lib.check(not found, "circle: " + "; ".join(why))
+
+
+@lib.case
+def private_headers_belong_to_one_source():
+    defined = definitions(code_of_sources())
+    wrong = []
+    for header in lib.ROOT.glob("src/**/*.h"):
+        for name in PROTOTYPE.findall(code_of(header)):
+            source = defined.get(name, header.with_suffix(".c"))
+            if source != header.with_suffix(".c"):
+                wrong.append(f"{header.relative_to(lib.ROOT)} declares {name} of {source.name}")
+    lib.check(not wrong, "; ".join(wrong))
+
+
+@lib.case
+def rooms_and_files_stay_small():
+    lines = {path: len(path.read_text().splitlines()) for path in lib.ROOT.glob("src/**/*.[ch]")}
+    for path, count in lines.items():
+        lib.check(count <= MOST_OF_A_FILE, f"{path.relative_to(lib.ROOT)}: {count} lines")
+    for room in LEVEL:
+        own = sum(count for path, count in lines.items() if path.parent.name == room)
+        share = own / sum(lines.values())
+        lib.check(share <= MOST_OF_A_ROOM, f"src/{room}: {100 * share:.1f} % of all lines")
+
+
+@lib.case
+def keys_are_read_in_one_room():
+    wrong = [str(path.relative_to(lib.ROOT)) for path in sorted(lib.ROOT.glob("src/**/*.[ch]"))
+             if path.parent.name != "study" and re.search(r"\bNL_KEY_", path.read_text())]  # fmt: skip
+    lib.check(not wrong, "keys outside of src/study: " + ", ".join(wrong))
 
 
 def closure(start):
