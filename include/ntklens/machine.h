@@ -4,7 +4,6 @@
 
 #include "ntklens/linalg.h"
 #include "ntklens/par.h"
-#include "ntklens/study.h"
 
 /** Of the root's node, but where it says otherwise. */
 typedef struct nl_machine {
@@ -67,9 +66,9 @@ double nl_usable_memory(double bytes);
 /** What cgroup, SLURM and the machine leave each of the ranks of a node, bytes.  Local. */
 double nl_memory_share(int ranks_of_node);
 
-/** Memory budget of a rank: measure.memory_per_rank, or what cgroup, SLURM and the machine leave
+/** Memory budget of a rank: what is asked for, or (0) what cgroup, SLURM and the machine leave
  * it. Local; the job takes the least of all ranks. */
-double nl_memory_budget(const nl_study *study, int ranks_of_node);
+double nl_memory_budget(double asked, int ranks_of_node);
 
 /**
  * Check the machine the team runs on, and what of it to change: cores, memory, BLAS and its speed,

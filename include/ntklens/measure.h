@@ -37,20 +37,25 @@ enum { nl_most_offloads = 8 };
  * factors. */
 double nl_solve_memory(const nl_solve_plan *plan, nl_precision precision);
 
+/** What a solve is planned in. */
+typedef struct nl_solve_room {
+    int outputs;   /* of the network */
+    int ranks;     /* of the job */
+    double memory; /* budget of a rank, bytes */
+} nl_solve_room;
+
 /**
  * Plan the solve of one kernel.  Pure.
  *
- * @param[in] ranks   of the job
- * @param[in] memory  budget of a rank, bytes
  * @return NL_ERR_STUDY where it fits on no number of these ranks, or the keys contradict each other
  */
-NL_MUST_CHECK nl_status nl_solve_plan_make(const nl_study *study, const nl_measure_plan *plan,
-                                           int kernel, int outputs, int ranks, double memory,
-                                           nl_solve_plan *out);
+NL_MUST_CHECK nl_status nl_solve_plan_make(const nl_solve_request *request,
+                                           const nl_measure_plan *plan, int kernel,
+                                           const nl_solve_room *room, nl_solve_plan *out);
 
 /** Does the kernel fit?  As nl_solve_plan_make(), in silence. */
-bool nl_solve_plan_fits(const nl_study *study, const nl_measure_plan *plan, int kernel, int outputs,
-                        int ranks, double memory, nl_solve_plan *out);
+bool nl_solve_plan_fits(const nl_solve_request *request, const nl_measure_plan *plan, int kernel,
+                        const nl_solve_room *room, nl_solve_plan *out);
 
 /** Expected bytes of a rank while it measures a kernel of this network: nl_solve_memory() is the
  *  bound for any. */
@@ -92,7 +97,7 @@ typedef struct nl_measurer {
 
 /** Collective over comm, of which the first ranks of a near-square grid take part.
  *  out: NULL on ranks that are not part of the grid. */
-NL_MUST_CHECK nl_status nl_measurer_create(MPI_Comm comm, const nl_study *study,
+NL_MUST_CHECK nl_status nl_measurer_create(MPI_Comm comm, const nl_study_spec *spec,
                                            const nl_measure_plan *plan, nl_measurer **out);
 void nl_measurer_destroy(nl_measurer **measurer);
 
@@ -136,7 +141,7 @@ int nl_regression_train(const nl_measure_plan *plan, int n_train);
 double nl_regression_bytes(const nl_measure_plan *plan, int n_train, int inputs, const nl_net *net);
 
 /** Does the largest regression fit into a rank's memory?  Complaints name the key.  Pure. */
-NL_MUST_CHECK nl_status nl_regression_check(const nl_study *study, const nl_measure_plan *plan,
+NL_MUST_CHECK nl_status nl_regression_check(const nl_split_spec *split, const nl_measure_plan *plan,
                                             const nl_dataset_info *info, double memory);
 NL_MUST_CHECK nl_status nl_regression_set_create(const nl_measure_plan *plan,
                                                  const nl_splits *splits, const nl_cell_data *data,
@@ -160,8 +165,8 @@ NL_MUST_CHECK nl_status nl_regress_infinite(const nl_measure_plan *plan,
  *
  * @return NL_ERR_STUDY as nl_solve_plan_make()
  */
-NL_MUST_CHECK nl_status nl_infinite_plan(const nl_study *study, const nl_measure_plan *plan,
-                                         int outputs, int ranks, double memory, nl_solve_plan *out);
+NL_MUST_CHECK nl_status nl_infinite_plan(const nl_study_spec *spec, const nl_measure_plan *plan,
+                                         const nl_solve_room *room, nl_solve_plan *out);
 
 /** What is measured of an infinitely wide network: its traced kernel, in double whatever
  *  measure.precision says.  Pure.  @param[out] kernel  what the plan's kernels point at */

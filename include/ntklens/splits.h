@@ -3,7 +3,20 @@
 #define NTKLENS_SPLITS_H
 
 #include "ntklens/data.h"
-#include "ntklens/study.h"
+#include "ntklens/par.h"
+
+/** Which images a study wants; keys of its section `data`. */
+typedef struct nl_split_spec {
+    const char *file; /* the study's, borrowed: begins complaints */
+    nl_source source;
+    uint32_t seed;               /* of test, validation and probe draws, of a fixed subset */
+    int largest_train;           /* training images of the largest cell */
+    int test, validation, probe; /* sizes */
+    bool probe_from_train;       /* the probe is the beginning of the training subset */
+    bool subset_per_seed;        /* each seed has a training subset of its own */
+    bool standardize;
+    double label_noise;
+} nl_split_spec;
 
 /** Some images of one file, with their labels. */
 typedef struct nl_subset {
@@ -23,15 +36,15 @@ typedef struct nl_splits {
 } nl_splits;
 
 /** Do the sets that the study asks for fit into the files?  Complaints name the key.  Local. */
-NL_MUST_CHECK nl_status nl_splits_check(const nl_study *study, const nl_dataset_info *info);
+NL_MUST_CHECK nl_status nl_splits_check(const nl_split_spec *spec, const nl_dataset_info *info);
 
 /** Load the data and draw the sets.  Collective over the team. */
-NL_MUST_CHECK nl_status nl_splits_create(const nl_study *study, const char *folder,
+NL_MUST_CHECK nl_status nl_splits_create(const nl_split_spec *spec, const char *folder,
                                          const nl_team *team, nl_splits **out);
 void nl_splits_destroy(nl_splits **splits);
 
 /** Do cells of different seeds have different probes?  Pure. */
-bool nl_probe_depends_on_seed(const nl_study *study);
+bool nl_probe_depends_on_seed(const nl_split_spec *spec);
 
 /** Training subset and probe of a cell.  Owns index, labels and probe. */
 typedef struct nl_cell_data {
@@ -40,8 +53,8 @@ typedef struct nl_cell_data {
     nl_subset probe;
     float *probe_inputs; /* owned; [probe.count x inputs], as the network sees them */
 } nl_cell_data;
-NL_MUST_CHECK nl_status nl_cell_data_create(const nl_study *study, const nl_cell *cell,
-                                            const nl_splits *splits, nl_cell_data **out);
+NL_MUST_CHECK nl_status nl_cell_data_create(const nl_split_spec *spec, const nl_splits *splits,
+                                            int n_train, uint32_t seed, nl_cell_data **out);
 void nl_cell_data_destroy(nl_cell_data **data);
 
 #endif

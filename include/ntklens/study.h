@@ -3,15 +3,44 @@
 #define NTKLENS_STUDY_H
 
 #include "ntklens/base.h"
-#include "ntklens/data.h"
 #include "ntklens/keys.h"
 #include "ntklens/ntk.h"
-#include "ntklens/par.h"
+#include "ntklens/splits.h"
 
 /*---------------------------------------------------------------------------------------------
  * Keys: one table (keys.c) describes every key of the study file; the parser, `ntklens keys`, the
  * resolved study.yaml and the key columns of results.csv are made from it
  *-------------------------------------------------------------------------------------------*/
+
+/** Which parameters a cell's file keeps; in the order of the choices of output.snapshots. */
+typedef enum nl_snapshots {
+    NL_SNAPSHOTS_NONE,
+    NL_SNAPSHOTS_BEST,
+    NL_SNAPSHOTS_MEASURED
+} nl_snapshots;
+
+/** How kernels are to be solved and shared. */
+typedef struct nl_solve_request {
+    const char *file;   /* the study's: begins complaints */
+    bool none;          /* no spectra at all */
+    const char *solver; /* by name; NULL: the best one (measure.solver: auto) */
+    int team;           /* ranks that share a kernel; 0: as many as it needs (auto); -1: all */
+} nl_solve_request;
+
+/** What a study asks for beside its axes, typed; the parser makes it once.  Borrows words of the
+ *  study. */
+typedef struct nl_study_spec {
+    const char *name;
+    nl_split_spec split;
+    nl_solve_request solve;
+    nl_snapshots snapshots;
+    bool keep_spectra, keep_kernels; /* in the cell's file */
+    bool traced, full, classes;      /* kernels that are measured */
+    bool weighted;                   /* some networks are mup: rate-weighted kernels, too */
+    bool infinite;                   /* write infinite.csv */
+    double memory_per_rank;          /* bytes; 0: what the machine leaves */
+    double checkpoint_every;         /* seconds */
+} nl_study_spec;
 
 /** A resolved study: every key has its values.  Owns them. */
 typedef struct nl_study {
@@ -20,6 +49,7 @@ typedef struct nl_study {
     /** Of a resolved file: what it says of the images it was run on, nl_dataset_fingerprint() and
      *  nl_dataset_remarks(); NULL where it does not. */
     const char *fingerprint, *remarks;
+    nl_study_spec spec;
     struct nl_study_store *store; /* owned: memory of the words */
 } nl_study;
 
@@ -93,6 +123,44 @@ void nl_cell_hash_text(const nl_study *study, const nl_cell *cell, nl_affects af
  */
 NL_MUST_CHECK nl_status nl_log_steps(int per_decade, long max_steps, long **steps, int *count);
 
+/** A value of a cell that has a column in results.csv and an attribute in the cell's file. */
+typedef struct nl_cell_value {
+    const char *column, *help;
+    const char *word; /* NULL where it is a number */
+    double number;
+    bool whole;  /* an integer */
+    bool member; /* width, depth, n_train or seed: a member of the cell, too */
+} nl_cell_value;
+
+enum { nl_most_cell_values = 64 };
+
+/** The k-th of nl_cell_value_count(), in key order; of cell NULL only what holds for all.  Pure. */
+int nl_cell_value_count(void);
+nl_cell_value nl_cell_value_at(const nl_cell *cell, int k);
+
+/** "3 widths x 2 seeds": axes of several values, appended. */
+void nl_study_append_axes(const nl_study *study, nl_text *out);
+
+/*---------------------------------------------------------------------------------------------
+ * Two studies
+ *-------------------------------------------------------------------------------------------*/
+
+/** Append "training.loss (was mse, now cross_entropy)", joined by "; ", for every key that makes
+ *  cells of `before` other cells `now`: not where only values were added or a training is longer.
+ */
+void nl_study_append_changes(const nl_study *before, const nl_study *now, nl_text *names);
+
+/** Append "data.probe_size (64, 128)", joined by "; ", for every key in which results of the two
+ *  cannot be in one table: axes may differ, and what affects no number. */
+void nl_study_append_conflicts(const nl_study *a, const nl_study *b, nl_text *names);
+
+/** Append "subset fixed, per-seed" for the keys that results.csv does not show, joined by "; ". */
+void nl_study_append_hidden_differences(const nl_study *a, const nl_study *b, nl_text *names);
+
+/** Texts for --set that make one study's axes those of all.  sets: [nl_most_cell_values] */
+NL_MUST_CHECK nl_status nl_study_unite_axes(int count, const nl_study *const studies[],
+                                            nl_text sets[nl_most_cell_values], int *set_count);
+
 /*---------------------------------------------------------------------------------------------
  * Plan, status, merge: Local, on one process
  *-------------------------------------------------------------------------------------------*/
@@ -140,6 +208,31 @@ nl_net_spec nl_cell_net_spec(const nl_cell *cell, const nl_dataset_info *info);
 
 /** Training of a cell. */
 nl_train_spec nl_cell_train_spec(const nl_cell *cell);
+
+/** When a training is evaluated, and how long it goes on without getting better. */
+typedef struct nl_evaluation_spec {
+    int per_decade;         /* evaluations, log-spaced */
+    double stop_after_best; /* as training.stop_after_best */
+} nl_evaluation_spec;
+
+nl_evaluation_spec nl_cell_evaluation_spec(const nl_cell *cell);
+
+/** Make it a cell of another length of training, or width: what its values say, and (length) its
+ *  name. */
+void nl_cell_set_max_steps(const nl_study *study, nl_cell *cell, long max_steps);
+void nl_cell_set_width(nl_cell *cell, int width);
+
+/** Do networks differ in width, data and seed at most?  In what trains them at most (same width)?
+ *  Pure. */
+bool nl_cell_same_kind(const nl_cell *a, const nl_cell *b);
+bool nl_cell_same_start(const nl_cell *a, const nl_cell *b);
+
+/** "width 8, depth 2": what tells its network from others of the study, but for data, seed and
+ *  learning rate. */
+const char *nl_cell_name_network(const nl_study *study, const nl_cell *cell, char out[256]);
+
+/** Most states on a log grid that any study can ask for have so many a decade. */
+int nl_most_steps_per_decade(void);
 
 /** Samples of a step: batch_size, or the whole subset where that is smaller or asked for. */
 int nl_cell_batch(const nl_cell *cell);

@@ -3,42 +3,33 @@
 
 #include <stdlib.h>
 
-static int whole(const nl_study *study, nl_key key)
+bool nl_probe_depends_on_seed(const nl_split_spec *spec)
 {
-    return (int)nl_study_number(study, key);
+    return spec->probe_from_train && spec->subset_per_seed;
 }
 
-static bool probe_from_train(const nl_study *study)
+/* Images of the test file that are the probe. */
+static int probe_of_test(const nl_split_spec *spec)
 {
-    return nl_study_is(study, NL_KEY_PROBE_FROM, "train");
+    return spec->probe_from_train ? 0 : spec->probe;
 }
 
-bool nl_probe_depends_on_seed(const nl_study *study)
-{
-    return probe_from_train(study) && nl_study_is(study, NL_KEY_SUBSET, "per-seed");
-}
-
-nl_status nl_splits_check(const nl_study *study, const nl_dataset_info *info)
+nl_status nl_splits_check(const nl_split_spec *spec, const nl_dataset_info *info)
 {
     const char *source = nl_source_name(info->source);
-    const nl_values *sizes = &study->value[NL_KEY_TRAIN_SIZES];
-    const int probe = probe_from_train(study) ? 0 : whole(study, NL_KEY_PROBE_SIZE);
-    const int test = whole(study, NL_KEY_TEST_SIZE);
-    const int validation = whole(study, NL_KEY_VALIDATION_SIZE);
+    const int probe = probe_of_test(spec);
 
-    for (int k = 0; k < sizes->count; k++) {
-        if (sizes->item[k].number > info->train_count) {
-            return NL_FAIL(NL_ERR_STUDY,
-                           "%s: data.train_sizes: %.0f is more than the %d training images of %s",
-                           study->file, sizes->item[k].number, info->train_count, source);
-        }
+    if (spec->largest_train > info->train_count) {
+        return NL_FAIL(NL_ERR_STUDY,
+                       "%s: data.train_sizes: %d is more than the %d training images of %s",
+                       spec->file, spec->largest_train, info->train_count, source);
     }
-    if ((double)test + validation + probe > info->test_count) {
+    if ((double)spec->test + spec->validation + probe > info->test_count) {
         return NL_FAIL(
             NL_ERR_STUDY,
             "%s: data.test_size %d + data.validation_size %d + data.probe_size %d is more than "
             "the %d test images of %s; make one of them smaller",
-            study->file, test, validation, probe, info->test_count, source);
+            spec->file, spec->test, spec->validation, probe, info->test_count, source);
     }
     return NL_OK;
 }
@@ -60,12 +51,10 @@ static nl_status slice(const nl_images *images, const int *order, int first, int
 
 /* Test first, then validation, then probe: a study with another probe keeps its test set, so that
  * its trained networks can be measured anew. */
-static nl_status draw_sets(const nl_study *study, nl_splits *s)
+static nl_status draw_sets(const nl_split_spec *spec, nl_splits *s)
 {
     const nl_images *images = nl_dataset_test(s->dataset);
-    const int test = whole(study, NL_KEY_TEST_SIZE);
-    const int validation = whole(study, NL_KEY_VALIDATION_SIZE);
-    const int probe = probe_from_train(study) ? 0 : whole(study, NL_KEY_PROBE_SIZE);
+    const int ready = spec->test + spec->validation;
     nl_status status = NL_OK;
 
     s->test_order = nl_calloc((size_t)images->count, sizeof *s->test_order);
@@ -73,25 +62,24 @@ static nl_status draw_sets(const nl_study *study, nl_splits *s)
         return NL_FAIL(NL_ERR_NOMEM, "out of memory for the order of %d test images",
                        images->count);
     }
-    status = nl_images_permute(images, s->info->classes, (uint32_t)whole(study, NL_KEY_DATA_SEED),
-                               NL_PURPOSE_TEST_DRAW, s->test_order);
+    status = nl_images_permute(images, s->info->classes, spec->seed, NL_PURPOSE_TEST_DRAW,
+                               s->test_order);
     if (status == NL_OK) {
-        status = slice(images, s->test_order, 0, test, &s->test);
+        status = slice(images, s->test_order, 0, spec->test, &s->test);
     }
     if (status == NL_OK) {
-        status = slice(images, s->test_order, test, validation, &s->validation);
+        status = slice(images, s->test_order, spec->test, spec->validation, &s->validation);
     }
     if (status == NL_OK) {
-        status = slice(images, s->test_order, test + validation, probe, &s->probe);
+        status = slice(images, s->test_order, ready, probe_of_test(spec), &s->probe);
     }
     return status;
 }
 
-nl_status nl_splits_create(const nl_study *study, const char *folder, const nl_team *team,
+nl_status nl_splits_create(const nl_split_spec *spec, const char *folder, const nl_team *team,
                            nl_splits **out)
 {
     nl_splits *s = calloc(1, sizeof *s);
-    const nl_source source = (nl_source)nl_study_number(study, NL_KEY_SOURCE);
     nl_status status =
         s == NULL ? NL_FAIL(NL_ERR_NOMEM, "out of memory for the study's images") : NL_OK;
 
@@ -101,16 +89,15 @@ nl_status nl_splits_create(const nl_study *study, const char *folder, const nl_t
         free(s);
         return status;
     }
-    status = nl_dataset_load(source, folder, team, &s->dataset);
+    status = nl_dataset_load(spec->source, folder, team, &s->dataset);
     if (status == NL_OK) {
         s->info = nl_dataset_describe(s->dataset);
-        status = nl_splits_check(study, s->info);
+        status = nl_splits_check(spec, s->info);
         if (status == NL_OK) {
-            status = nl_scaling_compute(s->dataset, nl_study_number(study, NL_KEY_STANDARDIZE) > 0,
-                                        &s->scaling);
+            status = nl_scaling_compute(s->dataset, spec->standardize, &s->scaling);
         }
         if (status == NL_OK) {
-            status = draw_sets(study, s);
+            status = draw_sets(spec, s);
         }
     }
     status = nl_agree(team->comm, status);
@@ -135,13 +122,11 @@ void nl_splits_destroy(nl_splits **splits)
     }
 }
 
-static nl_status draw_training(const nl_study *study, const nl_cell *cell, const nl_splits *splits,
-                               nl_cell_data *data)
+static nl_status draw_training(const nl_split_spec *spec, const nl_splits *splits, int n_train,
+                               uint32_t cell_seed, nl_cell_data *data)
 {
     const nl_images *images = nl_dataset_train(splits->dataset);
-    const bool fixed = nl_study_is(study, NL_KEY_SUBSET, "fixed");
-    const uint32_t seed = fixed ? (uint32_t)whole(study, NL_KEY_DATA_SEED) : cell->seed;
-    const double noise = nl_study_number(study, NL_KEY_LABEL_NOISE);
+    const uint32_t seed = spec->subset_per_seed ? cell_seed : spec->seed;
     nl_status status = NL_OK;
 
     data->order = nl_calloc((size_t)images->count, sizeof *data->order);
@@ -151,19 +136,19 @@ static nl_status draw_training(const nl_study *study, const nl_cell *cell, const
     }
     status = nl_images_permute(images, splits->info->classes, seed, NL_PURPOSE_SUBSET, data->order);
     if (status == NL_OK) {
-        status = slice(images, data->order, 0, cell->n_train, &data->train);
+        status = slice(images, data->order, 0, n_train, &data->train);
     }
-    for (int k = 0; status == NL_OK && k < cell->n_train; k++) {
+    for (int k = 0; status == NL_OK && k < n_train; k++) {
         data->train.labels[k] = nl_noisy_label(data->train.labels[k], data->train.index[k],
-                                               splits->info->classes, noise, seed);
+                                               splits->info->classes, spec->label_noise, seed);
     }
     return status;
 }
 
-static nl_status draw_probe(const nl_study *study, const nl_splits *splits, nl_cell_data *data)
+static nl_status draw_probe(const nl_split_spec *spec, const nl_splits *splits, nl_cell_data *data)
 {
-    const nl_subset *from = probe_from_train(study) ? &data->train : &splits->probe;
-    const int count = whole(study, NL_KEY_PROBE_SIZE);
+    const nl_subset *from = spec->probe_from_train ? &data->train : &splits->probe;
+    const int count = spec->probe;
 
     data->probe = (nl_subset){.images = from->images, .count = count, .index = from->index};
     data->probe.labels = nl_calloc((size_t)count, sizeof *data->probe.labels);
@@ -179,8 +164,8 @@ static nl_status draw_probe(const nl_study *study, const nl_splits *splits, nl_c
     return NL_OK;
 }
 
-nl_status nl_cell_data_create(const nl_study *study, const nl_cell *cell, const nl_splits *splits,
-                              nl_cell_data **out)
+nl_status nl_cell_data_create(const nl_split_spec *spec, const nl_splits *splits, int n_train,
+                              uint32_t seed, nl_cell_data **out)
 {
     nl_cell_data *data = calloc(1, sizeof *data);
     nl_status status = NL_OK;
@@ -189,9 +174,9 @@ nl_status nl_cell_data_create(const nl_study *study, const nl_cell *cell, const 
     if (data == NULL) {
         return NL_FAIL(NL_ERR_NOMEM, "out of memory for a cell's images");
     }
-    status = draw_training(study, cell, splits, data);
+    status = draw_training(spec, splits, n_train, seed, data);
     if (status == NL_OK) {
-        status = draw_probe(study, splits, data);
+        status = draw_probe(spec, splits, data);
     }
     if (status != NL_OK) {
         nl_cell_data_destroy(&data);

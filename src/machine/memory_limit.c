@@ -177,9 +177,7 @@ double nl_memory_share(int ranks_of_node)
     return nl_usable_memory(node) / ranks_of_node;
 }
 
-double nl_memory_budget(const nl_study *study, int ranks_of_node)
+double nl_memory_budget(double asked, int ranks_of_node)
 {
-    return nl_study_word(study, NL_KEY_MEMORY_PER_RANK) == NULL
-               ? nl_study_number(study, NL_KEY_MEMORY_PER_RANK)
-               : nl_memory_share(ranks_of_node);
+    return asked > 0.0 ? asked : nl_memory_share(ranks_of_node);
 }

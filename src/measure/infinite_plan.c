@@ -8,14 +8,12 @@ nl_measure_plan nl_infinite_measure_plan(int samples, nl_kernel_spec kernel[1])
         .kernels = 1, .kernel = kernel, .samples = samples, .precision = NL_DOUBLE};
 }
 
-nl_status nl_infinite_plan(const nl_study *study, const nl_measure_plan *plan, int outputs,
-                           int ranks, double memory, nl_solve_plan *out)
+nl_status nl_infinite_plan(const nl_study_spec *spec, const nl_measure_plan *plan,
+                           const nl_solve_room *room, nl_solve_plan *out)
 {
     nl_kernel_spec kernel[1];
     const nl_measure_plan traced = nl_infinite_measure_plan(plan->samples, kernel);
 
     *out = (nl_solve_plan){0};
-    return nl_study_number(study, NL_KEY_INFINITE) == 0.0
-               ? NL_OK
-               : nl_solve_plan_make(study, &traced, 0, outputs, ranks, memory, out);
+    return !spec->infinite ? NL_OK : nl_solve_plan_make(&spec->solve, &traced, 0, room, out);
 }

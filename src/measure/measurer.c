@@ -10,7 +10,7 @@
  * Measuring
  *-------------------------------------------------------------------------------------------*/
 
-nl_status nl_measurer_create(MPI_Comm comm, const nl_study *study, const nl_measure_plan *plan,
+nl_status nl_measurer_create(MPI_Comm comm, const nl_study_spec *spec, const nl_measure_plan *plan,
                              nl_measurer **out)
 {
     nl_measurer *m = calloc(1, sizeof *m);
@@ -33,8 +33,8 @@ nl_status nl_measurer_create(MPI_Comm comm, const nl_study *study, const nl_meas
     }
     m->plan = plan;
     m->cached_cell = -1;
-    m->keep_spectra = nl_study_number(study, NL_KEY_SPECTRA) > 0;
-    m->keep_kernels = nl_study_number(study, NL_KEY_OUTPUT_KERNELS) > 0;
+    m->keep_spectra = spec->keep_spectra;
+    m->keep_kernels = spec->keep_kernels;
     MPI_Comm_split(comm, rank < rows * cols ? 0 : MPI_UNDEFINED, rank, &part);
     if (part != MPI_COMM_NULL) {
         status = nl_grid_create(part, rows, cols, &m->grid);

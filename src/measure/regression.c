@@ -29,26 +29,20 @@ double nl_regression_bytes(const nl_measure_plan *plan, int n_train, int inputs,
            (double)sizeof(float) * samples * inputs;
 }
 
-nl_status nl_regression_check(const nl_study *study, const nl_measure_plan *plan,
+nl_status nl_regression_check(const nl_split_spec *split, const nl_measure_plan *plan,
                               const nl_dataset_info *info, double memory)
 {
-    double need = 0.0;
+    const double need = nl_regression_bytes(plan, split->largest_train, info->inputs, NULL);
     int train = 0;
     char needed[32];
     char have[32];
 
-    for (int k = 0; k < study->value[NL_KEY_TRAIN_SIZES].count; k++) {
-        const int n_train = (int)study->value[NL_KEY_TRAIN_SIZES].item[k].number;
-
-        need = fmax(need, nl_regression_bytes(plan, n_train, info->inputs, NULL));
-        train = nl_larger(train, nl_regression_train(plan, n_train));
-    }
     if (need > memory || (double)train + plan->regression_test > most_images) {
         return NL_FAIL(NL_ERR_STUDY,
                        "%s: a kernel regression on %d + %d images needs %s on a rank, "
                        "measure.memory_per_rank is %s, and a rank can count %d images; make "
                        "measure.regression.train_images or test_images smaller",
-                       study->file, train, plan->regression_test, nl_format_bytes(need, needed),
+                       split->file, train, plan->regression_test, nl_format_bytes(need, needed),
                        nl_format_bytes(memory, have), most_images);
     }
     return NL_OK;

@@ -97,12 +97,13 @@ static int smallest_team(nl_solve_plan trial, const char *solver, nl_precision p
 
 /* Alone where that fits, else in two stages, else with ScaLAPACK, which is several times slower but
  * needs least memory: see ARCHITECTURE.md.  A solver that the study names decides alone. */
-static int choose_team_size(const char *solver, const nl_solve_plan *plan, nl_precision precision,
-                            int ranks, double memory)
+static int choose_team_size(const char *solver, /* NULL: the best */
+                            const nl_solve_plan *plan, nl_precision precision, int ranks,
+                            double memory)
 {
     int team = 0;
 
-    if (strcmp(solver, "auto") != 0) {
+    if (solver != NULL) {
         team = smallest_team(*plan, solver, precision, 1, ranks, memory);
         return team > 0 ? team : ranks;
     }
@@ -144,37 +145,31 @@ static const char *obstacle(const nl_solver *solver, int team, nl_precision prec
     return NULL;
 }
 
-static nl_status choose_solver(const nl_study *study, nl_precision precision, int ranks,
-                               double memory, bool quiet, nl_solve_plan *plan)
+/* Returns what keeps the solver that is asked for from this plan, NULL where nothing does; *name:
+ * of the solver. */
+static const char *choose_solver(const nl_solve_request *request, nl_precision precision,
+                                 const nl_solve_room *room, nl_solve_plan *plan, const char **name)
 {
-    const char *name = nl_study_word(study, NL_KEY_SOLVER);
     const char *why = NULL;
 
-    if (strcmp(name, "none") == 0) {
-        plan->solver = NULL;
-        return NL_OK;
+    *name = request->solver != NULL ? request->solver : auto_solver(plan, precision, room->memory);
+    plan->solver = request->none ? NULL : nl_solver_find(*name);
+    if (request->none) {
+        return NULL;
     }
-    if (strcmp(name, "auto") == 0) {
-        name = auto_solver(plan, precision, memory);
-    }
-    plan->solver = nl_solver_find(name);
     why = obstacle(plan->solver, plan->team, precision);
-    if (why != NULL) {
-        return quiet ? NL_ERR_STUDY
-                     : NL_FAIL(NL_ERR_STUDY, "%s: measure.solver: %s %s", study->file, name, why);
-    }
-    if (plan->team > 1 && !able(plan->solver, plan, precision, ranks)) {
+    if (why == NULL && plan->team > 1 && !able(plan->solver, plan, precision, room->ranks)) {
         plan->solver = nl_solver_find("scalapack"); /* fewer blocks than ELPA needs */
     }
-    return NL_OK;
+    return why;
 }
 
-/* Team, block and solver; whether they fit is not looked at. */
-static nl_status choose_team(const nl_study *study, const nl_measure_plan *measure, int kernel,
-                             int outputs, int ranks, double memory, bool quiet, nl_solve_plan *out)
+/* Team and block; whether they fit is not looked at. */
+static void choose_team(const nl_solve_request *request, const nl_measure_plan *measure, int kernel,
+                        const nl_solve_room *room, nl_solve_plan *out)
 {
     const nl_kernel_spec spec = measure->kernel[kernel];
-    const char *team = nl_study_word(study, NL_KEY_TEAM_SIZE);
+    const int outputs = room->outputs;
     int rows = 1;
     int cols = 1;
 
@@ -183,63 +178,76 @@ static nl_status choose_team(const nl_study *study, const nl_measure_plan *measu
     out->columns = spec.kind == NL_KERNEL_FULL ? outputs + 2 : 2 * outputs + 1;
     out->cached = nl_kernel_cache_bytes(measure, kernel);
     out->vectors = measure->eigenvectors;
-    if (team == NULL) {
-        out->team = (int)nl_study_number(study, NL_KEY_TEAM_SIZE);
-        out->team = out->team < ranks ? out->team : ranks;
-    } else if (strcmp(team, "all") == 0) {
-        out->team = ranks;
+    if (request->team > 0) {
+        out->team = request->team < room->ranks ? request->team : room->ranks;
+    } else if (request->team < 0) {
+        out->team = room->ranks;
     } else {
-        out->team = choose_team_size(nl_study_word(study, NL_KEY_SOLVER), out, measure->precision,
-                                     ranks, memory);
+        out->team =
+            choose_team_size(request->solver, out, measure->precision, room->ranks, room->memory);
     }
     nl_grid_shape(out->team, &rows, &cols);
     out->team = rows * cols; /* spare ranks, of a prime count, take other work */
     if (out->team == 1) {
         out->block = nl_kernel_block(spec, outputs, nl_private_block);
     }
-    return choose_solver(study, measure->precision, ranks, memory, quiet, out);
 }
 
-bool nl_solve_plan_fits(const nl_study *study, const nl_measure_plan *measure, int kernel,
-                        int outputs, int ranks, double memory, nl_solve_plan *out)
-{
-    return choose_team(study, measure, kernel, outputs, ranks, memory, true, out) == NL_OK &&
-           fits(out, measure->precision, memory);
-}
-
-nl_status nl_solve_plan_make(const nl_study *study, const nl_measure_plan *measure, int kernel,
-                             int outputs, int ranks, double memory, nl_solve_plan *out)
+/* It fits on none of these ranks: what would do? */
+static nl_status complain_of_size(const nl_solve_request *request, nl_precision precision,
+                                  double memory, const nl_solve_plan *out)
 {
     char need[32];
     char have[32];
-    nl_status status = choose_team(study, measure, kernel, outputs, ranks, memory, false, out);
+    nl_solve_plan wider = *out;
+    char team[48];
+    char advice[80] = "no number of ranks would do: raise it";
 
-    if (status == NL_OK && !fits(out, measure->precision, memory)) {
-        nl_solve_plan wider = *out;
-        char team[48];
-        char advice[80] = "no number of ranks would do: raise it";
-
-        while (wider.team < 1 << 20 && !fits(&wider, measure->precision, memory)) {
-            wider.team *= 2;
-        }
-        if (fits(&wider, measure->precision, memory)) {
-            snprintf(advice, sizeof advice, "about %d ranks would do, or a smaller data.probe_size",
-                     wider.team);
-        }
-        if (!countable(out)) {
-            return NL_FAIL(NL_ERR_STUDY,
-                           "%s: a kernel of order %d%s has more than 2^31 - 1 elements on each of "
-                           "%s; %s",
-                           study->file, out->n,
-                           out->vectors ? ", or the work space for its eigenvectors," : "",
-                           nl_format_count(out->team, "rank", team), advice);
-        }
-        return NL_FAIL(
-            NL_ERR_STUDY,
-            "%s: a kernel of order %d needs %s on each of %s, measure.memory_per_rank is %s; "
-            "%s",
-            study->file, out->n, nl_format_bytes(nl_solve_memory(out, measure->precision), need),
-            nl_format_count(out->team, "rank", team), nl_format_bytes(memory, have), advice);
+    while (wider.team < 1 << 20 && !fits(&wider, precision, memory)) {
+        wider.team *= 2;
     }
-    return status;
+    if (fits(&wider, precision, memory)) {
+        snprintf(advice, sizeof advice, "about %d ranks would do, or a smaller data.probe_size",
+                 wider.team);
+    }
+    if (!countable(out)) {
+        return NL_FAIL(NL_ERR_STUDY,
+                       "%s: a kernel of order %d%s has more than 2^31 - 1 elements on each of "
+                       "%s; %s",
+                       request->file, out->n,
+                       out->vectors ? ", or the work space for its eigenvectors," : "",
+                       nl_format_count(out->team, "rank", team), advice);
+    }
+    return NL_FAIL(
+        NL_ERR_STUDY,
+        "%s: a kernel of order %d needs %s on each of %s, measure.memory_per_rank is %s; "
+        "%s",
+        request->file, out->n, nl_format_bytes(nl_solve_memory(out, precision), need),
+        nl_format_count(out->team, "rank", team), nl_format_bytes(memory, have), advice);
+}
+
+bool nl_solve_plan_fits(const nl_solve_request *request, const nl_measure_plan *measure, int kernel,
+                        const nl_solve_room *room, nl_solve_plan *out)
+{
+    const char *name = NULL;
+
+    choose_team(request, measure, kernel, room, out);
+    return choose_solver(request, measure->precision, room, out, &name) == NULL &&
+           fits(out, measure->precision, room->memory);
+}
+
+nl_status nl_solve_plan_make(const nl_solve_request *request, const nl_measure_plan *measure,
+                             int kernel, const nl_solve_room *room, nl_solve_plan *out)
+{
+    const char *name = NULL;
+    const char *why = NULL;
+
+    choose_team(request, measure, kernel, room, out);
+    why = choose_solver(request, measure->precision, room, out, &name);
+    if (why != NULL) {
+        return NL_FAIL(NL_ERR_STUDY, "%s: measure.solver: %s %s", request->file, name, why);
+    }
+    return fits(out, measure->precision, room->memory)
+               ? NL_OK
+               : complain_of_size(request, measure->precision, room->memory, out);
 }

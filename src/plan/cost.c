@@ -85,11 +85,11 @@ double nl_regression_solve_flops(const nl_measure_plan *plan, int n_train)
 nl_cost nl_cell_cost(const nl_study *study, const nl_cell *cell, const nl_net *net,
                      const nl_measure_plan *plan)
 {
-    const long steps = (long)cell->value[NL_KEY_MAX_STEPS].number;
+    const long steps = nl_cell_train_spec(cell).max_steps;
     const double forward = nl_net_forward_flops(net);
-    const double looked_at = cell->n_train + nl_study_number(study, NL_KEY_TEST_SIZE) +
-                             nl_study_number(study, NL_KEY_VALIDATION_SIZE);
-    const int per_decade = (int)cell->value[NL_KEY_EVALUATIONS_PER_DECADE].number;
+    const double looked_at =
+        (double)cell->n_train + study->spec.split.test + study->spec.split.validation;
+    const int per_decade = nl_cell_evaluation_spec(cell).per_decade;
     const int measured = 1 + count_steps(plan->per_decade, steps, true); /* with init */
     nl_cost cost = {.evaluations = 1 + count_steps(per_decade, steps, true),
                     .states = measured + plan->at_losses};
@@ -110,7 +110,7 @@ nl_cost nl_cell_cost(const nl_study *study, const nl_cell *cell, const nl_net *n
         }
     }
     gram += nl_regression_flops(net, plan, cell->n_train);
-    if (nl_study_is(study, NL_KEY_SOLVER, "none")) {
+    if (study->spec.solve.none) {
         solve = 0.0;
     }
     solve += nl_regression_solve_flops(plan, cell->n_train);

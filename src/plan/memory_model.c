@@ -1,6 +1,5 @@
 /** @file memory_model.c  Memory and disk that a cell needs. */
 #include "memory_model.h"
-#include "plan.h"
 
 #include "ntklens/train.h"
 
@@ -22,49 +21,50 @@ static double optimizer_states(const nl_cell *cell)
 
 /* Parameters, optimiser, best, initial and previous state, and scratch of the larger of batch and
  * evaluation. */
-static double training_bytes(const nl_plan *plan, const nl_cell *cell, const nl_net *net)
+static double training_bytes(const nl_memory_terms *terms, const nl_cell *cell, const nl_net *net)
 {
     const double rows = fmax(nl_cell_batch(cell), nl_evaluation_rows);
     const double inputs = net->spec.inputs;
-    const double compared = plan->measure->per_decade > 0 ? 2.0 : 1.0; /* initial, previous state */
+    const double compared =
+        terms->measure->per_decade > 0 ? 2.0 : 1.0; /* initial, previous state */
     const double numbers = (2.0 + compared + optimizer_states(cell)) * (double)net->size +
                            rows * (nl_model_row_floats(net) + inputs) +
-                           plan->measure->samples * inputs + (double)plan->info.train_count +
+                           terms->measure->samples * inputs + (double)terms->info->train_count +
                            3.0 * cell->n_train;
 
     return (double)sizeof(float) * numbers + training_scratch;
 }
 
 /* Closed forms that the states of a cell are compared with. */
-static double infinite_bytes(const nl_plan *plan, const nl_net *net)
+static double infinite_bytes(const nl_memory_terms *terms, const nl_net *net)
 {
-    const bool weighted = nl_study_is(plan->study, NL_KEY_PARAMETRIZATION, "mup");
+    const bool weighted = terms->asked->weighted;
 
     return nl_infinite_is_known(&net->spec)
                ? (weighted ? 2.0 : 1.0) *
-                     nl_infinite_bytes(plan->measure->samples, net->spec.inputs)
+                     nl_infinite_bytes(terms->measure->samples, net->spec.inputs)
                : 0.0;
 }
 
 /* Matrices that output.kernels keeps until the cell is written. */
-static double kept_kernels(const nl_plan *plan, const nl_cost *cost)
+static double kept_kernels(const nl_memory_terms *terms, const nl_cost *cost)
 {
     double bytes = 0.0;
 
-    for (int k = 0; k < plan->measure->kernels; k++) {
-        bytes += (double)sizeof(double) * plan->solve[k].n * plan->solve[k].n * cost->states;
+    for (int k = 0; k < terms->measure->kernels; k++) {
+        bytes += (double)sizeof(double) * terms->solve[k].n * terms->solve[k].n * cost->states;
     }
-    return nl_study_number(plan->study, NL_KEY_OUTPUT_KERNELS) > 0 ? bytes : 0.0;
+    return terms->asked->keep_kernels ? bytes : 0.0;
 }
 
-static double kept_spectra(const nl_plan *plan, const nl_cost *cost)
+static double kept_spectra(const nl_memory_terms *terms, const nl_cost *cost)
 {
     double bytes = 0.0;
 
-    for (int k = 0; k < plan->measure->kernels; k++) {
-        bytes += (double)sizeof(double) * plan->solve[k].n * cost->states;
+    for (int k = 0; k < terms->measure->kernels; k++) {
+        bytes += (double)sizeof(double) * terms->solve[k].n * cost->states;
     }
-    return nl_study_number(plan->study, NL_KEY_SPECTRA) > 0 ? bytes : 0.0;
+    return terms->asked->keep_spectra ? bytes : 0.0;
 }
 
 /* nl_calloc() takes whole huge pages for what is larger than one. */
@@ -76,28 +76,28 @@ static double rounded(double bytes)
 }
 
 /* Small kernels that a rank that measures alone keeps, each in three states. */
-static double kept_bytes(const nl_plan *plan)
+static double kept_bytes(const nl_memory_terms *terms)
 {
     double bytes = 0.0;
 
-    for (int k = 0; k < plan->measure->kernels; k++) {
-        if (plan->solve[k].team == 1) {
-            bytes += 3.0 * rounded(plan->solve[k].cached / 3.0);
+    for (int k = 0; k < terms->measure->kernels; k++) {
+        if (terms->solve[k].team == 1) {
+            bytes += 3.0 * rounded(terms->solve[k].cached / 3.0);
         }
     }
     return bytes;
 }
 
 /* What the next state finds there beside them: the largest of their matrices, the factors. */
-static double found_bytes(const nl_plan *plan, const nl_net *net)
+static double found_bytes(const nl_memory_terms *terms, const nl_net *net)
 {
-    const nl_precision precision = plan->measure->precision;
-    const double factors = nl_factors_bytes(net, precision) * plan->measure->samples;
+    const nl_precision precision = terms->measure->precision;
+    const double factors = nl_factors_bytes(net, precision) * terms->measure->samples;
     double matrix = 0.0;
     bool alone = false;
 
-    for (int k = 0; k < plan->measure->kernels; k++) {
-        const nl_solve_plan *solve = &plan->solve[k];
+    for (int k = 0; k < terms->measure->kernels; k++) {
+        const nl_solve_plan *solve = &terms->solve[k];
 
         alone = alone || solve->team == 1;
         if (solve->team == 1 && solve->cached > 0.0) {
@@ -108,45 +108,44 @@ static double found_bytes(const nl_plan *plan, const nl_net *net)
     return rounded(matrix) + (alone && factors <= nl_panel_bytes ? factors : 0.0);
 }
 
-nl_cell_memory nl_cell_memory_model(const nl_plan *plan, const nl_cell *cell, const nl_net *net,
-                                    const nl_cost *cost)
+nl_cell_memory nl_cell_memory_model(const nl_memory_terms *terms, const nl_cell *cell,
+                                    const nl_net *net, const nl_cost *cost)
 {
-    const char *keeps = nl_study_word(plan->study, NL_KEY_SNAPSHOTS);
-    const bool all = strcmp(keeps, "measured") == 0;
-    const bool none = strcmp(keeps, "none") == 0;
-    const double arrays = kept_spectra(plan, cost) + kept_kernels(plan, cost);
+    const bool all = terms->asked->snapshots == NL_SNAPSHOTS_MEASURED;
+    const bool none = terms->asked->snapshots == NL_SNAPSHOTS_NONE;
+    const double arrays = kept_spectra(terms, cost) + kept_kernels(terms, cost);
     const double theta = (double)net->size * (double)sizeof(float);
     /* What a longer training would start from. */
     const double going_on =
-        theta * (2.0 + (plan->measure->per_decade > 0) + optimizer_states(cell));
+        theta * (2.0 + (terms->measure->per_decade > 0) + optimizer_states(cell));
     /* Snapshots while the cell is in work. */
-    const double held = theta * (all || plan->team_size > 1 ? cost->states : none ? 0.0 : 1.0);
+    const double held = theta * (all || terms->team_size > 1 ? cost->states : none ? 0.0 : 1.0);
     /* Parameters of states whose kernels other ranks measure. */
-    const double kept_for_offload = theta * fmin(plan->ranks - 1, nl_most_offloads);
-    const double found = found_bytes(plan, net);     /* by the next state */
-    const double staying = kept_bytes(plan) + found; /* from state to state */
+    const double kept_for_offload = theta * fmin(terms->ranks - 1, nl_most_offloads);
+    const double found = found_bytes(terms, net);     /* by the next state */
+    const double staying = kept_bytes(terms) + found; /* from state to state */
     const double rest = fixed_file + arrays +
                         deflated_share * sizeof(float) *
-                            ((double)plan->measure->samples * plan->info.inputs +
-                             2.0 * cell->n_train + nl_study_number(plan->study, NL_KEY_TEST_SIZE));
+                            ((double)terms->measure->samples * terms->info->inputs +
+                             2.0 * cell->n_train + terms->asked->split.test);
     nl_cell_memory out = {0};
     double shared = 0.0;
 
     out.file = rest + (none ? 0.0 : going_on) + theta * (all ? cost->states : none ? 0.0 : 1.0);
     out.checkpoint = rest + going_on + held;
-    out.training = training_bytes(plan, cell, net) + fmax(held, kept_for_offload) + arrays +
-                   infinite_bytes(plan, net) + staying;
-    out.kernel = nl_regression_bytes(plan->measure, cell->n_train, net->spec.inputs, net);
+    out.training = training_bytes(terms, cell, net) + fmax(held, kept_for_offload) + arrays +
+                   infinite_bytes(terms, net) + staying;
+    out.kernel = nl_regression_bytes(terms->measure, cell->n_train, net->spec.inputs, net);
     /* The image is built, copied, and read back to be verified: two are held at once. */
-    out.image = 2.0 * (plan->team_size > 1 ? out.checkpoint : out.file);
-    for (int k = 0; k < plan->measure->kernels; k++) {
-        const double bytes = nl_measure_memory(&plan->solve[k], plan->measure->samples,
-                                               plan->measure->precision, net);
+    out.image = 2.0 * (terms->team_size > 1 ? out.checkpoint : out.file);
+    for (int k = 0; k < terms->measure->kernels; k++) {
+        const double bytes = nl_measure_memory(&terms->solve[k], terms->measure->samples,
+                                               terms->measure->precision, net);
 
-        if (plan->solve[k].team > 1) {
+        if (terms->solve[k].team > 1) {
             shared = fmax(shared, bytes);
         } else {
-            out.kernel = fmax(out.kernel, bytes - plan->solve[k].cached - found);
+            out.kernel = fmax(out.kernel, bytes - terms->solve[k].cached - found);
         }
     }
     if (shared > 0.0) { /* the team's first rank holds the states, but trains no longer */

@@ -2,7 +2,7 @@
 #ifndef NTKLENS_PLAN_MEMORY_MODEL_H
 #define NTKLENS_PLAN_MEMORY_MODEL_H
 
-#include "plan.h"
+#include "ntklens/measure.h"
 
 #include "ntklens/plan.h"
 
@@ -15,8 +15,17 @@ typedef struct nl_cell_memory {
     double checkpoint; /* an unfinished one */
 } nl_cell_memory;
 
-/** What a cell needs, `solve` and team_size being known. */
-nl_cell_memory nl_cell_memory_model(const nl_plan *plan, const nl_cell *cell, const nl_net *net,
-                                    const nl_cost *cost);
+/** What the memory of a cell depends on beside the cell.  All borrowed. */
+typedef struct nl_memory_terms {
+    const nl_study_spec *asked;
+    const nl_dataset_info *info;
+    const nl_measure_plan *measure;
+    const nl_solve_plan *solve; /* [measure->kernels] */
+    int ranks, team_size;
+} nl_memory_terms;
+
+/** What a cell needs. */
+nl_cell_memory nl_cell_memory_model(const nl_memory_terms *terms, const nl_cell *cell,
+                                    const nl_net *net, const nl_cost *cost);
 
 #endif

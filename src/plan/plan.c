@@ -29,10 +29,10 @@ static double budget_of(const nl_plan *plan, int ranks)
 {
     const long cores = sysconf(_SC_NPROCESSORS_ONLN);
 
-    if (plan->memory_per_rank > 0.0 && nl_study_word(plan->study, NL_KEY_MEMORY_PER_RANK) != NULL) {
+    if (plan->memory_per_rank > 0.0 && plan->study->spec.memory_per_rank == 0.0) {
         return nl_usable_memory(plan->memory_per_rank);
     }
-    return nl_memory_budget(plan->study, ranks < cores ? ranks : (int)cores);
+    return nl_memory_budget(plan->study->spec.memory_per_rank, ranks < cores ? ranks : (int)cores);
 }
 
 /* Solves on so many ranks; false where a kernel does not fit. */
@@ -44,17 +44,30 @@ static bool solves_fit(nl_plan *plan, int ranks)
     plan->budget = budget_of(plan, ranks);
     plan->team_size = 1;
     for (int k = 0; fit && k < plan->measure->kernels; k++) {
-        fit = nl_solve_plan_fits(plan->study, plan->measure, k, plan->info.classes, ranks,
-                                 plan->budget, &plan->solve[k]);
+        fit = nl_solve_plan_fits(&plan->study->spec.solve, plan->measure, k,
+                                 &(nl_solve_room){plan->info.classes, ranks, plan->budget},
+                                 &plan->solve[k]);
         plan->team_size =
             plan->solve[k].team > plan->team_size ? plan->solve[k].team : plan->team_size;
     }
     return fit;
 }
 
+static nl_memory_terms terms_of(const nl_plan *plan)
+{
+    return (nl_memory_terms){.asked = &plan->study->spec,
+                             .info = &plan->info,
+                             .measure = plan->measure,
+                             .solve = plan->solve,
+                             .ranks = plan->ranks,
+                             .team_size = plan->team_size};
+}
+
 /* Peak of a rank, over the cells; images are counted, for the system counts them too. */
 static nl_status measure_memory(nl_plan *plan)
 {
+    const nl_memory_terms terms = terms_of(plan);
+
     plan->rank_bytes = 0.0;
     for (int k = 0; k < plan->count; k++) {
         const nl_cell *cell = &plan->cells[k];
@@ -67,7 +80,7 @@ static nl_status measure_memory(nl_plan *plan)
             return status;
         }
         cost = nl_cell_cost(plan->study, cell, net, plan->measure);
-        need = nl_cell_memory_model(plan, cell, net, &cost);
+        need = nl_cell_memory_model(&terms, cell, net, &cost);
         nl_net_destroy(&net);
         plan->rank_bytes = fmax(plan->rank_bytes, need.training + fmax(need.kernel, need.image));
     }
@@ -110,16 +123,19 @@ static nl_status choose_ranks(nl_plan *plan, const nl_plan_options *options)
     }
     if (status == NL_OK && !solves_fit(plan, ranks)) {
         for (int k = 0; status == NL_OK && k < plan->measure->kernels; k++) { /* say why */
-            status = nl_solve_plan_make(plan->study, plan->measure, k, plan->info.classes, ranks,
-                                        plan->budget, &plan->solve[k]);
+            status = nl_solve_plan_make(&plan->study->spec.solve, plan->measure, k,
+                                        &(nl_solve_room){plan->info.classes, ranks, plan->budget},
+                                        &plan->solve[k]);
         }
     }
     if (status == NL_OK) {
-        status = nl_regression_check(plan->study, plan->measure, &plan->info, plan->budget);
+        status =
+            nl_regression_check(&plan->study->spec.split, plan->measure, &plan->info, plan->budget);
     }
     if (status == NL_OK) {
-        status = nl_infinite_plan(plan->study, plan->measure, plan->info.classes, ranks,
-                                  plan->budget, &infinite);
+        status =
+            nl_infinite_plan(&plan->study->spec, plan->measure,
+                             &(nl_solve_room){plan->info.classes, ranks, plan->budget}, &infinite);
     }
     return status == NL_OK ? measure_memory(plan) : status;
 }
@@ -227,6 +243,7 @@ static void time_regression(nl_plan *plan, const nl_net *net, int n_train, const
 
 static nl_status time_cell(nl_plan *plan, const nl_cell *cell, cell_time *time)
 {
+    const nl_memory_terms terms = terms_of(plan);
     nl_net *net = NULL;
     nl_status status = nl_cell_net_create(cell, &plan->info, &net);
     nl_cost cost;
@@ -237,7 +254,7 @@ static nl_status time_cell(nl_plan *plan, const nl_cell *cell, cell_time *time)
         return status;
     }
     cost = nl_cell_cost(plan->study, cell, net, plan->measure);
-    need = nl_cell_memory_model(plan, cell, net, &cost);
+    need = nl_cell_memory_model(&terms, cell, net, &cost);
     other += need.file / write_rate;
     *time = (cell_time){.order = nl_cost_total(&cost)};
     for (int k = 0; k < NL_EFFORT_KINDS; k++) {
@@ -387,12 +404,12 @@ static nl_status open_study(nl_plan *plan)
     nl_status status = nl_study_data_folder(plan->study, &folder);
 
     if (status == NL_OK) {
-        status = nl_dataset_inspect((nl_source)nl_study_number(plan->study, NL_KEY_SOURCE), folder,
-                                    &plan->info, &plan->remarks);
+        status =
+            nl_dataset_inspect(plan->study->spec.split.source, folder, &plan->info, &plan->remarks);
     }
     free(folder);
     if (status == NL_OK) {
-        status = nl_splits_check(plan->study, &plan->info);
+        status = nl_splits_check(&plan->study->spec.split, &plan->info);
     }
     if (status == NL_OK) {
         status = nl_measure_plan_create(plan->study, plan->info.classes, &plan->measure);
@@ -404,8 +421,7 @@ static nl_status open_study(nl_plan *plan)
         plan->solve = nl_calloc((size_t)plan->measure->kernels, sizeof *plan->solve);
         plan->kernel_seconds =
             nl_calloc((size_t)plan->measure->kernels, sizeof *plan->kernel_seconds);
-        plan->helping = nl_study_number(plan->study, NL_KEY_OUTPUT_KERNELS) == 0 &&
-                        !plan->measure->eigenvectors;
+        plan->helping = !plan->study->spec.keep_kernels && !plan->measure->eigenvectors;
         plan->data_bytes =
             ((double)plan->info.train_count + plan->info.test_count) * (plan->info.inputs + 1.0);
         if (plan->solve == NULL || plan->kernel_seconds == NULL) {

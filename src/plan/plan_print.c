@@ -33,25 +33,16 @@ static const char *batch_time(const nl_plan *plan, char out[32])
 
 static void print_axes(const nl_plan *plan, FILE *stream)
 {
-    const char *times = "";
+    nl_text axes = {0};
     char cells[48];
     char name[256];
 
-    fprintf(stream, "%s: %s (",
-            nl_escaped(nl_study_word(plan->study, NL_KEY_STUDY), name, sizeof name),
-            nl_format_count(plan->count, "cell", cells));
-    for (int key = 0; key < NL_KEY_COUNT; key++) {
-        const nl_key_info *info = nl_key_describe((nl_key)key);
-        const char *dot = strrchr(info->path, '.');
-
-        if (info->shape == NL_SHAPE_AXIS && plan->study->value[key].count > 1) {
-            fprintf(stream, "%s%d %s", times, plan->study->value[key].count,
-                    dot != NULL ? dot + 1 : info->path);
-            times = " x ";
-        }
-    }
-    fprintf(stream, "%s) on %s, %d inputs\n", *times == '\0' ? "one point" : "",
+    nl_study_append_axes(plan->study, &axes);
+    fprintf(stream, "%s: %s (%s) on %s, %d inputs\n",
+            nl_escaped(plan->study->spec.name, name, sizeof name),
+            nl_format_count(plan->count, "cell", cells), axes.length > 0 ? axes.data : "one point",
             nl_source_name(plan->info.source), plan->info.inputs);
+    nl_text_free(&axes);
 }
 
 static void print_images(const nl_plan *plan, FILE *stream)
@@ -167,8 +158,8 @@ static void print_starts(const nl_plan *plan, FILE *stream)
             fprintf(stream,
                     "  warning: %s: learning rate %.3g is %.1f times the stability rate at init, "
                     "%.2g\n",
-                    nl_plan_name_network(plan, start->cell, name),
-                    start->cell->value[NL_KEY_LEARNING_RATE].number, start->rate_ratio,
+                    nl_cell_name_network(plan->study, start->cell, name),
+                    nl_cell_train_spec(start->cell).learning_rate, start->rate_ratio,
                     start->stability_rate);
         }
     }
@@ -188,7 +179,7 @@ static void print_starts(const nl_plan *plan, FILE *stream)
 /* The study's name as one word. */
 static const char *job_name(const nl_plan *plan, char out[61])
 {
-    snprintf(out, 61, "%s", nl_study_word(plan->study, NL_KEY_STUDY));
+    snprintf(out, 61, "%s", plan->study->spec.name);
     for (char *c = out; *c != '\0'; c++) {
         *c = isalnum((unsigned char)*c) || strchr("._-", *c) != NULL ? *c : '_';
     }
@@ -245,11 +236,11 @@ static void append_starts(const nl_plan *plan, nl_text *text)
         const nl_plan_start *start = &plan->start[k];
 
         nl_text_append(text, "%s\n    {\"network\": ", k > 0 ? "," : "");
-        nl_json_string(text, nl_plan_name_network(plan, start->cell, name));
+        nl_json_string(text, nl_cell_name_network(plan->study, start->cell, name));
         nl_text_append(text, ", \"cell\": ");
         nl_json_string(text, start->cell->id);
         nl_text_append(text, ", \"learning_rate\": ");
-        append_number(text, start->cell->value[NL_KEY_LEARNING_RATE].number);
+        append_number(text, nl_cell_train_spec(start->cell).learning_rate);
         nl_text_append(text, ", \"stability_rate\": ");
         append_number(text, start->stability_rate);
         nl_text_append(text, ", \"rate_ratio\": ");
@@ -265,7 +256,7 @@ static void print_json(const nl_plan *plan, FILE *stream)
     char name[32];
 
     nl_text_append(&text, "{\n  \"study\": ");
-    nl_json_string(&text, nl_study_word(plan->study, NL_KEY_STUDY));
+    nl_json_string(&text, plan->study->spec.name);
     nl_text_append(&text,
                    ",\n  \"train_images\": %d,\n  \"test_images\": %d,\n  \"data_remarks\": ",
                    plan->info.train_count, plan->info.test_count);

@@ -7,34 +7,6 @@
 
 enum { most_order = 1000 }; /* of a kernel: lambda_max / N hardly changes with more samples */
 
-static bool same_values(const nl_cell *a, const nl_cell *b, nl_key first, nl_key last)
-{
-    for (int key = (int)first; key <= (int)last; key++) {
-        const nl_scalar *x = &a->value[key];
-        const nl_scalar *y = &b->value[key];
-        const bool same = x->word != NULL && y->word != NULL
-                              ? strcmp(x->word, y->word) == 0
-                              : x->word == y->word && x->number == y->number;
-
-        if (key != NL_KEY_WIDTHS && !same) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* Networks that differ in width, data or seed are of one kind. */
-static bool same_kind(const nl_cell *a, const nl_cell *b)
-{
-    return same_values(a, b, NL_KEY_KIND, NL_KEY_EVALUATIONS_PER_DECADE);
-}
-
-/* The same network with the same loss, whatever trains it. */
-static bool same_start(const nl_cell *a, const nl_cell *b)
-{
-    return a->width == b->width && same_values(a, b, NL_KEY_KIND, NL_KEY_LOSS);
-}
-
 /* The grid is a product: networks of the first size and seed are one of each kind and width. */
 static bool is_candidate(const nl_plan *plan, const nl_cell *cell)
 {
@@ -49,7 +21,7 @@ static bool is_between(const nl_cell *const *candidates, int count, int k)
     bool wider = false;
 
     for (int j = 0; j < count && !(narrower && wider); j++) {
-        if (same_kind(candidates[j], candidates[k])) {
+        if (nl_cell_same_kind(candidates[j], candidates[k])) {
             narrower = narrower || candidates[j]->width < candidates[k]->width;
             wider = wider || candidates[j]->width > candidates[k]->width;
         }
@@ -153,12 +125,13 @@ static nl_status find_one(const nl_plan *plan, const nl_splits *splits, int k)
     nl_status status = NL_OK;
     int earlier = 0;
 
-    while (earlier < k && !same_start(start->cell, plan->start[earlier].cell)) {
+    while (earlier < k && !nl_cell_same_start(start->cell, plan->start[earlier].cell)) {
         earlier++;
     }
     start->stability_rate = plan->start[earlier].stability_rate;
     if (earlier == k) {
-        status = nl_cell_data_create(plan->study, start->cell, splits, &data);
+        status = nl_cell_data_create(&plan->study->spec.split, splits, start->cell->n_train,
+                                     start->cell->seed, &data);
         if (status == NL_OK) {
             status = measure(plan, start->cell, data, &start->stability_rate);
         }
@@ -185,7 +158,7 @@ nl_status nl_plan_find_starts(nl_plan *plan)
         status = nl_team_create(MPI_COMM_SELF, &team);
     }
     if (status == NL_OK) {
-        status = nl_splits_create(plan->study, folder, team, &splits);
+        status = nl_splits_create(&plan->study->spec.split, folder, team, &splits);
     }
     for (int k = 0; status == NL_OK && k < plan->starts; k++) {
         status = find_one(plan, splits, k);
@@ -194,24 +167,4 @@ nl_status nl_plan_find_starts(nl_plan *plan)
     nl_team_destroy(&team);
     free(folder);
     return status;
-}
-
-const char *nl_plan_name_network(const nl_plan *plan, const nl_cell *cell, char out[256])
-{
-    char number[32];
-    int length = snprintf(out, 256, "width %d, depth %d", cell->width, cell->depth);
-
-    for (int key = 0; key < NL_KEY_COUNT && length < 256; key++) {
-        const nl_key_info *info = nl_key_describe((nl_key)key);
-        const nl_scalar *value = &cell->value[key];
-
-        if (info->shape == NL_SHAPE_AXIS && plan->study->value[key].count > 1 &&
-            key != NL_KEY_WIDTHS && key != NL_KEY_DEPTHS && key != NL_KEY_TRAIN_SIZES &&
-            key != NL_KEY_SEEDS && key != NL_KEY_LEARNING_RATE) {
-            length += snprintf(out + length, 256 - (size_t)length, ", %s %s", info->column,
-                               value->word != NULL ? value->word
-                                                   : nl_format_double(value->number, number));
-        }
-    }
-    return out;
 }

@@ -8,8 +8,4 @@
  *  begins stable.  Loads the images.  Local to this process; needs MPI. */
 NL_MUST_CHECK nl_status nl_plan_find_starts(nl_plan *plan);
 
-/** "width 8, depth 2": what tells this network from the others of the study, but for data and seed.
- */
-const char *nl_plan_name_network(const nl_plan *plan, const nl_cell *cell, char out[256]);
-
 #endif

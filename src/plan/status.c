@@ -212,7 +212,7 @@ static double steps_of_checkpoint(const nl_study_status *s, const nl_measure_pla
         step = 0;
     }
     free(image);
-    return fmin(fmax((double)step / cell->value[NL_KEY_MAX_STEPS].number, 0.0), 1.0);
+    return fmin(fmax((double)step / (double)nl_cell_train_spec(cell).max_steps, 0.0), 1.0);
 }
 
 static nl_status inspect_cell(nl_study_status *s, const nl_measure_plan *plan, int k)
@@ -241,8 +241,7 @@ static nl_status inspect_cell(nl_study_status *s, const nl_measure_plan *plan, i
 static nl_status work_of(const nl_study_status *s, const nl_cell *cell, const nl_measure_plan *plan,
                          double *work)
 {
-    const nl_dataset_info info =
-        nl_dataset_shape((nl_source)nl_study_number(s->study, NL_KEY_SOURCE));
+    const nl_dataset_info info = nl_dataset_shape(s->study->spec.split.source);
     nl_net *net = NULL;
     nl_status status = nl_cell_net_create(cell, &info, &net);
 
@@ -305,8 +304,7 @@ static nl_status expect_rest(nl_study_status *s, const nl_measure_plan *plan)
 
 static nl_status inspect_cells(nl_study_status *s)
 {
-    const nl_dataset_info info =
-        nl_dataset_shape((nl_source)nl_study_number(s->study, NL_KEY_SOURCE));
+    const nl_dataset_info info = nl_dataset_shape(s->study->spec.split.source);
     nl_measure_plan *plan = NULL;
     nl_status status = nl_measure_plan_create(s->study, info.classes, &plan);
 

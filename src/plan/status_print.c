@@ -113,9 +113,8 @@ static void print_text(const nl_study_status *s, FILE *stream)
     char count[48];
     char name[256];
 
-    fprintf(stream, "%s: %s, %d of %s done\n",
-            nl_escaped(nl_study_word(s->study, NL_KEY_STUDY), name, sizeof name), state_word(s),
-            s->total[NL_STATE_DONE], nl_format_count(s->count, "cell", count));
+    fprintf(stream, "%s: %s, %d of %s done\n", nl_escaped(s->study->spec.name, name, sizeof name),
+            state_word(s), s->total[NL_STATE_DONE], nl_format_count(s->count, "cell", count));
     print_groups(s, stream);
     fprintf(stream, "\n");
     print_runner(s, stream);
@@ -222,7 +221,7 @@ static void print_json(const nl_study_status *s, FILE *stream)
     nl_text text = {0};
 
     nl_text_append(&text, "{\n  \"study\": ");
-    nl_json_string(&text, nl_study_word(s->study, NL_KEY_STUDY));
+    nl_json_string(&text, s->study->spec.name);
     nl_text_append(&text, ",\n  \"state\": \"%s\",\n  \"total\": %d", state_word(s), s->count);
     for (int c = 0; c < NL_STATE_COUNT; c++) {
         nl_text_append(&text, ",\n  \"%s\": %d", nl_cell_state_name((nl_cell_state)c), s->total[c]);

@@ -204,7 +204,7 @@ static nl_status try_kernel(trial *t, const nl_cell *cell, const nl_net *net, co
     nl_measurer *measurer = NULL;
     double start = 0.0;
     double gram = 0.0;
-    nl_status status = nl_measurer_create(MPI_COMM_SELF, t->study, plan, &measurer);
+    nl_status status = nl_measurer_create(MPI_COMM_SELF, &t->study->spec, plan, &measurer);
 
     if (status != NL_OK) {
         return status;
@@ -286,8 +286,7 @@ static nl_status create_tractable(nl_cell *cell, const nl_dataset_info *info, nl
 
     while (status == NL_OK && cell->width > 64 && (double)(*net)->size > trial_parameters) {
         nl_net_destroy(net);
-        cell->width /= 2;
-        cell->value[NL_KEY_WIDTHS].number = cell->width;
+        nl_cell_set_width(cell, cell->width / 2);
         status = nl_cell_net_create(cell, info, net);
     }
     return status;

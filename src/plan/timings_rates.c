@@ -45,8 +45,7 @@ static nl_status earlier_study_open(const char *timings, earlier *e)
         status = nl_study_data_folder(e->study, &data);
     }
     if (status == NL_OK) {
-        status =
-            nl_dataset_probe((nl_source)nl_study_number(e->study, NL_KEY_SOURCE), data, &e->info);
+        status = nl_dataset_probe(e->study->spec.split.source, data, &e->info);
     }
     free(data);
     if (status == NL_OK) {

@@ -3,6 +3,7 @@
 #include "quantities.h"
 
 #include "ntklens/keys.h"
+#include "ntklens/study.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -12,7 +13,7 @@
  * Axes: columns that name what was trained
  *-------------------------------------------------------------------------------------------*/
 
-enum { most_axes = NL_KEY_COUNT + 3 };
+enum { most_axes = nl_most_cell_values + 2 };
 
 /** What is told apart beside width, n_train and seed. */
 typedef struct axes {
@@ -28,12 +29,6 @@ typedef struct building {
     axes axes;
     nl_report_networks *data;
 } building;
-
-static bool is_placed(const char *column)
-{
-    return strcmp(column, "width") == 0 || strcmp(column, "n_train") == 0 ||
-           strcmp(column, "seed") == 0;
-}
 
 /* Value of an axis in a row; the study itself is one where the tables' studies differ. */
 static const char *axis_value(const building *b, int axis, int table, int row)
@@ -117,11 +112,11 @@ static void find_axes(building *b, bool distinct)
         b->axes.name[b->axes.count++] = "study";
     }
     b->axes.name[b->axes.count++] = "depth";
-    for (int key = 0; key < NL_KEY_COUNT; key++) {
-        const char *column = nl_key_describe((nl_key)key)->column;
+    for (int k = 0; k < nl_cell_value_count(); k++) {
+        const nl_cell_value value = nl_cell_value_at(NULL, k);
 
-        if (column != NULL && !is_placed(column) && strcmp(column, "depth") != 0) {
-            b->axes.name[b->axes.count++] = column;
+        if (!value.member) {
+            b->axes.name[b->axes.count++] = value.column;
         }
     }
     for (int a = 0; a < b->axes.count; a++) {

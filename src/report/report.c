@@ -30,8 +30,7 @@ static nl_status read_study(source *s)
     nl_status status = nl_study_in(s->folder, 0, NULL, &s->study);
 
     nl_escaped(s->folder, s->shown, sizeof s->shown);
-    nl_escaped(s->study != NULL ? nl_study_word(s->study, NL_KEY_STUDY) : s->folder, s->name,
-               sizeof s->name);
+    nl_escaped(s->study != NULL ? s->study->spec.name : s->folder, s->name, sizeof s->name);
     if (status == NL_OK && s->study == NULL) {
         nl_warn("%s: no study.yaml; the report names only what the table holds", s->folder);
     }
@@ -75,32 +74,12 @@ static void free_source(source *s)
  * Are the studies alike in what the tables do not show?
  *-------------------------------------------------------------------------------------------*/
 
-static const nl_key hidden_keys[] = {
-    NL_KEY_DATA_SEED,  NL_KEY_SUBSET,          NL_KEY_TEST_SIZE,   NL_KEY_PROBE_SIZE,
-    NL_KEY_PROBE_FROM, NL_KEY_VALIDATION_SIZE, NL_KEY_STANDARDIZE, NL_KEY_PRECISION,
-};
-
 /* Lists the keys that differ from the first study's. */
 static void list_differences(int count, const source *sources, nl_text *out)
 {
-    char text[2][32];
-
-    for (size_t k = 0; k < NL_COUNT(hidden_keys); k++) {
-        const nl_key_info *info = nl_key_describe(hidden_keys[k]);
-
-        for (int s = 1; s < count; s++) {
-            const char *a = NULL;
-            const char *b = NULL;
-
-            if (sources[0].study == NULL || sources[s].study == NULL) {
-                continue;
-            }
-            a = nl_scalar_text(info, &sources[0].study->value[hidden_keys[k]].item[0], text[0]);
-            b = nl_scalar_text(info, &sources[s].study->value[hidden_keys[k]].item[0], text[1]);
-            if (strcmp(a, b) != 0) {
-                nl_text_append(out, "%s%s (%s and %s)", out->length > 0 ? ", " : "", info->path, a,
-                               b);
-            }
+    for (int s = 1; s < count; s++) {
+        if (sources[0].study != NULL && sources[s].study != NULL) {
+            nl_study_append_hidden_differences(sources[0].study, sources[s].study, out);
         }
     }
     for (int s = 1; s < count; s++) {

@@ -17,9 +17,10 @@ static int most_log_steps(int per_decade, long max_steps)
 nl_cell_file_limits nl_cell_file_limits_of(const nl_cell *cell, const nl_measure_plan *plan,
                                            int what)
 {
-    const long last = (long)fmax(1.0, cell->value[NL_KEY_MAX_STEPS].number);
-    const int evaluated = (int)cell->value[NL_KEY_EVALUATIONS_PER_DECADE].number;
-    const int densest = (int)nl_key_describe(NL_KEY_STEPS_PER_DECADE)->max;
+    const long last =
+        nl_cell_train_spec(cell).max_steps > 1 ? nl_cell_train_spec(cell).max_steps : 1;
+    const int evaluated = nl_cell_evaluation_spec(cell).per_decade;
+    const int densest = nl_most_steps_per_decade();
     const int ends = 3; /* initial, best, final */
     nl_cell_file_limits limits = {.max_steps = last,
                                   .curve = most_log_steps(evaluated, last) + ends};
@@ -34,7 +35,7 @@ nl_cell_file_limits nl_cell_file_limits_of(const nl_cell *cell, const nl_measure
 /* Of all layers, weights and biases. */
 static double parameters_of(const nl_study *study, const nl_cell *cell)
 {
-    const nl_dataset_info info = nl_dataset_shape((nl_source)nl_study_number(study, NL_KEY_SOURCE));
+    const nl_dataset_info info = nl_dataset_shape(study->spec.split.source);
     nl_net *net = NULL;
     double size = 0.0;
 

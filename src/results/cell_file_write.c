@@ -13,20 +13,15 @@ static nl_status put_key_attributes(nl_h5 *file, const nl_cell *cell)
 {
     nl_status status = NL_OK;
 
-    for (int key = 0; key < NL_KEY_COUNT; key++) {
-        const nl_key_info *info = nl_key_describe((nl_key)key);
-        const nl_scalar *value = &cell->value[key];
-        const bool whole = info->type == NL_TYPE_INT || info->type == NL_TYPE_BOOL;
+    for (int k = 0; k < nl_cell_value_count(); k++) {
+        const nl_cell_value value = nl_cell_value_at(cell, k);
 
-        if (info->column == NULL) {
-            continue;
-        }
-        if (value->word != NULL) {
-            THEN(status, nl_h5_put_text(file, "/", info->column, value->word));
-        } else if (whole) {
-            THEN(status, nl_h5_put_int(file, "/", info->column, (int64_t)value->number));
+        if (value.word != NULL) {
+            THEN(status, nl_h5_put_text(file, "/", value.column, value.word));
+        } else if (value.whole) {
+            THEN(status, nl_h5_put_int(file, "/", value.column, (int64_t)value.number));
         } else {
-            THEN(status, nl_h5_put_double(file, "/", info->column, value->number));
+            THEN(status, nl_h5_put_double(file, "/", value.column, value.number));
         }
     }
     return status;

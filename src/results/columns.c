@@ -87,20 +87,6 @@ static const column late_columns[] = {
      "2021)"},
 };
 
-/* Key columns: those that no column of the cell shows already. */
-static const char *key_column(nl_key key)
-{
-    switch (key) {
-    case NL_KEY_WIDTHS:
-    case NL_KEY_DEPTHS:
-    case NL_KEY_TRAIN_SIZES:
-    case NL_KEY_SEEDS:
-        return NULL;
-    default:
-        return nl_key_describe(key)->column;
-    }
-}
-
 static void write_value(nl_text *out, const column *c, const nl_row *row)
 {
     const char *at = (const char *)row + c->offset;
@@ -129,10 +115,10 @@ void nl_rows_write_header(nl_text *out)
     for (size_t k = 0; k < NL_COUNT(row_columns); k++) {
         nl_text_append(out, ",%s", row_columns[k].name);
     }
-    for (int key = 0; key < NL_KEY_COUNT; key++) {
-        if (key_column((nl_key)key) != NULL) {
-            nl_text_append(out, ",%s", key_column((nl_key)key));
-        }
+    for (int k = 0; k < nl_cell_value_count(); k++) {
+        const nl_cell_value value = nl_cell_value_at(NULL, k);
+
+        nl_text_append(out, "%s%s", value.member ? "" : ",", value.member ? "" : value.column);
     }
     for (size_t k = 0; k < NL_COUNT(late_columns); k++) {
         nl_text_append(out, ",%s", late_columns[k].name);
@@ -142,6 +128,7 @@ void nl_rows_write_header(nl_text *out)
 
 static void write_row(nl_text *out, const nl_cell *cell, const nl_row *row)
 {
+    const int values = nl_cell_value_count();
     char number[32];
 
     nl_text_append(out, "%s,%d,%d,%d,%u", cell->id, cell->width, cell->depth, cell->n_train,
@@ -149,13 +136,13 @@ static void write_row(nl_text *out, const nl_cell *cell, const nl_row *row)
     for (size_t k = 0; k < NL_COUNT(row_columns); k++) {
         write_value(out, &row_columns[k], row);
     }
-    for (int key = 0; key < NL_KEY_COUNT; key++) {
-        const nl_scalar *value = &cell->value[key];
+    for (int k = 0; k < values; k++) {
+        const nl_cell_value value = nl_cell_value_at(cell, k);
 
-        if (key_column((nl_key)key) != NULL) {
+        if (!value.member) {
             nl_text_append(out, ",%s",
-                           value->word != NULL ? value->word
-                                               : nl_format_double(value->number, number));
+                           value.word != NULL ? value.word
+                                              : nl_format_double(value.number, number));
         }
     }
     for (size_t k = 0; k < NL_COUNT(late_columns); k++) {
@@ -237,9 +224,11 @@ void nl_columns_print(FILE *stream)
     for (size_t k = 0; k < NL_COUNT(row_columns); k++) {
         print_column(stream, row_columns[k].name, row_columns[k].help);
     }
-    for (int key = 0; key < NL_KEY_COUNT; key++) {
-        if (key_column((nl_key)key) != NULL) {
-            print_column(stream, key_column((nl_key)key), nl_key_describe((nl_key)key)->help);
+    for (int k = 0; k < nl_cell_value_count(); k++) {
+        const nl_cell_value value = nl_cell_value_at(NULL, k);
+
+        if (!value.member) {
+            print_column(stream, value.column, value.help);
         }
     }
     for (size_t k = 0; k < NL_COUNT(late_columns); k++) {

@@ -42,36 +42,13 @@ typedef struct merge {
  * One study
  *-------------------------------------------------------------------------------------------*/
 
-static bool same_values(const nl_values *a, const nl_values *b)
-{
-    for (int k = 0; a->count == b->count && k < a->count; k++) {
-        if (nl_scalar_compare(&a->item[k], &b->item[k]) != 0) {
-            return false;
-        }
-    }
-    return a->count == b->count;
-}
-
 /* Axes may differ, and what affects no number. */
 static nl_status compare_studies(const part *a, const part *b)
 {
     nl_text names = {0};
     nl_status status = NL_OK;
 
-    for (int key = 0; key < NL_KEY_COUNT; key++) {
-        const nl_key_info *info = nl_key_describe((nl_key)key);
-
-        if (info->shape == NL_SHAPE_AXIS || info->affects == NL_AFFECTS_NOTHING ||
-            info->affects == NL_AFFECTS_EXECUTION ||
-            same_values(&a->study->value[key], &b->study->value[key])) {
-            continue;
-        }
-        nl_text_append(&names, "%s%s (", names.length > 0 ? "; " : "", info->path);
-        nl_values_append(&names, info, &a->study->value[key]);
-        nl_text_append(&names, " there, ");
-        nl_values_append(&names, info, &b->study->value[key]);
-        nl_text_append(&names, " here)");
-    }
+    nl_study_append_conflicts(a->study, b->study, &names);
     if (names.length > 0) {
         status = NL_FAIL(NL_ERR_STUDY,
                          "%s: is no part of the study in %s, from which it differs in more than "
@@ -114,48 +91,13 @@ static void expect_images(merge *m, const char *fingerprint)
     }
 }
 
-static int compare_scalars(const void *a, const void *b)
-{
-    return nl_scalar_compare(a, b);
-}
-
-/* "model.widths=[8, 16]": values of all parts, each once, sorted. */
-static nl_status unite_axis(const merge *m, nl_key key, nl_text *set)
-{
-    const nl_key_info *info = nl_key_describe(key);
-    nl_values all = {0};
-    int most = 0;
-
-    for (int p = 0; p < m->parts; p++) {
-        most += m->part[p].study->value[key].count;
-    }
-    all.item = nl_calloc((size_t)most, sizeof *all.item);
-    if (all.item == NULL) {
-        return NL_FAIL(NL_ERR_NOMEM, "out of memory for the values of %s", info->path);
-    }
-    for (int p = 0; p < m->parts; p++) {
-        const nl_values *values = &m->part[p].study->value[key];
-
-        for (int k = 0; k < values->count; k++) {
-            if (!nl_values_hold(&all, &values->item[k])) {
-                all.item[all.count++] = values->item[k];
-            }
-        }
-    }
-    qsort(all.item, (size_t)all.count, sizeof *all.item, compare_scalars);
-    nl_text_append(set, "%s=%s", info->path, all.count > 1 ? "[" : "");
-    nl_values_append(set, info, &all);
-    nl_text_append(set, "%s", all.count > 1 ? "]" : "");
-    free(all.item);
-    return set->failed ? NL_FAIL(NL_ERR_NOMEM, "out of memory for an axis") : NL_OK;
-}
-
 static nl_status unite_studies(merge *m)
 {
-    nl_text set[NL_KEY_COUNT] = {0};
-    const char *texts[NL_KEY_COUNT];
+    const nl_study **studies = nl_calloc((size_t)m->parts, sizeof *studies);
+    nl_text set[nl_most_cell_values] = {0};
+    const char *texts[nl_most_cell_values];
     int sets = 0;
-    nl_status status = NL_OK;
+    nl_status status = studies == NULL ? NL_FAIL(NL_ERR_NOMEM, "out of memory for studies") : NL_OK;
 
     for (int p = 1; status == NL_OK && p < m->parts; p++) {
         status = compare_studies(&m->part[0], &m->part[p]);
@@ -163,13 +105,16 @@ static nl_status unite_studies(merge *m)
     if (status == NL_OK) {
         status = compare_images(m);
     }
-    for (int key = 0; status == NL_OK && key < NL_KEY_COUNT; key++) {
-        if (nl_key_describe((nl_key)key)->shape == NL_SHAPE_AXIS) {
-            status = unite_axis(m, (nl_key)key, &set[sets]);
-            texts[sets] = set[sets].data;
-            sets++;
-        }
+    for (int p = 0; status == NL_OK && p < m->parts; p++) {
+        studies[p] = m->part[p].study;
     }
+    if (status == NL_OK) {
+        status = nl_study_unite_axes(m->parts, studies, set, &sets);
+    }
+    for (int k = 0; k < sets; k++) {
+        texts[k] = set[k].data;
+    }
+    free(studies);
     if (status == NL_OK) {
         status = nl_study_in(m->part[0].folder, sets, texts, &m->study);
     }
@@ -178,8 +123,7 @@ static nl_status unite_studies(merge *m)
     }
     if (status == NL_OK) {
         status = nl_measure_plan_create(
-            m->study, nl_dataset_shape((nl_source)nl_study_number(m->study, NL_KEY_SOURCE)).classes,
-            &m->plan);
+            m->study, nl_dataset_shape(m->study->spec.split.source).classes, &m->plan);
     }
     if (status == NL_OK) {
         status = nl_study_cells(m->study, &m->cells, &m->count);

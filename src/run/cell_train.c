@@ -162,7 +162,7 @@ static nl_status train_events(nl_cell_work *work)
             const float *theta = nl_training_theta(work->training);
             nl_record *record = nl_training_record(work->training);
             const bool keep =
-                run->team_size > 1 || nl_study_is(run->study, NL_KEY_SNAPSHOTS, "measured");
+                run->team_size > 1 || run->study->spec.snapshots == NL_SNAPSHOTS_MEASURED;
 
             status = enter_state(work, record, theta, state, keep);
             if (status == NL_OK) {

@@ -20,7 +20,8 @@ nl_status nl_cell_work_open(nl_run *run, int index, nl_cell_work *work)
     *work = (nl_cell_work){.run = run, .index = index, .cell = cell, .last_checkpoint = nl_now()};
     status = nl_cell_net_create(cell, run->splits->info, &work->net);
     if (status == NL_OK) {
-        status = nl_cell_data_create(run->study, cell, run->splits, &work->data);
+        status = nl_cell_data_create(&run->study->spec.split, run->splits, cell->n_train,
+                                     cell->seed, &work->data);
     }
     return status;
 }
@@ -153,7 +154,7 @@ nl_status nl_cell_work_finish(nl_cell_work *work, nl_record *record,
 {
     nl_run *run = work->run;
     const bool extendable = continuation != NULL && continuation->theta != NULL &&
-                            !record->diverged && !nl_study_is(run->study, NL_KEY_SNAPSHOTS, "none");
+                            !record->diverged && run->study->spec.snapshots != NL_SNAPSHOTS_NONE;
     nl_row *rows = NULL;
     int count = 0;
     nl_status status = NL_OK;
@@ -224,7 +225,7 @@ static nl_status find_closed_forms(const nl_cell_work *work)
 {
     const nl_run *run = work->run;
     nl_closed_forms *closed = &work->run->closed;
-    const uint32_t seed = nl_probe_depends_on_seed(run->study) ? work->cell->seed : 0;
+    const uint32_t seed = nl_probe_depends_on_seed(&run->study->spec.split) ? work->cell->seed : 0;
     nl_status status = NL_OK;
 
     if (!nl_net_spec_equal(&closed->spec, &work->net->spec) ||

@@ -64,8 +64,8 @@ static bool regresses(const limits *l)
 
 static bool seeded(const limits *l)
 {
-    return nl_probe_depends_on_seed(l->run->study) ||
-           (regresses(l) && nl_study_is(l->run->study, NL_KEY_SUBSET, "per-seed"));
+    return nl_probe_depends_on_seed(&l->run->study->spec.split) ||
+           (regresses(l) && l->run->study->spec.split.subset_per_seed);
 }
 
 /* Do two cells have the same images, as far as rows depend on them? */
@@ -225,14 +225,13 @@ static void append_row(limits *l, const nl_cell *cell, nl_kernel_spec kernel, nl
 static void append_rows(limits *l, const nl_cell *cell, nl_infinite_kind kind,
                         const nl_measurement *m, const nl_regression *regression)
 {
-    const nl_study *study = l->run->study;
+    const nl_study_spec *spec = &l->run->study->spec;
 
     /* A class kernel is the traced one: outputs do not differ. */
-    if (nl_study_is(study, NL_KEY_KERNELS, "traced") ||
-        nl_study_is(study, NL_KEY_KERNELS, "class")) {
+    if (spec->traced || spec->classes) {
         append_row(l, cell, (nl_kernel_spec){.kind = NL_KERNEL_TRACED}, kind, m, regression);
     }
-    if (nl_study_is(study, NL_KEY_KERNELS, "full")) {
+    if (spec->full) {
         append_row(l, cell, (nl_kernel_spec){.kind = NL_KERNEL_FULL}, kind, m, regression);
     }
 }
@@ -267,13 +266,14 @@ static nl_status add_images(limits *l, int k, bool first, nl_measurement *measur
     nl_status status = nl_net_create(&spec, NL_SGD, &net);
 
     if (status == NL_OK) {
-        status = nl_cell_data_create(run->study, &run->cells[k], run->splits, &data);
+        status = nl_cell_data_create(&run->study->spec.split, run->splits, run->cells[k].n_train,
+                                     run->cells[k].seed, &data);
     }
     status = nl_agree(l->team->comm, status);
     for (int kind = 0; status == NL_OK && data != NULL && kind < 2; kind++) {
         nl_regression regression;
 
-        if (first || nl_probe_depends_on_seed(l->run->study)) {
+        if (first || nl_probe_depends_on_seed(&l->run->study->spec.split)) {
             status = measure(l, net, data->probe_inputs, (nl_infinite_kind)kind, &measured[kind]);
             worst = status == NL_ERR_NUMERIC ? status : worst;
             status = status == NL_ERR_NUMERIC ? NL_OK : status;
@@ -343,7 +343,8 @@ static nl_status fill_table(limits *l)
 /* Work of the ranks that share the spectra. */
 static nl_status work(limits *l)
 {
-    nl_status status = nl_measurer_create(l->team->comm, l->run->study, &l->traced, &l->measurer);
+    nl_status status =
+        nl_measurer_create(l->team->comm, &l->run->study->spec, &l->traced, &l->measurer);
     nl_status written = NL_OK;
 
     if (status == NL_OK) {
@@ -365,12 +366,13 @@ nl_status nl_infinite_write(nl_run *run)
     nl_team *part = NULL;
     nl_status status = NL_OK;
 
-    if (nl_study_number(run->study, NL_KEY_INFINITE) == 0.0) {
+    if (!run->study->spec.infinite) {
         return NL_OK;
     }
     l.traced = nl_infinite_measure_plan(run->plan->samples, l.kernel);
-    status = nl_infinite_plan(run->study, run->plan, run->splits->info->classes, run->team->size,
-                              run->memory, &l.solve);
+    status = nl_infinite_plan(
+        &run->study->spec, run->plan,
+        &(nl_solve_room){run->splits->info->classes, run->team->size, run->memory}, &l.solve);
     if (status == NL_OK) {
         status = nl_team_split(run->team, run->team->rank < l.solve.team ? 0 : -1, &part);
     }

@@ -490,7 +490,7 @@ static nl_status serve_together(nl_run *run, const nl_task *task)
 
     if (status == NL_OK) {
         nl_team_broadcast(part, &cell, sizeof cell, 0);
-        status = nl_measurer_create(part->comm, run->study, run->plan, &measurer);
+        status = nl_measurer_create(part->comm, &run->study->spec, run->plan, &measurer);
     }
     if (status == NL_OK) {
         status = measure_together(run, part, measurer, cell, first ? &request : NULL, &measured);

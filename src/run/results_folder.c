@@ -23,59 +23,6 @@ typedef struct earlier_run {
  * Is this the same study?
  *-------------------------------------------------------------------------------------------*/
 
-/* Every old value is still asked for: the grid was widened at most. */
-static bool keeps_values(const nl_values *before, const nl_values *now)
-{
-    for (int k = 0; k < before->count; k++) {
-        if (!nl_values_hold(now, &before->item[k])) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* Leaving out a size, a width, a depth or a seed alters no cell. */
-static bool may_shrink(nl_key key)
-{
-    return key == NL_KEY_TRAIN_SIZES || key == NL_KEY_WIDTHS || key == NL_KEY_DEPTHS ||
-           key == NL_KEY_SEEDS;
-}
-
-/* A longer training begins with the shorter one where the schedule does not know its end. */
-static bool is_longer_training(const nl_study *before, const nl_study *now)
-{
-    const nl_values *old = &before->value[NL_KEY_MAX_STEPS];
-    const nl_values *new = &now->value[NL_KEY_MAX_STEPS];
-
-    for (int k = 0; k < old->count; k++) {
-        for (int j = 0; j < new->count; j++) {
-            if (new->item[j].number < old->item[k].number) {
-                return false;
-            }
-        }
-    }
-    return !nl_study_is(now, NL_KEY_SCHEDULE, "cosine") &&
-           !nl_study_is(before, NL_KEY_SCHEDULE, "cosine");
-}
-
-static void name_differences(const nl_study *before, const nl_study *now, nl_text *names)
-{
-    for (int key = 0; key < NL_KEY_COUNT; key++) {
-        const nl_key_info *info = nl_key_describe((nl_key)key);
-
-        if (info->affects != NL_AFFECTS_TRAINING || may_shrink((nl_key)key) ||
-            keeps_values(&before->value[key], &now->value[key]) ||
-            (key == NL_KEY_MAX_STEPS && is_longer_training(before, now))) {
-            continue;
-        }
-        nl_text_append(names, "%s%s (was ", names->length > 0 ? "; " : "", info->path);
-        nl_values_append(names, info, &before->value[key]);
-        nl_text_append(names, ", now ");
-        nl_values_append(names, info, &now->value[key]);
-        nl_text_append(names, ")");
-    }
-}
-
 /* Folders of files of cells; the first of finished ones. */
 static const char *const cell_folders[] = {"cells", "checkpoints", "checkpoints/previous"};
 
@@ -182,7 +129,7 @@ static nl_status compare_with_earlier(const nl_run *run, earlier_run *earlier)
     nl_status status = nl_study_in(options->folder, 0, NULL, &before);
 
     if (status == NL_OK && before != NULL) {
-        name_differences(before, run->study, changed);
+        nl_study_append_changes(before, run->study, changed);
         if (changed->length > 0 && count_files(options->folder, cell_folders[0]) > 0) {
             status = NL_FAIL(
                 NL_ERR_STUDY,

@@ -25,7 +25,7 @@ static nl_status read_file(const nl_run *run, const char *path, const nl_cell *c
     if (status == NL_OK) {
         status = nl_cell_file_read(image, length, run->study, cell, net, run->plan, what,
                                    &found->record, &found->continuation);
-        found->max_steps = (long)cell->value[NL_KEY_MAX_STEPS].number;
+        found->max_steps = nl_cell_train_spec(cell).max_steps;
     }
     free(image);
     return status;
@@ -356,11 +356,10 @@ static bool read_shorter(const nl_run *run, const nl_cell *cell, const char *pat
                              &image, &length) == NL_OK &&
         nl_h5_open_image(image, length, path, &file) == NL_OK &&
         nl_h5_get_int(&file, "/", "max_steps", &steps) == NL_OK && steps >= 1 &&
-        (double)steps < cell->value[NL_KEY_MAX_STEPS].number;
+        steps < nl_cell_train_spec(cell).max_steps;
 
     *shorter = *cell;
-    shorter->value[NL_KEY_MAX_STEPS].number = (double)steps;
-    nl_cell_identify(run->study, shorter);
+    nl_cell_set_max_steps(run->study, shorter, (long)steps);
     free(image);
     return same && strncmp(name, shorter->id, strlen(shorter->id)) == 0;
 }
@@ -399,7 +398,7 @@ static nl_status find_shorter(nl_run *run, int index, const nl_net *net, nl_rest
     DIR *listing = folder != NULL ? opendir(folder) : NULL;
     nl_status status = NL_OK;
 
-    if (listing == NULL || strcmp(cell->value[NL_KEY_SCHEDULE].word, "constant") != 0) {
+    if (listing == NULL || nl_cell_train_spec(cell).schedule != NL_CONSTANT) {
         goto done;
     }
     for (struct dirent *entry = readdir(listing); status == NL_OK && entry != NULL;
@@ -446,8 +445,8 @@ nl_status nl_restart_find(nl_run *run, int index, const nl_net *net, const float
 /* Is the snapshot of this state part of the results? */
 bool nl_record_wants_snapshot(const nl_run *run, const nl_record *record, const nl_state *state)
 {
-    const char *kept = nl_study_word(run->study, NL_KEY_SNAPSHOTS);
+    const nl_snapshots kept = run->study->spec.snapshots;
 
-    return strcmp(kept, "measured") == 0 ||
-           (strcmp(kept, "best") == 0 && state->step == record->best_step);
+    return kept == NL_SNAPSHOTS_MEASURED ||
+           (kept == NL_SNAPSHOTS_BEST && state->step == record->best_step);
 }

@@ -55,7 +55,7 @@ static nl_status send_progress(nl_run *run)
     if (cell < 0 || nl_now() < run->next_progress) {
         return NL_OK;
     }
-    last = run->cells[cell].value[NL_KEY_MAX_STEPS].number;
+    last = (double)nl_cell_train_spec(&run->cells[cell]).max_steps;
     run->next_progress = nl_now() + progress_interval;
     if (run->collector != NULL) { /* the root's service thread does not send to itself */
         nl_collector_progress(run->collector, cell, run->team->rank, 0.99 * (double)step / last,
@@ -136,11 +136,10 @@ static nl_status check_folders(nl_run *run, char **folder)
             status = nl_study_data_folder(run->study, folder);
         }
         if (status == NL_OK) {
-            status = nl_dataset_probe((nl_source)nl_study_number(run->study, NL_KEY_SOURCE),
-                                      *folder, &info);
+            status = nl_dataset_probe(run->study->spec.split.source, *folder, &info);
         }
         if (status == NL_OK) {
-            status = nl_splits_check(run->study, &info);
+            status = nl_splits_check(&run->study->spec.split, &info);
         }
     }
     status = nl_agree(run->team->comm, status);
@@ -152,33 +151,34 @@ static nl_status check_folders(nl_run *run, char **folder)
 
 static nl_status plan_solves(nl_run *run, const nl_dataset_info *info)
 {
-    double mine = nl_memory_budget(run->study, run->team->node_size);
+    double mine = nl_memory_budget(run->study->spec.memory_per_rank, run->team->node_size);
+    nl_solve_room room = {.outputs = info->classes, .ranks = run->team->size};
     nl_solve_plan infinite; /* made again at the end: here, so that nothing is trained in vain */
     nl_status status = NL_OK;
 
     MPI_Allreduce(&mine, &run->memory, 1, MPI_DOUBLE, MPI_MIN, run->team->comm);
+    room.memory = run->memory;
     run->solve = nl_calloc((size_t)run->plan->kernels, sizeof *run->solve);
     run->solve_seconds = nl_calloc((size_t)run->plan->kernels, sizeof *run->solve_seconds);
     if (run->solve == NULL || run->solve_seconds == NULL) {
         status = NL_FAIL(NL_ERR_NOMEM, "out of memory for the plan of solves");
     }
-    run->checkpoint_every = nl_study_number(run->study, NL_KEY_CHECKPOINT_EVERY);
+    run->checkpoint_every = run->study->spec.checkpoint_every;
     run->team_size = 1;
     status = nl_agree(run->team->comm, status);
     for (int turn = 0; status == NL_OK && turn < 2;
          turn++) { /* the root first: a complaint is told once */
         for (int k = 0; status == NL_OK && k < run->plan->kernels; k++) {
             if ((turn == 0) == (run->team->rank == 0)) {
-                status = nl_solve_plan_make(run->study, run->plan, k, info->classes,
-                                            run->team->size, run->memory, &run->solve[k]);
+                status = nl_solve_plan_make(&run->study->spec.solve, run->plan, k, &room,
+                                            &run->solve[k]);
             }
         }
         if (status == NL_OK && (turn == 0) == (run->team->rank == 0)) {
-            status = nl_regression_check(run->study, run->plan, info, run->memory);
+            status = nl_regression_check(&run->study->spec.split, run->plan, info, run->memory);
         }
         if (status == NL_OK && (turn == 0) == (run->team->rank == 0)) {
-            status = nl_infinite_plan(run->study, run->plan, info->classes, run->team->size,
-                                      run->memory, &infinite);
+            status = nl_infinite_plan(&run->study->spec, run->plan, &room, &infinite);
         }
         status = nl_agree(run->team->comm, status);
     }
@@ -283,7 +283,7 @@ static nl_status prepare(nl_run *run)
     if (status != NL_OK) {
         goto done;
     }
-    status = nl_splits_create(run->study, data_folder, run->team, &run->splits);
+    status = nl_splits_create(&run->study->spec.split, data_folder, run->team, &run->splits);
     if (run->team->node_rank != 0 && data_folder != NULL) {
         run->idle_seconds = nl_now() - start; /* one rank of a node reads the files */
     }
@@ -308,13 +308,12 @@ static nl_status prepare(nl_run *run)
     }
     if (status == NL_OK) {
         status = compare_libraries(run);
-        run->offloading = run->same_blas &&
-                          nl_study_number(run->study, NL_KEY_OUTPUT_KERNELS) == 0 &&
+        run->offloading = run->same_blas && !run->study->spec.keep_kernels &&
                           !run->plan->eigenvectors; /* large replies */
     }
     if (status == NL_OK) {
         nl_team_broadcast(run->team, &run->holder, sizeof run->holder, 0);
-        status = nl_measurer_create(MPI_COMM_SELF, run->study, run->plan, &run->alone);
+        status = nl_measurer_create(MPI_COMM_SELF, &run->study->spec, run->plan, &run->alone);
     }
     status = nl_agree(run->team->comm, status);
 
@@ -403,7 +402,7 @@ static nl_status measure_in_team(nl_run *run, const nl_task *task, int cell)
     if (status != NL_OK) {
         return status;
     }
-    status = nl_measurer_create(part->comm, run->study, run->plan, &measurer);
+    status = nl_measurer_create(part->comm, &run->study->spec, run->plan, &measurer);
     if (status == NL_OK) {
         status = nl_cell_measure_shared(run, part, measurer, cell);
     }

@@ -27,7 +27,7 @@ nl_status nl_measure_plan_create(const nl_study *study, int outputs, nl_measure_
 {
     /* Rates differ between layers in mup only; a grid with mup reports the weighted kernel of all.
      */
-    const bool weighted = nl_study_is(study, NL_KEY_PARAMETRIZATION, "mup");
+    const bool weighted = study->spec.weighted;
     nl_measure_plan *plan = calloc(1, sizeof *plan);
 
     *out = NULL;

@@ -2,6 +2,7 @@
 #include "check.h"
 #include "reading.h"
 #include "scalars.h"
+#include "specs.h"
 #include "suggest.h"
 #include "values.h"
 
@@ -374,6 +375,9 @@ nl_status nl_study_parse(const char *file, const char *text, size_t length, int 
             nl_diagnostics_print(reading.diagnostics);
         }
         status = status == NL_OK ? NL_ERR_STUDY : status;
+    }
+    if (status == NL_OK) {
+        nl_study_make_spec(study);
     }
 
 done:

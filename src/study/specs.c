@@ -1,5 +1,11 @@
-/** @file specs.c  A cell's values as networks and training want them. */
-#include "ntklens/study.h"
+/** @file specs.c  Keys as the program wants them: typed specifications of study and cell.  Beside
+ * parser and grid the only place that reads keys. */
+#include "specs.h"
+
+#include "ntklens/keys.h"
+
+#include <math.h>
+#include <string.h>
 
 static int whole(const nl_cell *cell, nl_key key)
 {
@@ -46,4 +52,213 @@ int nl_cell_batch(const nl_cell *cell)
     const nl_scalar *size = &cell->value[NL_KEY_BATCH_SIZE];
 
     return size->word != NULL || size->number >= cell->n_train ? cell->n_train : (int)size->number;
+}
+
+nl_evaluation_spec nl_cell_evaluation_spec(const nl_cell *cell)
+{
+    return (nl_evaluation_spec){
+        .per_decade = whole(cell, NL_KEY_EVALUATIONS_PER_DECADE),
+        .stop_after_best = cell->value[NL_KEY_STOP_AFTER_BEST].number,
+    };
+}
+
+void nl_cell_set_max_steps(const nl_study *study, nl_cell *cell, long max_steps)
+{
+    cell->value[NL_KEY_MAX_STEPS].number = (double)max_steps;
+    nl_cell_identify(study, cell);
+}
+
+void nl_cell_set_width(nl_cell *cell, int width)
+{
+    cell->width = width;
+    cell->value[NL_KEY_WIDTHS].number = width;
+}
+
+int nl_most_steps_per_decade(void)
+{
+    return (int)nl_key_describe(NL_KEY_STEPS_PER_DECADE)->max;
+}
+
+/*---------------------------------------------------------------------------------------------
+ * Values that have a column
+ *-------------------------------------------------------------------------------------------*/
+
+/* The key of the k-th of them; NL_KEY_COUNT: there is none. */
+static nl_key key_with_column(int k)
+{
+    int key = 0;
+
+    for (; key < NL_KEY_COUNT; key++) {
+        if (nl_key_describe((nl_key)key)->column != NULL && k-- == 0) {
+            break;
+        }
+    }
+    return (nl_key)key;
+}
+
+/* Has a cell a member for it? */
+static bool is_member(nl_key key)
+{
+    return key == NL_KEY_WIDTHS || key == NL_KEY_DEPTHS || key == NL_KEY_TRAIN_SIZES ||
+           key == NL_KEY_SEEDS;
+}
+
+int nl_cell_value_count(void)
+{
+    int count = 0;
+
+    while (key_with_column(count) != NL_KEY_COUNT) {
+        count++;
+    }
+    return count;
+}
+
+nl_cell_value nl_cell_value_at(const nl_cell *cell, int k)
+{
+    const nl_key key = key_with_column(k);
+    const nl_key_info *info = nl_key_describe(key);
+    nl_cell_value out = {.column = info->column,
+                         .help = info->help,
+                         .whole = info->type == NL_TYPE_INT || info->type == NL_TYPE_BOOL,
+                         .member = is_member(key)};
+
+    if (cell != NULL) {
+        out.word = cell->value[key].word;
+        out.number = cell->value[key].number;
+    }
+    return out;
+}
+
+void nl_study_append_axes(const nl_study *study, nl_text *out)
+{
+    for (int key = 0; key < NL_KEY_COUNT; key++) {
+        const nl_key_info *info = nl_key_describe((nl_key)key);
+        const char *dot = strrchr(info->path, '.');
+
+        if (info->shape == NL_SHAPE_AXIS && study->value[key].count > 1) {
+            nl_text_append(out, "%s%d %s", out->length > 0 ? " x " : "", study->value[key].count,
+                           dot != NULL ? dot + 1 : info->path);
+        }
+    }
+}
+
+/*---------------------------------------------------------------------------------------------
+ * Cells that are alike
+ *-------------------------------------------------------------------------------------------*/
+
+static bool same_values(const nl_cell *a, const nl_cell *b, nl_key first, nl_key last)
+{
+    for (int key = (int)first; key <= (int)last; key++) {
+        const nl_scalar *x = &a->value[key];
+        const nl_scalar *y = &b->value[key];
+        const bool same = x->word != NULL && y->word != NULL
+                              ? strcmp(x->word, y->word) == 0
+                              : x->word == y->word && x->number == y->number;
+
+        if (key != NL_KEY_WIDTHS && !same) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool nl_cell_same_kind(const nl_cell *a, const nl_cell *b)
+{
+    return same_values(a, b, NL_KEY_KIND, NL_KEY_EVALUATIONS_PER_DECADE);
+}
+
+bool nl_cell_same_start(const nl_cell *a, const nl_cell *b)
+{
+    return a->width == b->width && same_values(a, b, NL_KEY_KIND, NL_KEY_LOSS);
+}
+
+const char *nl_cell_name_network(const nl_study *study, const nl_cell *cell, char out[256])
+{
+    char number[32];
+    int length = snprintf(out, 256, "width %d, depth %d", cell->width, cell->depth);
+
+    for (int key = 0; key < NL_KEY_COUNT && length < 256; key++) {
+        const nl_key_info *info = nl_key_describe((nl_key)key);
+        const nl_scalar *value = &cell->value[key];
+
+        if (info->shape == NL_SHAPE_AXIS && study->value[key].count > 1 &&
+            !is_member((nl_key)key) && key != NL_KEY_LEARNING_RATE) {
+            length += snprintf(out + length, 256 - (size_t)length, ", %s %s", info->column,
+                               value->word != NULL ? value->word
+                                                   : nl_format_double(value->number, number));
+        }
+    }
+    return out;
+}
+
+/*---------------------------------------------------------------------------------------------
+ * The study
+ *-------------------------------------------------------------------------------------------*/
+
+static bool is_on(const nl_study *study, nl_key key)
+{
+    return nl_study_number(study, key) > 0.0;
+}
+
+static int count_of(const nl_study *study, nl_key key)
+{
+    return (int)nl_study_number(study, key);
+}
+
+static nl_split_spec split_spec(const nl_study *study)
+{
+    const nl_values *sizes = &study->value[NL_KEY_TRAIN_SIZES];
+    nl_split_spec spec = {
+        .file = study->file,
+        .source = (nl_source)nl_study_number(study, NL_KEY_SOURCE),
+        .seed = (uint32_t)nl_study_number(study, NL_KEY_DATA_SEED),
+        .test = count_of(study, NL_KEY_TEST_SIZE),
+        .validation = count_of(study, NL_KEY_VALIDATION_SIZE),
+        .probe = count_of(study, NL_KEY_PROBE_SIZE),
+        .probe_from_train = nl_study_is(study, NL_KEY_PROBE_FROM, "train"),
+        .subset_per_seed = nl_study_is(study, NL_KEY_SUBSET, "per-seed"),
+        .standardize = is_on(study, NL_KEY_STANDARDIZE),
+        .label_noise = nl_study_number(study, NL_KEY_LABEL_NOISE),
+    };
+
+    for (int k = 0; k < sizes->count; k++) {
+        spec.largest_train = (int)fmax(spec.largest_train, sizes->item[k].number);
+    }
+    return spec;
+}
+
+static nl_solve_request solve_request(const nl_study *study)
+{
+    const char *solver = nl_study_word(study, NL_KEY_SOLVER);
+    const char *team = nl_study_word(study, NL_KEY_TEAM_SIZE);
+
+    return (nl_solve_request){
+        .file = study->file,
+        .none = strcmp(solver, "none") == 0,
+        .solver = strcmp(solver, "auto") == 0 ? NULL : solver,
+        .team = team == NULL               ? count_of(study, NL_KEY_TEAM_SIZE)
+                : strcmp(team, "all") == 0 ? -1
+                                           : 0,
+    };
+}
+
+void nl_study_make_spec(nl_study *study)
+{
+    const bool auto_memory = nl_study_word(study, NL_KEY_MEMORY_PER_RANK) != NULL;
+
+    study->spec = (nl_study_spec){
+        .name = nl_study_word(study, NL_KEY_STUDY),
+        .split = split_spec(study),
+        .solve = solve_request(study),
+        .snapshots = (nl_snapshots)nl_study_number(study, NL_KEY_SNAPSHOTS),
+        .keep_spectra = is_on(study, NL_KEY_SPECTRA),
+        .keep_kernels = is_on(study, NL_KEY_OUTPUT_KERNELS),
+        .traced = nl_study_is(study, NL_KEY_KERNELS, "traced"),
+        .full = nl_study_is(study, NL_KEY_KERNELS, "full"),
+        .classes = nl_study_is(study, NL_KEY_KERNELS, "class"),
+        .weighted = nl_study_is(study, NL_KEY_PARAMETRIZATION, "mup"),
+        .infinite = is_on(study, NL_KEY_INFINITE),
+        .memory_per_rank = auto_memory ? 0.0 : nl_study_number(study, NL_KEY_MEMORY_PER_RANK),
+        .checkpoint_every = nl_study_number(study, NL_KEY_CHECKPOINT_EVERY),
+    };
 }

@@ -31,8 +31,8 @@ static int unite_steps(nl_grid_step *grid, int count)
 
 nl_status nl_step_grid_create(const nl_cell *cell, const nl_measure_plan *plan, nl_step_grid *out)
 {
-    const long max_steps = (long)cell->value[NL_KEY_MAX_STEPS].number;
-    const int per_decade = (int)cell->value[NL_KEY_EVALUATIONS_PER_DECADE].number;
+    const long max_steps = nl_cell_train_spec(cell).max_steps;
+    const int per_decade = nl_cell_evaluation_spec(cell).per_decade;
     long *evaluated = NULL;
     long *measured = NULL;
     int evaluations = 0;

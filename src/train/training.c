@@ -90,7 +90,7 @@ nl_status nl_training_create(const nl_cell *cell, const nl_net *net, const nl_sp
                        .plan = plan,
                        .net = net,
                        .max_steps = spec.max_steps,
-                       .stop_after_best = cell->value[NL_KEY_STOP_AFTER_BEST].number,
+                       .stop_after_best = nl_cell_evaluation_spec(cell).stop_after_best,
                        .loss = spec.loss,
                        .batch = nl_cell_batch(cell),
                        .epoch = -1,

@@ -15,8 +15,10 @@ static nl_status make(const char *set[], int sets, int ranks, double memory, nl_
     assert_int_equal(status, NL_OK);
     status = nl_measure_plan_create(o.study, 10, &measure);
     assert_int_equal(status, NL_OK);
-    status = nl_solve_plan_make(o.study, measure, 0, 10, ranks, memory, out);
-    assert_int_equal(nl_solve_plan_fits(o.study, measure, 0, 10, ranks, memory, out),
+    status = nl_solve_plan_make(&o.study->spec.solve, measure, 0,
+                                &(nl_solve_room){10, ranks, memory}, out);
+    assert_int_equal(nl_solve_plan_fits(&o.study->spec.solve, measure, 0,
+                                        &(nl_solve_room){10, ranks, memory}, out),
                      status == NL_OK);
     nl_measure_plan_destroy(&measure);
     forget(&o);
@@ -125,9 +127,14 @@ static void kernels_of_infinite_width_are_planned_in_double(void **state)
     (void)state;
     assert_int_equal(o.status, NL_OK);
     assert_int_equal(nl_measure_plan_create(o.study, 10, &measure), NL_OK);
-    assert_int_equal(nl_solve_plan_make(o.study, measure, 0, 10, 1, 300e6, &plan), NL_OK);
-    assert_int_equal(nl_infinite_plan(o.study, measure, 10, 1, 300e6, &plan), NL_ERR_STUDY);
-    assert_int_equal(nl_infinite_plan(o.study, measure, 10, 1, 400e6, &plan), NL_OK);
+    assert_int_equal(
+        nl_solve_plan_make(&o.study->spec.solve, measure, 0, &(nl_solve_room){10, 1, 300e6}, &plan),
+        NL_OK);
+    assert_int_equal(
+        nl_infinite_plan(&o.study->spec, measure, &(nl_solve_room){10, 1, 300e6}, &plan),
+        NL_ERR_STUDY);
+    assert_int_equal(
+        nl_infinite_plan(&o.study->spec, measure, &(nl_solve_room){10, 1, 400e6}, &plan), NL_OK);
     assert_int_equal(plan.n, 6000);
     nl_measure_plan_destroy(&measure);
     forget(&o);
