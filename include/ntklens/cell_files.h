@@ -34,11 +34,18 @@ enum {
     NL_READ_THETA = 4,  /* snapshots */
 };
 
+/** What a cell's file is expected to hold.  All borrowed. */
+typedef struct nl_cell_expected {
+    const nl_study *study;
+    const nl_cell *cell;
+    const nl_net *net; /* NULL where neither snapshots nor the continuation are read */
+    const nl_measure_plan *plan;
+    int what; /* to read: sum of the above */
+} nl_cell_expected;
+
 /**
  * Read a cell's file back.
  *
- * @param[in]  net           may be NULL where neither snapshots nor the continuation are read
- * @param[in]  what          sum of the above
  * @param[out] continuation  NULL where it is not read
  * @return NL_ERR_DAMAGED where something is missing or belongs to another cell; NL_ERR_OUTDATED
  *         where another version of the format wrote it; NL_ERR_STUDY,
@@ -46,9 +53,8 @@ enum {
  *         made from images other than the cell's
  */
 NL_MUST_CHECK nl_status nl_cell_file_read(const unsigned char *image, size_t length,
-                                          const nl_study *study, const nl_cell *cell,
-                                          const nl_net *net, const nl_measure_plan *plan, int what,
-                                          nl_record **out, nl_continuation *continuation);
+                                          const nl_cell_expected *expected, nl_record **out,
+                                          nl_continuation *continuation);
 
 /** The images that a cell's file, of `limit` bytes at most, was made from: "" where it carries no
  *  fingerprint. */

@@ -56,19 +56,27 @@ typedef struct nl_study {
 /** Bytes of a study file at most: no grid that anyone writes down comes near. */
 enum { nl_study_file_limit = 4 << 20 };
 
+/** A study file with what --set says.  All borrowed. */
+typedef struct nl_study_source {
+    const char *file; /* name for messages and base of relative paths */
+    const char *text;
+    size_t length;
+    int set_count;
+    const char *const *sets; /* [set_count] `key=value` of --set, value as YAML; they win over the
+                                file, a later one over an earlier one, and are checked alike, their
+                                place being "--set key=value" */
+} nl_study_source;
+
 /**
  * Parse and check a study file; complaints are printed all together, one line each, with
  * file:line:column.  Local: the same bytes give the same study on every rank.
  *
- * @param[in] file  name for messages and base of relative paths
- * @param[in] sets  [set_count] texts `key=value` of --set, value as YAML; they win over the file, a
- * later one over an earlier one, and are checked alike, their place being "--set key=value"
- * @param[in] quiet do not print complaints (ranks other than the root)
  * @return NL_ERR_STUDY where anything was wrong
  */
-NL_MUST_CHECK nl_status nl_study_parse(const char *file, const char *text, size_t length,
-                                       int set_count, const char *const sets[], bool quiet,
-                                       nl_study **out);
+NL_MUST_CHECK nl_status nl_study_parse(const nl_study_source *source, nl_study **out);
+
+/** The same without complaints, on ranks other than the root. */
+NL_MUST_CHECK nl_status nl_study_parse_silently(const nl_study_source *source, nl_study **out);
 void nl_study_destroy(nl_study **study);
 
 /** First (or only) value. */

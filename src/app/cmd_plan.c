@@ -100,8 +100,9 @@ static nl_status make_plan(const plan_request *request)
     if (status != NL_OK) {
         return NL_ERR_STUDY;
     }
-    status = nl_study_parse(request->study, (const char *)text, length, request->set_count,
-                            request->sets, false, &study);
+    status = nl_study_parse(&(nl_study_source){request->study, (const char *)text, length,
+                                               request->set_count, request->sets},
+                            &study);
     if (status == NL_OK) {
         status = nl_study_plan(study, &request->options, stdout);
     }

@@ -80,6 +80,8 @@ static nl_status read_study(const nl_team *team, const run_request *request, nl_
 {
     unsigned char *text = NULL;
     size_t length = 0;
+    nl_study_source source = {
+        .file = request->study, .set_count = request->set_count, .sets = request->sets};
     nl_status status = NL_OK;
 
     if (team->rank == 0 &&
@@ -97,8 +99,10 @@ static nl_status read_study(const nl_team *team, const run_request *request, nl_
     status = nl_agree(team->comm, status);
     if (status == NL_OK) {
         nl_team_broadcast(team, text, length, 0);
-        status = nl_study_parse(request->study, (const char *)text, length, request->set_count,
-                                request->sets, team->rank != 0, study);
+        source.text = (const char *)text;
+        source.length = length;
+        status = team->rank != 0 ? nl_study_parse_silently(&source, study)
+                                 : nl_study_parse(&source, study);
     }
     free(text);
     return nl_agree(team->comm, status);

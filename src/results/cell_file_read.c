@@ -466,10 +466,15 @@ static nl_status get_attributes(const source *from, nl_record *record)
     return status;
 }
 
-nl_status nl_cell_file_read(const unsigned char *image, size_t length, const nl_study *study,
-                            const nl_cell *cell, const nl_net *net, const nl_measure_plan *plan,
-                            int what, nl_record **out, nl_continuation *continuation)
+nl_status nl_cell_file_read(const unsigned char *image, size_t length,
+                            const nl_cell_expected *expected, nl_record **out,
+                            nl_continuation *continuation)
 {
+    const nl_study *study = expected->study;
+    const nl_cell *cell = expected->cell;
+    const nl_net *net = expected->net;
+    const nl_measure_plan *plan = expected->plan;
+    const int what = expected->what;
     source from = {.limits = nl_cell_file_limits_of(cell, plan, what)};
     const nl_h5_reader *file = &from.file;
     nl_record *record = NULL;
@@ -533,8 +538,10 @@ nl_status nl_cell_file_read_finished(const char *path, const nl_study *study, co
 
     *out = NULL;
     *why = NULL;
-    THEN(status, nl_cell_file_read(image, length, study, cell, NULL, plan, NL_READ_MEASUREMENTS,
-                                   out, NULL));
+    THEN(status,
+         nl_cell_file_read(image, length,
+                           &(nl_cell_expected){study, cell, NULL, plan, NL_READ_MEASUREMENTS}, out,
+                           NULL));
     free(image);
     if (status == NL_OK && !nl_record_complete(*out, plan)) {
         nl_record_destroy(out, plan->kernels);

@@ -15,8 +15,8 @@ nl_status nl_study_in(const char *folder, int set_count, const char *const sets[
     if (status == NL_OK && nl_path_exists(path)) {
         status = nl_file_read_limited(path, NL_PLAIN, nl_study_file_limit, &bytes, &length);
         if (status == NL_OK) {
-            status =
-                nl_study_parse(path, (const char *)bytes, length, set_count, sets, false, study);
+            status = nl_study_parse(
+                &(nl_study_source){path, (const char *)bytes, length, set_count, sets}, study);
         }
     }
     free(bytes);

@@ -38,9 +38,11 @@ static nl_status begin_private(nl_cell_work *work, nl_record *record, const floa
     if (status == NL_OK && nl_cell_work_initial(work) == NULL) {
         status = NL_ERR_NOMEM;
     }
-    return status != NL_OK ? status
-                           : nl_cell_work_begin(work, work->run->alone, theta, state->step,
-                                                previous, previous_step, collapsed);
+    return status != NL_OK
+               ? status
+               : nl_cell_work_begin(work, work->run->alone,
+                                    &(nl_moment){theta, state->step, previous, previous_step},
+                                    collapsed);
 }
 
 /* A state that was just reached: what is known of it without its kernels. */

@@ -248,16 +248,16 @@ static nl_status find_closed_forms(const nl_cell_work *work)
     return status;
 }
 
-nl_status nl_cell_work_begin(nl_cell_work *work, nl_measurer *measurer, const float *theta,
-                             long step, const float *previous, long previous_step, bool *collapsed)
+nl_status nl_cell_work_begin(nl_cell_work *work, nl_measurer *measurer, const nl_moment *moment,
+                             bool *collapsed)
 {
     nl_measure_state state = {.cell = work->index,
                               .net = work->net,
-                              .theta = theta,
-                              .step = step,
+                              .theta = moment->theta,
+                              .step = moment->step,
                               .initial = work->initial,
-                              .previous = previous,
-                              .previous_step = previous_step,
+                              .previous = moment->previous,
+                              .previous_step = moment->previous_step,
                               .probe = work->data->probe_inputs,
                               .labels = work->data->probe.labels,
                               .loss = nl_cell_train_spec(work->cell).loss};

@@ -61,11 +61,18 @@ NL_MUST_CHECK nl_status nl_cell_work_previous(nl_cell_work *work, const nl_recor
                                               const nl_state *state, long *step,
                                               const float **theta);
 
+/** Parameters that kernels are measured at, and those that a velocity is taken from. */
+typedef struct nl_moment {
+    const float *theta;
+    long step;
+    const float *previous; /* NULL: no velocity is told */
+    long previous_step;    /* -1 then */
+} nl_moment;
+
 /** Take a state to be measured.  Collective over the measurer's grid; arguments are global.
  *  @param[out] collapsed  nl_measure_begin() */
 NL_MUST_CHECK nl_status nl_cell_work_begin(nl_cell_work *work, nl_measurer *measurer,
-                                           const float *theta, long step, const float *previous,
-                                           long previous_step, bool *collapsed);
+                                           const nl_moment *moment, bool *collapsed);
 
 /** Measure one kernel of the state that was taken.  One without a verified spectrum is left undone
  * and sets job->unverified: the study goes on and ends with that status.  Collective over the

@@ -59,7 +59,7 @@ static nl_status read_timings(nl_collector *collector, const char *path)
 }
 
 nl_status nl_collector_create(const char *folder, const nl_cell *cells, const double *cost,
-                              int count, nl_log *log, bool quiet, nl_collector **out)
+                              int count, nl_log *log, nl_collector **out)
 {
     nl_collector *collector = calloc(1, sizeof *collector);
     char *timings = nl_path_join(folder, "timings.csv");
@@ -83,9 +83,6 @@ nl_status nl_collector_create(const char *folder, const nl_cell *cells, const do
     if (status == NL_OK) {
         status = read_timings(collector, timings);
     }
-    if (status == NL_OK && !quiet) {
-        status = nl_progress_create(&collector->progress);
-    }
     free(timings);
     if (status != NL_OK) {
         nl_collector_destroy(&collector);
@@ -93,6 +90,11 @@ nl_status nl_collector_create(const char *folder, const nl_cell *cells, const do
     }
     *out = collector;
     return NL_OK;
+}
+
+nl_status nl_collector_show_progress(nl_collector *collector)
+{
+    return nl_progress_create(&collector->progress);
 }
 
 void nl_collector_destroy(nl_collector **collector)

@@ -12,8 +12,12 @@ typedef struct nl_collector nl_collector;
 /** @param[in] cells, cost  borrowed; expected work of each cell
  *  @param[in] log          borrowed */
 NL_MUST_CHECK nl_status nl_collector_create(const char *folder, const nl_cell *cells,
-                                            const double *cost, int count, nl_log *log, bool quiet,
+                                            const double *cost, int count, nl_log *log,
                                             nl_collector **out);
+
+/** From now on nl_collector_tick() shows progress. */
+NL_MUST_CHECK nl_status nl_collector_show_progress(nl_collector *collector);
+
 void nl_collector_destroy(nl_collector **collector);
 
 /** So many cells were finished by earlier runs, and arrive by nl_send_loaded_rows(): until all are

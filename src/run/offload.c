@@ -391,9 +391,12 @@ static nl_status measure_alone(nl_run *run, const received_request *request, nl_
         status = NL_ERR_NOMEM;
     }
     if (status == NL_OK && !nl_run_stopping(run)) {
-        status = nl_cell_work_begin(&work, run->alone, request->theta, note->step,
-                                    note->previous_step == 0 ? work.initial : request->previous,
-                                    note->previous_step, NULL);
+        status = nl_cell_work_begin(
+            &work, run->alone,
+            &(nl_moment){request->theta, note->step,
+                         note->previous_step == 0 ? work.initial : request->previous,
+                         note->previous_step},
+            NULL);
         if (status == NL_OK) {
             status = nl_cell_work_measure(&work, run->alone, note->kernel, out);
         }

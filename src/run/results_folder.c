@@ -456,7 +456,10 @@ nl_status nl_run_open_results(nl_run *run, const char *data_folder)
         log_start(run, remarks.length > 0 ? remarks.data : "");
         warn_of_unmarked(run, earlier.unmarked);
         status = nl_collector_create(run->options->folder, run->cells, run->cost, run->count,
-                                     run->log, run->options->quiet, &run->collector);
+                                     run->log, &run->collector);
+    }
+    if (status == NL_OK && !run->options->quiet) {
+        status = nl_collector_show_progress(run->collector);
     }
     if (status == NL_OK && data_folder != NULL) {
         run->data_folder = strdup(data_folder);

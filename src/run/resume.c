@@ -23,7 +23,8 @@ static nl_status read_file(const nl_run *run, const char *path, const nl_cell *c
     status = nl_file_read_limited(path, NL_SEALED, nl_cell_file_limit(run->study, cell, run->plan),
                                   &image, &length);
     if (status == NL_OK) {
-        status = nl_cell_file_read(image, length, run->study, cell, net, run->plan, what,
+        status = nl_cell_file_read(image, length,
+                                   &(nl_cell_expected){run->study, cell, net, run->plan, what},
                                    &found->record, &found->continuation);
         found->max_steps = nl_cell_train_spec(cell).max_steps;
     }

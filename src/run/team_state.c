@@ -86,8 +86,9 @@ nl_status nl_team_state_measure(nl_cell_work *work, const nl_team *team, nl_meas
     nl_status status = agree_on_parameters(work, team, shared);
 
     if (status == NL_OK && measurer != NULL) {
-        status = nl_cell_work_begin(work, measurer, shared->theta, shared->step, previous,
-                                    shared->previous_step, NULL);
+        status = nl_cell_work_begin(
+            work, measurer,
+            &(nl_moment){shared->theta, shared->step, previous, shared->previous_step}, NULL);
         if (status == NL_OK) {
             status = nl_cell_work_measure(work, measurer, shared->kernel, out);
         }

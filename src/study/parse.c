@@ -335,14 +335,13 @@ static void fill_defaults(nl_reading *reading)
     }
 }
 
-static nl_status read_study(nl_reading *reading, const char *text, size_t length, int set_count,
-                            const char *const sets[])
+static nl_status read_study(nl_reading *reading, const nl_study_source *source)
 {
     const char *file = reading->study->file;
-    bool readable = read_file(reading, file, text, length);
+    bool readable = read_file(reading, file, source->text, source->length);
 
-    for (int k = 0; k < set_count; k++) {
-        read_set(reading, sets[k]);
+    for (int k = 0; k < source->set_count; k++) {
+        read_set(reading, source->sets[k]);
     }
     if (readable) {
         nl_reading_check_missing(reading);
@@ -352,16 +351,17 @@ static nl_status read_study(nl_reading *reading, const char *text, size_t length
     return reading->failed ? NL_FAIL(NL_ERR_NOMEM, "%s: out of memory while reading", file) : NL_OK;
 }
 
-nl_status nl_study_parse(const char *file, const char *text, size_t length, int set_count,
-                         const char *const sets[], bool quiet, nl_study **out)
+/* complain: what is to be done with the complaints, if there are any. */
+static nl_status parse(const nl_study_source *source, void complain(const nl_diagnostics *),
+                       nl_study **out)
 {
     nl_status status = NL_OK;
     nl_reading reading = {0};
     nl_study *study = calloc(1, sizeof *study);
 
     *out = NULL;
-    if (study == NULL || (study->file = strdup(file)) == NULL) {
-        status = NL_FAIL(NL_ERR_NOMEM, "%s: out of memory for the study", file);
+    if (study == NULL || (study->file = strdup(source->file)) == NULL) {
+        status = NL_FAIL(NL_ERR_NOMEM, "%s: out of memory for the study", source->file);
         goto done;
     }
     status = nl_diagnostics_create(&reading.diagnostics);
@@ -369,11 +369,9 @@ nl_status nl_study_parse(const char *file, const char *text, size_t length, int 
         goto done;
     }
     reading.study = study;
-    status = read_study(&reading, text, length, set_count, sets);
+    status = read_study(&reading, source);
     if (nl_diagnostics_count(reading.diagnostics) > 0) {
-        if (!quiet) {
-            nl_diagnostics_print(reading.diagnostics);
-        }
+        complain(reading.diagnostics);
         status = status == NL_OK ? NL_ERR_STUDY : status;
     }
     if (status == NL_OK) {
@@ -387,4 +385,19 @@ done:
     }
     *out = study;
     return status;
+}
+
+static void stay_silent(const nl_diagnostics *diagnostics)
+{
+    (void)diagnostics;
+}
+
+nl_status nl_study_parse(const nl_study_source *source, nl_study **out)
+{
+    return parse(source, nl_diagnostics_print, out);
+}
+
+nl_status nl_study_parse_silently(const nl_study_source *source, nl_study **out)
+{
+    return parse(source, stay_silent, out);
 }

@@ -68,8 +68,8 @@ static inline nl_study *fuzz_study(void)
 {
     nl_study *study = NULL;
 
-    FUZZ_EXPECT(nl_study_parse("f", FUZZ_MINIMAL, strlen(FUZZ_MINIMAL), 0, NULL, false, &study) ==
-                NL_OK);
+    FUZZ_EXPECT(nl_study_parse(&(nl_study_source){"f", FUZZ_MINIMAL, strlen(FUZZ_MINIMAL), 0, NULL},
+                               &study) == NL_OK);
     return study;
 }
 

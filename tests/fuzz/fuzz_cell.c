@@ -126,7 +126,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 1) {
         return 0;
     }
-    if (nl_cell_file_read(data + 1, size - 1, r->study, r->cells, r->net, r->plan, what, &result,
+    if (nl_cell_file_read(data + 1, size - 1,
+                          &(nl_cell_expected){r->study, r->cells, r->net, r->plan, what}, &result,
                           &continuation) == NL_OK) {
         FUZZ_EXPECT(nl_record_rows(result, r->plan, r->cells, 0, &rows, &count) == NL_OK);
         nl_rows_write(r->cells, rows, count, &table);

@@ -7,7 +7,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const char *const sets[] = {text};
     nl_study *study = NULL;
 
-    (void)!nl_study_parse("f", FUZZ_MINIMAL, strlen(FUZZ_MINIMAL), 1, sets, false, &study);
+    (void)!nl_study_parse(&(nl_study_source){"f", FUZZ_MINIMAL, strlen(FUZZ_MINIMAL), 1, sets},
+                          &study);
     nl_study_destroy(&study);
     free(text);
     return 0;

@@ -28,10 +28,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     nl_text first = {0};
     nl_text second = {0};
 
-    if (nl_study_parse("f", (const char *)data, size, 0, NULL, true, &study) == NL_OK) {
+    if (nl_study_parse_silently(&(nl_study_source){"f", (const char *)data, size, 0, NULL},
+                                &study) == NL_OK) {
         check_grid(study);
         nl_study_write(study, NULL, 0, NULL, NULL, &first);
-        FUZZ_EXPECT(nl_study_parse("f", first.data, first.length, 0, NULL, false, &again) == NL_OK);
+        FUZZ_EXPECT(nl_study_parse(&(nl_study_source){"f", first.data, first.length, 0, NULL},
+                                   &again) == NL_OK);
         nl_study_write(again, NULL, 0, NULL, NULL, &second);
         FUZZ_EXPECT(strcmp(first.data, second.data) == 0);
     }

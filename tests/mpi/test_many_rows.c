@@ -44,7 +44,8 @@ static int setup(void **state)
              "seeds: {from: 0, to: %d, step: 1}\n",
              widths, cells / widths - 1);
     if (nl_team_create(MPI_COMM_WORLD, &f.team) != NL_OK ||
-        nl_study_parse("many", text, strlen(text), 0, NULL, false, &f.study) != NL_OK ||
+        nl_study_parse(&(nl_study_source){"many", text, strlen(text), 0, NULL}, &f.study) !=
+            NL_OK ||
         nl_study_cells(f.study, &f.cells, &f.count) != NL_OK) {
         return -1;
     }
@@ -205,8 +206,7 @@ static void many_rows_hold_nobody_up(void **state)
     if (root) {
         status = nl_lock_take(f->folder, &lock);
         if (status == NL_OK) {
-            status =
-                nl_collector_create(f->folder, f->cells, cost, f->count, NULL, true, &collector);
+            status = nl_collector_create(f->folder, f->cells, cost, f->count, NULL, &collector);
         }
     }
     expect_all(f->team->comm, cost != NULL && status == NL_OK);

@@ -38,7 +38,8 @@ static inline outcome parse(const char *text, int set_count, const char *const s
 
     assert_non_null(said);
     dup2(fileno(said), STDERR_FILENO);
-    o.status = nl_study_parse("f", text, strlen(text), set_count, sets, false, &o.study);
+    o.status =
+        nl_study_parse(&(nl_study_source){"f", text, strlen(text), set_count, sets}, &o.study);
     dup2(kept, STDERR_FILENO);
     close(kept);
     fseek(said, 0, SEEK_END);

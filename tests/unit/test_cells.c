@@ -24,8 +24,9 @@ static grid open_grid(const char *first, const char *second, const char *third)
     int count = (first != NULL) + (second != NULL) + (third != NULL);
     grid g = {0};
 
-    assert_int_equal(nl_study_parse("f", minimal, strlen(minimal), count, sets, false, &g.study),
-                     NL_OK);
+    assert_int_equal(
+        nl_study_parse(&(nl_study_source){"f", minimal, strlen(minimal), count, sets}, &g.study),
+        NL_OK);
     assert_int_equal(nl_study_cells(g.study, &g.cells, &g.count), NL_OK);
     return g;
 }
@@ -58,7 +59,8 @@ static void cells_stand_in_the_order_of_the_results_table(void **state)
     int at = 0;
 
     (void)state;
-    assert_int_equal(nl_study_parse("f", axes, strlen(axes), 0, NULL, false, &study), NL_OK);
+    assert_int_equal(nl_study_parse(&(nl_study_source){"f", axes, strlen(axes), 0, NULL}, &study),
+                     NL_OK);
     assert_int_equal(nl_study_cells(study, &cells, &count), NL_OK);
     assert_int_equal(count, 2 * 2 * 2 * 2 * 3 * 2);
     for (int width = 8; width <= 32; width += 24) {

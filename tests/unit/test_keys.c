@@ -303,7 +303,8 @@ static void expect_folder(const char *file, const char *path, const char *expect
 
     snprintf(text, sizeof text, "data: {source: cifar10, train_sizes: 5, path: '%s'}\n" MODEL,
              path);
-    assert_int_equal(nl_study_parse(file, text, strlen(text), 0, NULL, false, &study), NL_OK);
+    assert_int_equal(nl_study_parse(&(nl_study_source){file, text, strlen(text), 0, NULL}, &study),
+                     NL_OK);
     assert_int_equal(nl_study_data_folder(study, &folder), NL_OK);
     assert_string_equal(folder, expected);
     free(folder);

@@ -323,7 +323,7 @@ static void quiet_ranks_say_nothing(void **state)
 
     (void)state;
     dup2(fileno(said), STDERR_FILENO);
-    status = nl_study_parse("f", "a: 1\n", 5, 0, NULL, true, &study);
+    status = nl_study_parse_silently(&(nl_study_source){"f", "a: 1\n", 5, 0, NULL}, &study);
     dup2(kept, STDERR_FILENO);
     close(kept);
     fseek(said, 0, SEEK_END);
