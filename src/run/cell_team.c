@@ -24,8 +24,8 @@ static piece next_piece(const nl_run *run, const nl_record *record, piece from)
     for (; from.state < record->states && !nl_run_stopping(run); from.state++, from.kernel = 0) {
         const nl_state *state = &record->state[from.state];
 
-        for (; state->theta != NULL && from.kernel < run->plan->kernels; from.kernel++) {
-            if (run->solve[from.kernel].team > 1 && !state->kernels[from.kernel].done) {
+        for (; state->theta != NULL && from.kernel < run->in.plan->kernels; from.kernel++) {
+            if (run->in.solve[from.kernel].team > 1 && !state->kernels[from.kernel].done) {
                 return from;
             }
         }
@@ -73,7 +73,7 @@ static nl_status take_piece(nl_cell_work *work, nl_record *record, piece *next,
         if (status == NL_OK && shared->previous_step > 0) {
             memcpy(shared->previous, previous, size);
         }
-        atomic_store(&work->run->now_step, state->step);
+        atomic_store(&work->run->clock.now_step, state->step);
     }
     return status;
 }
@@ -118,7 +118,7 @@ static nl_status measure_shared_states(nl_cell_work *work, const nl_team *team,
  * team.  result: NULL but on the leader. */
 static void note_mix(const nl_run *run, const nl_team *team, nl_record *record)
 {
-    const bool same = run->same_blas || nl_libraries_same(team);
+    const bool same = run->in.same_blas || nl_libraries_same(team);
 
     if (record != NULL) {
         record->mixed = record->mixed || !same;
@@ -132,7 +132,7 @@ static nl_status finish_shared(nl_cell_work *work, nl_measurer *measurer, nl_res
     nl_status status = nl_offload_await(work, found->record, false, &arrived);
 
     if (status == NL_OK &&
-        (nl_record_complete(found->record, work->run->plan) || !nl_run_stopping(work->run))) {
+        (nl_record_complete(found->record, work->run->in.plan) || !nl_run_stopping(work->run))) {
         status = nl_cell_work_finish(work, found->record, &found->continuation);
     } else if (status == NL_OK || status == NL_STOPPED) {
         status = nl_offload_leave(work, found->record, &found->continuation);
@@ -146,7 +146,7 @@ static void wait_for_leader(nl_run *run, const nl_team *team)
     const double start = nl_now();
 
     nl_team_wait(team);
-    run->idle_seconds += team->rank != 0 ? nl_now() - start : 0.0;
+    run->clock.idle_seconds += team->rank != 0 ? nl_now() - start : 0.0;
 }
 
 nl_status nl_cell_measure_shared(nl_run *run, const nl_team *team, nl_measurer *measurer, int index)
@@ -155,7 +155,7 @@ nl_status nl_cell_measure_shared(nl_run *run, const nl_team *team, nl_measurer *
     nl_restart found = {0};
     nl_status status = nl_cell_work_open(run, index, &work);
 
-    atomic_store(&run->now_cell, index);
+    atomic_store(&run->clock.now_cell, index);
     if (status == NL_OK && team->rank == 0) {
         status = nl_restart_find(run, index, work.net, NULL, &found);
         if (status == NL_OK && (found.kind != NL_RESTART_KERNELS_LEFT || found.record == NULL)) {
@@ -170,8 +170,8 @@ nl_status nl_cell_measure_shared(nl_run *run, const nl_team *team, nl_measurer *
     if (status == NL_OK && found.record != NULL) {
         status = finish_shared(&work, measurer, &found);
     }
-    atomic_store(&run->now_cell, -1);
-    nl_record_destroy(&found.record, run->plan->kernels);
+    atomic_store(&run->clock.now_cell, -1);
+    nl_record_destroy(&found.record, run->in.plan->kernels);
     nl_continuation_free(&found.continuation);
     if (status == NL_OK && work.unverified) {
         status = NL_ERR_NUMERIC;

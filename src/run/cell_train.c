@@ -18,7 +18,7 @@ static bool pause_asked(const void *context)
 {
     const nl_cell_work *work = context;
 
-    atomic_store_explicit(&work->run->now_step, nl_training_step(work->training),
+    atomic_store_explicit(&work->run->clock.now_step, nl_training_step(work->training),
                           memory_order_relaxed); /* for the progress */
     return nl_run_stopping(work->run) || nl_cell_work_checkpoint_due(work, 0.0);
 }
@@ -52,9 +52,9 @@ static nl_status enter_state(nl_cell_work *work, nl_record *record, const float 
     const nl_run *run = work->run;
     nl_status status = NL_OK;
 
-    for (int k = 0; k < run->plan->kernels; k++) {
+    for (int k = 0; k < run->in.plan->kernels; k++) {
         if (!state->kernels[k].done) {
-            nl_measurement_clear(&state->kernels[k], run->solve[k].n);
+            nl_measurement_clear(&state->kernels[k], run->in.solve[k].n);
         }
     }
     if (!state->finite) {
@@ -79,14 +79,14 @@ static nl_status measure_private(nl_cell_work *work, nl_record *record, const fl
     bool given = false;
     nl_status status = NL_OK;
 
-    for (int k = 0; status == NL_OK && state->finite && k < run->plan->kernels; k++) {
-        if (run->solve[k].team > 1 || state->kernels[k].done) {
+    for (int k = 0; status == NL_OK && state->finite && k < run->in.plan->kernels; k++) {
+        if (run->in.solve[k].team > 1 || state->kernels[k].done) {
             continue;
         }
         if (nl_run_stopping(run)) {
             status = NL_STOPPED;
         } else if (work->training != NULL &&
-                   nl_cell_work_checkpoint_due(work, run->solve_seconds[k])) {
+                   nl_cell_work_checkpoint_due(work, run->clock.solve_seconds[k])) {
             status = checkpoint(work);
         }
         if (status == NL_OK && run->alone->probe == NULL) {
@@ -131,14 +131,14 @@ static nl_status keep_previous(nl_cell_work *work, const nl_record *record)
 static nl_status measure_left_over(nl_cell_work *work)
 {
     nl_record *record = nl_training_record(work->training);
-    nl_status status = work->run->team_size > 1 ? keep_previous(work, record) : NL_OK;
+    nl_status status = work->run->schedule.team_size > 1 ? keep_previous(work, record) : NL_OK;
 
     for (int s = 0; status == NL_OK && s < record->states; s++) {
         nl_state *state = &record->state[s];
         const float *theta =
             state->theta != NULL ? state->theta : nl_training_theta_at(work->training, state->step);
 
-        if (theta != NULL && state->finite && work->run->team_size > 1) {
+        if (theta != NULL && state->finite && work->run->schedule.team_size > 1) {
             status = nl_state_keep_theta(work->net, theta, state);
         }
         if (status == NL_OK && theta != NULL) {
@@ -158,13 +158,13 @@ static nl_status train_events(nl_cell_work *work)
 
     while (status == NL_OK && event != NL_EVENT_OVER) {
         status = nl_training_run(work->training, pause_asked, work, &event, &state);
-        atomic_store(&run->now_step, nl_training_step(work->training));
+        atomic_store(&run->clock.now_step, nl_training_step(work->training));
         nl_cell_work_set_reserve(work);
         if (status == NL_OK && event == NL_EVENT_STATE) {
             const float *theta = nl_training_theta(work->training);
             nl_record *record = nl_training_record(work->training);
-            const bool keep =
-                run->team_size > 1 || run->study->spec.snapshots == NL_SNAPSHOTS_MEASURED;
+            const bool keep = run->schedule.team_size > 1 ||
+                              run->in.study->spec.snapshots == NL_SNAPSHOTS_MEASURED;
 
             status = enter_state(work, record, theta, state, keep);
             if (status == NL_OK) {
@@ -208,9 +208,9 @@ static nl_status train(nl_cell_work *work)
         status = nl_offload_leave(work, record, &c);
     } else if (status == NL_OK) {
         status = keep_best(work);
-        if (status == NL_OK && run->team_size > 1) {
+        if (status == NL_OK && run->schedule.team_size > 1) {
             status = nl_cell_work_write(work, record, &c, true);
-            run->phase[work->index] = status == NL_OK ? NL_CELL_TRAINED : NL_CELL_LEFT;
+            run->schedule.phase[work->index] = status == NL_OK ? NL_CELL_TRAINED : NL_CELL_LEFT;
         } else if (status == NL_OK) {
             status = nl_cell_work_finish(work, record, &c);
         }
@@ -232,7 +232,7 @@ static nl_status measure_again(nl_cell_work *work, nl_record *record, const nl_c
     for (int s = 0; status == NL_OK && s < record->states; s++) {
         nl_state *state = &record->state[s];
 
-        atomic_store(&run->now_step, state->step);
+        atomic_store(&run->clock.now_step, state->step);
         status = enter_state(work, record, state->theta, state, false);
         if (status == NL_OK) {
             status = measure_private(work, record, state->theta, state);
@@ -246,9 +246,9 @@ static nl_status measure_again(nl_cell_work *work, nl_record *record, const nl_c
     }
     if (status == NL_STOPPED) {
         status = nl_offload_leave(work, record, c);
-    } else if (status == NL_OK && run->team_size > 1) {
+    } else if (status == NL_OK && run->schedule.team_size > 1) {
         status = nl_cell_work_write(work, record, c, true);
-        run->phase[work->index] = status == NL_OK ? NL_CELL_TRAINED : NL_CELL_LEFT;
+        run->schedule.phase[work->index] = status == NL_OK ? NL_CELL_TRAINED : NL_CELL_LEFT;
     } else if (status == NL_OK) {
         status = nl_cell_work_finish(work, record, c);
     }
@@ -260,15 +260,15 @@ static nl_status train_or_go_on(nl_cell_work *work)
 {
     nl_run *run = work->run;
     nl_restart found = {0};
-    nl_status status = nl_training_create(work->cell, work->net, run->splits, work->data, run->plan,
-                                          &work->training);
+    nl_status status = nl_training_create(work->cell, work->net, run->in.splits, work->data,
+                                          run->in.plan, &work->training);
 
     if (status == NL_OK) {
         status =
             nl_restart_find(run, work->index, work->net, nl_training_start(work->training), &found);
     }
     if (status == NL_OK && found.kind == NL_RESTART_KERNELS_LEFT) {
-        run->phase[work->index] = NL_CELL_TRAINED;
+        run->schedule.phase[work->index] = NL_CELL_TRAINED;
     } else if (status == NL_OK && found.kind == NL_RESTART_SNAPSHOTS) {
         nl_training_destroy(&work->training);
         status = measure_again(work, found.record, &found.continuation);
@@ -277,7 +277,7 @@ static nl_status train_or_go_on(nl_cell_work *work)
             status = nl_training_restore(work->training, &found.record, &found.continuation,
                                          found.max_steps);
             if (status == NL_ERR_DAMAGED) { /* then it begins anew */
-                status = nl_send_event(run->service, work->index, run->team->rank,
+                status = nl_send_event(run->schedule.service, work->index, run->in.team->rank,
                                        "checkpoint_dropped", "does not fit the cell");
             }
         }
@@ -285,7 +285,7 @@ static nl_status train_or_go_on(nl_cell_work *work)
             status = train(work);
         }
     }
-    nl_record_destroy(&found.record, run->plan->kernels);
+    nl_record_destroy(&found.record, run->in.plan->kernels);
     nl_continuation_free(&found.continuation);
     return status;
 }
@@ -295,12 +295,12 @@ nl_status nl_cell_train(nl_run *run, int index)
     nl_cell_work work;
     nl_status status = nl_cell_work_open(run, index, &work);
 
-    atomic_store(&run->now_cell, index);
-    atomic_store(&run->now_step, 0);
+    atomic_store(&run->clock.now_cell, index);
+    atomic_store(&run->clock.now_step, 0);
     if (status == NL_OK) {
         status = train_or_go_on(&work);
     }
-    atomic_store(&run->now_cell, -1);
+    atomic_store(&run->clock.now_cell, -1);
     if (status == NL_OK && work.unverified) {
         status = NL_ERR_NUMERIC;
     }

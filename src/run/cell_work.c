@@ -14,13 +14,13 @@
 
 nl_status nl_cell_work_open(nl_run *run, int index, nl_cell_work *work)
 {
-    const nl_cell *cell = &run->cells[index];
+    const nl_cell *cell = &run->in.cells[index];
     nl_status status = NL_OK;
 
     *work = (nl_cell_work){.run = run, .index = index, .cell = cell, .last_checkpoint = nl_now()};
-    status = nl_cell_net_create(cell, run->splits->info, &work->net);
+    status = nl_cell_net_create(cell, run->in.splits->info, &work->net);
     if (status == NL_OK) {
-        status = nl_cell_data_create(&run->study->spec.split, run->splits, cell->n_train,
+        status = nl_cell_data_create(&run->in.study->spec.split, run->in.splits, cell->n_train,
                                      cell->seed, &work->data);
     }
     return status;
@@ -66,12 +66,12 @@ static nl_cell_context context_of(const nl_cell_work *work, const nl_continuatio
                                   bool unfinished)
 {
     const nl_run *run = work->run;
-    const nl_splits *splits = run->splits;
+    const nl_splits *splits = run->in.splits;
     nl_cell_context context = {
-        .study = run->study,
+        .study = run->in.study,
         .cell = work->cell,
         .net = work->net,
-        .plan = run->plan,
+        .plan = run->in.plan,
         .continuation = continuation,
         .unfinished = unfinished,
         .probe = work->data->probe_inputs,
@@ -97,11 +97,11 @@ void nl_cell_work_set_reserve(const nl_cell_work *work)
     double longest =
         work->training != NULL ? nl_training_clock(work->training).longest_evaluation : 0.0;
 
-    for (int k = 0; k < work->run->plan->kernels; k++) {
-        longest = fmax(longest, work->run->solve_seconds[k]);
+    for (int k = 0; k < work->run->in.plan->kernels; k++) {
+        longest = fmax(longest, work->run->clock.solve_seconds[k]);
     }
-    longest = fmax(longest, work->run->regression_seconds);
-    atomic_store(&work->run->reserve, (long)(1e3 * (longest + 2.0 * work->last_write)));
+    longest = fmax(longest, work->run->clock.regression_seconds);
+    atomic_store(&work->run->clock.reserve, (long)(1e3 * (longest + 2.0 * work->last_write)));
 }
 
 /* A finished cell goes to cells/, an unfinished one to checkpoints/, where the one before is kept.
@@ -113,9 +113,10 @@ nl_status nl_cell_work_write(nl_cell_work *work, const nl_record *record,
     const nl_cell_context context = context_of(work, continuation, unfinished);
     unsigned char *image = NULL;
     size_t length = 0;
-    char *path =
-        nl_cell_path(work->run->options->folder, unfinished ? "checkpoints" : "cells", work->cell);
-    char *previous = nl_cell_path(work->run->options->folder, "checkpoints/previous", work->cell);
+    char *path = nl_cell_path(work->run->in.options->folder, unfinished ? "checkpoints" : "cells",
+                              work->cell);
+    char *previous =
+        nl_cell_path(work->run->in.options->folder, "checkpoints/previous", work->cell);
     nl_status status = nl_cell_file_image(record, &context, &image, &length);
 
     if (status == NL_OK && !nl_run_may_write(work->run)) {
@@ -141,8 +142,8 @@ nl_status nl_cell_work_write(nl_cell_work *work, const nl_record *record,
  * it is done less often: it may cost 2 % of the time. */
 bool nl_cell_work_checkpoint_due(const nl_cell_work *work, double ahead)
 {
-    const double interval = work->run->checkpoint_every > 50.0 * work->last_write
-                                ? work->run->checkpoint_every
+    const double interval = work->run->clock.checkpoint_every > 50.0 * work->last_write
+                                ? work->run->clock.checkpoint_every
                                 : 50.0 * work->last_write;
 
     return nl_now() - work->last_checkpoint + ahead >= interval;
@@ -154,25 +155,25 @@ nl_status nl_cell_work_finish(nl_cell_work *work, nl_record *record,
 {
     nl_run *run = work->run;
     const bool extendable = continuation != NULL && continuation->theta != NULL &&
-                            !record->diverged && run->study->spec.snapshots != NL_SNAPSHOTS_NONE;
+                            !record->diverged && run->in.study->spec.snapshots != NL_SNAPSHOTS_NONE;
     nl_row *rows = NULL;
     int count = 0;
     nl_status status = NL_OK;
 
     /* Also where an earlier run, from whose checkpoint this one went on, could not have it. */
-    work->unverified = !nl_record_complete(record, run->plan);
+    work->unverified = !nl_record_complete(record, run->in.plan);
     drop_unwanted_snapshots(run, record);
     status = nl_cell_work_write(work, record, extendable ? continuation : NULL, false);
     if (status == NL_OK) {
-        status = nl_record_rows(record, run->plan, run->cells, work->index, &rows, &count);
+        status = nl_record_rows(record, run->in.plan, run->in.cells, work->index, &rows, &count);
     }
     if (status == NL_OK) {
-        status = nl_send_rows(run->service, run->cells, work->index, rows, count);
+        status = nl_send_rows(run->schedule.service, run->in.cells, work->index, rows, count);
     }
     free(rows);
     if (status == NL_OK) {
         nl_remove_checkpoints(run, work->cell);
-        run->phase[work->index] = NL_CELL_FINISHED;
+        run->schedule.phase[work->index] = NL_CELL_FINISHED;
     }
     return status;
 }
@@ -199,7 +200,7 @@ nl_status nl_cell_work_previous(nl_cell_work *work, const nl_record *record, con
                                 long *step, const float **theta)
 {
     const nl_state *from = NULL;
-    nl_status status = nl_record_velocity_step(record, work->run->plan, state->step, step);
+    nl_status status = nl_record_velocity_step(record, work->run->in.plan, state->step, step);
 
     *theta = NULL;
     if (status != NL_OK || *step < 0) {
@@ -225,7 +226,8 @@ static nl_status find_closed_forms(const nl_cell_work *work)
 {
     const nl_run *run = work->run;
     nl_closed_forms *closed = &work->run->closed;
-    const uint32_t seed = nl_probe_depends_on_seed(&run->study->spec.split) ? work->cell->seed : 0;
+    const uint32_t seed =
+        nl_probe_depends_on_seed(&run->in.study->spec.split) ? work->cell->seed : 0;
     nl_status status = NL_OK;
 
     if (!nl_net_spec_equal(&closed->spec, &work->net->spec) ||
@@ -236,12 +238,12 @@ static nl_status find_closed_forms(const nl_cell_work *work)
         closed->optimizer = work->net->optimizer;
         closed->seed = seed;
     }
-    for (int k = 0; status == NL_OK && k < run->plan->kernels; k++) {
-        const bool weighted = run->plan->kernel[k].rate_weighted;
+    for (int k = 0; status == NL_OK && k < run->in.plan->kernels; k++) {
+        const bool weighted = run->in.plan->kernel[k].rate_weighted;
 
         if (closed->infinite[weighted] == NULL && nl_infinite_is_known(&closed->spec)) {
             status =
-                nl_infinite_create(work->net, NL_INFINITE_AT_WIDTH, weighted, run->plan->samples,
+                nl_infinite_create(work->net, NL_INFINITE_AT_WIDTH, weighted, run->in.plan->samples,
                                    work->data->probe_inputs, &closed->infinite[weighted]);
         }
     }
@@ -277,9 +279,9 @@ nl_status nl_cell_work_measure(nl_cell_work *work, nl_measurer *measurer, int ke
                                nl_measurement *out)
 {
     const double start = nl_now();
-    nl_status status = nl_measure_kernel(measurer, &work->run->solve[kernel], kernel, out);
+    nl_status status = nl_measure_kernel(measurer, &work->run->in.solve[kernel], kernel, out);
 
-    work->run->solve_seconds[kernel] = nl_now() - start;
+    work->run->clock.solve_seconds[kernel] = nl_now() - start;
     nl_cell_work_set_reserve(work);
     if (status == NL_ERR_NUMERIC) {
         work->unverified = true;
@@ -294,26 +296,27 @@ nl_status nl_cell_work_regress(nl_cell_work *work, const float *theta, nl_state 
     const double start = nl_now();
     nl_status status = NL_OK;
 
-    if (run->plan->regression_train == 0) {
+    if (run->in.plan->regression_train == 0) {
         return NL_OK;
     }
     if (work->regression.x == NULL) {
-        status = nl_regression_set_create(run->plan, run->splits, work->data, &work->regression);
+        status =
+            nl_regression_set_create(run->in.plan, run->in.splits, work->data, &work->regression);
     }
     if (status == NL_OK) {
-        status = nl_regress_network(run->alone->grid, run->plan, &work->regression, work->net,
+        status = nl_regress_network(run->alone->grid, run->in.plan, &work->regression, work->net,
                                     theta, &state->regression);
     }
-    run->regression_seconds = nl_now() - start;
-    run->alone->gram_seconds += run->regression_seconds; /* nearly all of it */
+    run->clock.regression_seconds = nl_now() - start;
+    run->alone->gram_seconds += run->clock.regression_seconds; /* nearly all of it */
     nl_cell_work_set_reserve(work);
     return status;
 }
 
 nl_status nl_cell_work_send_seconds(const nl_cell_work *work, const char *phase, double seconds)
 {
-    return seconds > 0.0 ? nl_send_timing(work->run->service, work->index, work->run->team->rank,
-                                          phase, seconds)
+    return seconds > 0.0 ? nl_send_timing(work->run->schedule.service, work->index,
+                                          work->run->in.team->rank, phase, seconds)
                          : NL_OK;
 }
 

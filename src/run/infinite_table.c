@@ -59,31 +59,31 @@ static bool has_limit(const nl_net_spec *spec)
 
 static bool regresses(const limits *l)
 {
-    return l->run->plan->regression_train > 0;
+    return l->run->in.plan->regression_train > 0;
 }
 
 static bool seeded(const limits *l)
 {
-    return nl_probe_depends_on_seed(&l->run->study->spec.split) ||
-           (regresses(l) && l->run->study->spec.split.subset_per_seed);
+    return nl_probe_depends_on_seed(&l->run->in.study->spec.split) ||
+           (regresses(l) && l->run->in.study->spec.split.subset_per_seed);
 }
 
 /* Do two cells have the same images, as far as rows depend on them? */
 static bool same_images(const limits *l, const nl_cell *a, const nl_cell *b)
 {
     return (!seeded(l) || a->seed == b->seed) &&
-           (!regresses(l) || nl_regression_train(l->run->plan, a->n_train) ==
-                                 nl_regression_train(l->run->plan, b->n_train));
+           (!regresses(l) || nl_regression_train(l->run->in.plan, a->n_train) ==
+                                 nl_regression_train(l->run->in.plan, b->n_train));
 }
 
 /* Is cell k the first one with its limit?  images: and with its images. */
 static bool is_first(const limits *l, int k, bool images)
 {
-    const nl_cell *cells = l->run->cells;
-    const nl_net_spec spec = nl_cell_net_spec(&cells[k], l->run->splits->info);
+    const nl_cell *cells = l->run->in.cells;
+    const nl_net_spec spec = nl_cell_net_spec(&cells[k], l->run->in.splits->info);
 
     for (int j = 0; j < k; j++) {
-        const nl_net_spec other = nl_cell_net_spec(&cells[j], l->run->splits->info);
+        const nl_net_spec other = nl_cell_net_spec(&cells[j], l->run->in.splits->info);
 
         if (nl_infinite_same_limit(&spec, &other) &&
             (!images || same_images(l, &cells[j], &cells[k]))) {
@@ -115,7 +115,7 @@ static nl_status solve(const limits *l, nl_dmat *a, fill_context *f, nl_measurem
     nl_status status = nl_spectrum_compute(a, l->solve.solver, fill, f, &spectrum);
 
     if (status == NL_OK) {
-        nl_observe_spectrum(spectrum->n, spectrum->lambda, l->run->plan->classes,
+        nl_observe_spectrum(spectrum->n, spectrum->lambda, l->run->in.plan->classes,
                             nl_precision_eps(a->precision), &out->observed);
         out->fallback = spectrum->fallback;
         out->done = true;
@@ -186,8 +186,8 @@ static void append_row(limits *l, const nl_cell *cell, nl_kernel_spec kernel, nl
                        const nl_measurement *m, const nl_regression *regression)
 {
     const nl_run *run = l->run;
-    const int outputs = run->splits->info->classes;
-    const nl_net_spec spec = nl_cell_net_spec(cell, run->splits->info);
+    const int outputs = run->in.splits->info->classes;
+    const nl_net_spec spec = nl_cell_net_spec(cell, run->in.splits->info);
     const nl_observables o = observed_of(m, kernel.kind, outputs);
     nl_text *t = &l->table;
     char name[32];
@@ -208,7 +208,7 @@ static void append_row(limits *l, const nl_cell *cell, nl_kernel_spec kernel, nl
     nl_text_append(t, ",%s,%s%s%s,", m->solver, o.negative ? "negative" : "",
                    o.negative && m->fallback ? "+" : "", m->fallback ? "resolved" : "");
     if (regresses(l)) {
-        nl_text_append(t, "%d", nl_regression_train(run->plan, cell->n_train));
+        nl_text_append(t, "%d", nl_regression_train(run->in.plan, cell->n_train));
     }
     nl_text_append(t, ",");
     if (seeded(l)) {
@@ -225,7 +225,7 @@ static void append_row(limits *l, const nl_cell *cell, nl_kernel_spec kernel, nl
 static void append_rows(limits *l, const nl_cell *cell, nl_infinite_kind kind,
                         const nl_measurement *m, const nl_regression *regression)
 {
-    const nl_study_spec *spec = &l->run->study->spec;
+    const nl_study_spec *spec = &l->run->in.study->spec;
 
     /* A class kernel is the traced one: outputs do not differ. */
     if (spec->traced || spec->classes) {
@@ -246,9 +246,9 @@ static nl_status regress(const limits *l, const nl_net *net, const nl_cell_data 
     if (!regresses(l) || l->team->rank != 0) {
         return NL_OK;
     }
-    status = nl_regression_set_create(l->run->plan, l->run->splits, data, &set);
+    status = nl_regression_set_create(l->run->in.plan, l->run->in.splits, data, &set);
     if (status == NL_OK) {
-        status = nl_regress_infinite(l->run->plan, &set, net, kind, out);
+        status = nl_regress_infinite(l->run->in.plan, &set, net, kind, out);
     }
     nl_regression_set_free(&set);
     return status;
@@ -259,21 +259,21 @@ static nl_status regress(const limits *l, const nl_net *net, const nl_cell_data 
 static nl_status add_images(limits *l, int k, bool first, nl_measurement *measured)
 {
     nl_run *run = l->run;
-    const nl_net_spec spec = nl_cell_net_spec(&run->cells[k], run->splits->info);
+    const nl_net_spec spec = nl_cell_net_spec(&run->in.cells[k], run->in.splits->info);
     nl_net *net = NULL;
     nl_cell_data *data = NULL;
     nl_status worst = NL_OK; /* a spectrum that was not had */
     nl_status status = nl_net_create(&spec, NL_SGD, &net);
 
     if (status == NL_OK) {
-        status = nl_cell_data_create(&run->study->spec.split, run->splits, run->cells[k].n_train,
-                                     run->cells[k].seed, &data);
+        status = nl_cell_data_create(&run->in.study->spec.split, run->in.splits,
+                                     run->in.cells[k].n_train, run->in.cells[k].seed, &data);
     }
     status = nl_agree(l->team->comm, status);
     for (int kind = 0; status == NL_OK && data != NULL && kind < 2; kind++) {
         nl_regression regression;
 
-        if (first || nl_probe_depends_on_seed(&l->run->study->spec.split)) {
+        if (first || nl_probe_depends_on_seed(&l->run->in.study->spec.split)) {
             status = measure(l, net, data->probe_inputs, (nl_infinite_kind)kind, &measured[kind]);
             worst = status == NL_ERR_NUMERIC ? status : worst;
             status = status == NL_ERR_NUMERIC ? NL_OK : status;
@@ -283,7 +283,7 @@ static nl_status add_images(limits *l, int k, bool first, nl_measurement *measur
         }
         status = nl_agree(l->team->comm, status);
         if (status == NL_OK) {
-            append_rows(l, &run->cells[k], (nl_infinite_kind)kind, &measured[kind], &regression);
+            append_rows(l, &run->in.cells[k], (nl_infinite_kind)kind, &measured[kind], &regression);
         }
     }
     nl_cell_data_destroy(&data);
@@ -295,12 +295,12 @@ static nl_status add_images(limits *l, int k, bool first, nl_measurement *measur
 static nl_status add_limit(limits *l, int first)
 {
     nl_run *run = l->run;
-    const nl_net_spec spec = nl_cell_net_spec(&run->cells[first], run->splits->info);
+    const nl_net_spec spec = nl_cell_net_spec(&run->in.cells[first], run->in.splits->info);
     nl_measurement measured[2] = {0};
     nl_status worst = NL_OK;
 
-    for (int k = first; k < run->count && (worst == NL_OK || worst == NL_ERR_NUMERIC); k++) {
-        const nl_net_spec other = nl_cell_net_spec(&run->cells[k], run->splits->info);
+    for (int k = first; k < run->in.count && (worst == NL_OK || worst == NL_ERR_NUMERIC); k++) {
+        const nl_net_spec other = nl_cell_net_spec(&run->in.cells[k], run->in.splits->info);
         int stop = 0;
         nl_status status = NL_OK;
 
@@ -330,7 +330,7 @@ static nl_status fill_table(limits *l)
         nl_text_append(&l->table, "%s%s", c > 0 ? "," : "", columns[c].name);
     }
     nl_text_append(&l->table, "\n");
-    for (int k = 0; k < l->run->count && (worst == NL_OK || worst == NL_ERR_NUMERIC); k++) {
+    for (int k = 0; k < l->run->in.count && (worst == NL_OK || worst == NL_ERR_NUMERIC); k++) {
         if (is_first(l, k, false)) {
             const nl_status status = add_limit(l, k);
 
@@ -344,7 +344,7 @@ static nl_status fill_table(limits *l)
 static nl_status work(limits *l)
 {
     nl_status status =
-        nl_measurer_create(l->team->comm, &l->run->study->spec, &l->traced, &l->measurer);
+        nl_measurer_create(l->team->comm, &l->run->in.study->spec, &l->traced, &l->measurer);
     nl_status written = NL_OK;
 
     if (status == NL_OK) {
@@ -352,7 +352,7 @@ static nl_status work(limits *l)
     }
     if (l->team->rank == 0 && (status == NL_OK || status == NL_ERR_NUMERIC)) {
         written = nl_run_may_write(l->run)
-                      ? nl_file_write_text(l->run->options->folder, "infinite.csv", &l->table)
+                      ? nl_file_write_text(l->run->in.options->folder, "infinite.csv", &l->table)
                       : NL_ERR_BUSY; /* the root tells at its end */
     }
     nl_measurer_destroy(&l->measurer);
@@ -366,23 +366,24 @@ nl_status nl_infinite_write(nl_run *run)
     nl_team *part = NULL;
     nl_status status = NL_OK;
 
-    if (!run->study->spec.infinite) {
+    if (!run->in.study->spec.infinite) {
         return NL_OK;
     }
-    l.traced = nl_infinite_measure_plan(run->plan->samples, l.kernel);
+    l.traced = nl_infinite_measure_plan(run->in.plan->samples, l.kernel);
     status = nl_infinite_plan(
-        &run->study->spec, run->plan,
-        &(nl_solve_room){run->splits->info->classes, run->team->size, run->memory}, &l.solve);
+        &run->in.study->spec, run->in.plan,
+        &(nl_solve_room){run->in.splits->info->classes, run->in.team->size, run->in.memory},
+        &l.solve);
     if (status == NL_OK) {
-        status = nl_team_split(run->team, run->team->rank < l.solve.team ? 0 : -1, &part);
+        status = nl_team_split(run->in.team, run->in.team->rank < l.solve.team ? 0 : -1, &part);
     }
     if (status == NL_OK && part != NULL) {
         l.team = part;
         status = work(&l);
     }
     nl_team_destroy(&part);
-    nl_team_wait(run->team); /* ranks without a part in it leave their cores to the others */
-    return nl_agree(run->team->comm, status);
+    nl_team_wait(run->in.team); /* ranks without a part in it leave their cores to the others */
+    return nl_agree(run->in.team->comm, status);
 }
 
 void nl_infinite_columns_print(FILE *stream)

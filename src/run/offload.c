@@ -40,7 +40,7 @@ typedef struct nl_offload {
 
 static size_t reply_size(const nl_run *run, int kernel)
 {
-    return sizeof(offload_reply) + (size_t)run->solve[kernel].n * sizeof(double);
+    return sizeof(offload_reply) + (size_t)run->in.solve[kernel].n * sizeof(double);
 }
 
 /*---------------------------------------------------------------------------------------------
@@ -81,7 +81,7 @@ static bool kept_for_offload(const nl_cell_work *work, long step)
 static nl_status send_request(nl_cell_work *work, nl_offload *offload, int idle, const float *theta,
                               const float *previous)
 {
-    MPI_Comm peers = nl_service_peers(work->run->service);
+    MPI_Comm peers = nl_service_peers(work->run->schedule.service);
     const int size = (int)work->net->size;
     const offload_request note = {.cell = work->index,
                                   .kernel = offload->kernel,
@@ -117,7 +117,7 @@ nl_status nl_offload_start(nl_cell_work *work, nl_record *record, int kernel, co
                            nl_state *state, bool *given)
 {
     nl_run *run = work->run;
-    const int team = run->solve[kernel].team;
+    const int team = run->in.solve[kernel].team;
     nl_offload *offload = NULL;
     const nl_state *from = NULL;
     const float *previous = NULL;
@@ -126,7 +126,8 @@ nl_status nl_offload_start(nl_cell_work *work, nl_record *record, int kernel, co
     nl_status status = NL_OK;
 
     *given = false;
-    if (!run->offloading || (team == 1 && run->solve_seconds[kernel] < worth_seconds) ||
+    if (!run->schedule.offloading ||
+        (team == 1 && run->clock.solve_seconds[kernel] < worth_seconds) ||
         work->net->size > INT_MAX) { /* more parameters than a message may have */
         return NL_OK;
     }
@@ -140,7 +141,8 @@ nl_status nl_offload_start(nl_cell_work *work, nl_record *record, int kernel, co
     }
     status = nl_cell_work_previous(work, record, state, &previous_step, &previous);
     if (status == NL_OK) {
-        status = nl_service_find_idle(run->service, team > 1 ? run->team_size : 1, &idle);
+        status = nl_service_find_idle(run->schedule.service, team > 1 ? run->schedule.team_size : 1,
+                                      &idle);
     }
     if (status != NL_OK || idle < 0) {
         free(offload->reply);
@@ -166,7 +168,7 @@ static nl_status take_reply(nl_cell_work *work, const nl_offload *offload, nl_st
     const offload_reply *note = offload->reply;
     nl_measurement *out = &state->kernels[offload->kernel];
 
-    nl_measurement_clear(out, work->run->solve[offload->kernel].n);
+    nl_measurement_clear(out, work->run->in.solve[offload->kernel].n);
     if (note->status == NL_ERR_NUMERIC) {
         work->unverified = true;
         return NL_OK;
@@ -283,7 +285,7 @@ nl_status nl_offload_await(nl_cell_work *work, nl_record *record, bool to_the_en
             nl_sleep(poll_seconds);
         }
     } while (pending > 0);
-    work->run->idle_seconds += nl_now() - start;
+    work->run->clock.idle_seconds += nl_now() - start;
     return worst;
 }
 
@@ -320,7 +322,7 @@ void nl_offload_forget(nl_cell_work *work)
 /* A message of unknown length from a main thread, awaited asleep.  Its items: free(). */
 static void *receive(const nl_run *run, int from, int tag, MPI_Datatype type, size_t size)
 {
-    MPI_Comm peers = nl_service_peers(run->service);
+    MPI_Comm peers = nl_service_peers(run->schedule.service);
     MPI_Message message = MPI_MESSAGE_NULL;
     MPI_Status status;
     int found = 0;
@@ -334,7 +336,7 @@ static void *receive(const nl_run *run, int from, int tag, MPI_Datatype type, si
     MPI_Get_count(&status, type, &count);
     items = nl_calloc((size_t)count + 1, size);
     if (items == NULL) {
-        (void)NL_FAIL(NL_ERR_NOMEM, "rank %d: out of memory for %d parameters", run->team->rank,
+        (void)NL_FAIL(NL_ERR_NOMEM, "rank %d: out of memory for %d parameters", run->in.team->rank,
                       count);
         MPI_Abort(peers, nl_status_exit_code(NL_ERR_NOMEM)); /* the sender would wait for ever */
         abort();
@@ -447,7 +449,7 @@ static nl_status measure_together(nl_run *run, const nl_team *part, nl_measurer 
 /* Always: the rank that has the cell waits for it. */
 static void answer(const nl_run *run, int to, int tag, nl_status status, const nl_measurement *m)
 {
-    MPI_Comm peers = nl_service_peers(run->service);
+    MPI_Comm peers = nl_service_peers(run->schedule.service);
     const int values = m->done && m->lambda != NULL ? m->n : 0;
     offload_reply note = {.status = (int)status,
                           .done = m->done,
@@ -483,17 +485,17 @@ static nl_status serve_alone(nl_run *run, int rank)
 
 static nl_status serve_together(nl_run *run, const nl_task *task)
 {
-    const bool first = task->ranks[0] == run->team->rank;
+    const bool first = task->ranks[0] == run->in.team->rank;
     nl_measurement measured = {0};
     nl_team *part = NULL;
     nl_measurer *measurer = NULL;
     received_request request = first ? receive_request(run, task->item) : (received_request){0};
     int cell = first ? request.head->cell : -1;
-    nl_status status = nl_team_form(run->team, task->count, task->ranks, &part);
+    nl_status status = nl_team_form(run->in.team, task->count, task->ranks, &part);
 
     if (status == NL_OK) {
         nl_team_broadcast(part, &cell, sizeof cell, 0);
-        status = nl_measurer_create(part->comm, &run->study->spec, run->plan, &measurer);
+        status = nl_measurer_create(part->comm, &run->in.study->spec, run->in.plan, &measurer);
     }
     if (status == NL_OK) {
         status = measure_together(run, part, measurer, cell, first ? &request : NULL, &measured);

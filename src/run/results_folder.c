@@ -94,11 +94,11 @@ static nl_status check_file(const char *path, void *context)
  * before: what study.yaml tells, NULL: nothing */
 static nl_status compare_images(const nl_run *run, const char *before, earlier_run *earlier)
 {
-    const char *folder = run->options->folder;
-    const char *now = nl_dataset_fingerprint(run->splits->dataset);
-    unmarked_files unmarked = {
-        .fingerprint = now,
-        .limit = nl_cell_file_limit(run->study, &run->cells[run->count - 1], run->plan)};
+    const char *folder = run->in.options->folder;
+    const char *now = nl_dataset_fingerprint(run->in.splits->dataset);
+    unmarked_files unmarked = {.fingerprint = now,
+                               .limit = nl_cell_file_limit(
+                                   run->in.study, &run->in.cells[run->in.count - 1], run->in.plan)};
     int files = 0;
     nl_status status = NL_OK;
 
@@ -123,13 +123,13 @@ static nl_status compare_images(const nl_run *run, const char *before, earlier_r
 
 static nl_status compare_with_earlier(const nl_run *run, earlier_run *earlier)
 {
-    const nl_run_options *options = run->options;
+    const nl_run_options *options = run->in.options;
     nl_text *changed = &earlier->changed;
     nl_study *before = NULL;
     nl_status status = nl_study_in(options->folder, 0, NULL, &before);
 
     if (status == NL_OK && before != NULL) {
-        nl_study_append_changes(before, run->study, changed);
+        nl_study_append_changes(before, run->in.study, changed);
         if (changed->length > 0 && count_files(options->folder, cell_folders[0]) > 0) {
             status = NL_FAIL(
                 NL_ERR_STUDY,
@@ -237,11 +237,11 @@ static nl_status remove_temporaries_below(const char *folder, const char *name)
  * earlier: zeroed */
 static nl_status open_folder(nl_run *run, earlier_run *earlier)
 {
-    const nl_run_options *options = run->options;
+    const nl_run_options *options = run->in.options;
     nl_status status = nl_folder_create(options->folder);
 
     if (status == NL_OK) {
-        status = nl_lock_take(options->folder, &run->lock);
+        status = nl_lock_take(options->folder, &run->out.lock);
     }
     if (status == NL_OK && has_earlier_run(options->folder)) {
         status = options->fresh ? move_aside(options->folder) : compare_with_earlier(run, earlier);
@@ -270,19 +270,21 @@ typedef struct foreign_cells {
 static nl_status load_one(nl_run *run, int index, const char *path, foreign_cells *foreign,
                           nl_text *batch)
 {
-    const nl_cell *cell = &run->cells[index];
+    const nl_cell *cell = &run->in.cells[index];
     const char *why = NULL;
     nl_record *record = NULL;
     nl_row *rows = NULL;
     int count = 0;
-    nl_status status = nl_cell_file_read_finished(path, run->study, cell, run->plan, &record, &why);
+    nl_status status =
+        nl_cell_file_read_finished(path, run->in.study, cell, run->in.plan, &record, &why);
 
     if (status == NL_OK) {
-        status = nl_record_rows(record, run->plan, run->cells, index, &rows, &count);
+        status = nl_record_rows(record, run->in.plan, run->in.cells, index, &rows, &count);
         if (status == NL_OK) {
-            status = nl_send_loaded_rows(run->service, run->cells, index, rows, count, batch);
+            status = nl_send_loaded_rows(run->schedule.service, run->in.cells, index, rows, count,
+                                         batch);
         }
-        run->phase[index] = status == NL_OK ? NL_CELL_FINISHED : NL_CELL_LEFT;
+        run->schedule.phase[index] = status == NL_OK ? NL_CELL_FINISHED : NL_CELL_LEFT;
         foreign->lacking += record->lacking ? 1 : 0;
         if (record->differs[0] != '\0' && foreign->count++ == 0) {
             foreign->first = index;
@@ -290,19 +292,19 @@ static nl_status load_one(nl_run *run, int index, const char *path, foreign_cell
         }
         nl_remove_checkpoints(run, cell); /* killed before it could do so itself */
     } else if (status != NL_ERR_NOMEM && status != NL_ERR_OTHER_DATA) { /* told: of other images */
-        status = nl_send_event(run->service, index, run->team->rank, "cell_redone",
+        status = nl_send_event(run->schedule.service, index, run->in.team->rank, "cell_redone",
                                why != NULL ? why : nl_status_text(status));
     }
     free(rows);
-    nl_record_destroy(&record, run->plan->kernels);
+    nl_record_destroy(&record, run->in.plan->kernels);
     return status;
 }
 
 /* Each of them is of one kind, the table is not.  Collective. */
 static nl_status warn_of_foreign(const nl_run *run, const foreign_cells *mine)
 {
-    const bool root = run->team->rank == 0;
-    const int size = run->team->size;
+    const bool root = run->in.team->rank == 0;
+    const int size = run->in.team->size;
     foreign_cells *all = root ? nl_calloc((size_t)size, sizeof *all) : NULL;
     const foreign_cells *first = NULL;
     int count = 0;
@@ -311,9 +313,10 @@ static nl_status warn_of_foreign(const nl_run *run, const foreign_cells *mine)
                            ? NL_FAIL(NL_ERR_NOMEM, "out of memory for cells of %d ranks", size)
                            : NL_OK;
 
-    status = nl_agree(run->team->comm, status);
+    status = nl_agree(run->in.team->comm, status);
     if (status == NL_OK) {
-        MPI_Gather(mine, sizeof *mine, MPI_BYTE, all, sizeof *mine, MPI_BYTE, 0, run->team->comm);
+        MPI_Gather(mine, sizeof *mine, MPI_BYTE, all, sizeof *mine, MPI_BYTE, 0,
+                   run->in.team->comm);
     }
     for (int k = 0; status == NL_OK && root && k < size; k++) {
         count += all[k].count;
@@ -323,11 +326,11 @@ static nl_status warn_of_foreign(const nl_run *run, const foreign_cells *mine)
         }
     }
     if (first != NULL) {
-        nl_log_event(run->log, "blas_mix", "cell=%s finished_cells=%d reason=\"%s\"",
-                     run->cells[first->first].id, count, first->differs);
+        nl_log_event(run->out.log, "blas_mix", "cell=%s finished_cells=%d reason=\"%s\"",
+                     run->in.cells[first->first].id, count, first->differs);
     }
     if (lacking > 0) {
-        nl_log_event(run->log, "columns_missing",
+        nl_log_event(run->out.log, "columns_missing",
                      "finished_cells=%d reason=\"an older version did not measure them: nan\"",
                      lacking);
     }
@@ -341,8 +344,9 @@ static nl_status load_share(nl_run *run, foreign_cells *foreign)
     nl_text batch = {0};
     nl_status status = NL_OK;
 
-    for (int k = run->team->rank; status == NL_OK && k < run->count; k += run->team->size) {
-        char *path = nl_cell_path(run->options->folder, "cells", &run->cells[k]);
+    for (int k = run->in.team->rank; status == NL_OK && k < run->in.count;
+         k += run->in.team->size) {
+        char *path = nl_cell_path(run->in.options->folder, "cells", &run->in.cells[k]);
 
         if (path == NULL) {
             status = NL_FAIL(NL_ERR_NOMEM, "out of memory for a path");
@@ -354,7 +358,7 @@ static nl_status load_share(nl_run *run, foreign_cells *foreign)
         free(path);
     }
     if (status == NL_OK) {
-        status = nl_send_loaded_rows(run->service, run->cells, 0, NULL, 0, &batch);
+        status = nl_send_loaded_rows(run->schedule.service, run->in.cells, 0, NULL, 0, &batch);
     }
     nl_text_free(&batch);
     return status;
@@ -364,30 +368,32 @@ static nl_status load_share(nl_run *run, foreign_cells *foreign)
  * images. */
 static nl_status write_study(const nl_run *run)
 {
-    const nl_data_facts data = {run->data_folder, nl_dataset_fingerprint(run->splits->dataset),
-                                run->remarks.data};
+    const nl_data_facts data = {run->out.data_folder,
+                                nl_dataset_fingerprint(run->in.splits->dataset),
+                                run->out.remarks.data};
 
-    return nl_provenance_write(run->study, run->options->folder, &data);
+    return nl_provenance_write(run->in.study, run->in.options->folder, &data);
 }
 
 nl_status nl_run_load_finished(nl_run *run)
 {
     foreign_cells foreign = {0};
     int finished = 0;
-    nl_status status = nl_agree(run->team->comm, load_share(run, &foreign));
+    nl_status status = nl_agree(run->in.team->comm, load_share(run, &foreign));
 
     if (status != NL_OK) {
         return status;
     }
-    MPI_Allreduce(MPI_IN_PLACE, run->phase, run->count, MPI_UINT8_T, MPI_MAX, run->team->comm);
-    for (int k = 0; k < run->count; k++) {
-        finished += run->phase[k] == NL_CELL_FINISHED;
+    MPI_Allreduce(MPI_IN_PLACE, run->schedule.phase, run->in.count, MPI_UINT8_T, MPI_MAX,
+                  run->in.team->comm);
+    for (int k = 0; k < run->in.count; k++) {
+        finished += run->schedule.phase[k] == NL_CELL_FINISHED;
     }
-    if (run->collector != NULL) {
-        nl_collector_await(run->collector, finished);
+    if (run->out.collector != NULL) {
+        nl_collector_await(run->out.collector, finished);
         status = write_study(run);
     }
-    status = nl_agree(run->team->comm, status);
+    status = nl_agree(run->in.team->comm, status);
     return status == NL_OK ? warn_of_foreign(run, &foreign) : status;
 }
 
@@ -397,23 +403,25 @@ nl_status nl_run_load_finished(nl_run *run)
 
 bool nl_run_remove_stop_file(const nl_run *run)
 {
-    return run->options->stop_file != NULL && unlink(run->options->stop_file) == 0;
+    return run->in.options->stop_file != NULL && unlink(run->in.options->stop_file) == 0;
 }
 
 static void log_start(const nl_run *run, const char *remarks)
 {
     char blas[64];
     const char *job = getenv("SLURM_JOB_ID"); /* jobs/study.sbatch knows its starts by it */
-    const nl_dataset_info *info = run->splits->info;
+    const nl_dataset_info *info = run->in.splits->info;
 
     nl_log_event(
-        run->log, "start",
+        run->out.log, "start",
         "version=%s study=%s ranks=%d nodes_ranks=%d cells=%d blas=\"%s\" blas_kernel=%s job=%s",
-        NTKLENS_VERSION, run->study->file, run->team->size, run->team->node_size, run->count,
-        nl_blas_version(blas), nl_blas_kernel(), job != NULL && job[0] != '\0' ? job : "-");
-    nl_log_event(run->log, "images", "source=%s train=%d test=%d fingerprint=\"%s\" remarks=\"%s\"",
+        NTKLENS_VERSION, run->in.study->file, run->in.team->size, run->in.team->node_size,
+        run->in.count, nl_blas_version(blas), nl_blas_kernel(),
+        job != NULL && job[0] != '\0' ? job : "-");
+    nl_log_event(run->out.log, "images",
+                 "source=%s train=%d test=%d fingerprint=\"%s\" remarks=\"%s\"",
                  nl_source_name(info->source), info->train_count, info->test_count,
-                 nl_dataset_fingerprint(run->splits->dataset), remarks);
+                 nl_dataset_fingerprint(run->in.splits->dataset), remarks);
 }
 
 /* Older versions kept no fingerprints: their work is taken for work on these images. */
@@ -422,32 +430,32 @@ static void warn_of_unmarked(const nl_run *run, int files)
     if (files > 0) {
         nl_warn("%s: files of an older version there (%d) carry no data fingerprint: whether they "
                 "were made from these images cannot be checked",
-                run->options->folder, files);
-        nl_log_event(run->log, "fingerprint_missing",
+                run->in.options->folder, files);
+        nl_log_event(run->out.log, "fingerprint_missing",
                      "files=%d reason=\"made by an older version\"", files);
     }
 }
 
 nl_status nl_run_open_results(nl_run *run, const char *data_folder)
 {
-    const char *fingerprint = nl_dataset_fingerprint(run->splits->dataset);
+    const char *fingerprint = nl_dataset_fingerprint(run->in.splits->dataset);
     nl_text remarks = {0};
     earlier_run earlier = {0};
     nl_status status = open_folder(run, &earlier);
-    char *path = nl_path_join(run->options->folder, "log.txt");
+    char *path = nl_path_join(run->in.options->folder, "log.txt");
 
     if (path == NULL) {
         status = NL_FAIL(NL_ERR_NOMEM, "out of memory for a path");
     }
     if (status == NL_OK) {
-        run->holder = *nl_lock_holder(run->lock);
+        run->in.holder = *nl_lock_holder(run->out.lock);
         nl_run_remove_stop_file(run);
-        nl_images_compare_resolved(run->study, fingerprint);
-        nl_images_warn(run->splits->dataset, data_folder, &remarks);
-        status = nl_log_open(path, &run->log);
+        nl_images_compare_resolved(run->in.study, fingerprint);
+        nl_images_warn(run->in.splits->dataset, data_folder, &remarks);
+        status = nl_log_open(path, &run->out.log);
     }
     if (status == NL_OK && earlier.changed.length > 0) {
-        nl_log_event(run->log, "keys_changed",
+        nl_log_event(run->out.log, "keys_changed",
                      "keys=\"%s\" reason=\"no cell is finished; checkpoints of other trainings are "
                      "left aside\"",
                      earlier.changed.data);
@@ -455,17 +463,17 @@ nl_status nl_run_open_results(nl_run *run, const char *data_folder)
     if (status == NL_OK) {
         log_start(run, remarks.length > 0 ? remarks.data : "");
         warn_of_unmarked(run, earlier.unmarked);
-        status = nl_collector_create(run->options->folder, run->cells, run->cost, run->count,
-                                     run->log, &run->collector);
+        status = nl_collector_create(run->in.options->folder, run->in.cells, run->schedule.cost,
+                                     run->in.count, run->out.log, &run->out.collector);
     }
-    if (status == NL_OK && !run->options->quiet) {
-        status = nl_collector_show_progress(run->collector);
+    if (status == NL_OK && !run->in.options->quiet) {
+        status = nl_collector_show_progress(run->out.collector);
     }
     if (status == NL_OK && data_folder != NULL) {
-        run->data_folder = strdup(data_folder);
-        status = run->data_folder != NULL ? NL_OK : NL_FAIL(NL_ERR_NOMEM, "out of memory");
+        run->out.data_folder = strdup(data_folder);
+        status = run->out.data_folder != NULL ? NL_OK : NL_FAIL(NL_ERR_NOMEM, "out of memory");
     }
-    run->remarks = remarks;
+    run->out.remarks = remarks;
     nl_text_free(&earlier.changed);
     free(path);
     return status;

@@ -20,12 +20,12 @@ static nl_status read_file(const nl_run *run, const char *path, const nl_cell *c
     if (!nl_path_exists(path)) {
         return NL_OK;
     }
-    status = nl_file_read_limited(path, NL_SEALED, nl_cell_file_limit(run->study, cell, run->plan),
-                                  &image, &length);
+    status = nl_file_read_limited(
+        path, NL_SEALED, nl_cell_file_limit(run->in.study, cell, run->in.plan), &image, &length);
     if (status == NL_OK) {
-        status = nl_cell_file_read(image, length,
-                                   &(nl_cell_expected){run->study, cell, net, run->plan, what},
-                                   &found->record, &found->continuation);
+        status = nl_cell_file_read(
+            image, length, &(nl_cell_expected){run->in.study, cell, net, run->in.plan, what},
+            &found->record, &found->continuation);
         found->max_steps = nl_cell_train_spec(cell).max_steps;
     }
     free(image);
@@ -34,7 +34,7 @@ static nl_status read_file(const nl_run *run, const char *path, const nl_cell *c
 
 static nl_status tell(nl_run *run, int index, const char *event, const char *reason)
 {
-    return nl_send_event(run->service, index, run->team->rank, event, reason);
+    return nl_send_event(run->schedule.service, index, run->in.team->rank, event, reason);
 }
 
 /* Images that are not known; BLAS kernels or libraries other than this rank's, which goes on with
@@ -70,7 +70,7 @@ static bool all_done(const nl_run *run, const nl_state *state)
 {
     bool done = true;
 
-    for (int k = 0; state->finite && k < run->plan->kernels; k++) {
+    for (int k = 0; state->finite && k < run->in.plan->kernels; k++) {
         done = done && state->kernels[k].done;
     }
     return done;
@@ -97,9 +97,9 @@ static bool can_go_on(const nl_run *run, const nl_restart *found)
 static nl_restart_kind classify(const nl_run *run, const nl_record *record)
 {
     const nl_state *best = nl_record_find(record, record->best_step);
-    bool shared = run->team_size > 1; /* only kernels that a team shares are left */
-    bool left_kept = true;            /* every state with kernels left has its snapshot */
-    bool all_kept = true;             /* every state has */
+    bool shared = run->schedule.team_size > 1; /* only kernels that a team shares are left */
+    bool left_kept = true;                     /* every state with kernels left has its snapshot */
+    bool all_kept = true;                      /* every state has */
 
     if (record->final_step < 0 || (record->best_step >= 0 && best == NULL) ||
         (best != NULL && best->theta == NULL && nl_record_wants_snapshot(run, record, best))) {
@@ -111,8 +111,9 @@ static nl_restart_kind classify(const nl_run *run, const nl_record *record)
 
         all_kept = all_kept && kept;
         left_kept = left_kept && (kept || all_done(run, state));
-        for (int k = 0; k < run->plan->kernels; k++) {
-            shared = shared && (!state->finite || state->kernels[k].done || run->solve[k].team > 1);
+        for (int k = 0; k < run->in.plan->kernels; k++) {
+            shared =
+                shared && (!state->finite || state->kernels[k].done || run->in.solve[k].team > 1);
         }
     }
     if (shared && left_kept) {
@@ -132,12 +133,12 @@ static nl_status find_checkpoint(nl_run *run, int index, const nl_net *net, nl_r
     for (size_t k = 0;
          k < NL_COUNT(folders) && found->record == NULL && !is_grave(status) && sent == NL_OK;
          k++) {
-        char *path = nl_cell_path(run->options->folder, folders[k], &run->cells[index]);
+        char *path = nl_cell_path(run->in.options->folder, folders[k], &run->in.cells[index]);
 
         status = path == NULL ? NL_FAIL(NL_ERR_NOMEM, "out of memory for a path")
-                              : read_file(run, path, &run->cells[index], net, what, found);
+                              : read_file(run, path, &run->in.cells[index], net, what, found);
         if (status == NL_OK && found->record != NULL && !can_go_on(run, found)) {
-            nl_record_destroy(&found->record, run->plan->kernels);
+            nl_record_destroy(&found->record, run->in.plan->kernels);
             nl_continuation_free(&found->continuation);
             status = NL_ERR_DAMAGED;
         }
@@ -214,7 +215,7 @@ static nl_status add_state(const nl_run *run, const nl_net *net, const snapshots
         *lacking = true;
         return NL_OK;
     }
-    state = nl_record_state(record, run->plan, step);
+    state = nl_record_state(record, run->in.plan, step);
     if (state == NULL) {
         return NL_ERR_NOMEM;
     }
@@ -234,7 +235,7 @@ static nl_status add_state(const nl_run *run, const nl_net *net, const snapshots
 static nl_status add_states(const nl_run *run, const nl_net *net, const snapshots *from,
                             nl_record *record, bool *lacking)
 {
-    const nl_measure_plan *plan = run->plan;
+    const nl_measure_plan *plan = run->in.plan;
     const nl_record *old = from->record;
     long *steps = NULL;
     int count = 0;
@@ -290,7 +291,7 @@ static nl_status replan(const nl_run *run, const nl_net *net, const snapshots *f
         status = add_states(run, net, from, record, &lacking);
     }
     if (status != NL_OK || lacking) {
-        nl_record_destroy(&record, run->plan->kernels);
+        nl_record_destroy(&record, run->in.plan->kernels);
         return status;
     }
     *out = record;
@@ -300,16 +301,16 @@ static nl_status replan(const nl_run *run, const nl_net *net, const snapshots *f
 static nl_status find_snapshots(nl_run *run, int index, const nl_net *net, const float *initial,
                                 nl_restart *found)
 {
-    char *path = nl_cell_path(run->options->folder, "cells", &run->cells[index]);
+    char *path = nl_cell_path(run->in.options->folder, "cells", &run->in.cells[index]);
     nl_restart old = {0};
     nl_status status = path == NULL
                            ? NL_FAIL(NL_ERR_NOMEM, "out of memory for a path")
-                           : read_file(run, path, &run->cells[index], net, NL_READ_THETA, &old);
+                           : read_file(run, path, &run->in.cells[index], net, NL_READ_THETA, &old);
 
     free(path);
     if (status == NL_OK && old.record != NULL && old.record->final_step < 0) {
         status = NL_FAIL(NL_ERR_DAMAGED, "%s: is not finished, and lies in cells/",
-                         run->cells[index].id);
+                         run->in.cells[index].id);
     }
     if (status == NL_OK && old.record != NULL) {
         const snapshots from = {old.record, &old.continuation, initial};
@@ -327,7 +328,7 @@ static nl_status find_snapshots(nl_run *run, int index, const nl_net *net, const
             status = tell(run, index, "cell_retrained", "snapshots of some states were not kept");
         }
     }
-    nl_record_destroy(&old.record, run->plan->kernels);
+    nl_record_destroy(&old.record, run->in.plan->kernels);
     nl_continuation_free(&old.continuation);
     return is_grave(status) || status == NL_ERR_MPI ? status : NL_OK;
 }
@@ -353,14 +354,14 @@ static bool read_shorter(const nl_run *run, const nl_cell *cell, const char *pat
     nl_h5_reader file;
     int64_t steps = 0;
     bool same =
-        nl_file_read_limited(path, NL_SEALED, nl_cell_file_limit(run->study, cell, run->plan),
+        nl_file_read_limited(path, NL_SEALED, nl_cell_file_limit(run->in.study, cell, run->in.plan),
                              &image, &length) == NL_OK &&
         nl_h5_open_image(image, length, path, &file) == NL_OK &&
         nl_h5_get_int(&file, "/", "max_steps", &steps) == NL_OK && steps >= 1 &&
         steps < nl_cell_train_spec(cell).max_steps;
 
     *shorter = *cell;
-    nl_cell_set_max_steps(run->study, shorter, (long)steps);
+    nl_cell_set_max_steps(run->in.study, shorter, (long)steps);
     free(image);
     return same && strncmp(name, shorter->id, strlen(shorter->id)) == 0;
 }
@@ -374,7 +375,7 @@ static nl_status consider_shorter(nl_run *run, int index, const nl_net *net, con
     nl_restart candidate = {0};
     nl_status status = NL_OK;
 
-    if (read_shorter(run, &run->cells[index], path, name, &shorter)) {
+    if (read_shorter(run, &run->in.cells[index], path, name, &shorter)) {
         status = read_file(run, path, &shorter, net, what, &candidate);
     }
     if (status == NL_OK && candidate.record != NULL && candidate.continuation.theta != NULL &&
@@ -385,7 +386,7 @@ static nl_status consider_shorter(nl_run *run, int index, const nl_net *net, con
         found->kind = NL_RESTART_TRAINING;
         candidate = replaced;
     }
-    nl_record_destroy(&candidate.record, run->plan->kernels);
+    nl_record_destroy(&candidate.record, run->in.plan->kernels);
     nl_continuation_free(&candidate.continuation);
     return is_grave(status) ? status : NL_OK;
 }
@@ -394,8 +395,8 @@ static nl_status consider_shorter(nl_run *run, int index, const nl_net *net, con
  * short training the beginning of a long one, or all of it where it ended before its last step. */
 static nl_status find_shorter(nl_run *run, int index, const nl_net *net, nl_restart *found)
 {
-    const nl_cell *cell = &run->cells[index];
-    char *folder = nl_path_join(run->options->folder, "cells");
+    const nl_cell *cell = &run->in.cells[index];
+    char *folder = nl_path_join(run->in.options->folder, "cells");
     DIR *listing = folder != NULL ? opendir(folder) : NULL;
     nl_status status = NL_OK;
 
@@ -446,7 +447,7 @@ nl_status nl_restart_find(nl_run *run, int index, const nl_net *net, const float
 /* Is the snapshot of this state part of the results? */
 bool nl_record_wants_snapshot(const nl_run *run, const nl_record *record, const nl_state *state)
 {
-    const nl_snapshots kept = run->study->spec.snapshots;
+    const nl_snapshots kept = run->in.study->spec.snapshots;
 
     return kept == NL_SNAPSHOTS_MEASURED ||
            (kept == NL_SNAPSHOTS_BEST && state->step == record->best_step);

@@ -29,51 +29,52 @@ static void end_in_time(const nl_run *run, int reason)
 {
     const nl_status why = reason > NL_STOP_ERROR ? (nl_status)(reason - NL_STOP_ERROR) : NL_STOPPED;
 
-    if (run->team->rank != 0 || run->options->time_left == NULL ||
-        run->options->time_left(run->options->stop_context, reason) > 0.0) {
+    if (run->in.team->rank != 0 || run->in.options->time_left == NULL ||
+        run->in.options->time_left(run->in.options->stop_context, reason) > 0.0) {
         return;
     }
     if (why != NL_STOPPED) {
         nl_complain("%s: the study has failed (%s); a solve that still runs is not waited for",
-                    run->options->folder, nl_status_text(why));
-        nl_log_event(run->log, "solve_abandoned", "reason=\"the study has failed: %s\"",
+                    run->in.options->folder, nl_status_text(why));
+        nl_log_event(run->out.log, "solve_abandoned", "reason=\"the study has failed: %s\"",
                      nl_status_text(why));
     } else {
         nl_warn("%s: no time is left for a solve to end; the same command continues",
-                run->options->folder);
-        nl_log_event(run->log, "solve_abandoned", "reason=\"no time is left for it to end\"");
+                run->in.options->folder);
+        nl_log_event(run->out.log, "solve_abandoned", "reason=\"no time is left for it to end\"");
     }
-    MPI_Abort(run->team->comm, nl_status_exit_code(why));
+    MPI_Abort(run->in.team->comm, nl_status_exit_code(why));
 }
 
 static nl_status send_progress(nl_run *run)
 {
-    const int cell = atomic_load(&run->now_cell);
-    const long step = atomic_load(&run->now_step);
+    const int cell = atomic_load(&run->clock.now_cell);
+    const long step = atomic_load(&run->clock.now_step);
     double last = 1.0;
 
-    if (cell < 0 || nl_now() < run->next_progress) {
+    if (cell < 0 || nl_now() < run->clock.next_progress) {
         return NL_OK;
     }
-    last = (double)nl_cell_train_spec(&run->cells[cell]).max_steps;
-    run->next_progress = nl_now() + progress_interval;
-    if (run->collector != NULL) { /* the root's service thread does not send to itself */
-        nl_collector_progress(run->collector, cell, run->team->rank, 0.99 * (double)step / last,
-                              step);
+    last = (double)nl_cell_train_spec(&run->in.cells[cell]).max_steps;
+    run->clock.next_progress = nl_now() + progress_interval;
+    if (run->out.collector != NULL) { /* the root's service thread does not send to itself */
+        nl_collector_progress(run->out.collector, cell, run->in.team->rank,
+                              0.99 * (double)step / last, step);
         return NL_OK;
     }
-    return nl_send_progress(run->service, cell, run->team->rank, 0.99 * (double)step / last, step);
+    return nl_send_progress(run->schedule.service, cell, run->in.team->rank,
+                            0.99 * (double)step / last, step);
 }
 
 /* Root: the lock is lost, here or as another rank has seen.  What is on disk is another run's now.
  */
 static nl_status lose(nl_run *run)
 {
-    if (!run->lost) {
-        run->lost = true;
-        nl_log_mute(run->log);
-        nl_collector_mute(run->collector);
-        return nl_lock_complain_lost(run->lock);
+    if (!run->out.lost) {
+        run->out.lost = true;
+        nl_log_mute(run->out.log);
+        nl_collector_mute(run->out.collector);
+        return nl_lock_complain_lost(run->out.lock);
     }
     return NL_ERR_BUSY;
 }
@@ -81,33 +82,33 @@ static nl_status lose(nl_run *run)
 /* Root: what is to be done now and then. */
 static nl_status update_collector(nl_run *run)
 {
-    if (nl_lock_is_lost(run->lock) ||
-        nl_service_stopping(run->service) == NL_STOP_ERROR + NL_ERR_BUSY) {
+    if (nl_lock_is_lost(run->out.lock) ||
+        nl_service_stopping(run->schedule.service) == NL_STOP_ERROR + NL_ERR_BUSY) {
         return lose(run);
     }
-    return nl_collector_tick(run->collector);
+    return nl_collector_tick(run->out.collector);
 }
 
 static int tick(void *context)
 {
     nl_run *run = context;
-    const double reserve = 1e-3 * (double)atomic_load(&run->reserve);
+    const double reserve = 1e-3 * (double)atomic_load(&run->clock.reserve);
     const bool stopping = nl_run_stopping(run);
     nl_status status = NL_OK;
 
-    if (run->collector != NULL) {
+    if (run->out.collector != NULL) {
         status = update_collector(run);
     }
     if (stopping) {
-        end_in_time(run, nl_service_stopping(run->service));
+        end_in_time(run, nl_service_stopping(run->schedule.service));
     } else if (status == NL_OK) {
         status = send_progress(run);
     }
     if (status != NL_OK) {
         return NL_STOP_ERROR + (int)status;
     }
-    return !stopping && run->options->stop_wanted != NULL
-               ? run->options->stop_wanted(run->options->stop_context, reserve)
+    return !stopping && run->in.options->stop_wanted != NULL
+               ? run->in.options->stop_wanted(run->in.options->stop_context, reserve)
                : 0;
 }
 
@@ -115,7 +116,7 @@ static void deliver(void *context, int source, const void *bytes, size_t length)
 {
     nl_run *run = context;
 
-    nl_collector_deliver(run->collector, source, bytes, length);
+    nl_collector_deliver(run->out.collector, source, bytes, length);
 }
 
 /*---------------------------------------------------------------------------------------------
@@ -130,60 +131,64 @@ static nl_status check_folders(nl_run *run, char **folder)
     nl_status status = NL_OK;
 
     *folder = NULL;
-    if (run->team->rank == 0) {
-        status = nl_folder_check_results(run->options->folder);
+    if (run->in.team->rank == 0) {
+        status = nl_folder_check_results(run->in.options->folder);
         if (status == NL_OK) {
-            status = nl_study_data_folder(run->study, folder);
+            status = nl_study_data_folder(run->in.study, folder);
         }
         if (status == NL_OK) {
-            status = nl_dataset_probe(run->study->spec.split.source, *folder, &info);
+            status = nl_dataset_probe(run->in.study->spec.split.source, *folder, &info);
         }
         if (status == NL_OK) {
-            status = nl_splits_check(&run->study->spec.split, &info);
+            status = nl_splits_check(&run->in.study->spec.split, &info);
         }
     }
-    status = nl_agree(run->team->comm, status);
-    if (status == NL_OK && run->team->rank != 0) {
-        status = nl_study_data_folder(run->study, folder);
+    status = nl_agree(run->in.team->comm, status);
+    if (status == NL_OK && run->in.team->rank != 0) {
+        status = nl_study_data_folder(run->in.study, folder);
     }
-    return nl_agree(run->team->comm, status);
+    return nl_agree(run->in.team->comm, status);
 }
 
 static nl_status plan_solves(nl_run *run, const nl_dataset_info *info)
 {
-    double mine = nl_memory_budget(run->study->spec.memory_per_rank, run->team->node_size);
-    nl_solve_room room = {.outputs = info->classes, .ranks = run->team->size};
+    double mine = nl_memory_budget(run->in.study->spec.memory_per_rank, run->in.team->node_size);
+    nl_solve_room room = {.outputs = info->classes, .ranks = run->in.team->size};
     nl_solve_plan infinite; /* made again at the end: here, so that nothing is trained in vain */
     nl_status status = NL_OK;
 
-    MPI_Allreduce(&mine, &run->memory, 1, MPI_DOUBLE, MPI_MIN, run->team->comm);
-    room.memory = run->memory;
-    run->solve = nl_calloc((size_t)run->plan->kernels, sizeof *run->solve);
-    run->solve_seconds = nl_calloc((size_t)run->plan->kernels, sizeof *run->solve_seconds);
-    if (run->solve == NULL || run->solve_seconds == NULL) {
+    MPI_Allreduce(&mine, &run->in.memory, 1, MPI_DOUBLE, MPI_MIN, run->in.team->comm);
+    room.memory = run->in.memory;
+    run->in.solve = nl_calloc((size_t)run->in.plan->kernels, sizeof *run->in.solve);
+    run->clock.solve_seconds =
+        nl_calloc((size_t)run->in.plan->kernels, sizeof *run->clock.solve_seconds);
+    if (run->in.solve == NULL || run->clock.solve_seconds == NULL) {
         status = NL_FAIL(NL_ERR_NOMEM, "out of memory for the plan of solves");
     }
-    run->checkpoint_every = run->study->spec.checkpoint_every;
-    run->team_size = 1;
-    status = nl_agree(run->team->comm, status);
+    run->clock.checkpoint_every = run->in.study->spec.checkpoint_every;
+    run->schedule.team_size = 1;
+    status = nl_agree(run->in.team->comm, status);
     for (int turn = 0; status == NL_OK && turn < 2;
          turn++) { /* the root first: a complaint is told once */
-        for (int k = 0; status == NL_OK && k < run->plan->kernels; k++) {
-            if ((turn == 0) == (run->team->rank == 0)) {
-                status = nl_solve_plan_make(&run->study->spec.solve, run->plan, k, &room,
-                                            &run->solve[k]);
+        for (int k = 0; status == NL_OK && k < run->in.plan->kernels; k++) {
+            if ((turn == 0) == (run->in.team->rank == 0)) {
+                status = nl_solve_plan_make(&run->in.study->spec.solve, run->in.plan, k, &room,
+                                            &run->in.solve[k]);
             }
         }
-        if (status == NL_OK && (turn == 0) == (run->team->rank == 0)) {
-            status = nl_regression_check(&run->study->spec.split, run->plan, info, run->memory);
+        if (status == NL_OK && (turn == 0) == (run->in.team->rank == 0)) {
+            status =
+                nl_regression_check(&run->in.study->spec.split, run->in.plan, info, run->in.memory);
         }
-        if (status == NL_OK && (turn == 0) == (run->team->rank == 0)) {
-            status = nl_infinite_plan(&run->study->spec, run->plan, &room, &infinite);
+        if (status == NL_OK && (turn == 0) == (run->in.team->rank == 0)) {
+            status = nl_infinite_plan(&run->in.study->spec, run->in.plan, &room, &infinite);
         }
-        status = nl_agree(run->team->comm, status);
+        status = nl_agree(run->in.team->comm, status);
     }
-    for (int k = 0; status == NL_OK && k < run->plan->kernels; k++) {
-        run->team_size = run->solve[k].team > run->team_size ? run->solve[k].team : run->team_size;
+    for (int k = 0; status == NL_OK && k < run->in.plan->kernels; k++) {
+        run->schedule.team_size = run->in.solve[k].team > run->schedule.team_size
+                                      ? run->in.solve[k].team
+                                      : run->schedule.team_size;
     }
     return status;
 }
@@ -194,35 +199,35 @@ static nl_status compare_libraries(nl_run *run)
 {
     const nl_libraries mine = nl_libraries_here();
     nl_libraries *all =
-        run->team->rank == 0 ? nl_calloc((size_t)run->team->size, sizeof *all) : NULL;
+        run->in.team->rank == 0 ? nl_calloc((size_t)run->in.team->size, sizeof *all) : NULL;
     nl_text differences = {0};
     nl_status status = NL_OK;
 
-    if (run->team->rank == 0 && all == NULL) {
-        status =
-            NL_FAIL(NL_ERR_NOMEM, "out of memory for the libraries of %d ranks", run->team->size);
+    if (run->in.team->rank == 0 && all == NULL) {
+        status = NL_FAIL(NL_ERR_NOMEM, "out of memory for the libraries of %d ranks",
+                         run->in.team->size);
     }
-    status = nl_agree(run->team->comm, status);
-    run->same_blas = true;
+    status = nl_agree(run->in.team->comm, status);
+    run->in.same_blas = true;
     if (status != NL_OK) {
         free(all);
         return status;
     }
-    MPI_Gather(&mine, sizeof mine, MPI_BYTE, all, sizeof mine, MPI_BYTE, 0, run->team->comm);
-    for (int k = 1; all != NULL && k < run->team->size && differences.length == 0; k++) {
+    MPI_Gather(&mine, sizeof mine, MPI_BYTE, all, sizeof mine, MPI_BYTE, 0, run->in.team->comm);
+    for (int k = 1; all != NULL && k < run->in.team->size && differences.length == 0; k++) {
         nl_libraries_compare(&all[k], &differences);
         if (differences.length > 0) {
-            run->same_blas = false;
+            run->in.same_blas = false;
             nl_warn("rank %d computes with other libraries than rank 0 (%s): the last bits of "
                     "results depend on which rank computes a cell; OPENBLAS_CORETYPE sets one BLAS "
                     "kernel for all",
                     k, differences.data);
-            nl_log_event(run->log, "blas_mix", "rank=%d reason=\"%s\"", k, differences.data);
+            nl_log_event(run->out.log, "blas_mix", "rank=%d reason=\"%s\"", k, differences.data);
         }
     }
     nl_text_free(&differences);
     free(all);
-    nl_team_broadcast(run->team, &run->same_blas, sizeof run->same_blas, 0);
+    nl_team_broadcast(run->in.team, &run->in.same_blas, sizeof run->in.same_blas, 0);
     return NL_OK;
 }
 
@@ -231,10 +236,10 @@ static nl_status log_machine(nl_run *run)
 {
     nl_machine machine;
     nl_text findings = {0};
-    nl_status status = nl_machine_inspect(run->team, &machine);
+    nl_status status = nl_machine_inspect(run->in.team, &machine);
 
-    if (status == NL_OK && run->team->rank == 0) {
-        nl_machine_log(&machine, run->log);
+    if (status == NL_OK && run->in.team->rank == 0) {
+        nl_machine_log(&machine, run->out.log);
         nl_machine_rank_findings(&machine, &findings);
     }
     if (findings.length > 0) {
@@ -249,28 +254,28 @@ static nl_status log_machine(nl_run *run)
 
 static nl_status plan_work(nl_run *run, const nl_dataset_info *info)
 {
-    nl_status status = nl_study_cells(run->study, &run->cells, &run->count);
+    nl_status status = nl_study_cells(run->in.study, &run->in.cells, &run->in.count);
 
     if (status == NL_OK) {
-        run->cost = nl_calloc((size_t)run->count, sizeof *run->cost);
-        run->phase = nl_calloc((size_t)run->count, sizeof *run->phase);
-        if (run->cost == NULL || run->phase == NULL) {
-            status = NL_FAIL(NL_ERR_NOMEM, "out of memory for %d cells", run->count);
+        run->schedule.cost = nl_calloc((size_t)run->in.count, sizeof *run->schedule.cost);
+        run->schedule.phase = nl_calloc((size_t)run->in.count, sizeof *run->schedule.phase);
+        if (run->schedule.cost == NULL || run->schedule.phase == NULL) {
+            status = NL_FAIL(NL_ERR_NOMEM, "out of memory for %d cells", run->in.count);
         }
     }
-    for (int k = 0; status == NL_OK && k < run->count; k++) {
+    for (int k = 0; status == NL_OK && k < run->in.count; k++) {
         nl_net *net = NULL;
 
-        status = nl_cell_net_create(&run->cells[k], info, &net);
+        status = nl_cell_net_create(&run->in.cells[k], info, &net);
         if (status == NL_OK) {
-            const nl_cost cost = nl_cell_cost(run->study, &run->cells[k], net, run->plan);
+            const nl_cost cost = nl_cell_cost(run->in.study, &run->in.cells[k], net, run->in.plan);
 
-            run->cost[k] = nl_cost_total(&cost);
+            run->schedule.cost[k] = nl_cost_total(&cost);
         }
         nl_net_destroy(&net);
-        run->cells[k].fingerprint = nl_dataset_fingerprint(run->splits->dataset);
+        run->in.cells[k].fingerprint = nl_dataset_fingerprint(run->in.splits->dataset);
     }
-    return nl_agree(run->team->comm, status);
+    return nl_agree(run->in.team->comm, status);
 }
 
 static nl_status prepare(nl_run *run)
@@ -283,16 +288,17 @@ static nl_status prepare(nl_run *run)
     if (status != NL_OK) {
         goto done;
     }
-    status = nl_splits_create(&run->study->spec.split, data_folder, run->team, &run->splits);
-    if (run->team->node_rank != 0 && data_folder != NULL) {
-        run->idle_seconds = nl_now() - start; /* one rank of a node reads the files */
+    status =
+        nl_splits_create(&run->in.study->spec.split, data_folder, run->in.team, &run->in.splits);
+    if (run->in.team->node_rank != 0 && data_folder != NULL) {
+        run->clock.idle_seconds = nl_now() - start; /* one rank of a node reads the files */
     }
     if (status != NL_OK) {
         goto done;
     }
-    info = run->splits->info;
-    status =
-        nl_agree(run->team->comm, nl_measure_plan_create(run->study, info->classes, &run->plan));
+    info = run->in.splits->info;
+    status = nl_agree(run->in.team->comm,
+                      nl_measure_plan_create(run->in.study, info->classes, &run->in.plan));
     if (status == NL_OK) {
         status = plan_solves(run, info);
     }
@@ -300,22 +306,22 @@ static nl_status prepare(nl_run *run)
         status = plan_work(run, info);
     }
     if (status == NL_OK) {
-        status = nl_agree(run->team->comm,
-                          run->team->rank == 0 ? nl_run_open_results(run, data_folder) : NL_OK);
+        status = nl_agree(run->in.team->comm,
+                          run->in.team->rank == 0 ? nl_run_open_results(run, data_folder) : NL_OK);
     }
     if (status == NL_OK) {
         status = log_machine(run);
     }
     if (status == NL_OK) {
         status = compare_libraries(run);
-        run->offloading = run->same_blas && !run->study->spec.keep_kernels &&
-                          !run->plan->eigenvectors; /* large replies */
+        run->schedule.offloading = run->in.same_blas && !run->in.study->spec.keep_kernels &&
+                                   !run->in.plan->eigenvectors; /* large replies */
     }
     if (status == NL_OK) {
-        nl_team_broadcast(run->team, &run->holder, sizeof run->holder, 0);
-        status = nl_measurer_create(MPI_COMM_SELF, &run->study->spec, run->plan, &run->alone);
+        nl_team_broadcast(run->in.team, &run->in.holder, sizeof run->in.holder, 0);
+        status = nl_measurer_create(MPI_COMM_SELF, &run->in.study->spec, run->in.plan, &run->alone);
     }
-    status = nl_agree(run->team->comm, status);
+    status = nl_agree(run->in.team->comm, status);
 
 done:
     free(data_folder);
@@ -346,13 +352,13 @@ static int compare_queued(const void *a, const void *b)
 static nl_status make_queue(const nl_run *run, queued **queue, int *count)
 {
     *count = 0;
-    *queue = nl_calloc((size_t)run->count, sizeof **queue);
+    *queue = nl_calloc((size_t)run->in.count, sizeof **queue);
     if (*queue == NULL) {
-        return NL_FAIL(NL_ERR_NOMEM, "out of memory for a queue of %d cells", run->count);
+        return NL_FAIL(NL_ERR_NOMEM, "out of memory for a queue of %d cells", run->in.count);
     }
-    for (int k = 0; k < run->count; k++) {
-        if (run->phase[k] != NL_CELL_FINISHED) {
-            (*queue)[(*count)++] = (queued){.cell = k, .cost = run->cost[k]};
+    for (int k = 0; k < run->in.count; k++) {
+        if (run->schedule.phase[k] != NL_CELL_FINISHED) {
+            (*queue)[(*count)++] = (queued){.cell = k, .cost = run->schedule.cost[k]};
         }
     }
     qsort(*queue, (size_t)*count, sizeof **queue, compare_queued);
@@ -364,7 +370,7 @@ static void note_failure(nl_run *run, nl_status status, nl_status *worst)
 {
     *worst = status > *worst ? status : *worst;
     if (status != NL_OK && status != NL_ERR_NUMERIC) {
-        nl_service_stop(run->service, NL_STOP_ERROR + (int)status);
+        nl_service_stop(run->schedule.service, NL_STOP_ERROR + (int)status);
     }
 }
 
@@ -373,10 +379,11 @@ static nl_status exchange_phases(nl_run *run, nl_status status)
 {
     const double start = nl_now();
 
-    nl_team_wait(run->team);
-    run->idle_seconds += nl_now() - start;
-    status = nl_agree(run->team->comm, status);
-    MPI_Allreduce(MPI_IN_PLACE, run->phase, run->count, MPI_UINT8_T, MPI_MAX, run->team->comm);
+    nl_team_wait(run->in.team);
+    run->clock.idle_seconds += nl_now() - start;
+    status = nl_agree(run->in.team->comm, status);
+    MPI_Allreduce(MPI_IN_PLACE, run->schedule.phase, run->in.count, MPI_UINT8_T, MPI_MAX,
+                  run->in.team->comm);
     return status;
 }
 
@@ -384,8 +391,9 @@ static nl_status train_cell(nl_run *run, const nl_task *task, int cell)
 {
     nl_status status = nl_cell_train(run, cell);
 
-    if (run->phase[cell] == NL_CELL_TRAINED && (status == NL_OK || status == NL_ERR_NUMERIC)) {
-        nl_status sent = nl_service_ready(run->service, task->item);
+    if (run->schedule.phase[cell] == NL_CELL_TRAINED &&
+        (status == NL_OK || status == NL_ERR_NUMERIC)) {
+        nl_status sent = nl_service_ready(run->schedule.service, task->item);
 
         status = sent > status ? sent : status;
     }
@@ -397,12 +405,12 @@ static nl_status measure_in_team(nl_run *run, const nl_task *task, int cell)
 {
     nl_team *part = NULL;
     nl_measurer *measurer = NULL;
-    nl_status status = nl_team_form(run->team, task->count, task->ranks, &part);
+    nl_status status = nl_team_form(run->in.team, task->count, task->ranks, &part);
 
     if (status != NL_OK) {
         return status;
     }
-    status = nl_measurer_create(part->comm, &run->study->spec, run->plan, &measurer);
+    status = nl_measurer_create(part->comm, &run->in.study->spec, run->in.plan, &measurer);
     if (status == NL_OK) {
         status = nl_cell_measure_shared(run, part, measurer, cell);
     }
@@ -434,9 +442,9 @@ static nl_status do_tasks(nl_run *run, const queued *queue)
 
     while (task.kind != NL_TASK_NONE && (worst == NL_OK || worst == NL_ERR_NUMERIC)) {
         const double start = nl_now();
-        nl_status status = nl_service_take(run->service, &task);
+        nl_status status = nl_service_take(run->schedule.service, &task);
 
-        run->idle_seconds += nl_now() - start;
+        run->clock.idle_seconds += nl_now() - start;
         if (status == NL_OK) {
             status = do_task(run, &task, queue);
         }
@@ -447,8 +455,8 @@ static nl_status do_tasks(nl_run *run, const queued *queue)
 
 static bool all_finished(const nl_run *run)
 {
-    for (int k = 0; k < run->count; k++) {
-        if (run->phase[k] != NL_CELL_FINISHED) {
+    for (int k = 0; k < run->in.count; k++) {
+        if (run->schedule.phase[k] != NL_CELL_FINISHED) {
             return false;
         }
     }
@@ -461,7 +469,7 @@ static nl_status work(nl_run *run)
     queued *queue = NULL;
     int count = 0;
     nl_status sent = NL_OK;
-    nl_status status = nl_service_start(run->team, hooks, &run->service);
+    nl_status status = nl_service_start(run->in.team, hooks, &run->schedule.service);
     nl_status limits = NL_OK;
 
     if (status != NL_OK) {
@@ -469,10 +477,10 @@ static nl_status work(nl_run *run)
     }
     status = nl_run_load_finished(run);
     if (status == NL_OK) {
-        status = nl_agree(run->team->comm, make_queue(run, &queue, &count));
+        status = nl_agree(run->in.team->comm, make_queue(run, &queue, &count));
     }
     if (status == NL_OK) {
-        status = nl_service_open_queue(run->service, count, run->team_size);
+        status = nl_service_open_queue(run->schedule.service, count, run->schedule.team_size);
     }
     if (status == NL_OK) {
         status = exchange_phases(run, do_tasks(run, queue));
@@ -482,10 +490,11 @@ static nl_status work(nl_run *run)
         status = limits > status || limits == NL_STOPPED ? limits : status;
     }
     if (count > 0) {
-        sent = nl_send_timing(run->service, nl_no_cell, run->team->rank, "idle", run->idle_seconds);
+        sent = nl_send_timing(run->schedule.service, nl_no_cell, run->in.team->rank, "idle",
+                              run->clock.idle_seconds);
     }
     free(queue);
-    nl_service_end(&run->service);
+    nl_service_end(&run->schedule.service);
     return sent > status ? sent : status;
 }
 
@@ -496,36 +505,38 @@ static nl_status work(nl_run *run)
 static nl_status close_results(nl_run *run, nl_status status, double start)
 {
     nl_status written = NL_OK;
-    const int finished = nl_collector_finished(run->collector);
+    const int finished = nl_collector_finished(run->out.collector);
     const double took = nl_now() - start;
     const double idle =
-        took > 0.0 ? 100.0 * nl_collector_idle(run->collector) / (took * run->team->size) : 0.0;
+        took > 0.0 ? 100.0 * nl_collector_idle(run->out.collector) / (took * run->in.team->size)
+                   : 0.0;
     char seconds[32];
     char cells[48];
 
-    if (run->lost || status == NL_ERR_BUSY ||
-        !nl_lock_is_held(run->options->folder, &run->holder)) {
+    if (run->out.lost || status == NL_ERR_BUSY ||
+        !nl_lock_is_held(run->in.options->folder, &run->in.holder)) {
         status = lose(run);
-        nl_collector_destroy(&run->collector);
+        nl_collector_destroy(&run->out.collector);
         return status;
     }
-    written = nl_collector_finish(run->collector);
+    written = nl_collector_finish(run->out.collector);
     status = written > status ? written : status;
     if (nl_run_remove_stop_file(run)) {
-        nl_log_event(run->log, "stop_file", "file=%s",
-                     run->options->stop_file); /* for job scripts */
+        nl_log_event(run->out.log, "stop_file", "file=%s",
+                     run->in.options->stop_file); /* for job scripts */
     }
-    nl_log_event(run->log, "end",
+    nl_log_event(run->out.log, "end",
                  "status=\"%s\" finished=%d of=%d rows=%d seconds=%.3f idle_percent=%.2f",
-                 nl_status_text(status), finished, run->count, nl_collector_rows(run->collector),
-                 took, idle);
-    nl_collector_destroy(&run->collector); /* ends the live line */
-    if (!run->options->quiet) {
+                 nl_status_text(status), finished, run->in.count,
+                 nl_collector_rows(run->out.collector), took, idle);
+    nl_collector_destroy(&run->out.collector); /* ends the live line */
+    if (!run->in.options->quiet) {
         char name[1024];
 
         fprintf(stderr, "%s: %d of %s finished in %s; idle %.1f %% of rank time\n",
-                nl_escaped(run->options->folder, name, sizeof name), finished,
-                nl_format_count(run->count, "cell", cells), nl_format_seconds(took, seconds), idle);
+                nl_escaped(run->in.options->folder, name, sizeof name), finished,
+                nl_format_count(run->in.count, "cell", cells), nl_format_seconds(took, seconds),
+                idle);
     }
     return status;
 }
@@ -535,24 +546,25 @@ static void release(nl_run *run)
     nl_measurer_destroy(&run->alone);
     nl_infinite_destroy(&run->closed.infinite[0]);
     nl_infinite_destroy(&run->closed.infinite[1]);
-    nl_collector_destroy(&run->collector);
-    nl_log_close(&run->log);
-    nl_lock_release(&run->lock);
-    nl_splits_destroy(&run->splits);
-    nl_text_free(&run->remarks);
-    free(run->data_folder);
-    nl_measure_plan_destroy(&run->plan);
-    free(run->solve);
-    free(run->solve_seconds);
-    free(run->cost);
-    free(run->phase);
-    free(run->cells);
+    nl_collector_destroy(&run->out.collector);
+    nl_log_close(&run->out.log);
+    nl_lock_release(&run->out.lock);
+    nl_splits_destroy(&run->in.splits);
+    nl_text_free(&run->out.remarks);
+    free(run->out.data_folder);
+    nl_measure_plan_destroy(&run->in.plan);
+    free(run->in.solve);
+    free(run->clock.solve_seconds);
+    free(run->schedule.cost);
+    free(run->schedule.phase);
+    free(run->in.cells);
 }
 
 nl_status nl_study_run(const nl_study *study, const nl_run_options *options, const nl_team *team)
 {
     const double start = nl_now();
-    nl_run run = {.study = study, .options = options, .team = team, .now_cell = -1};
+    nl_run run = {.in = {.study = study, .options = options, .team = team},
+                  .clock = {.now_cell = -1}};
     nl_status status = NL_OK;
 
     nl_blas_set_threads(1); /* another number of threads would change bits of the training */
@@ -563,7 +575,7 @@ nl_status nl_study_run(const nl_study *study, const nl_run_options *options, con
         if ((status == NL_OK || status == NL_ERR_NUMERIC) && !all_finished(&run)) {
             status = NL_STOPPED;
         }
-        if (run.team->rank == 0) {
+        if (run.in.team->rank == 0) {
             status = close_results(&run, status, start);
         }
         status = nl_agree(team->comm, status);

@@ -9,7 +9,7 @@
 
 bool nl_run_stopping(const nl_run *run)
 {
-    return nl_service_stopping(run->service) != 0;
+    return nl_service_stopping(run->schedule.service) != 0;
 }
 
 void nl_remove_checkpoints(const nl_run *run, const nl_cell *cell)
@@ -17,7 +17,7 @@ void nl_remove_checkpoints(const nl_run *run, const nl_cell *cell)
     static const char *const folders[] = {"checkpoints", "checkpoints/previous"};
 
     for (size_t k = 0; k < NL_COUNT(folders); k++) {
-        char *path = nl_cell_path(run->options->folder, folders[k], cell);
+        char *path = nl_cell_path(run->in.options->folder, folders[k], cell);
 
         if (path != NULL) {
             unlink(path); /* most cells have none */
@@ -28,6 +28,6 @@ void nl_remove_checkpoints(const nl_run *run, const nl_cell *cell)
 
 bool nl_run_may_write(const nl_run *run)
 {
-    return nl_service_stopping(run->service) != NL_STOP_ERROR + NL_ERR_BUSY &&
-           nl_lock_is_held(run->options->folder, &run->holder);
+    return nl_service_stopping(run->schedule.service) != NL_STOP_ERROR + NL_ERR_BUSY &&
+           nl_lock_is_held(run->in.options->folder, &run->in.holder);
 }

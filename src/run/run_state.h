@@ -18,40 +18,64 @@ typedef struct nl_closed_forms {
     nl_infinite *infinite[2]; /* owned; as in nl_measure_state */
 } nl_closed_forms;
 
-/** Everything is borrowed by the functions below and owned by nl_study_run(). */
-typedef struct nl_run {
+/** What is asked of whom with which images.  Main thread, while the run is prepared; constant then.
+ */
+typedef struct nl_run_inputs {
     const nl_study *study;
     const nl_run_options *options;
     const nl_team *team;
     nl_cell *cells;
     int count;
-    double *cost;   /* [count] expected work */
-    uint8_t *phase; /* [count] nl_cell_phase */
     nl_measure_plan *plan;
     nl_splits *splits;
-    nl_solve_plan *solve;   /* [plan->kernels] */
-    int team_size;          /* ranks that share the kernels that are shared; 1: none is */
-    nl_measurer *alone;     /* private kernels */
-    nl_closed_forms closed; /* borrowed by what is measured */
-    double memory;          /* budget of a rank, the least of all, bytes */
+    nl_solve_plan *solve; /* [plan->kernels] */
+    double memory;        /* budget of a rank, the least of all, bytes */
+    bool same_blas;       /* all ranks compute with the same BLAS kernels and libraries */
+    nl_holder holder;     /* who has taken the lock: the root, as every rank knows */
+} nl_run_inputs;
+
+/** Who does what.  Main thread: costs, team size and offloading while the run is prepared, phases
+ * as cells get on.  The service has its own thread and locks. */
+typedef struct nl_run_schedule {
     nl_service *service;
-    nl_log *log;               /* root only */
-    nl_collector *collector;   /* root only */
-    nl_lock *lock;             /* root only */
-    char *data_folder;         /* owned, root only; NULL: the images are drawn */
-    nl_text remarks;           /* owned, root only; on the images */
-    bool lost;                 /* the lock is; of the root's service thread while that runs */
-    nl_holder holder;          /* who has taken the lock: the root, as every rank knows */
-    double *solve_seconds;     /* [plan->kernels] that the last solve took on this rank */
+    double *cost;    /* [count] expected work */
+    uint8_t *phase;  /* [count] nl_cell_phase, as far as this rank knows */
+    int team_size;   /* ranks that share the kernels that are shared; 1: none is */
+    bool offloading; /* ranks without work measure kernels of cells that others train */
+} nl_run_schedule;
+
+/** What the root writes; NULL or empty elsewhere.  Of its service thread while that runs, of its
+ * main thread before and after. */
+typedef struct nl_run_output {
+    nl_log *log;
+    nl_collector *collector;
+    nl_lock *lock;
+    bool lost;         /* the lock is */
+    char *data_folder; /* owned; NULL: the images are drawn */
+    nl_text remarks;   /* owned; on the images */
+} nl_run_output;
+
+/** Seconds of this rank.  Main thread, but for what says otherwise. */
+typedef struct nl_run_clock {
+    double *solve_seconds;     /* [plan->kernels] that the last solve took */
     double regression_seconds; /* the same of the last kernel regression */
-    double checkpoint_every;   /* seconds */
-    double idle_seconds;       /* that this rank waited: for images, for work, for other ranks */
-    bool same_blas;            /* all ranks compute with the same BLAS kernels and libraries */
-    bool offloading;           /* ranks without work measure kernels of cells that others train */
-    double next_progress;      /* service thread: when to tell progress again */
-    atomic_int now_cell;       /* cell in work, -1: none */
-    atomic_long now_step;      /* its step */
-    atomic_long reserve;       /* milliseconds that this rank needs to leave in good order */
+    double checkpoint_every;
+    double idle_seconds;  /* waited: for images, for work, for other ranks */
+    double next_progress; /* service thread: when to send progress again */
+    /* Written by the main thread, read by the service thread. */
+    atomic_int now_cell;  /* cell in work, -1: none */
+    atomic_long now_step; /* its step */
+    atomic_long reserve;  /* milliseconds that this rank needs to leave in good order */
+} nl_run_clock;
+
+/** Everything is borrowed by the functions of the run and owned by nl_study_run(). */
+typedef struct nl_run {
+    nl_run_inputs in;
+    nl_run_schedule schedule;
+    nl_run_output out;
+    nl_run_clock clock;
+    nl_measurer *alone;     /* private kernels; main thread */
+    nl_closed_forms closed; /* borrowed by what is measured; main thread */
 } nl_run;
 
 /** Where a cell stands; values are compared, the highest of all ranks counts. */
