@@ -340,7 +340,7 @@ def label_steps(axis, last):
 def scale_legend(axis, group):
     """One entry a curve."""
     title = "width" if group.direction == "width" else "images"
-    style.legend_below(axis, title=title, ncol=min(len(group.scales), 6))
+    style.legend_below(axis, title=title, ncol=min(len(group.scales), 4), handlelength=2.8)
 
 
 # ---------------------------------------------------------------------------------------------

@@ -42,11 +42,15 @@ def against_flops(axis, group, column, kernel):
 
 
 def frontier(axis, lines):
-    """The lowest mean that any of the curves has reached with so many operations or fewer."""
-    flops, loss = (np.concatenate([line[k] for line in lines] or [[]]) for k in (0, 1))
-    order = np.argsort(flops, kind="stable")
-    lowest = np.minimum.accumulate(loss[order])
-    axis.plot(flops[order], lowest, color=style.BLACK, linewidth=2.4, alpha=0.45, drawstyle="steps-post", label="frontier")
+    """The lowest mean that any of the curves, straight between its points, has reached with so many operations or
+    fewer."""
+    lines = [line for line in lines if len(line[0])]
+    if not lines:
+        return
+    x = np.geomspace(min(flops[0] for flops, _ in lines), max(flops[-1] for flops, _ in lines), 300)
+    between = [np.interp(np.log(x), np.log(flops), np.log(y), left=np.inf, right=np.inf) for flops, y in lines]
+    lowest = np.exp(np.minimum.accumulate(np.min(between, axis=0)))
+    axis.plot(x, lowest, color=style.BLACK, linewidth=3, alpha=0.35, label="frontier")
     style.legend_below(axis, handles=[axis.get_lines()[-1]])
 
 

@@ -25,6 +25,7 @@ KERNELS = [(BLUE, "o"), (VERMILION, "^")]  # the first two of a study
 MARKERS = "os^Dv<>pPX*"
 DASHES = ["-", "--", "-.", ":"]
 
+LABELS = 31  # points that ticks and label of a horizontal axis take
 PANEL = (3.6, 2.75)  # inches: two panels fill the text of a page
 
 plt.rcParams.update(
@@ -71,7 +72,9 @@ def legend_below(axis, **options):
     if not axis.get_legend_handles_labels()[1]:
         return
     look = {"ncol": 1, "title_fontsize": 7.5, "columnspacing": 1.0, "handlelength": 2.2, **options}
-    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.24), borderaxespad=0.0, **look)
+    below = matplotlib.transforms.ScaledTranslation(0, -LABELS / 72, axis.figure.dpi_scale_trans)
+    place = {"bbox_to_anchor": (0.5, 0), "bbox_transform": axis.transAxes + below, "borderaxespad": 0.0}
+    axis.legend(loc="upper center", **place, **look)
 
 
 def log_scale(axis, values):
@@ -79,9 +82,9 @@ def log_scale(axis, values):
     values = np.asarray(values, float)
     values = values[np.isfinite(values) & (values > 0)]
     span = values.max() / values.min() if len(values) else 1.0
-    subs = (1, 1.5, 2, 3, 4, 5, 6, 8) if span < 4 else (1, 2, 3, 5) if span < 30 else (1,)
+    subs = (1, 1.5, 2, 3, 4, 5, 6, 8) if span < 4 else (1, 2, 3, 5) if span < 30 else (1, 3) if span < 300 else (1,)
     axis.set_major_locator(matplotlib.ticker.LogLocator(base=10, subs=subs))
-    if span < 30:
+    if span < 300:
         axis.set_major_formatter(matplotlib.ticker.FuncFormatter(lambda y, _: f"{y:g}"))
     axis.set_minor_formatter(matplotlib.ticker.NullFormatter())
 
