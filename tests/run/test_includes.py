@@ -243,6 +243,19 @@ def numerics_do_without_mpi():
 
 
 @lib.case
+def architecture_names_what_is_there():
+    text = (lib.ROOT / "ARCHITECTURE.md").read_text()
+    named = set(re.findall(r"\b([a-z]+/[a-z0-9_]+\.[ch])\b", text))
+    gone = sorted(name for name in named if name.split("/")[0] in LEVEL and not (lib.ROOT / "src" / name).is_file())
+    lib.check(not gone, f"not there: {gone}")
+    rooms = dict(re.findall(r"\*\*([a-z]+)\*\* ((?:(?!\*\*).)+)", text.split("## Map")[1].split("\n## ")[0], re.DOTALL))
+    for path in lib.ROOT.glob("src/*/*.c"):
+        words = re.findall(r"`([a-z0-9_*]+)", rooms.get(path.parent.name, ""))
+        found = any(word == path.stem or word.endswith("*") and path.stem.startswith(word[:-1]) for word in words)
+        lib.check(found, f"{path.parent.name}/{path.name} is not in the map of ARCHITECTURE.md")
+
+
+@lib.case
 def top_level_folders():
     try:  # what is tracked, where this is a checkout: people keep folders of their own
         listed = subprocess.run(["git", "-C", lib.ROOT, "ls-files"], capture_output=True, text=True,
