@@ -12,6 +12,7 @@
 struct nl_log {
     int file; /* owned */
     bool mute;
+    bool torn;            /* the last line may break off: its write failed */
     pthread_mutex_t lock; /* worker and service thread both write */
 };
 
@@ -81,8 +82,11 @@ void nl_log_event(nl_log *log, const char *event, const char *format, ...)
     va_end(args);
     pthread_mutex_lock(&log->lock);
     if (line.length > 0 && !log->mute) {
-        (void)!nl_write_all(log->file, line.data, line.length); /* a full disk stops the study
-                                                                   where results are written */
+        if (log->torn) {
+            end_last_line(log->file);
+        }
+        /* A full disk stops the study where results are written. */
+        log->torn = !nl_write_all(log->file, line.data, line.length);
     }
     pthread_mutex_unlock(&log->lock);
     nl_text_free(&line);

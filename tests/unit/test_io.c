@@ -5,9 +5,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -156,6 +158,32 @@ static void links_are_not_followed(void **state)
     unlink("link.kept");
 }
 
+static void a_line_of_the_log_that_broke_off_is_ended(void **state)
+{
+    struct rlimit limit;
+    struct rlimit small;
+    nl_log *log = NULL;
+    unsigned char *bytes = NULL;
+    size_t length = 0;
+
+    (void)state;
+    unlink("torn");
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    assert_int_equal(nl_log_open("torn", &log), NL_OK);
+    small = limit;
+    small.rlim_cur = 5; /* bytes, as a disk that is full */
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    nl_log_event(log, "first", "a=1");
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    nl_log_event(log, "second", "b=2");
+    nl_log_close(&log);
+    assert_int_equal(nl_file_read("torn", NL_PLAIN, &bytes, &length), NL_OK);
+    assert_memory_equal(bytes, "first\nsecond time=", 18);
+    free(bytes);
+    unlink("torn");
+}
+
 static void folders_that_are_links_are_followed_where_they_are_ours(void **state)
 {
     (void)state;
@@ -277,6 +305,7 @@ int main(void)
         cmocka_unit_test(a_write_that_fails_keeps_the_old_file),
         cmocka_unit_test(a_file_stands_in_its_place_at_any_moment),
         cmocka_unit_test(links_are_not_followed),
+        cmocka_unit_test(a_line_of_the_log_that_broke_off_is_ended),
         cmocka_unit_test(folders_that_are_links_are_followed_where_they_are_ours),
         cmocka_unit_test(temporary_names_are_known),
         cmocka_unit_test(folders_are_made_with_their_parents),
