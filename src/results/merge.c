@@ -93,7 +93,7 @@ static void expect_images(merge *m, const char *fingerprint)
 
 static nl_status unite_studies(merge *m)
 {
-    const nl_study **studies = nl_calloc((size_t)m->parts, sizeof *studies);
+    const nl_study **studies = nl_calloc((size_t)m->parts, sizeof(void *));
     nl_text set[nl_most_cell_values] = {0};
     const char *texts[nl_most_cell_values];
     int sets = 0;
