@@ -43,6 +43,14 @@ typedef nl_status nl_jacobian_piece_fn(int layer, int first, int rows, double *w
 NL_MUST_CHECK nl_status nl_jacobian_transposed(nl_jacobian *jacobian, const double *v,
                                                nl_jacobian_piece_fn *take, void *context);
 
+/**
+ * J w: one forward pass of the outputs' derivatives along w.  Local.
+ *
+ * @param[in]  w    [net->size] laid out as the parameters
+ * @param[out] out  [samples x outputs]
+ */
+void nl_jacobian_product(nl_jacobian *jacobian, const double *w, double *out);
+
 /** |J^T v|^2 in the making, of the pieces that came so far. */
 typedef struct nl_jacobian_norm {
     const nl_net *net;  /* borrowed */

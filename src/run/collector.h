@@ -6,7 +6,7 @@
 #include "ntklens/study.h"
 
 /** Opaque.  On the root only.  Used by its service thread while that runs, else by its main thread;
- *  a third thread, of its own, writes the tables (table_writer.h). */
+ *  a third thread, of its own, writes the tables (rows.h), the main thread their last state. */
 typedef struct nl_collector nl_collector;
 
 /** @param[in] cells, cost  borrowed; expected work of each cell

@@ -142,6 +142,25 @@ static void check_product(const subject *s, nl_jacobian *j)
     free(wanted);
 }
 
+/* J w against rows of the explicit Jacobian; w is J^T v, so that all layers count. */
+static void check_forward_product(const subject *s, nl_jacobian *j)
+{
+    double *w = nl_calloc(s->net->size, sizeof *w);
+    double out[samples * outputs];
+
+    explicit_product(s, s->v, w);
+    nl_jacobian_product(j, w, out);
+    for (int row = 0; row < samples * outputs; row++) {
+        double wanted = 0.0;
+
+        for (size_t k = 0; k < s->net->size; k++) {
+            wanted += s->jacobian[(size_t)row * s->net->size + k] * w[k];
+        }
+        expect_near(out[row], wanted);
+    }
+    free(w);
+}
+
 /* Through factors in double, and without them. */
 static void check_traced(const subject *s, nl_jacobian *j)
 {
@@ -198,6 +217,7 @@ static void products_are_those_of_explicit_jacobians(void **state)
                                depth % 2 == 0 ? 0.6 : 0.0);
                 assert_int_equal(nl_jacobian_create(s.net, s.theta, s.x, samples, &j), NL_OK);
                 check_product(&s, j);
+                check_forward_product(&s, j);
                 check_traced(&s, j);
                 nl_jacobian_destroy(&j);
                 destroy_subject(&s);
