@@ -185,19 +185,23 @@ double nl_model_step(nl_model *model, long step, int rows, const float *x, const
 /** f(x): logits [rows x outputs], borrowed, valid until the next call. */
 const float *nl_model_forward(nl_model *model, int rows, const float *x);
 
-/** Add to *sum the summed loss of rows samples (cross-entropy: sum over samples; mse: sum over
- *  samples of the mean over classes), in double from float logits; to *correct the hits of argmax
- *  (the first of equal maxima; a row with a NaN is no hit). */
+/** Sums over samples. */
+typedef struct nl_loss_sum {
+    double loss;  /* cross-entropy; mse: of the mean over classes */
+    long correct; /* hits of argmax (the first of equal maxima; a row with a NaN is no hit) */
+} nl_loss_sum;
+
+/** Add `rows` samples, in double from float logits. */
 void nl_loss_add(nl_loss loss, int rows, int outputs, const float *logits, const int *labels,
-                 double *sum, long *correct);
+                 nl_loss_sum *sum);
 
 /** d(mean loss over `rows`)/d logits into gradient [rows x outputs]; returns the mean loss. */
 double nl_loss_gradient(nl_loss loss, int rows, int outputs, const float *logits, const int *labels,
                         float *gradient);
 
-/** The same gradient in double, from logits in double, and the softmax of the logits (whatever the
- *  loss): probability, gradient [rows x outputs].  The logits may stand in probability. */
-void nl_loss_gradient_exact(nl_loss loss, int rows, int outputs, const double *logits,
-                            const int *labels, double *probability, double *gradient);
+/** The same gradient in double.  probability [rows x outputs] holds the logits and becomes their
+ *  softmax, whatever the loss. */
+void nl_loss_gradient_exact(nl_loss loss, int rows, int outputs, const int *labels,
+                            double *probability, double *gradient);
 
 #endif

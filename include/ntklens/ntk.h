@@ -297,15 +297,21 @@ NL_MUST_CHECK nl_status nl_infinite_create(const nl_net *net, nl_infinite_scale 
                                            nl_infinite **out);
 void nl_infinite_destroy(nl_infinite **infinite);
 
+/** Samples of the rows and columns of a block.  Borrowed. */
+typedef struct nl_sample_pairs {
+    int m, n;
+    const int *rows; /* [m] */
+    const int *cols; /* [n] */
+} nl_sample_pairs;
+
 /**
  * Entries of samples rows x cols.  The diagonal is exact, (i, j) and (j, i) agree to rounding.
  * Uses scratch of the object: one caller at a time.
  *
- * @param[in]  rows, cols  [m], [n] samples
- * @param[out] out         [m x n], column-major, leading dimension ld >= m
+ * @param[out] out  [m x n], column-major, leading dimension ld >= m
  */
-void nl_infinite_block(nl_infinite *infinite, nl_infinite_kind kind, int m, const int *rows, int n,
-                       const int *cols, double *out, int ld);
+void nl_infinite_block(nl_infinite *infinite, nl_infinite_kind kind, const nl_sample_pairs *pairs,
+                       double *out, int ld);
 
 /** Fill the local part, on and below the diagonal, of a block-cyclic matrix in double whose order
  *  is the number of samples.  Local. */

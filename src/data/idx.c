@@ -37,12 +37,17 @@ static uint32_t big_endian(const uint8_t *bytes)
     return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
 }
 
-/* Open one file of a pair and check magic and count; header [header_size] is the caller's. */
-static nl_status open_one(nl_source source, const char *folder, const char *const *names,
-                          uint32_t magic, nl_data_file *file, uint8_t *header, size_t header_size,
-                          int *count)
+/** One file of a pair. */
+typedef struct idx_kind {
+    const char *name;
+    uint32_t magic;
+    size_t header_size;
+} idx_kind;
+
+/* Open one file of a pair and check magic and count; header [kind->header_size] is the caller's. */
+static nl_status open_one(const idx_kind *kind, nl_source source, const char *folder,
+                          const char *const *names, nl_data_file *file, uint8_t *header)
 {
-    const char *kind = magic == images_magic ? "images" : "labels";
     char *path = NULL;
     nl_status st = nl_data_file_find(source, folder, names, &path);
 
@@ -51,21 +56,20 @@ static nl_status open_one(nl_source source, const char *folder, const char *cons
     }
     free(path);
     if (st == NL_OK) {
-        st = nl_data_file_read_exact(file, header, header_size, header_size);
+        st = nl_data_file_read_exact(file, header, kind->header_size, kind->header_size);
     }
     if (st != NL_OK) {
         return st;
     }
-    if (big_endian(header) != magic) {
+    if (big_endian(header) != kind->magic) {
         return NL_FAIL(NL_ERR_DATA,
                        "%s: begins with 0x%08x, expected 0x%08x: not an IDX file of %s", file->path,
-                       big_endian(header), magic, kind);
+                       big_endian(header), kind->magic, kind->name);
     }
     if (big_endian(header + 4) < 1 || big_endian(header + 4) > INT_MAX) {
         return NL_FAIL(NL_ERR_DATA, "%s: its header promises %u %s, expected 1 to %d", file->path,
-                       big_endian(header + 4), kind, INT_MAX);
+                       big_endian(header + 4), kind->name, INT_MAX);
     }
-    *count = (int)big_endian(header + 4);
     return NL_OK;
 }
 
@@ -75,12 +79,13 @@ static nl_status open_images(nl_source source, const char *folder, bool test, nl
     uint8_t header[images_header];
     uint32_t rows = 0;
     uint32_t columns = 0;
-    nl_status st = open_one(source, folder, image_names[test], images_magic, file, header,
-                            sizeof header, count);
+    const idx_kind kind = {"images", images_magic, sizeof header};
+    nl_status st = open_one(&kind, source, folder, image_names[test], file, header);
 
     if (st != NL_OK) {
         return st;
     }
+    *count = (int)big_endian(header + 4);
     rows = big_endian(header + 8);
     columns = big_endian(header + 12);
     if (rows != side || columns != side) {
@@ -94,12 +99,13 @@ static nl_status open_labels(nl_source source, const char *folder, bool test, nl
                              int *count)
 {
     uint8_t header[labels_header];
-    nl_status st = open_one(source, folder, label_names[test], labels_magic, file, header,
-                            sizeof header, count);
+    const idx_kind kind = {"labels", labels_magic, sizeof header};
+    nl_status st = open_one(&kind, source, folder, label_names[test], file, header);
 
     if (st != NL_OK) {
         return st;
     }
+    *count = (int)big_endian(header + 4);
     return nl_data_file_check_size(file, labels_header + (uint64_t)*count);
 }
 

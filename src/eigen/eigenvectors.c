@@ -97,11 +97,9 @@ static bool lengths_kept(int n, int columns, const double *x, const double *y, d
     return kept;
 }
 
-static nl_status verify(const nl_dmat *a, double trace, double frobenius2, const double *lambda,
-                        int columns, const double *x, const double *y)
+static nl_status verify(const nl_dmat *a, bool good)
 {
-    if (nl_spectrum_plausible(a->n, lambda, trace, frobenius2, a->precision) &&
-        lengths_kept(a->n, columns, x, y, nl_precision_eps(a->precision))) {
+    if (good) {
         return NL_OK;
     }
     return !nl_grid_root(a->grid)
@@ -151,7 +149,10 @@ nl_status nl_dmat_projections(nl_dmat *a, int columns, const double *x, double *
         status = project(z, columns, x, y);
     }
     if (status == NL_OK) {
-        status = nl_agree(a->grid->comm, verify(a, trace, frobenius2, lambda, columns, x, y));
+        const bool good = nl_spectrum_plausible(a->n, lambda, trace, frobenius2, a->precision) &&
+                          lengths_kept(a->n, columns, x, y, nl_precision_eps(a->precision));
+
+        status = nl_agree(a->grid->comm, verify(a, good));
     }
     if (z != a) {
         nl_dmat_destroy(&z);

@@ -120,8 +120,15 @@ static hid_t dataset_properties(int rank, const hsize_t *dims, bool deflate)
     return properties;
 }
 
-static nl_status put(nl_h5 *file, const char *path, hid_t type, int rank, const size_t dims[],
-                     const void *data, bool deflate)
+/** What a dataset is to be. */
+typedef struct layout {
+    hid_t type;
+    int rank;
+    const size_t *dims; /* [rank] */
+    bool deflate;
+} layout;
+
+static nl_status put(nl_h5 *file, const char *path, const layout *as, const void *data)
 {
     hsize_t shape[max_rank] = {0};
     hid_t link = H5Pcreate(H5P_LINK_CREATE);
@@ -130,15 +137,15 @@ static nl_status put(nl_h5 *file, const char *path, hid_t type, int rank, const 
     hid_t set = H5I_INVALID_HID;
     herr_t error = -1;
 
-    for (int k = 0; k < rank; k++) {
-        shape[k] = dims[k];
+    for (int k = 0; k < as->rank; k++) {
+        shape[k] = as->dims[k];
     }
     H5Pset_create_intermediate_group(link, 1);
-    space = H5Screate_simple(rank, shape, NULL);
-    properties = dataset_properties(rank, shape, deflate);
-    set = H5Dcreate2(file->file, path, type, space, link, properties, H5P_DEFAULT);
+    space = H5Screate_simple(as->rank, shape, NULL);
+    properties = dataset_properties(as->rank, shape, as->deflate);
+    set = H5Dcreate2(file->file, path, as->type, space, link, properties, H5P_DEFAULT);
     if (set >= 0) {
-        error = H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data);
+        error = H5Dwrite(set, as->type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data);
         H5Dclose(set);
     }
     H5Pclose(properties);
@@ -150,13 +157,13 @@ static nl_status put(nl_h5 *file, const char *path, hid_t type, int rank, const 
 nl_status nl_h5_put(nl_h5 *file, const char *path, nl_h5_type type, int rank, const size_t dims[],
                     const void *data)
 {
-    return put(file, path, native_type(type), rank, dims, data, false);
+    return put(file, path, &(layout){native_type(type), rank, dims, false}, data);
 }
 
 nl_status nl_h5_put_deflated(nl_h5 *file, const char *path, nl_h5_type type, int rank,
                              const size_t dims[], const void *data)
 {
-    return put(file, path, native_type(type), rank, dims, data, true);
+    return put(file, path, &(layout){native_type(type), rank, dims, true}, data);
 }
 
 static hid_t fixed_text_type(size_t width)
@@ -172,7 +179,7 @@ nl_status nl_h5_put_texts(nl_h5 *file, const char *path, size_t count, size_t wi
                           const char *texts)
 {
     hid_t type = fixed_text_type(width);
-    nl_status status = put(file, path, type, 1, &count, texts, false);
+    nl_status status = put(file, path, &(layout){type, 1, &count, false}, texts);
 
     H5Tclose(type);
     return status;

@@ -93,8 +93,8 @@ static void gelu_unit(int n, float bias, float *restrict h, float *restrict slop
     }
 }
 
-void nl_activate(nl_activation activation, int units, int rows, float t, const float *bias,
-                 float *h, float *slope)
+void nl_activate(nl_activation activation, int units, int rows, nl_bias bias, float *h,
+                 float *slope)
 {
     for (int u = 0; u < units; u++) {
         const size_t at = (size_t)u * (size_t)rows;
@@ -102,16 +102,16 @@ void nl_activate(nl_activation activation, int units, int rows, float t, const f
 
         switch (activation) {
         case NL_RELU:
-            relu_unit(rows, t * bias[u], h + at);
+            relu_unit(rows, bias.t * bias.values[u], h + at);
             break;
         case NL_TANH:
-            tanh_unit(rows, t * bias[u], h + at);
+            tanh_unit(rows, bias.t * bias.values[u], h + at);
             break;
         case NL_ERF:
-            erf_unit(rows, t * bias[u], h + at, kept);
+            erf_unit(rows, bias.t * bias.values[u], h + at, kept);
             break;
         default:
-            gelu_unit(rows, t * bias[u], h + at, kept);
+            gelu_unit(rows, bias.t * bias.values[u], h + at, kept);
             break;
         }
     }
@@ -157,11 +157,11 @@ void nl_activate_backward(nl_activation activation, size_t n, const float *h, co
     }
 }
 
-void nl_add_bias(int units, int rows, float t, const float *bias, float *z)
+void nl_add_bias(int units, int rows, nl_bias bias, float *z)
 {
     for (int u = 0; u < units; u++) {
         for (int i = 0; i < rows; i++) {
-            z[(size_t)u * (size_t)rows + (size_t)i] += t * bias[u];
+            z[(size_t)u * (size_t)rows + (size_t)i] += bias.t * bias.values[u];
         }
     }
 }

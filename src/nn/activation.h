@@ -10,17 +10,23 @@
 /** True for relu and tanh; the other activations store phi'(z) on the way forward. */
 bool nl_slope_follows_from_value(nl_activation activation);
 
+/** What is added to each unit: t bias.  Borrowed. */
+typedef struct nl_bias {
+    float t;
+    const float *values; /* [units] */
+} nl_bias;
+
 /** h [units x rows] holds s W h_below and becomes phi(h + t bias); slope, where not NULL and not
  *  following from the value, receives phi'. */
-void nl_activate(nl_activation activation, int units, int rows, float t, const float *bias,
-                 float *h, float *slope);
+void nl_activate(nl_activation activation, int units, int rows, nl_bias bias, float *h,
+                 float *slope);
 
 /** delta [n] *= phi'. */
 void nl_activate_backward(nl_activation activation, size_t n, const float *h, const float *slope,
                           float *delta);
 
-/** z [units x rows] += t bias, bias [units]. */
-void nl_add_bias(int units, int rows, float t, const float *bias, float *z);
+/** z [units x rows] += t bias. */
+void nl_add_bias(int units, int rows, nl_bias bias, float *z);
 
 /** sums [units] = t times the sum of delta [units x rows] over rows. */
 void nl_unit_sums(int units, int rows, float t, const float *delta, float *sums);

@@ -28,15 +28,15 @@ static void gemm(const nl_pass *pass, char op_a, char op_b, int m, int n, int k,
 static void forward(const nl_layer *layer, const nl_pass *pass, nl_activations h, float *z,
                     float *slope)
 {
-    const float t = (float)layer->bias_scale;
+    const nl_bias bias = {(float)layer->bias_scale, pass->biases};
     const int rows = pass->rows;
 
     gemm(pass, h.op, 'N', rows, layer->fan_out, layer->fan_in, layer->weight_scale, h.data, h.ld,
          pass->weights, layer->fan_in, 0.0, z, rows);
     if (layer->activates) {
-        nl_activate(pass->activation, layer->fan_out, rows, t, pass->biases, z, slope);
+        nl_activate(pass->activation, layer->fan_out, rows, bias, z, slope);
     } else {
-        nl_add_bias(layer->fan_out, rows, t, pass->biases, z);
+        nl_add_bias(layer->fan_out, rows, bias, z);
     }
 }
 

@@ -51,14 +51,14 @@ static bool hits(int outputs, const float *logits, int label)
 }
 
 void nl_loss_add(nl_loss loss, int rows, int outputs, const float *logits, const int *labels,
-                 double *sum, long *correct)
+                 nl_loss_sum *sum)
 {
     for (int i = 0; i < rows; i++) {
         const float *row = logits + (size_t)i * (size_t)outputs;
 
-        *sum += loss == NL_MSE ? squared_error(outputs, row, labels[i])
-                               : cross_entropy(outputs, row, labels[i]);
-        *correct += hits(outputs, row, labels[i]);
+        sum->loss += loss == NL_MSE ? squared_error(outputs, row, labels[i])
+                                    : cross_entropy(outputs, row, labels[i]);
+        sum->correct += hits(outputs, row, labels[i]);
     }
 }
 
@@ -143,8 +143,8 @@ static void exact_cross_entropy(int rows, int outputs, const double *probability
     gradient[label] = -others / rows;
 }
 
-void nl_loss_gradient_exact(nl_loss loss, int rows, int outputs, const double *logits,
-                            const int *labels, double *probability, double *gradient)
+void nl_loss_gradient_exact(nl_loss loss, int rows, int outputs, const int *labels,
+                            double *probability, double *gradient)
 {
     const double scale = 2.0 / ((double)rows * outputs);
 
@@ -153,9 +153,9 @@ void nl_loss_gradient_exact(nl_loss loss, int rows, int outputs, const double *l
 
         for (int a = 0; a < outputs; a++) {
             gradient[at + (size_t)a] =
-                scale * (logits[at + (size_t)a] - (a == labels[i] ? 1.0 : 0.0));
+                scale * (probability[at + (size_t)a] - (a == labels[i] ? 1.0 : 0.0));
         }
-        softmax(outputs, logits + at, probability + at);
+        softmax(outputs, probability + at, probability + at);
         if (loss != NL_MSE) {
             exact_cross_entropy(rows, outputs, probability + at, labels[i], gradient + at);
         }

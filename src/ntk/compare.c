@@ -67,22 +67,25 @@ static void add_singles(column_sums *to, int row, int count, const void *x, cons
     add_entries(to, NL_SINGLE, row, count, x, y);
 }
 
-/* A run of entries down a column, the first in local row `row`.  Those off the diagonal stand in
- * the matrix twice, that on it once. */
-static void add_run(column_sums *to, nl_precision precision, int row, int count, const void *x,
-                    const void *y, bool from_diagonal)
-{
-    if (from_diagonal) {
-        add(to, row % lanes, nl_element(x, 0, precision), nl_element(y, 0, precision), -0.5);
-    }
-    (precision == NL_DOUBLE ? add_doubles : add_singles)(to, row, count, x, y);
-}
-
 static const void *stored(const nl_dmat *a, int row, int col)
 {
     const size_t at = (size_t)col * (size_t)a->ld + (size_t)row;
 
     return (const char *)a->local + at * nl_precision_bytes(a->precision);
+}
+
+/* A run of entries down a column, the first in local row `row`.  Those off the diagonal stand in
+ * the matrix twice, that on it once. */
+static void add_run(const comparison *all, int col, int row, int count, const void *y)
+{
+    const nl_dmat *a = all->a;
+    const void *x = stored(a, row, col);
+    column_sums *to = &all->column[col];
+
+    if (nl_dmat_global_row(a, row) == nl_dmat_global_col(a, col)) {
+        add(to, row % lanes, nl_element(x, 0, a->precision), nl_element(y, 0, a->precision), -0.5);
+    }
+    (a->precision == NL_DOUBLE ? add_doubles : add_singles)(to, row, count, x, y);
 }
 
 static void take_tile(int row, int rows, int col, int cols, const void *values, void *context)
@@ -98,9 +101,7 @@ static void take_tile(int row, int rows, int col, int cols, const void *values, 
         const size_t here = (size_t)c * (size_t)rows + (size_t)(from - row);
 
         if (from < row + rows) {
-            add_run(&all->column[col + c], a->precision, from, row + rows - from,
-                    stored(a, from, col + c), (const char *)values + here * size,
-                    from == first && nl_dmat_global_row(a, from) == j);
+            add_run(all, col + c, from, row + rows - from, (const char *)values + here * size);
         }
     }
 }
@@ -170,8 +171,7 @@ static void take_packed(const comparison *all, const void *packed)
         const int count = a->local_rows - first;
 
         if (count > 0) {
-            add_run(&all->column[c], a->precision, first, count, stored(a, first, c), next,
-                    nl_dmat_global_row(a, first) == j);
+            add_run(all, c, first, count, next);
             next += (size_t)count * nl_precision_bytes(a->precision);
         }
     }

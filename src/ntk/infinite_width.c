@@ -283,36 +283,40 @@ static void gather(const nl_infinite *k, int count, const int *list, double *pan
     }
 }
 
-static void fill_tile(nl_infinite *k, nl_infinite_kind kind, int m, const int *rows, int n,
-                      const int *cols, double *out, int ld)
+static void fill_tile(nl_infinite *k, nl_infinite_kind kind, const nl_sample_pairs *pairs,
+                      double *out, int ld)
 {
     const double per_input = 1.0 / k->inputs;
     const double zero = 0.0;
     double *row_panel = k->panel;
     double *col_panel = k->panel + (size_t)tile * (size_t)k->inputs;
 
-    gather(k, m, rows, row_panel);
-    gather(k, n, cols, col_panel);
-    dgemm_("T", "N", &m, &n, &k->inputs, &per_input, row_panel, &k->inputs, col_panel, &k->inputs,
-           &zero, k->gram, &m);
-    for (int j = 0; j < n; j++) {
-        for (int i = 0; i < m; i++) {
-            const size_t row = (size_t)rows[i];
-            const size_t col = (size_t)cols[j];
-            const double q = row == col ? k->square[row] : k->gram[j * m + i];
+    gather(k, pairs->m, pairs->rows, row_panel);
+    gather(k, pairs->n, pairs->cols, col_panel);
+    dgemm_("T", "N", &pairs->m, &pairs->n, &k->inputs, &per_input, row_panel, &k->inputs, col_panel,
+           &k->inputs, &zero, k->gram, &pairs->m);
+    for (int j = 0; j < pairs->n; j++) {
+        for (int i = 0; i < pairs->m; i++) {
+            const size_t row = (size_t)pairs->rows[i];
+            const size_t col = (size_t)pairs->cols[j];
+            const double q = row == col ? k->square[row] : k->gram[j * pairs->m + i];
 
             out[(size_t)j * (size_t)ld + (size_t)i] = entry(k, kind, row, col, q);
         }
     }
 }
 
-void nl_infinite_block(nl_infinite *infinite, nl_infinite_kind kind, int m, const int *rows, int n,
-                       const int *cols, double *out, int ld)
+void nl_infinite_block(nl_infinite *infinite, nl_infinite_kind kind, const nl_sample_pairs *pairs,
+                       double *out, int ld)
 {
-    for (int j = 0; j < n; j += tile) {
-        for (int i = 0; i < m; i += tile) {
-            fill_tile(infinite, kind, nl_smaller(tile, m - i), rows + i, nl_smaller(tile, n - j),
-                      cols + j, out + (size_t)j * (size_t)ld + (size_t)i, ld);
+    for (int j = 0; j < pairs->n; j += tile) {
+        for (int i = 0; i < pairs->m; i += tile) {
+            const nl_sample_pairs part = {.m = nl_smaller(tile, pairs->m - i),
+                                          .n = nl_smaller(tile, pairs->n - j),
+                                          .rows = pairs->rows + i,
+                                          .cols = pairs->cols + j};
+
+            fill_tile(infinite, kind, &part, out + (size_t)j * (size_t)ld + (size_t)i, ld);
         }
     }
 }
@@ -336,7 +340,9 @@ static void walk(nl_infinite *k, nl_infinite_kind kind, const nl_local_samples *
             const int m = nl_smaller(tile, s->rows - i);
 
             if (s->row[i + m - 1] >= s->col[j]) {
-                fill_tile(k, kind, m, s->row + i, n, s->col + j, k->result, tile);
+                const nl_sample_pairs part = {m, n, s->row + i, s->col + j};
+
+                fill_tile(k, kind, &part, k->result, tile);
                 take(i, m, j, n, k->result, context);
             }
         }

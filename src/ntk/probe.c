@@ -73,8 +73,8 @@ static nl_status compute(const nl_kernel_input *input, nl_probe_state *state)
         status = compute_factors(input, state);
     }
     if (status == NL_OK) {
-        nl_loss_gradient_exact(state->loss, state->samples, state->outputs, state->probability,
-                               state->labels, state->probability, state->gradient);
+        nl_loss_gradient_exact(state->loss, state->samples, state->outputs, state->labels,
+                               state->probability, state->gradient);
     }
     return status;
 }

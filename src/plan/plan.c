@@ -458,10 +458,16 @@ nl_status nl_plan_make(const nl_study *study, const nl_plan_options *options, nl
         status = choose_ranks(out, options);
     }
     if (status == NL_OK) {
-        status = options->timings != NULL
-                     ? nl_throughputs_read(options->timings, &out->throughputs)
-                     : nl_throughputs_measure(study, out->cells, out->count, &out->info,
-                                              out->measure, shared_solver(out), &out->throughputs);
+        status =
+            options->timings != NULL
+                ? nl_throughputs_read(options->timings, &out->throughputs)
+                : nl_throughputs_measure(&(nl_throughputs_request){.study = study,
+                                                                   .cells = out->cells,
+                                                                   .count = out->count,
+                                                                   .info = &out->info,
+                                                                   .plan = out->measure,
+                                                                   .shared = shared_solver(out)},
+                                         &out->throughputs);
     }
     if (status == NL_OK) {
         status = measure_time(out);

@@ -80,11 +80,13 @@ static const double trial_parameters = 16e6; /* of its network, at most */
 typedef struct trial {
     const nl_study *study;
     const nl_dataset_info *info;
-    nl_images images;    /* owned pixels */
-    nl_scaling scaling;  /* to [0, 1] */
-    int *index, *labels; /* owned; [rows] */
-    float *x;            /* owned; [rows x inputs] */
-    int rows;            /* room */
+    const nl_measure_plan *plan;
+    const nl_solver *shared; /* NULL: no kernel is shared */
+    nl_images images;        /* owned pixels */
+    nl_scaling scaling;      /* to [0, 1] */
+    int *index, *labels;     /* owned; [rows] */
+    float *x;                /* owned; [rows x inputs] */
+    int rows;                /* room */
     nl_throughputs *throughputs;
 } trial;
 
@@ -126,15 +128,14 @@ static void trial_free(trial *t)
 /* One step of `rows` samples (train) or one pass forward with its loss. */
 static void turn(trial *t, nl_model *model, nl_loss loss, bool train, int rows, long step)
 {
-    double sum = 0.0;
-    long correct = 0;
+    nl_loss_sum sum = {0};
 
     nl_images_gather(t->info, &t->images, &t->scaling, rows, t->index, t->x);
     if (train) {
         nl_model_step(model, step, rows, t->x, t->labels);
     } else {
         nl_loss_add(loss, rows, t->info->classes, nl_model_forward(model, rows, t->x), t->labels,
-                    &sum, &correct);
+                    &sum);
     }
 }
 
@@ -187,19 +188,13 @@ static nl_status try_training(trial *t, const nl_cell *cell, const nl_net *net, 
 }
 
 /* Fill one kernel and, where there is a solver, fill and solve it: the difference is the solve. */
-static nl_status try_kernel(trial *t, const nl_cell *cell, const nl_net *net, const float *theta,
-                            const nl_measure_plan *plan, int kernel, const nl_solver *solver)
+static nl_status try_kernel(trial *t, const nl_measure_state *state, const nl_measure_plan *plan,
+                            int kernel, const nl_solver *solver)
 {
     const bool shared = solver != NULL && !solver->one_rank;
     nl_throughput *solves =
         shared ? &t->throughputs->shared_solve : &t->throughputs->effort[NL_EFFORT_SOLVE];
     nl_solve_plan solve = {.team = 1};
-    const nl_measure_state state = {.net = net,
-                                    .theta = theta,
-                                    .step = 1,
-                                    .probe = t->x,
-                                    .labels = t->labels,
-                                    .loss = nl_cell_train_spec(cell).loss};
     nl_measurement out = {0};
     nl_measurer *measurer = NULL;
     double start = 0.0;
@@ -216,18 +211,18 @@ static nl_status try_kernel(trial *t, const nl_cell *cell, const nl_net *net, co
     /* Memory that was used once is had without page faults: the second fill is the usual one. */
     for (int pass = 0; status == NL_OK && pass < 2; pass++) {
         start = worked();
-        status = nl_measure_begin(measurer, &state, NULL);
+        status = nl_measure_begin(measurer, state, NULL);
         if (status == NL_OK) {
             status = nl_measure_kernel(measurer, &solve, kernel, &out);
         }
         gram = worked() - start;
     }
     nl_throughput_add(&t->throughputs->gram[plan->kernel[kernel].kind],
-                      nl_kernel_flops(net, plan->kernel[kernel], plan->samples), gram);
+                      nl_kernel_flops(state->net, plan->kernel[kernel], plan->samples), gram);
     if (status == NL_OK && solver != NULL) {
         solve.solver = solver;
         start = worked();
-        status = nl_measure_begin(measurer, &state, NULL);
+        status = nl_measure_begin(measurer, state, NULL);
         if (status == NL_OK) {
             status = nl_measure_kernel(measurer, &solve, kernel, &out);
         }
@@ -239,12 +234,17 @@ static nl_status try_kernel(trial *t, const nl_cell *cell, const nl_net *net, co
 }
 
 /* All kernels of one network at a probe of `samples`. */
-static nl_status try_kernels(trial *t, const nl_cell *cell, const nl_net *net,
-                             const nl_measure_plan *plan, int samples, bool solve,
-                             const nl_solver *shared)
+static nl_status try_kernels(trial *t, const nl_cell *cell, const nl_net *net, int samples,
+                             bool solve)
 {
-    nl_measure_plan reduced = *plan;
+    nl_measure_plan reduced = *t->plan;
     float *theta = nl_calloc(net->size, sizeof *theta);
+    const nl_measure_state state = {.net = net,
+                                    .theta = theta,
+                                    .step = 1,
+                                    .probe = t->x,
+                                    .labels = t->labels,
+                                    .loss = nl_cell_train_spec(cell).loss};
     nl_status status =
         theta == NULL ? NL_FAIL(NL_ERR_NOMEM, "out of memory for a trial network") : NL_OK;
 
@@ -254,12 +254,12 @@ static nl_status try_kernels(trial *t, const nl_cell *cell, const nl_net *net,
         nl_net_initialize(net, 0, theta);
         nl_images_gather(t->info, &t->images, &t->scaling, samples, t->index, t->x);
     }
-    for (int k = 0; status == NL_OK && k < plan->kernels; k++) {
+    for (int k = 0; status == NL_OK && k < reduced.kernels; k++) {
         const nl_solver *solver = solve ? nl_solver_find("lapack") : NULL;
 
-        status = try_kernel(t, cell, net, theta, &reduced, k, solver);
-        if (status == NL_OK && solve && shared != NULL) {
-            status = try_kernel(t, cell, net, theta, &reduced, k, shared);
+        status = try_kernel(t, &state, &reduced, k, solver);
+        if (status == NL_OK && solve && t->shared != NULL) {
+            status = try_kernel(t, &state, &reduced, k, t->shared);
         }
     }
     free(theta);
@@ -292,26 +292,25 @@ static nl_status create_tractable(nl_cell *cell, const nl_dataset_info *info, nl
     return status;
 }
 
-static nl_status try_cell(trial *t, const nl_cell *wanted, const nl_measure_plan *plan, int place,
-                          bool last, const nl_solver *shared)
+static nl_status try_cell(trial *t, const nl_cell *wanted, int place, bool last)
 {
-    const int most = samples_within(plan, t->info, trial_order);
-    const int fewer = samples_within(plan, t->info, trial_order / 2);
+    const int most = samples_within(t->plan, t->info, trial_order);
+    const int fewer = samples_within(t->plan, t->info, trial_order / 2);
     nl_cell cell = *wanted;
     nl_net *net = NULL;
     nl_status status = create_tractable(&cell, t->info, &net);
 
     if (status == NL_OK) {
-        const nl_cost cost = nl_cell_cost(t->study, &cell, net, plan);
+        const nl_cost cost = nl_cell_cost(t->study, &cell, net, t->plan);
 
         status = try_training(t, &cell, net, &cost);
     }
     /* Solves depend on the order alone: the first network tells. */
     if (status == NL_OK && (place % 2 == 0 || last)) {
-        status = try_kernels(t, &cell, net, plan, most, place == 0, shared);
+        status = try_kernels(t, &cell, net, most, place == 0);
     }
-    if (status == NL_OK && place == 0 && most < plan->samples) {
-        status = try_kernels(t, &cell, net, plan, fewer, true, shared);
+    if (status == NL_OK && place == 0 && most < t->plan->samples) {
+        status = try_kernels(t, &cell, net, fewer, true);
     }
     nl_net_destroy(&net);
     return status;
@@ -325,11 +324,14 @@ static int compare_work(const void *a, const void *b)
     return (x->flops > y->flops) - (x->flops < y->flops);
 }
 
-nl_status nl_throughputs_measure(const nl_study *study, const nl_cell *cells, int count,
-                                 const nl_dataset_info *info, const nl_measure_plan *plan,
-                                 const nl_solver *shared, nl_throughputs *out)
+nl_status nl_throughputs_measure(const nl_throughputs_request *of, nl_throughputs *out)
 {
-    trial t = {.study = study, .info = info, .throughputs = out};
+    const int count = of->count;
+    trial t = {.study = of->study,
+               .info = of->info,
+               .plan = of->plan,
+               .shared = of->shared,
+               .throughputs = out};
     nl_throughput_point *steps =
         nl_calloc((size_t)count, sizeof *steps); /* seconds: index of the cell */
     int distinct = 0;
@@ -343,10 +345,11 @@ nl_status nl_throughputs_measure(const nl_study *study, const nl_cell *cells, in
     for (int k = 0; status == NL_OK && k < count; k++) {
         nl_net *net = NULL;
 
-        status = nl_cell_net_create(&cells[k], info, &net);
+        status = nl_cell_net_create(&of->cells[k], of->info, &net);
         if (status == NL_OK) {
             steps[k] = (nl_throughput_point){
-                nl_cell_cost(study, &cells[k], net, plan).effort[NL_EFFORT_TRAIN].unit, k};
+                nl_cell_cost(of->study, &of->cells[k], net, of->plan).effort[NL_EFFORT_TRAIN].unit,
+                k};
         }
         nl_net_destroy(&net);
     }
@@ -362,7 +365,7 @@ nl_status nl_throughputs_measure(const nl_study *study, const nl_cell *cells, in
          status == NL_OK && k < tried; k++) {
         const int at = tried > 1 ? k * (distinct - 1) / (tried - 1) : 0;
 
-        status = try_cell(&t, &cells[(int)steps[at].seconds], plan, k, k == tried - 1, shared);
+        status = try_cell(&t, &of->cells[(int)steps[at].seconds], k, k == tried - 1);
     }
     if (gethostname(out->source, sizeof out->source - 1) != 0) {
         snprintf(out->source, sizeof out->source, "this machine");

@@ -36,12 +36,19 @@ void nl_throughput_add(nl_throughput *throughput, double flops, double seconds);
  *  flops^(-1/3): small units pay for overhead, large ones come near the machine's rate.  Pure. */
 double nl_throughput_seconds(const nl_throughput *throughput, double flops);
 
+/** Whose work is timed.  All borrowed. */
+typedef struct nl_throughputs_request {
+    const nl_study *study;
+    const nl_cell *cells; /* [count] */
+    int count;
+    const nl_dataset_info *info;
+    const nl_measure_plan *plan;
+    const nl_solver *shared; /* of shared kernels; NULL: there are none */
+} nl_throughputs_request;
+
 /** Time steps, evaluations and kernels of a few of the study's cells on random images.  Local to
- *  this process; needs MPI.
- *  @param shared  solver of shared kernels; NULL: there are none */
-NL_MUST_CHECK nl_status nl_throughputs_measure(const nl_study *study, const nl_cell *cells,
-                                               int count, const nl_dataset_info *info,
-                                               const nl_measure_plan *plan, const nl_solver *shared,
+ *  this process; needs MPI. */
+NL_MUST_CHECK nl_status nl_throughputs_measure(const nl_throughputs_request *of,
                                                nl_throughputs *out);
 
 #endif

@@ -239,14 +239,10 @@ static void put_rates(const nl_report_networks *data, nl_text *out)
     }
 }
 
-/* The words: all into `summary`, what fits a terminal to the stream too. */
-static void put_words(const nl_report_options *options, const source *sources,
-                      const nl_report_networks *data, const nl_report_fits *fits,
-                      const char *differences, FILE *stream, nl_text *summary)
+/* The words on networks and fits: all into `summary`, what fits a terminal to the stream too. */
+static void put_words(const nl_report_networks *data, const nl_report_fits *fits, FILE *stream,
+                      nl_text *summary)
 {
-    put_title(options->count, sources, summary);
-    put_live(options->count, sources, summary);
-    put_left_out(data, differences, summary);
     put_rates(data, summary);
     nl_report_verdict(data, fits, summary);
     nl_report_tables(data, fits, summary);
@@ -268,7 +264,10 @@ static nl_status write_report(const nl_report_options *options, const source *so
     if (status == NL_OK) {
         nl_folder_remove_temporaries(options->out, abandoned);
     }
-    put_words(options, sources, data, fits, differences, stream, &text[0]);
+    put_title(options->count, sources, &text[0]);
+    put_live(options->count, sources, &text[0]);
+    put_left_out(data, differences, &text[0]);
+    put_words(data, fits, stream, &text[0]);
     nl_report_fits_csv(data, fits, &text[1]);
     nl_report_robustness_csv(data, fits, &text[2]);
     nl_report_transition_csv(data, fits, &text[3]);

@@ -60,18 +60,25 @@ static nl_status get_steps(const source *from, const char *path, int most, int64
     return status;
 }
 
+/** Objects that have members in common. */
+typedef struct objects {
+    void *first;
+    size_t stride;
+    int count;
+    double *column; /* [count], scratch */
+} objects;
+
 static nl_status get_members(const nl_h5_reader *file, const char *folder, const nl_member *members,
-                             size_t member_count, void *objects, size_t stride, int count,
-                             double *column)
+                             size_t member_count, const objects *to)
 {
     nl_status status = NL_OK;
     char path[128];
 
     for (size_t m = 0; m < member_count; m++) {
         snprintf(path, sizeof path, "%s/%s", folder, members[m].name);
-        THEN(status, nl_h5_get(file, path, NL_H5_DOUBLE, (size_t)count, column));
-        for (int k = 0; status == NL_OK && k < count; k++) {
-            *member_at((char *)objects + (size_t)k * stride, &members[m]) = column[k];
+        THEN(status, nl_h5_get(file, path, NL_H5_DOUBLE, (size_t)to->count, to->column));
+        for (int k = 0; status == NL_OK && k < to->count; k++) {
+            *member_at((char *)to->first + (size_t)k * to->stride, &members[m]) = to->column[k];
         }
     }
     return status;
@@ -94,8 +101,9 @@ static nl_status get_observed(const nl_h5_reader *file, const char *folder, int 
                 *member_at(&columns->observed[s], member) = NAN;
             }
         } else {
-            status = get_members(file, folder, member, 1, columns->observed,
-                                 sizeof *columns->observed, count, columns->column);
+            status = get_members(
+                file, folder, member, 1,
+                &(objects){columns->observed, sizeof *columns->observed, count, columns->column});
         }
     }
     return status;
@@ -116,7 +124,7 @@ static nl_status get_curve(const source *from, nl_record *record)
         status = nl_curve_append(&record->curve, (long)steps[k], &none);
     }
     THEN(status, get_members(&from->file, "/curve", nl_loss_members, nl_loss_member_count,
-                             record->curve.losses, sizeof(nl_losses), count, column));
+                             &(objects){record->curve.losses, sizeof(nl_losses), count, column}));
     free(steps);
     free(column);
     return status;
@@ -130,9 +138,10 @@ static nl_status get_regressions(const nl_h5_reader *file, const nl_measure_plan
         nl_h5_exists(file, "/states/regression_learnability"); /* the last one of its kind */
 
     record->lacking = record->lacking || (!all && plan->regression_train > 0);
-    return get_members(file, "/states", nl_regression_members,
-                       all ? nl_regression_member_count : nl_first_late_regression,
-                       &record->state[0].regression, sizeof *record->state, count, column);
+    return get_members(
+        file, "/states", nl_regression_members,
+        all ? nl_regression_member_count : nl_first_late_regression,
+        &(objects){&record->state[0].regression, sizeof *record->state, count, column});
 }
 
 static nl_status get_states(const source *from, const nl_measure_plan *plan, nl_record *record)
@@ -157,8 +166,9 @@ static nl_status get_states(const source *from, const nl_measure_plan *plan, nl_
         record->state[s].collapsed = (whole[s] & 2) != 0;
     }
     if (status == NL_OK && count > 0) {
-        status = get_members(file, "/states", nl_loss_members, nl_loss_member_count,
-                             &record->state[0].losses, sizeof *record->state, count, column);
+        status =
+            get_members(file, "/states", nl_loss_members, nl_loss_member_count,
+                        &(objects){&record->state[0].losses, sizeof *record->state, count, column});
         THEN(status, get_regressions(file, plan, count, column, record));
     }
     free(whole);

@@ -79,29 +79,36 @@ static nl_status put_inputs(nl_h5 *file, const nl_cell_context *c)
     return status;
 }
 
-/* One double of each of `count` objects of `stride` bytes as a dataset folder/name. */
+/** Objects that have members in common. */
+typedef struct objects {
+    const void *first;
+    size_t stride;
+    int count;
+    double *column; /* [count], scratch */
+} objects;
+
+/* One double of each object as a dataset folder/name. */
 static nl_status put_member(nl_h5 *file, const char *folder, const nl_member *m,
-                            const void *objects, size_t stride, int count, double *column)
+                            const objects *from)
 {
-    const size_t dims[1] = {(size_t)count};
+    const size_t dims[1] = {(size_t)from->count};
     char path[128];
 
-    for (int k = 0; k < count; k++) {
-        memcpy(&column[k], (const char *)objects + (size_t)k * stride + m->offset,
-               sizeof column[k]);
+    for (int k = 0; k < from->count; k++) {
+        memcpy(&from->column[k], (const char *)from->first + (size_t)k * from->stride + m->offset,
+               sizeof from->column[k]);
     }
     snprintf(path, sizeof path, "%s/%s", folder, m->name);
-    return nl_h5_put(file, path, NL_H5_DOUBLE, 1, dims, column);
+    return nl_h5_put(file, path, NL_H5_DOUBLE, 1, dims, from->column);
 }
 
 static nl_status put_members(nl_h5 *file, const char *folder, const nl_member *members,
-                             size_t member_count, const void *objects, size_t stride, int count,
-                             double *column)
+                             size_t member_count, const objects *from)
 {
     nl_status status = NL_OK;
 
     for (size_t m = 0; m < member_count; m++) {
-        THEN(status, put_member(file, folder, &members[m], objects, stride, count, column));
+        THEN(status, put_member(file, folder, &members[m], from));
     }
     return status;
 }
@@ -109,18 +116,19 @@ static nl_status put_members(nl_h5 *file, const char *folder, const nl_member *m
 static nl_status put_curve(nl_h5 *file, const nl_curve *curve)
 {
     const size_t dims[1] = {(size_t)curve->count};
+    objects losses;
     double *column = nl_calloc((size_t)curve->count, sizeof *column);
     int64_t *steps = nl_calloc((size_t)curve->count, sizeof *steps);
     nl_status status = column == NULL || steps == NULL
                            ? NL_FAIL(NL_ERR_NOMEM, "out of memory for a curve's file")
                            : NL_OK;
 
+    losses = (objects){curve->losses, sizeof *curve->losses, curve->count, column};
     for (int k = 0; status == NL_OK && k < curve->count; k++) {
         steps[k] = curve->step[k];
     }
     THEN(status, nl_h5_put(file, "/curve/step", NL_H5_INT64, 1, dims, steps));
-    THEN(status, put_members(file, "/curve", nl_loss_members, nl_loss_member_count, curve->losses,
-                             sizeof *curve->losses, curve->count, column));
+    THEN(status, put_members(file, "/curve", nl_loss_members, nl_loss_member_count, &losses));
     free(column);
     free(steps);
     return status;
@@ -151,9 +159,9 @@ static nl_status put_measurements(nl_h5 *file, const nl_record *record, nl_kerne
     THEN(status, nl_h5_put(file, path, NL_H5_INT64, 1, dims, columns.bits));
     snprintf(path, sizeof path, "%s/solver", folder);
     THEN(status, nl_h5_put_texts(file, path, dims[0], nl_file_text_width, columns.solver[0]));
-    THEN(status,
-         put_members(file, folder, nl_observed_members, nl_observed_member_count, columns.observed,
-                     sizeof *columns.observed, record->states, columns.column));
+    THEN(status, put_members(file, folder, nl_observed_members, nl_observed_member_count,
+                             &(objects){columns.observed, sizeof *columns.observed, record->states,
+                                        columns.column}));
     nl_kernel_columns_free(&columns);
     return status;
 }
@@ -176,11 +184,12 @@ static nl_status put_states(nl_h5 *file, const nl_record *record)
     }
     THEN(status, nl_h5_put(file, "/states/bits", NL_H5_INT64, 1, dims, whole));
     THEN(status, put_members(file, "/states", nl_loss_members, nl_loss_member_count,
-                             (const char *)record->state + offsetof(nl_state, losses),
-                             sizeof *record->state, record->states, column));
-    THEN(status, put_members(file, "/states", nl_regression_members, nl_regression_member_count,
-                             (const char *)record->state + offsetof(nl_state, regression),
-                             sizeof *record->state, record->states, column));
+                             &(objects){(const char *)record->state + offsetof(nl_state, losses),
+                                        sizeof *record->state, record->states, column}));
+    THEN(status,
+         put_members(file, "/states", nl_regression_members, nl_regression_member_count,
+                     &(objects){(const char *)record->state + offsetof(nl_state, regression),
+                                sizeof *record->state, record->states, column}));
     free(column);
     free(whole);
     return status;

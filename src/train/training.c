@@ -144,8 +144,7 @@ void nl_training_destroy(nl_training **training)
 /* Mean loss and accuracy over a whole set, in passes of a fixed size. */
 static void evaluate_set(nl_training *t, const nl_subset *set, double *loss, double *accuracy)
 {
-    double sum = 0.0;
-    long correct = 0;
+    nl_loss_sum sum = {0};
 
     for (int first = 0; first < set->count; first += nl_evaluation_rows) {
         const int rows =
@@ -154,10 +153,10 @@ static void evaluate_set(nl_training *t, const nl_subset *set, double *loss, dou
         nl_images_gather(t->splits->info, set->images, &t->splits->scaling, rows,
                          set->index + first, t->x);
         nl_loss_add(t->loss, rows, t->net->spec.outputs, nl_model_forward(t->model, rows, t->x),
-                    set->labels + first, &sum, &correct);
+                    set->labels + first, &sum);
     }
-    *loss = set->count > 0 ? sum / set->count : NAN;
-    *accuracy = set->count > 0 ? (double)correct / set->count : NAN;
+    *loss = set->count > 0 ? sum.loss / set->count : NAN;
+    *accuracy = set->count > 0 ? (double)sum.correct / set->count : NAN;
 }
 
 static nl_losses evaluate(nl_training *t)

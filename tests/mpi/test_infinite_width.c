@@ -174,7 +174,8 @@ static void closed_form(const nl_net *net, const float *probe, double *out)
     }
     assert_int_equal(nl_infinite_create(net, NL_INFINITE_AT_WIDTH, false, samples, probe, &k),
                      NL_OK);
-    nl_infinite_block(k, NL_INFINITE_NTK, samples, list, samples, list, out, samples);
+    nl_infinite_block(k, NL_INFINITE_NTK, &(nl_sample_pairs){samples, samples, list, list}, out,
+                      samples);
     nl_infinite_destroy(&k);
 }
 

@@ -43,7 +43,7 @@ static void kernel_of(const nl_net_spec *spec, nl_infinite_scale scale, bool wei
     }
     assert_int_equal(nl_net_create(spec, NL_SGD, &net), NL_OK);
     assert_int_equal(nl_infinite_create(net, scale, weighted, count, x, &k), NL_OK);
-    nl_infinite_block(k, kind, count, list, count, list, out, count);
+    nl_infinite_block(k, kind, &(nl_sample_pairs){count, count, list, list}, out, count);
     nl_infinite_destroy(&k);
     nl_net_destroy(&net);
 }
@@ -308,10 +308,12 @@ static void tiles_hold_what_single_entries_are(void **state)
     }
     assert_int_equal(nl_net_create(&spec, NL_SGD, &net), NL_OK);
     assert_int_equal(nl_infinite_create(net, NL_INFINITE_AT_WIDTH, false, many, x, &k), NL_OK);
-    nl_infinite_block(k, NL_INFINITE_NTK, 290, list + 10, many, list, all, many);
+    nl_infinite_block(k, NL_INFINITE_NTK, &(nl_sample_pairs){290, many, list + 10, list}, all,
+                      many);
     for (int i = 0; i < 290; i += 7) {
         for (int j = 0; j < many; j += 11) {
-            nl_infinite_block(k, NL_INFINITE_NTK, 1, &list[i + 10], 1, &list[j], &one, 1);
+            nl_infinite_block(k, NL_INFINITE_NTK, &(nl_sample_pairs){1, 1, &list[i + 10], &list[j]},
+                              &one, 1);
             expect_near(all[j * many + i], one, 1e-13);
         }
     }

@@ -107,31 +107,29 @@ static void losses_are_summed_over_samples(void **state)
 {
     const float logits[] = {1.0F, 2.0F, 0.5F, -1.0F, 0.0F, 3.0F};
     const int labels[] = {1, 0};
-    double sum = 10.0; /* added to, not set */
-    long correct = 5;
+    nl_loss_sum sum = {10.0, 5}; /* added to, not set */
     double expected = 10.0;
 
     (void)state;
     expected += log(exp(1.0) + exp(2.0) + exp(0.5)) - 2.0;
     expected += log(exp(-1.0) + exp(0.0) + exp(3.0)) + 1.0;
-    nl_loss_add(NL_CROSS_ENTROPY, 2, 3, logits, labels, &sum, &correct);
-    assert_true(fabs(sum - expected) < 1e-14);
-    assert_int_equal(correct, 6);
+    nl_loss_add(NL_CROSS_ENTROPY, 2, 3, logits, labels, &sum);
+    assert_true(fabs(sum.loss - expected) < 1e-14);
+    assert_int_equal(sum.correct, 6);
 
-    sum = 0.0;
-    nl_loss_add(NL_MSE, 2, 3, logits, labels, &sum, &correct);
+    sum.loss = 0.0;
+    nl_loss_add(NL_MSE, 2, 3, logits, labels, &sum);
     expected = (1.0 + 1.0 + 0.25) / 3.0 + (4.0 + 0.0 + 9.0) / 3.0; /* mean over classes */
-    assert_true(fabs(sum - expected) < 1e-14);
-    assert_int_equal(correct, 7);
+    assert_true(fabs(sum.loss - expected) < 1e-14);
+    assert_int_equal(sum.correct, 7);
 }
 
 static long hits(const float logits[3], int label)
 {
-    double sum = 0.0;
-    long correct = 0;
+    nl_loss_sum sum = {0};
 
-    nl_loss_add(NL_CROSS_ENTROPY, 1, 3, logits, &label, &sum, &correct);
-    return correct;
+    nl_loss_add(NL_CROSS_ENTROPY, 1, 3, logits, &label, &sum);
+    return sum.correct;
 }
 
 static void the_first_of_equal_logits_wins_and_a_nan_never_hits(void **state)
@@ -162,12 +160,11 @@ static void a_nan_among_the_logits_makes_the_loss_nan(void **state)
     for (int loss = 0; loss < NL_LOSS_COUNT; loss++) {
         for (int at = 0; at < 3; at++) {
             float logits[] = {0.0F, 1.0F, 2.0F};
-            double sum = 0.0;
-            long correct = 0;
+            nl_loss_sum sum = {0};
 
             logits[at] = NAN;
-            nl_loss_add((nl_loss)loss, 1, 3, logits, &label, &sum, &correct);
-            assert_true(isnan(sum));
+            nl_loss_add((nl_loss)loss, 1, 3, logits, &label, &sum);
+            assert_true(isnan(sum.loss));
             assert_true(isnan(nl_loss_gradient((nl_loss)loss, 1, 3, logits, &label, gradient)));
         }
     }
@@ -179,14 +176,13 @@ static void cross_entropy_is_stable_for_huge_logits(void **state)
     const int labels[] = {0, 0};
     const int wrong[] = {1, 1};
     float gradient[6];
-    double sum = 0.0;
-    long correct = 0;
+    nl_loss_sum sum = {0};
 
     (void)state;
-    nl_loss_add(NL_CROSS_ENTROPY, 2, 3, logits, labels, &sum, &correct);
-    assert_true(sum == 0.0);
-    nl_loss_add(NL_CROSS_ENTROPY, 2, 3, logits, wrong, &sum, &correct);
-    assert_true(fabs(sum / 6e38 - 1.0) < 1e-6);
+    nl_loss_add(NL_CROSS_ENTROPY, 2, 3, logits, labels, &sum);
+    assert_true(sum.loss == 0.0);
+    nl_loss_add(NL_CROSS_ENTROPY, 2, 3, logits, wrong, &sum);
+    assert_true(fabs(sum.loss / 6e38 - 1.0) < 1e-6);
     assert_true(isfinite(nl_loss_gradient(NL_CROSS_ENTROPY, 2, 3, logits, wrong, gradient)));
     assert_true(gradient[0] == 0.5F && gradient[1] == -0.5F && gradient[2] == 0.0F);
 }
@@ -219,7 +215,7 @@ static void exact_loss_gradients_equal_those_of_training(void **state)
             probability[k] = (double)logits[k];
         }
         nl_loss_gradient((nl_loss)loss, 2, 3, logits, labels, expected);
-        nl_loss_gradient_exact((nl_loss)loss, 2, 3, probability, labels, probability, gradient);
+        nl_loss_gradient_exact((nl_loss)loss, 2, 3, labels, probability, gradient);
         for (int k = 0; k < 6; k++) {
             assert_true(fabs(gradient[k] - (double)expected[k]) <=
                         2e-7 * fabs((double)expected[k]));
@@ -243,23 +239,23 @@ static void loss_gradients_equal_central_differences(void **state)
         logits[k] = (float)((k * 7) % 11 - 5) / 8.0F;
     }
     for (int loss = 0; loss < NL_LOSS_COUNT; loss++) {
-        long correct = 0;
-        double mean = 0.0;
+        nl_loss_sum mean = {0};
         double returned = nl_loss_gradient((nl_loss)loss, rows, outputs, logits, labels, gradient);
 
-        nl_loss_add((nl_loss)loss, rows, outputs, logits, labels, &mean, &correct);
-        assert_true(fabs(returned - mean / rows) < 1e-15);
+        nl_loss_add((nl_loss)loss, rows, outputs, logits, labels, &mean);
+        assert_true(fabs(returned - mean.loss / rows) < 1e-15);
         for (int k = 0; k < count; k++) {
             const float kept = logits[k];
-            double above = 0.0;
-            double below = 0.0;
+            nl_loss_sum above = {0};
+            nl_loss_sum below = {0};
 
             logits[k] = kept + h;
-            nl_loss_add((nl_loss)loss, rows, outputs, logits, labels, &above, &correct);
+            nl_loss_add((nl_loss)loss, rows, outputs, logits, labels, &above);
             logits[k] = kept - h;
-            nl_loss_add((nl_loss)loss, rows, outputs, logits, labels, &below, &correct);
+            nl_loss_add((nl_loss)loss, rows, outputs, logits, labels, &below);
             logits[k] = kept;
-            assert_true(fabs(gradient[k] - (above - below) / (2.0 * (double)h * rows)) < 1e-6);
+            assert_true(fabs(gradient[k] - (above.loss - below.loss) / (2.0 * (double)h * rows)) <
+                        1e-6);
         }
     }
 }
