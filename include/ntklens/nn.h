@@ -4,6 +4,7 @@
 
 #include "ntklens/base.h"
 
+typedef enum nl_net_kind { NL_MLP, NL_CNN, NL_RESNET, NL_NET_KIND_COUNT } nl_net_kind;
 typedef enum nl_activation { NL_RELU, NL_TANH, NL_ERF, NL_GELU, NL_ACTIVATION_COUNT } nl_activation;
 typedef enum nl_parametrization {
     NL_STANDARD,
@@ -19,6 +20,7 @@ typedef enum nl_schedule { NL_CONSTANT, NL_COSINE, NL_SCHEDULE_COUNT } nl_schedu
 const char *nl_activation_name(nl_activation activation);
 const char *nl_parametrization_name(nl_parametrization parametrization);
 const char *nl_optimizer_name(nl_optimizer optimizer);
+const char *nl_net_kind_name(nl_net_kind kind);
 
 /** phi(z) and phi'(z) in double: the definition, which the fast float loops are tested against. */
 double nl_activation_value(nl_activation activation, double z);
@@ -41,13 +43,69 @@ double nl_activation_slope(nl_activation activation, double z);
  *   preconditioned kernel.
  *-------------------------------------------------------------------------------------------*/
 
+typedef enum nl_downsampling {
+    NL_AVERAGE_POOLING,
+    NL_MAX_POOLING,
+    NL_STRIDE,
+    NL_DOWNSAMPLING_COUNT
+} nl_downsampling;
+
+typedef enum nl_head { NL_GLOBAL_AVERAGE_HEAD, NL_FLATTEN_HEAD, NL_HEAD_COUNT } nl_head;
+
+typedef enum nl_normalization {
+    NL_NO_NORMALIZATION,
+    NL_LAYER_NORMALIZATION, /* over channels and positions of a sample, then gain and shift of
+                               each channel */
+    NL_NORMALIZATION_COUNT
+} nl_normalization;
+
+/** Activations of one sample, channels last; what has no positions is 1 x 1 x units. */
+typedef struct nl_shape {
+    int height, width, channels;
+} nl_shape;
+
+/** height * width * channels. */
+int nl_shape_size(nl_shape shape);
+
+enum { nl_most_stages = 16 };
+
+/**
+ * What cnn and resnet ask beside width and depth.  There are `stages` stages, stage k with depth *
+ * blocks[k] convolutions (cnn) or residual blocks (resnet) of width * channel_growth^k channels;
+ * then the head, a dense layer of width * dense_multiple units where that is not 0, and the output
+ * layer.  All zero-padded.
+ *
+ * cnn: a convolution is followed by the norm, if any, and phi; stages end with a pool (the last one
+ *   only where pool_last), or begin with a convolution of stride 2.
+ * resnet: a first convolution of `width` channels without phi; blocks
+ *   h + branch_scale conv(phi(norm(conv(phi(norm(h)))))), pre-activation (He et al. 2016), where
+ *   channels or sides change with a 1 x 1 convolution of phi(norm(h)) instead of h; then norm and
+ *   phi.  Sides are halved from stage to stage.
+ */
+typedef struct nl_convolutional_spec {
+    nl_shape image; /* of a sample, which comes as planes [channels x height x width] */
+    int stages;
+    int blocks[nl_most_stages]; /* of a stage, times depth */
+    int channel_growth;
+    int kernel_size; /* odd */
+    nl_downsampling downsampling;
+    bool pool_last; /* downsampling behind the last stage, too */
+    nl_head head;
+    int dense_multiple; /* 0: no dense layer before the output */
+    nl_normalization normalization;
+    double branch_scale; /* of residual branches; 0: 1 / sqrt(blocks of the network) */
+    bool biases;         /* false: of no layer */
+} nl_convolutional_spec;
+
 typedef struct nl_net_spec {
+    nl_net_kind kind;
     int inputs, outputs;
-    int width, depth; /* depth hidden layers of `width` units; depth >= 1 */
+    int width, depth; /* mlp: depth hidden layers of `width` units; depth >= 1 */
     nl_activation activation;
     nl_parametrization parametrization;
     int base_width;                        /* mup: the width at which it equals standard */
     double weight_variance, bias_variance; /* sigma_w^2 (per fan-in), sigma_b^2 */
+    nl_convolutional_spec convolutional;   /* cnn, resnet; inputs = size of the image */
 } nl_net_spec;
 
 /*---------------------------------------------------------------------------------------------
@@ -62,14 +120,6 @@ typedef enum nl_layer_kind {
 /** What a layer is to the network: mup's rates and the columns trace_first, trace_hidden and
  *  trace_output go by it. */
 typedef enum nl_role { NL_ROLE_INPUT, NL_ROLE_HIDDEN, NL_ROLE_OUTPUT } nl_role;
-
-/** Activations of one sample, channels last; what has no positions is 1 x 1 x units. */
-typedef struct nl_shape {
-    int height, width, channels;
-} nl_shape;
-
-/** height * width * channels. */
-int nl_shape_size(nl_shape shape);
 
 /** One layer: an operation on the output of another one. */
 typedef struct nl_layer {

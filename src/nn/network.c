@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { ntk_streams = 65536 }; /* added to the layer: ntk draws other numbers than standard */
 
@@ -11,6 +12,13 @@ const char *nl_parametrization_name(nl_parametrization parametrization)
     static const char *const names[NL_PARAMETRIZATION_COUNT] = {"standard", "ntk", "mup"};
 
     return parametrization < NL_PARAMETRIZATION_COUNT ? names[parametrization] : "unknown";
+}
+
+const char *nl_net_kind_name(nl_net_kind kind)
+{
+    static const char *const names[NL_NET_KIND_COUNT] = {"mlp", "cnn", "resnet"};
+
+    return kind < NL_NET_KIND_COUNT ? names[kind] : "unknown";
 }
 
 static nl_status check_spec(const nl_net_spec *spec, nl_optimizer optimizer)
@@ -136,9 +144,23 @@ void nl_net_destroy(nl_net **net)
     }
 }
 
+static bool same_convolutional(const nl_convolutional_spec *a, const nl_convolutional_spec *b)
+{
+    return a->image.height == b->image.height && a->image.width == b->image.width &&
+           a->image.channels == b->image.channels && a->stages == b->stages &&
+           memcmp(a->blocks, b->blocks, (size_t)a->stages * sizeof *a->blocks) == 0 &&
+           a->channel_growth == b->channel_growth && a->kernel_size == b->kernel_size &&
+           a->downsampling == b->downsampling && a->pool_last == b->pool_last &&
+           a->head == b->head && a->dense_multiple == b->dense_multiple &&
+           a->normalization == b->normalization && a->branch_scale == b->branch_scale &&
+           a->biases == b->biases;
+}
+
 bool nl_net_spec_equal(const nl_net_spec *a, const nl_net_spec *b)
 {
-    return a->inputs == b->inputs && a->outputs == b->outputs && a->width == b->width &&
+    return a->kind == b->kind &&
+           (a->kind == NL_MLP || same_convolutional(&a->convolutional, &b->convolutional)) &&
+           a->inputs == b->inputs && a->outputs == b->outputs && a->width == b->width &&
            a->depth == b->depth && a->activation == b->activation &&
            a->parametrization == b->parametrization && a->base_width == b->base_width &&
            a->weight_variance == b->weight_variance && a->bias_variance == b->bias_variance;
