@@ -16,9 +16,9 @@ typedef struct nl_cell_context {
     const int *probe_labels;
     int train, test, validation; /* sizes */
     const int *train_index, *test_index, *validation_index,
-        *probe_index;        /* in the original files */
-    const int *train_labels; /* with label noise */
-    double mean[3], std[3];
+        *probe_index;         /* in the original files */
+    const int *train_labels;  /* with label noise */
+    const double *mean, *std; /* [channels] */
     int channels;
 } nl_cell_context;
 
@@ -83,6 +83,6 @@ NL_MUST_CHECK nl_status nl_cell_file_read_finished(const char *path, const nl_st
  * that a study can keep, or a quarter of the machine's memory if that is more, for other plans kept
  * more.  What is larger is not read: it would end as "out of memory" each time.
  */
-size_t nl_cell_file_limit(const nl_study *study, const nl_cell *cell, const nl_measure_plan *plan);
+size_t nl_cell_file_limit(const nl_cell *cell, const nl_measure_plan *plan);
 
 #endif

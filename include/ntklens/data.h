@@ -1,5 +1,5 @@
-/** @file data.h  Image sets: original files or the built-in generator, one copy per node; subsets
- * of them. */
+/** @file data.h  Image sets: original files, arrays of one's own or the built-in generator, one
+ * copy per node; subsets of them. */
 #ifndef NTKLENS_DATA_H
 #define NTKLENS_DATA_H
 
@@ -11,40 +11,63 @@ typedef enum nl_source {
     NL_FASHION_MNIST,
     NL_CIFAR10,
     NL_GLYPHS,
+    NL_HDF5, /* arrays of one's own */
     NL_SOURCE_COUNT
 } nl_source;
 
-/** Name as in the study file: "mnist", "fashion-mnist", "cifar10", "glyphs". */
+/** Name as in the study file: "mnist", "fashion-mnist", "cifar10", "glyphs", "hdf5". */
 const char *nl_source_name(nl_source source);
 
-/** Images of one file (training or test) as bytes. */
+enum { nl_most_classes = 1000 };
+
+/** Images of one file (training or test); shared by the node, borrowed. */
 typedef struct nl_images {
     int count;
-    const uint8_t *pixels; /* [count x channels x height x width], shared by the node, borrowed */
-    const uint8_t *labels; /* [count], 0 .. classes - 1 */
+    const uint8_t *pixels;  /* [count x channels x height x width]; NULL where they are real */
+    const uint16_t *labels; /* [count], 0 .. classes - 1 */
+    const float *values;    /* real pixels, of the same shape; else NULL */
 } nl_images;
 
-/** A data set.  Owns one copy of its bytes per node (MPI shared memory), which all ranks read. */
+/** A data set.  Owns one copy of its images per node (MPI shared memory), which all ranks read. */
 typedef struct nl_dataset nl_dataset;
 
-/** What is known from the files' names, sizes and headers alone. */
+/** What is known from the files' names, sizes and headers (of data of one's own: and labels) alone.
+ */
 typedef struct nl_dataset_info {
     nl_source source;
     int channels, height, width;
-    int inputs; /* channels * height * width */
+    int inputs;   /* channels * height * width */
+    bool vectors; /* inputs without positions [d]: channels = d, height = width = 1 */
+    bool real;    /* pixels are float, as they are; else bytes, over 255 */
     int classes;
     int train_count, test_count;
 } nl_dataset_info;
 
-/** What the images of a source look like, without looking for its files: the counts are 0. */
-nl_dataset_info nl_dataset_shape(nl_source source);
+/** Bytes of a pixel in memory. */
+static inline size_t nl_pixel_bytes(const nl_dataset_info *info)
+{
+    return info->real ? sizeof(float) : sizeof(uint8_t);
+}
+
+/**
+ * What images look like, without looking for their files: all that a network's shape asks for; the
+ * counts are 0.  A source says it itself, but data of one's own: of those, a fingerprint does.
+ *
+ * @param[in] fingerprint  of the images, a stranger's text perhaps; NULL or "": not known
+ * @param[in] where        what says so, for the message
+ * @return NL_ERR_DATA where it says no such thing
+ */
+NL_MUST_CHECK nl_status nl_dataset_shape(nl_source source, const char *fingerprint,
+                                         const char *where, nl_dataset_info *info);
 
 /**
  * Look at the files' headers and sizes, without reading their content.  Local.
  * For a gzipped file the size inside is only known after reading; its header is checked.  Gzipped
  * CIFAR-10, which has no header, is decompressed to count its images (about a second for all).
+ * Of data of one's own the labels are read, for they tell the number of classes.
  *
- * @param[in] folder  where the original files lie, gzipped or not; ignored for glyphs
+ * @param[in] folder  where the original files lie, gzipped or not; the file itself for hdf5;
+ * ignored for glyphs
  * @return NL_ERR_DATA with one line that says which file and what was expected
  */
 NL_MUST_CHECK nl_status nl_dataset_probe(nl_source source, const char *folder,
@@ -74,9 +97,10 @@ enum { nl_fingerprint_width = 128 };
 
 /**
  * "train=60000x1x28x28:f3639b56:ba07e8ef test=10000x1x28x28:e4ca5f57:ee8604d9": of each set images
- * x channels x height x width and the CRC-32 of pixels and of labels, as decoded.  So it is the
- * same on every rank, and for the same images wherever they lie, gzipped or not.  Shorter than
- * nl_fingerprint_width; borrowed.
+ * x channels x height x width (of vectors: x d) and the CRC-32 of pixels (bytes, or float) and of
+ * labels (a byte each, two beyond 256 classes), as decoded; " classes=100" behind where there are
+ * not ten.  So it is the same on every rank, and for the same images wherever they lie, gzipped or
+ * not.  Shorter than nl_fingerprint_width; borrowed.
  */
 const char *nl_dataset_fingerprint(const nl_dataset *dataset);
 
@@ -88,17 +112,26 @@ const char *nl_dataset_fingerprint(const nl_dataset *dataset);
  */
 void nl_dataset_remarks(const nl_dataset *dataset, const char *folder, nl_text *lines);
 
-/** What a network sees of a pixel byte u of channel c: scale[c] * u + shift[c]. */
+/** What a network sees of a pixel u of channel c: scale[c] * u + shift[c].  Vectors have one pair
+ *  for all their components. */
 typedef struct nl_scaling {
-    double mean[3],
-        std[3]; /* of pixels/255 over the full training set; 0 and 1 without standardisation */
-    float scale[3], shift[3];
+    int channels;
+    double *mean, *std; /* [channels] of pixels/255, or real ones, over the full training set; 0 and
+                           1 without standardisation; owned */
+    float *scale, *shift; /* [channels]; owned */
 } nl_scaling;
 
-/** Population mean and standard deviation a channel over the full training set (exact integer
- * sums), or plain pixels/255.  A constant channel has std 0 and is an NL_ERR_DATA.  Local. */
+/** Population mean and standard deviation a channel over the full training set (of bytes: exact
+ * integer sums), or plain pixels.  A constant channel has std 0 and is an NL_ERR_DATA.  Local.
+ * Free with nl_scaling_free(). */
 NL_MUST_CHECK nl_status nl_scaling_compute(const nl_dataset *dataset, bool standardize,
                                            nl_scaling *out);
+
+/** Room for so many channels, all zero. */
+NL_MUST_CHECK nl_status nl_scaling_allocate(int channels, nl_scaling *out);
+
+/** Safe for a zeroed one. */
+void nl_scaling_free(nl_scaling *scaling);
 
 /** Gather rows: x[k x inputs] = scaled images indices[0..k).  The training loop's gather: fast, no
  *  allocation, the same bits for the same image wherever it stands in a batch.  Local. */

@@ -200,6 +200,7 @@ typedef struct nl_measure_plan {
     bool validated;  /* `best` is chosen on the validation loss */
     int samples;     /* probe */
     int classes;
+    nl_dataset_info images;                /* whose shape a network takes */
     int regression_train, regression_test; /* images of kernel regressions at most; 0: none */
     double ridge;
     nl_precision precision;
@@ -207,7 +208,7 @@ typedef struct nl_measure_plan {
     bool auxiliary_traced; /* of traced ones */
     bool eigenvectors;
 } nl_measure_plan;
-NL_MUST_CHECK nl_status nl_measure_plan_create(const nl_study *study, int outputs,
+NL_MUST_CHECK nl_status nl_measure_plan_create(const nl_study *study, const nl_dataset_info *images,
                                                nl_measure_plan **out);
 void nl_measure_plan_destroy(nl_measure_plan **plan);
 

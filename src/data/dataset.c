@@ -23,11 +23,12 @@ typedef struct layout {
 static layout layout_of(const nl_dataset_info *info)
 {
     enum { line = 64 }; /* parts begin at cache lines */
+    const size_t image = (size_t)info->inputs * nl_pixel_bytes(info);
     const size_t parts[4] = {
-        (size_t)info->train_count * (size_t)info->inputs,
-        (size_t)info->train_count,
-        (size_t)info->test_count * (size_t)info->inputs,
-        (size_t)info->test_count,
+        (size_t)info->train_count * image,
+        (size_t)info->train_count * sizeof(uint16_t),
+        (size_t)info->test_count * image,
+        (size_t)info->test_count * sizeof(uint16_t),
     };
     size_t start[5] = {0};
 
@@ -98,7 +99,8 @@ static nl_status read_all(const nl_dataset_info *info, const char *folder, const
 
     for (int test = 0; test < 2 && st == NL_OK; test++) {
         uint8_t *pixels = bytes + (test ? at->test_pixels : at->train_pixels);
-        uint8_t *labels = bytes + (test ? at->test_labels : at->train_labels);
+        uint16_t *labels =
+            (uint16_t *)(void *)(bytes + (test ? at->test_labels : at->train_labels));
 
         if (drawn) {
             nl_glyphs_draw(info, test, team->node_rank, team->node_size, pixels, labels);
@@ -147,6 +149,17 @@ static nl_status compare_nodes(const nl_team *team, const nl_dataset *data)
     return settle(team, st);
 }
 
+/* A set that lies in the node's copy. */
+static nl_images images_at(const nl_dataset *data, int count, size_t pixels, size_t labels)
+{
+    const void *first = data->bytes + pixels;
+
+    return (nl_images){.count = count,
+                       .pixels = data->info.real ? NULL : first,
+                       .values = data->info.real ? first : NULL,
+                       .labels = (const uint16_t *)(const void *)(data->bytes + labels)};
+}
+
 /* Probe on the node's reader, room for what it found, read.  Collective over the team. */
 static nl_status load(nl_source source, const char *folder, const nl_team *team, nl_dataset *data)
 {
@@ -164,10 +177,8 @@ static nl_status load(nl_source source, const char *folder, const nl_team *team,
     if (st != NL_OK) {
         return st;
     }
-    data->train = (nl_images){info->train_count, data->bytes + at.train_pixels,
-                              data->bytes + at.train_labels};
-    data->test =
-        (nl_images){info->test_count, data->bytes + at.test_pixels, data->bytes + at.test_labels};
+    data->train = images_at(data, info->train_count, at.train_pixels, at.train_labels);
+    data->test = images_at(data, info->test_count, at.test_pixels, at.test_labels);
     st = settle(team, read_all(info, folder, team, &at, data->bytes));
     if (data->window != MPI_WIN_NULL) {
         MPI_Win_fence(MPI_MODE_NOSUCCEED,

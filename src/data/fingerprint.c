@@ -1,8 +1,11 @@
 /** @file fingerprint.c  What tells a set of images from any other, and what sets as published are.
  *  No MPI. */
 #include "fingerprint.h"
+#include "files.h"
+#include "names.h"
 #include "source.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
@@ -18,20 +21,47 @@ typedef struct published_set {
  * others published with work of their own (Wei et al., CIFAR-10N; Northcutt et al., label errors).
  * Tens of thousands of labels in their order leave no doubt about which set it is, but a changed
  * pixel of these two goes unnoticed. */
+static const char classes_word[] = " classes=";
+
 static const published_set published[] = {
     {NL_MNIST, {{60000, 0xf3639b56, 0xba07e8ef}, {10000, 0xe4ca5f57, 0xee8604d9}}},
     {NL_FASHION_MNIST, {{60000, 0, 0x2ed6e46a}, {10000, 0, 0x242bc73f}}},
     {NL_CIFAR10, {{50000, 0, 0x4ee6ac62}, {10000, 0, 0xbada58c9}}},
 };
 
+/* Of labels as bytes, or as pairs of bytes, the lower one first, where a byte does not hold them.
+ */
+static uint32_t sum_labels(const nl_dataset_info *info, const nl_images *images)
+{
+    enum { piece = 4096, byte_values = 256 };
+    uint8_t bytes[2 * piece];
+    uLong sum = 0;
+
+    for (int first = 0; first < images->count; first += piece) {
+        const int count = nl_smaller(piece, images->count - first);
+        size_t length = 0;
+
+        for (int k = first; k < first + count; k++) {
+            bytes[length++] = (uint8_t)(images->labels[k] % byte_values);
+            if (info->classes > byte_values) {
+                bytes[length++] = (uint8_t)(images->labels[k] / byte_values);
+            }
+        }
+        sum = crc32_z(sum, bytes, length);
+    }
+    return (uint32_t)sum;
+}
+
 nl_set_sum nl_set_sum_of(const nl_dataset_info *info, const nl_images *images)
 {
-    const size_t count = (size_t)images->count;
+    const size_t count = (size_t)images->count * (size_t)info->inputs;
 
     return (nl_set_sum){
         .count = images->count,
-        .pixels = (uint32_t)crc32_z(0, images->pixels, count * (size_t)info->inputs),
-        .labels = (uint32_t)crc32_z(0, images->labels, count),
+        .pixels = (uint32_t)(info->real ? crc32_z(0, (const Bytef *)images->values,
+                                                  count * sizeof *images->values)
+                                        : crc32_z(0, images->pixels, count)),
+        .labels = sum_labels(info, images),
     };
 }
 
@@ -39,14 +69,83 @@ void nl_fingerprint_write(const nl_dataset_info *info, const nl_set_sum sums[2],
                           char out[nl_fingerprint_width])
 {
     static const char *const names[2] = {"train", "test"};
+    char shape[3 * 12];
+    char classes[24] = "";
     int length = 0;
 
-    for (int k = 0; k < 2; k++) {
-        length += snprintf(out + length, (size_t)(nl_fingerprint_width - length),
-                           "%s%s=%dx%dx%dx%d:%08x:%08x", k > 0 ? " " : "", names[k], sums[k].count,
-                           info->channels, info->height, info->width, (unsigned)sums[k].pixels,
-                           (unsigned)sums[k].labels);
+    snprintf(shape, sizeof shape, info->vectors ? "%d" : "%dx%dx%d", info->channels, info->height,
+             info->width);
+    if (info->classes != nl_class_count) { /* where it is ten, it was never told */
+        snprintf(classes, sizeof classes, "%s%d", classes_word, info->classes);
     }
+    for (int k = 0; k < 2; k++) {
+        length +=
+            snprintf(out + length, (size_t)(nl_fingerprint_width - length),
+                     "%s%s=%dx%s:%08x:%08x%s", k > 0 ? " " : "", names[k], sums[k].count, shape,
+                     (unsigned)sums[k].pixels, (unsigned)sums[k].labels, k > 0 ? classes : "");
+    }
+}
+
+/* Numbers from 1 on with an x between them, up to `most` of them; 0 where there is none. */
+static int read_sides(const char *text, int most, int side[])
+{
+    int count = 0;
+    char *end = NULL;
+
+    while (count < most && *text >= '1' && *text <= '9') {
+        const long number = strtol(text, &end, 10);
+
+        if (number > INT_MAX) {
+            return 0;
+        }
+        side[count++] = (int)number;
+        text = *end == 'x' ? end + 1 : "";
+    }
+    return count;
+}
+
+bool nl_fingerprint_read(const char *text, nl_dataset_info *info)
+{
+    const char *const begin = "train=";
+    const char *const told = text != NULL ? strstr(text, classes_word) : NULL;
+    int side[4] = {0};
+    int classes = nl_class_count;
+    int sides = 0;
+    double inputs = 1.0;
+
+    if (text != NULL && strncmp(text, begin, strlen(begin)) == 0) {
+        sides = read_sides(text + strlen(begin), 4, side); /* the number of images first */
+    }
+    if (told != NULL && read_sides(told + strlen(classes_word), 1, &classes) != 1) {
+        return false;
+    }
+    for (int k = 1; k < sides; k++) {
+        inputs *= side[k];
+    }
+    if ((sides != 2 && sides != 4) || inputs > INT_MAX || classes > nl_most_classes) {
+        return false;
+    }
+    info->vectors = sides == 2;
+    info->channels = side[1];
+    info->height = info->vectors ? 1 : side[2];
+    info->width = info->vectors ? 1 : side[3];
+    info->inputs = (int)inputs;
+    info->classes = classes;
+    return true;
+}
+
+nl_status nl_dataset_shape(nl_source source, const char *fingerprint, const char *where,
+                           nl_dataset_info *info)
+{
+    *info = nl_source_shape(source);
+    if (source != NL_HDF5 || nl_fingerprint_read(fingerprint, info)) {
+        return NL_OK;
+    }
+    *info = (nl_dataset_info){0};
+    return NL_FAIL(NL_ERR_DATA,
+                   "%s: tells no data fingerprint that a run on data of one's own leaves there: "
+                   "expected one, which says what its images look like",
+                   where);
 }
 
 /* Is it this set, as far as is known of it? */
@@ -114,14 +213,14 @@ static nl_status sum_files(const nl_dataset_info *info, const char *folder, bool
                            nl_set_sum *sum)
 {
     const size_t count = (size_t)(test ? info->test_count : info->train_count);
-    uint8_t *pixels = nl_calloc(count, (size_t)info->inputs);
-    uint8_t *labels = nl_calloc(count, 1);
+    void *pixels = nl_calloc(count, (size_t)info->inputs * nl_pixel_bytes(info));
+    uint16_t *labels = nl_calloc(count, sizeof *labels);
     nl_status st = pixels == NULL || labels == NULL
                        ? NL_FAIL(NL_ERR_NOMEM, "out of memory for %zu images", count)
                        : nl_source_read(info, folder, test, pixels, labels);
 
     if (st == NL_OK) {
-        *sum = nl_set_sum_of(info, &(nl_images){(int)count, pixels, labels});
+        *sum = nl_set_sum_of(info, &(nl_images){(int)count, pixels, labels, pixels});
     }
     free(pixels);
     free(labels);

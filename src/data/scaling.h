@@ -1,4 +1,4 @@
-/** @file scaling.h  From pixel bytes to network inputs. */
+/** @file scaling.h  From pixels to network inputs. */
 #ifndef NTKLENS_DATA_SCALING_H
 #define NTKLENS_DATA_SCALING_H
 

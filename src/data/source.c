@@ -3,6 +3,7 @@
 #include "cifar.h"
 #include "find.h"
 #include "idx.h"
+#include "names.h"
 
 enum { glyph_train_count = 20000, glyph_test_count = 5000, glyph_size = 28 * 28 };
 
@@ -29,7 +30,7 @@ nl_status nl_dataset_probe(nl_source source, const char *folder, nl_dataset_info
         return NL_FAIL(NL_ERR_ARG, "data source %d: expected 0 to %d", (int)source,
                        NL_SOURCE_COUNT - 1);
     }
-    *info = nl_dataset_shape(source);
+    *info = nl_source_shape(source);
     if (source != NL_GLYPHS) {
         st = nl_data_folder_check(source, folder);
     }
@@ -47,12 +48,12 @@ nl_status nl_dataset_probe(nl_source source, const char *folder, nl_dataset_info
 }
 
 void nl_glyphs_draw(const nl_dataset_info *info, bool test, int share, int shares, uint8_t *pixels,
-                    uint8_t *labels)
+                    uint16_t *labels)
 {
     const int count = test ? info->test_count : info->train_count;
 
     for (int k = share; k < count; k += shares) {
-        labels[k] = (uint8_t)nl_glyph_draw(test, k, pixels + (size_t)k * glyph_size);
+        labels[k] = (uint16_t)nl_glyph_draw(test, k, pixels + (size_t)k * glyph_size);
     }
 }
 
@@ -65,19 +66,34 @@ void nl_source_compare_copies(nl_source source, const char *folder, nl_text *lin
     }
 }
 
-nl_status nl_source_read(const nl_dataset_info *info, const char *folder, bool test,
-                         uint8_t *pixels, uint8_t *labels)
+/* Bytes at the beginning of `labels` become its elements. */
+static void widen(int count, uint16_t *labels)
+{
+    const uint8_t *bytes = (const uint8_t *)labels;
+
+    for (int k = count - 1; k >= 0; k--) { /* none is overwritten before it is taken */
+        labels[k] = bytes[k];
+    }
+}
+
+nl_status nl_source_read(const nl_dataset_info *info, const char *folder, bool test, void *pixels,
+                         uint16_t *labels)
 {
     const int count = test ? info->test_count : info->train_count;
+    nl_status status = NL_OK;
 
     switch (info->source) {
     case NL_MNIST:
     case NL_FASHION_MNIST:
-        return nl_idx_read(info->source, folder, test, count, pixels, labels);
+        status = nl_idx_read(info->source, folder, test, count, pixels, (uint8_t *)labels);
+        break;
     case NL_CIFAR10:
-        return nl_cifar_read(folder, test, count, pixels, labels);
+        status = nl_cifar_read(folder, test, count, pixels, (uint8_t *)labels);
+        break;
     default:
         nl_glyphs_draw(info, test, 0, 1, pixels, labels);
         return NL_OK;
     }
+    widen(count, labels);
+    return status;
 }

@@ -116,6 +116,7 @@ void nl_splits_destroy(nl_splits **splits)
         free((*splits)->validation.labels);
         free((*splits)->probe.labels);
         free((*splits)->test_order);
+        nl_scaling_free(&(*splits)->scaling);
         nl_dataset_destroy(&(*splits)->dataset);
         free(*splits);
         *splits = NULL;

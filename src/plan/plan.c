@@ -412,7 +412,7 @@ static nl_status open_study(nl_plan *plan)
         status = nl_splits_check(&plan->study->spec.split, &plan->info);
     }
     if (status == NL_OK) {
-        status = nl_measure_plan_create(plan->study, plan->info.classes, &plan->measure);
+        status = nl_measure_plan_create(plan->study, &plan->info, &plan->measure);
     }
     if (status == NL_OK) {
         status = nl_study_cells(plan->study, &plan->cells, &plan->count);
@@ -423,7 +423,8 @@ static nl_status open_study(nl_plan *plan)
             nl_calloc((size_t)plan->measure->kernels, sizeof *plan->kernel_seconds);
         plan->helping = !plan->study->spec.keep_kernels && !plan->measure->eigenvectors;
         plan->data_bytes =
-            ((double)plan->info.train_count + plan->info.test_count) * (plan->info.inputs + 1.0);
+            ((double)plan->info.train_count + plan->info.test_count) *
+            ((double)plan->info.inputs * (double)nl_pixel_bytes(&plan->info) + sizeof(uint16_t));
         if (plan->solve == NULL || plan->kernel_seconds == NULL) {
             status = NL_FAIL(NL_ERR_NOMEM, "out of memory for the plan of solves");
         }

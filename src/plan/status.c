@@ -197,16 +197,16 @@ static nl_status inspect_finished(nl_study_status *s, const nl_measure_plan *pla
 }
 
 /* How far a checkpoint is; nothing where it cannot be read. */
-static double steps_of_checkpoint(const nl_study_status *s, const nl_measure_plan *plan,
-                                  const nl_cell *cell, const char *path)
+static double steps_of_checkpoint(const nl_measure_plan *plan, const nl_cell *cell,
+                                  const char *path)
 {
     unsigned char *image = NULL;
     size_t length = 0;
     nl_h5_reader file;
     int64_t step = 0;
 
-    if (nl_file_read_limited(path, NL_SEALED, nl_cell_file_limit(s->study, cell, plan), &image,
-                             &length) != NL_OK ||
+    if (nl_file_read_limited(path, NL_SEALED, nl_cell_file_limit(cell, plan), &image, &length) !=
+            NL_OK ||
         nl_h5_open_image(image, length, path, &file) != NL_OK ||
         nl_h5_get_int(&file, "/training", "step", &step) != NL_OK) {
         step = 0;
@@ -230,7 +230,7 @@ static nl_status inspect_cell(nl_study_status *s, const nl_measure_plan *plan, i
             status = inspect_finished(s, plan, k, path);
         } else if (nl_path_exists(path)) {
             s->state[k] = NL_STATE_BEGUN;
-            s->fraction[k] = steps_of_checkpoint(s, plan, &s->cells[k], path);
+            s->fraction[k] = steps_of_checkpoint(plan, &s->cells[k], path);
         }
         free(path);
     }
@@ -241,9 +241,8 @@ static nl_status inspect_cell(nl_study_status *s, const nl_measure_plan *plan, i
 static nl_status work_of(const nl_study_status *s, const nl_cell *cell, const nl_measure_plan *plan,
                          double *work)
 {
-    const nl_dataset_info info = nl_dataset_shape(s->study->spec.split.source);
     nl_net *net = NULL;
-    nl_status status = nl_cell_net_create(cell, &info, &net);
+    nl_status status = nl_cell_net_create(cell, &plan->images, &net);
 
     if (status == NL_OK) {
         const nl_cost cost = nl_cell_cost(s->study, cell, net, plan);
@@ -304,10 +303,14 @@ static nl_status expect_rest(nl_study_status *s, const nl_measure_plan *plan)
 
 static nl_status inspect_cells(nl_study_status *s)
 {
-    const nl_dataset_info info = nl_dataset_shape(s->study->spec.split.source);
+    nl_dataset_info images;
     nl_measure_plan *plan = NULL;
-    nl_status status = nl_measure_plan_create(s->study, info.classes, &plan);
+    nl_status status = nl_dataset_shape(s->study->spec.split.source, s->study->fingerprint,
+                                        s->study->file, &images);
 
+    if (status == NL_OK) {
+        status = nl_measure_plan_create(s->study, &images, &plan);
+    }
     if (status == NL_OK) {
         status = nl_study_cells(s->study, &s->cells, &s->count);
     }

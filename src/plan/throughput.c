@@ -79,7 +79,7 @@ static const double trial_parameters = 16e6; /* of its network, at most */
 /** What trials share. */
 typedef struct trial {
     const nl_study *study;
-    const nl_dataset_info *info;
+    nl_dataset_info info;
     const nl_measure_plan *plan;
     const nl_solver *shared; /* NULL: no kernel is shared */
     nl_images images;        /* owned pixels */
@@ -90,12 +90,23 @@ typedef struct trial {
     nl_throughputs *throughputs;
 } trial;
 
+static nl_status scale_alike(trial *t)
+{
+    nl_status status = nl_scaling_allocate(t->info.channels, &t->scaling);
+
+    for (int c = 0; status == NL_OK && c < t->scaling.channels; c++) {
+        t->scaling.scale[c] = 1.0F / 255.0F;
+    }
+    return status;
+}
+
 static nl_status trial_create(trial *t)
 {
-    const size_t size = (size_t)trial_images * (size_t)t->info->inputs;
+    const size_t size = (size_t)trial_images * (size_t)t->info.inputs;
     nl_rng rng = nl_rng_open(0, NL_PURPOSE_SELF_TEST, 0, 0, 0);
     uint8_t *pixels = nl_calloc(size, 1);
 
+    t->info.real = false; /* bytes do as well */
     t->images = (nl_images){.count = trial_images, .pixels = pixels};
     t->rows = trial_images;
     t->index = nl_calloc((size_t)t->rows, sizeof *t->index);
@@ -109,17 +120,15 @@ static nl_status trial_create(trial *t)
     }
     for (int k = 0; k < t->rows; k++) {
         t->index[k] = (int)nl_rng_below(&rng, trial_images);
-        t->labels[k] = (int)nl_rng_below(&rng, (uint32_t)t->info->classes);
+        t->labels[k] = (int)nl_rng_below(&rng, (uint32_t)t->info.classes);
     }
-    for (int c = 0; c < 3; c++) {
-        t->scaling.scale[c] = 1.0F / 255.0F;
-    }
-    return NL_OK;
+    return scale_alike(t);
 }
 
 static void trial_free(trial *t)
 {
     free((void *)(uintptr_t)t->images.pixels);
+    nl_scaling_free(&t->scaling);
     free(t->index);
     free(t->labels);
     free(t->x);
@@ -130,11 +139,11 @@ static void turn(trial *t, nl_model *model, nl_loss loss, bool train, int rows, 
 {
     nl_loss_sum sum = {0};
 
-    nl_images_gather(t->info, &t->images, &t->scaling, rows, t->index, t->x);
+    nl_images_gather(&t->info, &t->images, &t->scaling, rows, t->index, t->x);
     if (train) {
         nl_model_step(model, step, rows, t->x, t->labels);
     } else {
-        nl_loss_add(loss, rows, t->info->classes, nl_model_forward(model, rows, t->x), t->labels,
+        nl_loss_add(loss, rows, t->info.classes, nl_model_forward(model, rows, t->x), t->labels,
                     &sum);
     }
 }
@@ -205,8 +214,8 @@ static nl_status try_kernel(trial *t, const nl_measure_state *state, const nl_me
         return status;
     }
     measurer->keep_kernels = false;
-    solve.n = nl_kernel_order(plan->kernel[kernel], plan->samples, t->info->classes);
-    solve.block = nl_kernel_block(plan->kernel[kernel], t->info->classes,
+    solve.n = nl_kernel_order(plan->kernel[kernel], plan->samples, t->info.classes);
+    solve.block = nl_kernel_block(plan->kernel[kernel], t->info.classes,
                                   shared ? nl_shared_block : nl_private_block);
     /* Memory that was used once is had without page faults: the second fill is the usual one. */
     for (int pass = 0; status == NL_OK && pass < 2; pass++) {
@@ -252,7 +261,7 @@ static nl_status try_kernels(trial *t, const nl_cell *cell, const nl_net *net, i
     reduced.auxiliary_full = reduced.auxiliary_traced = reduced.eigenvectors = false;
     if (status == NL_OK) {
         nl_net_initialize(net, 0, theta);
-        nl_images_gather(t->info, &t->images, &t->scaling, samples, t->index, t->x);
+        nl_images_gather(&t->info, &t->images, &t->scaling, samples, t->index, t->x);
     }
     for (int k = 0; status == NL_OK && k < reduced.kernels; k++) {
         const nl_solver *solver = solve ? nl_solver_find("lapack") : NULL;
@@ -294,11 +303,11 @@ static nl_status create_tractable(nl_cell *cell, const nl_dataset_info *info, nl
 
 static nl_status try_cell(trial *t, const nl_cell *wanted, int place, bool last)
 {
-    const int most = samples_within(t->plan, t->info, trial_order);
-    const int fewer = samples_within(t->plan, t->info, trial_order / 2);
+    const int most = samples_within(t->plan, &t->info, trial_order);
+    const int fewer = samples_within(t->plan, &t->info, trial_order / 2);
     nl_cell cell = *wanted;
     nl_net *net = NULL;
-    nl_status status = create_tractable(&cell, t->info, &net);
+    nl_status status = create_tractable(&cell, &t->info, &net);
 
     if (status == NL_OK) {
         const nl_cost cost = nl_cell_cost(t->study, &cell, net, t->plan);
@@ -328,7 +337,7 @@ nl_status nl_throughputs_measure(const nl_throughputs_request *of, nl_throughput
 {
     const int count = of->count;
     trial t = {.study = of->study,
-               .info = of->info,
+               .info = *of->info,
                .plan = of->plan,
                .shared = of->shared,
                .throughputs = out};

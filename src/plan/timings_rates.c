@@ -49,7 +49,7 @@ static nl_status earlier_study_open(const char *timings, earlier *e)
     }
     free(data);
     if (status == NL_OK) {
-        status = nl_measure_plan_create(e->study, e->info.classes, &e->plan);
+        status = nl_measure_plan_create(e->study, &e->info, &e->plan);
     }
     if (status == NL_OK) {
         status = nl_study_cells(e->study, &e->cells, &e->count);

@@ -33,20 +33,19 @@ nl_cell_file_limits nl_cell_file_limits_of(const nl_cell *cell, const nl_measure
 }
 
 /* Of all layers, weights and biases. */
-static double parameters_of(const nl_study *study, const nl_cell *cell)
+static double parameters_of(const nl_cell *cell, const nl_measure_plan *plan)
 {
-    const nl_dataset_info info = nl_dataset_shape(study->spec.split.source);
     nl_net *net = NULL;
     double size = 0.0;
 
-    if (nl_cell_net_create(cell, &info, &net) == NL_OK) {
+    if (nl_cell_net_create(cell, &plan->images, &net) == NL_OK) {
         size = (double)net->size;
     }
     nl_net_destroy(&net);
     return size;
 }
 
-size_t nl_cell_file_limit(const nl_study *study, const nl_cell *cell, const nl_measure_plan *plan)
+size_t nl_cell_file_limit(const nl_cell *cell, const nl_measure_plan *plan)
 {
     const double room = 1024.0 * 1024 * 1024; /* for the probe, indices, columns */
     const double memory = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
@@ -59,7 +58,7 @@ size_t nl_cell_file_limit(const nl_study *study, const nl_cell *cell, const nl_m
 
         kernels += (double)sizeof(double) * n * (n + 3.0); /* spectrum and directions, too */
     }
-    bytes = states * kernels + (states + 6.0) * (double)sizeof(float) * parameters_of(study, cell);
+    bytes = states * kernels + (states + 6.0) * (double)sizeof(float) * parameters_of(cell, plan);
     bytes = fmax(4.0 * bytes + room, 0.25 * memory);
     return bytes < 0x1p62 ? (size_t)bytes : (size_t)1 << 62;
 }

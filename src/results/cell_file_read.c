@@ -543,8 +543,8 @@ nl_status nl_cell_file_read_finished(const char *path, const nl_study *study, co
 {
     unsigned char *image = NULL;
     size_t length = 0;
-    nl_status status = nl_file_read_limited(path, NL_SEALED, nl_cell_file_limit(study, cell, plan),
-                                            &image, &length);
+    nl_status status =
+        nl_file_read_limited(path, NL_SEALED, nl_cell_file_limit(cell, plan), &image, &length);
 
     *out = NULL;
     *why = NULL;

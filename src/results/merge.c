@@ -97,6 +97,7 @@ static nl_status unite_studies(merge *m)
     nl_text set[nl_most_cell_values] = {0};
     const char *texts[nl_most_cell_values];
     int sets = 0;
+    nl_dataset_info images;
     nl_status status = studies == NULL ? NL_FAIL(NL_ERR_NOMEM, "out of memory for studies") : NL_OK;
 
     for (int p = 1; status == NL_OK && p < m->parts; p++) {
@@ -122,8 +123,11 @@ static nl_status unite_studies(merge *m)
         nl_text_free(&set[k]);
     }
     if (status == NL_OK) {
-        status = nl_measure_plan_create(
-            m->study, nl_dataset_shape(m->study->spec.split.source).classes, &m->plan);
+        status =
+            nl_dataset_shape(m->study->spec.split.source, m->fingerprint, m->study->file, &images);
+    }
+    if (status == NL_OK) {
+        status = nl_measure_plan_create(m->study, &images, &m->plan);
     }
     if (status == NL_OK) {
         status = nl_study_cells(m->study, &m->cells, &m->count);
@@ -234,9 +238,8 @@ static nl_status copy_cell(const merge *m, int index)
     size_t length = 0;
     nl_status status =
         from != NULL && to != NULL
-            ? nl_file_read_limited(from, NL_SEALED,
-                                   nl_cell_file_limit(m->study, &m->cells[index], m->plan), &image,
-                                   &length)
+            ? nl_file_read_limited(from, NL_SEALED, nl_cell_file_limit(&m->cells[index], m->plan),
+                                   &image, &length)
             : NL_FAIL(NL_ERR_NOMEM, "out of memory for a path");
 
     if (status == NL_OK) {

@@ -84,11 +84,11 @@ static nl_cell_context context_of(const nl_cell_work *work, const nl_continuatio
         .validation_index = splits->validation.index,
         .probe_index = work->data->probe.index,
         .train_labels = work->data->train.labels,
-        .channels = splits->info->channels,
+        .channels = splits->scaling.channels,
+        .mean = splits->scaling.mean,
+        .std = splits->scaling.std,
     };
 
-    memcpy(context.mean, splits->scaling.mean, sizeof context.mean);
-    memcpy(context.std, splits->scaling.std, sizeof context.std);
     return context;
 }
 

@@ -96,9 +96,9 @@ static nl_status compare_images(const nl_run *run, const char *before, earlier_r
 {
     const char *folder = run->in.options->folder;
     const char *now = nl_dataset_fingerprint(run->in.splits->dataset);
-    unmarked_files unmarked = {.fingerprint = now,
-                               .limit = nl_cell_file_limit(
-                                   run->in.study, &run->in.cells[run->in.count - 1], run->in.plan)};
+    unmarked_files unmarked = {
+        .fingerprint = now,
+        .limit = nl_cell_file_limit(&run->in.cells[run->in.count - 1], run->in.plan)};
     int files = 0;
     nl_status status = NL_OK;
 

@@ -20,8 +20,8 @@ static nl_status read_file(const nl_run *run, const char *path, const nl_cell *c
     if (!nl_path_exists(path)) {
         return NL_OK;
     }
-    status = nl_file_read_limited(
-        path, NL_SEALED, nl_cell_file_limit(run->in.study, cell, run->in.plan), &image, &length);
+    status = nl_file_read_limited(path, NL_SEALED, nl_cell_file_limit(cell, run->in.plan), &image,
+                                  &length);
     if (status == NL_OK) {
         status = nl_cell_file_read(
             image, length, &(nl_cell_expected){run->in.study, cell, net, run->in.plan, what},
@@ -353,12 +353,11 @@ static bool read_shorter(const nl_run *run, const nl_cell *cell, const char *pat
     size_t length = 0;
     nl_h5_reader file;
     int64_t steps = 0;
-    bool same =
-        nl_file_read_limited(path, NL_SEALED, nl_cell_file_limit(run->in.study, cell, run->in.plan),
-                             &image, &length) == NL_OK &&
-        nl_h5_open_image(image, length, path, &file) == NL_OK &&
-        nl_h5_get_int(&file, "/", "max_steps", &steps) == NL_OK && steps >= 1 &&
-        steps < nl_cell_train_spec(cell).max_steps;
+    bool same = nl_file_read_limited(path, NL_SEALED, nl_cell_file_limit(cell, run->in.plan),
+                                     &image, &length) == NL_OK &&
+                nl_h5_open_image(image, length, path, &file) == NL_OK &&
+                nl_h5_get_int(&file, "/", "max_steps", &steps) == NL_OK && steps >= 1 &&
+                steps < nl_cell_train_spec(cell).max_steps;
 
     *shorter = *cell;
     nl_cell_set_max_steps(run->in.study, shorter, (long)steps);

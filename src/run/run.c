@@ -297,8 +297,8 @@ static nl_status prepare(nl_run *run)
         goto done;
     }
     info = run->in.splits->info;
-    status = nl_agree(run->in.team->comm,
-                      nl_measure_plan_create(run->in.study, info->classes, &run->in.plan));
+    status =
+        nl_agree(run->in.team->comm, nl_measure_plan_create(run->in.study, info, &run->in.plan));
     if (status == NL_OK) {
         status = plan_solves(run, info);
     }

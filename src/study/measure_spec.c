@@ -23,8 +23,10 @@ static void add_kernels(nl_measure_plan *plan, nl_kernel_kind kind, int outputs,
     }
 }
 
-nl_status nl_measure_plan_create(const nl_study *study, int outputs, nl_measure_plan **out)
+nl_status nl_measure_plan_create(const nl_study *study, const nl_dataset_info *images,
+                                 nl_measure_plan **out)
 {
+    const int outputs = images->classes;
     /* Rates differ between layers in mup only; a grid with mup reports the weighted kernel of all.
      */
     const bool weighted = study->spec.weighted;
@@ -62,6 +64,7 @@ nl_status nl_measure_plan_create(const nl_study *study, int outputs, nl_measure_
     plan->validated = nl_study_number(study, NL_KEY_VALIDATION_SIZE) > 0;
     plan->samples = (int)nl_study_number(study, NL_KEY_PROBE_SIZE);
     plan->classes = outputs;
+    plan->images = *images;
     plan->auxiliary_full = nl_study_is(study, NL_KEY_AUXILIARY_SPECTRA, "all");
     plan->auxiliary_traced = !nl_study_is(study, NL_KEY_AUXILIARY_SPECTRA, "none");
     plan->eigenvectors = nl_study_number(study, NL_KEY_EIGENVECTORS) > 0;

@@ -124,7 +124,8 @@ static void create_subject(subject *s, int width, nl_optimizer optimizer, int ba
                                 .inputs = inputs,
                                 .classes = outputs,
                                 .train_count = images};
-    s->scaling = (nl_scaling){.scale = {1.0F / 255.0F}};
+    bench_check(nl_scaling_allocate(1, &s->scaling) == NL_OK, "the scaling");
+    s->scaling.scale[0] = 1.0F / 255.0F;
     s->batch = batch;
     s->order = nl_calloc(images, sizeof *s->order);
     s->labels = nl_calloc(images, sizeof *s->labels);
@@ -167,6 +168,7 @@ int main(int argc, char **argv)
     nl_model_destroy(&s.model);
     nl_net_destroy(&s.net);
     free((void *)(uintptr_t)s.images.pixels);
+    nl_scaling_free(&s.scaling);
     free(s.order);
     free(s.labels);
     free(s.x);

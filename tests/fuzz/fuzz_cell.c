@@ -26,11 +26,12 @@ static const reading *prepare(void)
                                   .depth = 1,
                                   .base_width = 2,
                                   .weight_variance = 1.0};
+        const nl_dataset_info images = {.inputs = 3, .classes = outputs};
         int count = 0;
 
         r.study = fuzz_study();
         FUZZ_EXPECT(nl_study_cells(r.study, &r.cells, &count) == NL_OK && count == 1);
-        FUZZ_EXPECT(nl_measure_plan_create(r.study, outputs, &r.plan) == NL_OK);
+        FUZZ_EXPECT(nl_measure_plan_create(r.study, &images, &r.plan) == NL_OK);
         FUZZ_EXPECT(nl_net_create(&spec, NL_MOMENTUM, &r.net) == NL_OK);
     }
     return &r;

@@ -4,6 +4,7 @@
 
 static void check_grid(const nl_study *study)
 {
+    const nl_dataset_info images = {.inputs = 784, .classes = 10};
     double cells = 1.0;
     nl_cell *cell = NULL;
     nl_measure_plan *plan = NULL;
@@ -15,7 +16,7 @@ static void check_grid(const nl_study *study)
     if (cells < 1000.0 && nl_study_cells(study, &cell, &count) == NL_OK) {
         FUZZ_EXPECT((double)count == cells);
     }
-    if (nl_measure_plan_create(study, 10, &plan) == NL_OK) {
+    if (nl_measure_plan_create(study, &images, &plan) == NL_OK) {
         nl_measure_plan_destroy(&plan);
     }
     free(cell);

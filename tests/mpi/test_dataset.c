@@ -49,7 +49,7 @@ static bool same_everywhere(const nl_team *team, const nl_dataset *data)
         size_t count = (size_t)sets[k]->count;
 
         mine = crc32_z(mine, sets[k]->pixels, count * (size_t)info->inputs);
-        mine = crc32_z(mine, sets[k]->labels, count);
+        mine = crc32_z(mine, (const uint8_t *)sets[k]->labels, count * sizeof *sets[k]->labels);
     }
     first = mine;
     MPI_Bcast(&first, 1, MPI_UINT64_T, 0, team->comm);

@@ -33,7 +33,7 @@ static int teardown(void **state)
 
 /* Probe and, where that succeeds, read all content, as nl_dataset_load() does on one rank. */
 static nl_status probe_and_read(nl_source source, const char *folder, nl_dataset_info *info,
-                                uint8_t **pixels, uint8_t **labels)
+                                uint8_t **pixels, uint16_t **labels)
 {
     nl_status st = nl_dataset_probe(source, folder, info);
 
@@ -41,7 +41,7 @@ static nl_status probe_and_read(nl_source source, const char *folder, nl_dataset
         int count = test ? info->test_count : info->train_count;
 
         pixels[test] = nl_calloc((size_t)count, (size_t)info->inputs);
-        labels[test] = nl_calloc((size_t)count, 1);
+        labels[test] = nl_calloc((size_t)count, sizeof **labels);
         if (st == NL_OK) {
             st = nl_source_read(info, folder, test, pixels[test], labels[test]);
         }
@@ -49,7 +49,7 @@ static nl_status probe_and_read(nl_source source, const char *folder, nl_dataset
     return st;
 }
 
-static void assert_made_up(const uint8_t *pixels, const uint8_t *labels, int first, int count,
+static void assert_made_up(const uint8_t *pixels, const uint16_t *labels, int first, int count,
                            int inputs)
 {
     for (int k = 0; k < count; k++) {
@@ -65,7 +65,7 @@ static void assert_reads_back(nl_source source, const char *folder, int train, i
 {
     nl_dataset_info info;
     uint8_t *pixels[2];
-    uint8_t *labels[2];
+    uint16_t *labels[2];
 
     assert_int_equal(probe_and_read(source, folder, &info, pixels, labels), NL_OK);
     assert_int_equal(info.source, source);
@@ -87,7 +87,7 @@ static void assert_refused(nl_source source, const char *folder, const char *fil
 {
     nl_dataset_info info;
     uint8_t *pixels[2];
-    uint8_t *labels[2];
+    uint16_t *labels[2];
     char line[2048] = {0};
     FILE *capture = tmpfile();
     int kept = dup(STDERR_FILENO);
@@ -402,7 +402,7 @@ static void mnist_has_its_published_counts_and_moments(void **state)
     char folder[4096];
     nl_dataset_info info;
     uint8_t *pixels[2];
-    uint8_t *labels[2];
+    uint16_t *labels[2];
     nl_scaling scaling;
 
     (void)state;
@@ -418,11 +418,12 @@ static void mnist_has_its_published_counts_and_moments(void **state)
     assert_int_equal(labels[0][1], 0);
     assert_int_equal(labels[1][0], 7);
     assert_int_equal(labels[1][1], 2);
-    assert_int_equal(
-        nl_scaling_of_images(&info, &(nl_images){60000, pixels[0], labels[0]}, true, &scaling),
-        NL_OK);
+    assert_int_equal(nl_scaling_of_images(&info, &(nl_images){60000, pixels[0], labels[0], NULL},
+                                          true, &scaling),
+                     NL_OK);
     assert_true(fabs(scaling.mean[0] - 0.1307) < 5e-5);
     assert_true(fabs(scaling.std[0] - 0.3081) < 5e-5);
+    nl_scaling_free(&scaling);
     for (int k = 0; k < 2; k++) {
         free(pixels[k]);
         free(labels[k]);

@@ -14,7 +14,7 @@
 enum { classes = 10, count = 997 };
 
 /* Labels of uneven classes: class c holds about c + 2 parts in 65. */
-static nl_images uneven_images(uint8_t labels[count])
+static nl_images uneven_images(uint16_t labels[count])
 {
     nl_rng rng = nl_rng_open(1, NL_PURPOSE_SELF_TEST, 0, 0, 0);
 
@@ -26,7 +26,7 @@ static nl_images uneven_images(uint8_t labels[count])
             part -= c + 2;
             c++;
         }
-        labels[k] = (uint8_t)c;
+        labels[k] = (uint16_t)c;
     }
     return (nl_images){.count = count, .labels = labels};
 }
@@ -38,7 +38,7 @@ static void permute(const nl_images *images, uint32_t seed, nl_purpose purpose, 
 
 static void a_permutation_holds_every_image_once(void **state)
 {
-    uint8_t labels[count];
+    uint16_t labels[count];
     nl_images images = uneven_images(labels);
     int order[count];
     int seen[count] = {0};
@@ -58,7 +58,7 @@ static void a_permutation_holds_every_image_once(void **state)
  * study, a slice after a prefix is its test set after the probe. */
 static void every_slice_is_balanced_while_classes_last(void **state)
 {
-    uint8_t labels[count];
+    uint16_t labels[count];
     nl_images images = uneven_images(labels);
     int order[count];
     int size[classes] = {0};
@@ -93,7 +93,7 @@ static void every_slice_is_balanced_while_classes_last(void **state)
 /* A class that runs out is skipped: the others go on taking turns. */
 static void classes_that_run_out_are_skipped(void **state)
 {
-    const uint8_t labels[] = {0, 1, 1, 1, 2, 2, 2, 2, 2};
+    const uint16_t labels[] = {0, 1, 1, 1, 2, 2, 2, 2, 2};
     const nl_images images = {.count = 9, .labels = labels};
     int order[9];
     int seen[3] = {0};
@@ -112,7 +112,7 @@ static void classes_that_run_out_are_skipped(void **state)
 
 static void permutations_depend_on_seed_and_purpose(void **state)
 {
-    uint8_t labels[count];
+    uint16_t labels[count];
     nl_images images = uneven_images(labels);
     int first[count];
     int again[count];
@@ -130,7 +130,7 @@ static void permutations_depend_on_seed_and_purpose(void **state)
 /* Within a class and among classes, every order is as likely. */
 static void permutations_are_uniform(void **state)
 {
-    const uint8_t labels[] = {0, 0, 0, 1};
+    const uint16_t labels[] = {0, 0, 0, 1};
     const nl_images images = {.count = 4, .labels = labels};
     enum { trials = 6000 };
     int first_class[2] = {0};
@@ -219,6 +219,85 @@ static void scaling_is_by_population_mean_and_deviation_a_channel(void **state)
         assert_true(scaling.scale[c] == (float)(1.0 / (255.0 * scaling.std[c])));
         assert_true(scaling.shift[c] == (float)(-scaling.mean[c] / scaling.std[c]));
     }
+    nl_scaling_free(&scaling);
+}
+
+/* Channel c of 2 images of 2 x 3: c + {1 .. 6} * 0.1^c, and that mirrored. */
+static void real_pixels_of_any_number_of_channels_are_scaled_as_they_are(void **state)
+{
+    enum { channels = 5, area = 6 };
+    const nl_dataset_info info = {
+        .channels = channels, .height = 2, .width = 3, .inputs = channels * area, .real = true};
+    const int indices[2] = {1, 0};
+    float values[2][channels * area];
+    float x[2][channels * area];
+    nl_scaling scaling;
+
+    (void)state;
+    for (int p = 0; p < channels * area; p++) {
+        const double unit = pow(0.1, p / area);
+
+        values[0][p] = (float)(p / area + (p % area + 1) * unit);
+        values[1][p] = (float)(p / area + (area - p % area) * unit);
+    }
+    assert_int_equal(
+        nl_scaling_of_images(&info, &(nl_images){2, NULL, NULL, values[0]}, true, &scaling), NL_OK);
+    assert_int_equal(scaling.channels, channels);
+    for (int c = 0; c < channels; c++) {
+        const double unit = pow(0.1, c);
+
+        assert_true(fabs(scaling.mean[c] - (c + 3.5 * unit)) < 1e-6);
+        assert_true(fabs(scaling.std[c] - sqrt(35.0 / 12.0) * unit) < 1e-6);
+    }
+    nl_images_gather(&info, &(nl_images){2, NULL, NULL, values[0]}, &scaling, 2, indices, x[0]);
+    for (int p = 0; p < channels * area; p++) {
+        float expected = scaling.scale[p / area] * values[1][p];
+
+        expected += scaling.shift[p / area];
+        assert_true(x[0][p] == expected);
+    }
+    nl_scaling_free(&scaling);
+    assert_int_equal(
+        nl_scaling_of_images(&info, &(nl_images){2, NULL, NULL, values[0]}, false, &scaling),
+        NL_OK);
+    nl_images_gather(&info, &(nl_images){2, NULL, NULL, values[0]}, &scaling, 2, indices, x[0]);
+    assert_memory_equal(x[0], values[1], sizeof x[0]);
+    assert_memory_equal(x[1], values[0], sizeof x[1]);
+    nl_scaling_free(&scaling);
+}
+
+/* A component that never changes does no harm to the others. */
+static void vectors_have_one_scaling(void **state)
+{
+    const nl_dataset_info info = {
+        .channels = 4, .height = 1, .width = 1, .inputs = 4, .vectors = true};
+    const uint8_t pixels[2][4] = {{0, 10, 20, 30}, {0, 20, 30, 50}};
+    nl_scaling scaling;
+
+    (void)state;
+    assert_int_equal(
+        nl_scaling_of_images(&info, &(nl_images){2, pixels[0], NULL, NULL}, true, &scaling), NL_OK);
+    assert_int_equal(scaling.channels, 1);
+    assert_true(fabs(scaling.mean[0] - 20.0 / 255.0) < 1e-15);
+    assert_true(fabs(scaling.std[0] - sqrt(5200.0 / 8.0 - 400.0) / 255.0) < 1e-15);
+    nl_scaling_free(&scaling);
+}
+
+/* Sums of one white image do not fit 32 bits. */
+static void large_images_are_summed_exactly(void **state)
+{
+    enum { side = 300 };
+    const nl_dataset_info info = {
+        .channels = 1, .height = side, .width = side, .inputs = side * side};
+    static uint8_t pixels[2 * side * side];
+    nl_scaling scaling;
+
+    (void)state;
+    memset(pixels, 255, side * side);
+    assert_int_equal(
+        nl_scaling_of_images(&info, &(nl_images){2, pixels, NULL, NULL}, true, &scaling), NL_OK);
+    assert_true(scaling.mean[0] == 0.5 && scaling.std[0] == 0.5);
+    nl_scaling_free(&scaling);
 }
 
 static void without_standardization_pixels_are_divided_by_255(void **state)
@@ -231,6 +310,7 @@ static void without_standardization_pixels_are_divided_by_255(void **state)
         assert_true(scaling.mean[c] == 0.0 && scaling.std[c] == 1.0);
         assert_true(scaling.scale[c] == 1.0f / 255.0f && scaling.shift[c] == 0.0f);
     }
+    nl_scaling_free(&scaling);
 }
 
 static void a_constant_channel_cannot_be_standardized(void **state)
@@ -242,13 +322,15 @@ static void a_constant_channel_cannot_be_standardized(void **state)
     memcpy(pixels, tiny_pixels, sizeof pixels);
     pixels[0][17] = 7;
     assert_int_equal(
-        nl_scaling_of_images(&tiny_info, &(nl_images){2, pixels[0], NULL}, true, &scaling),
+        nl_scaling_of_images(&tiny_info, &(nl_images){2, pixels[0], NULL, NULL}, true, &scaling),
         NL_ERR_DATA);
 }
 
 static void gathered_rows_are_scaled_images_and_nothing_else(void **state)
 {
-    const nl_scaling scaling = {.scale = {0.013f, 1.7f, -0.3f}, .shift = {-0.4f, 0.1f, 3.0f}};
+    const nl_scaling scaling = {.channels = 3,
+                                .scale = (float[]){0.013f, 1.7f, -0.3f},
+                                .shift = (float[]){-0.4f, 0.1f, 3.0f}};
     const int indices[3] = {1, 0, 1};
     float x[4 * 18];
 
@@ -274,7 +356,8 @@ static void gathered_rows_are_scaled_images_and_nothing_else(void **state)
 static void an_image_has_the_same_bits_wherever_it_stands(void **state)
 {
     const nl_dataset_info info = {.channels = 1, .height = 28, .width = 28, .inputs = 784};
-    const nl_scaling scaling = {.scale = {0.0127f}, .shift = {-0.4242f}};
+    const nl_scaling scaling = {
+        .channels = 1, .scale = (float[]){0.0127f}, .shift = (float[]){-0.4242f}};
     static uint8_t pixels[2][784];
     static float alone[784];
     static float batch[5 * 784 + 8];
@@ -314,7 +397,7 @@ static void glyphs_are_those_of_every_release(void **state)
 {
     nl_dataset_info info;
     uint8_t *pixels = NULL;
-    uint8_t *labels = NULL;
+    uint16_t *labels = NULL;
 
     (void)state;
     assert_int_equal(nl_dataset_probe(NL_GLYPHS, NULL, &info), NL_OK);
@@ -322,7 +405,7 @@ static void glyphs_are_those_of_every_release(void **state)
     assert_int_equal(info.test_count, 5000);
     assert_int_equal(info.inputs, 784);
     pixels = nl_calloc(20000, 784);
-    labels = nl_calloc(20000, 1);
+    labels = nl_calloc(20000, sizeof *labels);
     assert_int_equal(nl_source_read(&info, NULL, false, pixels, labels), NL_OK);
     assert_int_equal(crc32_z(0, pixels, 20000 * 784), 0xe37a625f);
     assert_int_equal(labels[1234], 4);
@@ -343,6 +426,9 @@ int main(void)
         cmocka_unit_test(label_noise_redraws_its_fraction),
         cmocka_unit_test(label_noise_is_nested_and_depends_on_the_seed),
         cmocka_unit_test(scaling_is_by_population_mean_and_deviation_a_channel),
+        cmocka_unit_test(real_pixels_of_any_number_of_channels_are_scaled_as_they_are),
+        cmocka_unit_test(vectors_have_one_scaling),
+        cmocka_unit_test(large_images_are_summed_exactly),
         cmocka_unit_test(without_standardization_pixels_are_divided_by_255),
         cmocka_unit_test(a_constant_channel_cannot_be_standardized),
         cmocka_unit_test(gathered_rows_are_scaled_images_and_nothing_else),

@@ -4,6 +4,7 @@
 #include "outcome.h"
 
 static const double gigabyte = 0x1p30;
+static const nl_dataset_info images = {.inputs = 784, .classes = 10};
 
 /* The plan for a full kernel of 10 outputs; status of the making. */
 static nl_status make(const char *set[], int sets, int ranks, double memory, nl_solve_plan *out)
@@ -13,7 +14,7 @@ static nl_status make(const char *set[], int sets, int ranks, double memory, nl_
     nl_status status = o.status;
 
     assert_int_equal(status, NL_OK);
-    status = nl_measure_plan_create(o.study, 10, &measure);
+    status = nl_measure_plan_create(o.study, &images, &measure);
     assert_int_equal(status, NL_OK);
     status = nl_solve_plan_make(&o.study->spec.solve, measure, 0,
                                 &(nl_solve_room){10, ranks, memory}, out);
@@ -126,7 +127,7 @@ static void kernels_of_infinite_width_are_planned_in_double(void **state)
 
     (void)state;
     assert_int_equal(o.status, NL_OK);
-    assert_int_equal(nl_measure_plan_create(o.study, 10, &measure), NL_OK);
+    assert_int_equal(nl_measure_plan_create(o.study, &images, &measure), NL_OK);
     assert_int_equal(
         nl_solve_plan_make(&o.study->spec.solve, measure, 0, &(nl_solve_room){10, 1, 300e6}, &plan),
         NL_OK);
