@@ -23,6 +23,16 @@ typedef enum nl_key {
     NL_KEY_KIND,
     NL_KEY_WIDTHS,
     NL_KEY_DEPTHS,
+    NL_KEY_STAGES,
+    NL_KEY_CHANNEL_GROWTH,
+    NL_KEY_KERNEL_SIZE,
+    NL_KEY_DOWNSAMPLING,
+    NL_KEY_POOL_LAST,
+    NL_KEY_HEAD,
+    NL_KEY_DENSE_MULTIPLE,
+    NL_KEY_NORMALIZATION,
+    NL_KEY_BRANCH_SCALE,
+    NL_KEY_BIASES,
     NL_KEY_ACTIVATION,
     NL_KEY_PARAMETRIZATION,
     NL_KEY_BASE_WIDTH,
@@ -95,9 +105,15 @@ typedef struct nl_key_info {
     const char *example;  /* a value, as YAML text, shown where a key without default is missing */
     const char *choices;  /* CHOICE: words separated by '|'; INT, REAL, BYTES: words accepted beside
                              numbers */
+    const char *refused, *reason; /* CHOICE: the beginning of words that are no choice though others
+                                     have it, and why; NULL: none */
     double min, max;
     bool min_open, max_open; /* is the limit itself outside? */
-    const char *help;        /* one sentence, with the unit */
+    unsigned kinds; /* of networks that it is a key of, bits 1 << nl_net_kind; 0: of all.  A cell of
+                       another kind has no value of it, in its hash neither */
+    bool late;      /* its column stands behind all others */
+    bool repeats;   /* LIST: values may be the same */
+    const char *help; /* one sentence, with the unit */
 } nl_key_info;
 
 /** Row of a key.  Pure. */

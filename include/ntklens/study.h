@@ -49,6 +49,7 @@ typedef struct nl_study {
     /** Of a resolved file: what it says of the images it was run on, nl_dataset_fingerprint() and
      *  nl_dataset_remarks(); NULL where it does not. */
     const char *fingerprint, *remarks;
+    char stages[64]; /* model.stages as one word, "2-1-1" */
     nl_study_spec spec;
     struct nl_study_store *store; /* owned: memory of the words */
 } nl_study;
@@ -101,23 +102,28 @@ void nl_study_write(const nl_study *study, const char *data_folder, int facts,
 
 /** One network to train: a point of the grid. */
 typedef struct nl_cell {
-    char id[64]; /* "w64-d2-n512-s0-" and 12 hexadecimal digits of the training hash */
+    char id[64]; /* "w64-d2-n512-s0-" and 12 hexadecimal digits of the training hash; other kinds
+                    than mlp stand before it: "cnn-w16-..." */
     int width, depth, n_train;
     uint32_t seed;
-    nl_scalar value[NL_KEY_COUNT]; /* axes: this cell's value; scalars: the study's; words borrowed
-                                      from the study */
+    nl_scalar value[NL_KEY_COUNT]; /* axes: this cell's value, `auto` resolved where its kind
+                                      decides what that means; scalars: the study's; words borrowed
+                                      from the study.  The word "": its kind has no such key */
+    const nl_values *stages;       /* model.stages, borrowed from the study */
     const char *fingerprint; /* of its images, borrowed; NULL: not known.  Not part of a hash: the
                                 same images lie elsewhere on another machine */
 } nl_cell;
 
 /** All cells of a study in the order of the results table: width, depth, n_train, other axes (in
- * key order, by value), seed.  Their fingerprint is what the study knows.  cells: owned by the
- * caller, free(); borrows words of the study. */
+ * key order, by value), seed.  Values of a key that the cell's kind does not have make no cells,
+ * nor does a second spelling of the same value.  Their fingerprint is what the study knows.  cells:
+ * owned by the caller, free(); borrows words of the study. */
 NL_MUST_CHECK nl_status nl_study_cells(const nl_study *study, nl_cell **cells, int *count);
 
 /** Hash (FNV-1a, 64 bits) of everything in the cell that is of kind `affects`: lines "path=value\n"
- *  in key order, reals by nl_format_double(), lists with commas.  Finished work is found by it, so
- *  that a new key, or a new default, of that kind makes older results be computed anew.  Pure. */
+ *  in key order, reals by nl_format_double(), lists with commas, without keys that the cell's kind
+ *  does not have.  Finished work is found by it, so that a new key, or a new default, of that kind
+ *  makes older results be computed anew.  Pure. */
 uint64_t nl_cell_hash(const nl_study *study, const nl_cell *cell, nl_affects affects);
 
 /** Name the cell by its values: sets id. */
@@ -134,10 +140,11 @@ NL_MUST_CHECK nl_status nl_log_steps(int per_decade, long max_steps, long **step
 /** A value of a cell that has a column in results.csv and an attribute in the cell's file. */
 typedef struct nl_cell_value {
     const char *column, *help;
-    const char *word; /* NULL where it is a number */
+    const char *word; /* NULL where it is a number; "": its kind has no such key */
     double number;
     bool whole;  /* an integer */
     bool member; /* width, depth, n_train or seed: a member of the cell, too */
+    bool late;   /* its column stands behind all others */
 } nl_cell_value;
 
 enum { nl_most_cell_values = 64 };
@@ -211,6 +218,11 @@ typedef struct nl_measure_plan {
 NL_MUST_CHECK nl_status nl_measure_plan_create(const nl_study *study, const nl_dataset_info *images,
                                                nl_measure_plan **out);
 void nl_measure_plan_destroy(nl_measure_plan **plan);
+
+/** Does each network fit the images?  Local.  NL_ERR_STUDY with one line that names the key: sides
+ *  halved to nothing, images without positions, sizes beyond reason. */
+NL_MUST_CHECK nl_status nl_study_check_networks(const nl_study *study, const nl_cell *cells,
+                                                int count, const nl_dataset_info *info);
 
 /** Network of a cell. */
 nl_net_spec nl_cell_net_spec(const nl_cell *cell, const nl_dataset_info *info);

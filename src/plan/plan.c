@@ -418,6 +418,9 @@ static nl_status open_study(nl_plan *plan)
         status = nl_study_cells(plan->study, &plan->cells, &plan->count);
     }
     if (status == NL_OK) {
+        status = nl_study_check_networks(plan->study, plan->cells, plan->count, &plan->info);
+    }
+    if (status == NL_OK) {
         plan->solve = nl_calloc((size_t)plan->measure->kernels, sizeof *plan->solve);
         plan->kernel_seconds =
             nl_calloc((size_t)plan->measure->kernels, sizeof *plan->kernel_seconds);

@@ -16,6 +16,9 @@ static nl_status put_key_attributes(nl_h5 *file, const nl_cell *cell)
     for (int k = 0; k < nl_cell_value_count(); k++) {
         const nl_cell_value value = nl_cell_value_at(cell, k);
 
+        if (value.word != NULL && value.word[0] == '\0') {
+            continue; /* its kind has no such key */
+        }
         if (value.word != NULL) {
             THEN(status, nl_h5_put_text(file, "/", value.column, value.word));
         } else if (value.whole) {

@@ -109,45 +109,59 @@ static void write_value(nl_text *out, const column *c, const nl_row *row)
     }
 }
 
+/* Columns of keys; the late ones stand behind all others. */
+static void write_key_names(nl_text *out, bool late)
+{
+    for (int k = 0; k < nl_cell_value_count(); k++) {
+        const nl_cell_value value = nl_cell_value_at(NULL, k);
+
+        if (!value.member && value.late == late) {
+            nl_text_append(out, ",%s", value.column);
+        }
+    }
+}
+
 void nl_rows_write_header(nl_text *out)
 {
     nl_text_append(out, "cell,width,depth,n_train,seed");
     for (size_t k = 0; k < NL_COUNT(row_columns); k++) {
         nl_text_append(out, ",%s", row_columns[k].name);
     }
-    for (int k = 0; k < nl_cell_value_count(); k++) {
-        const nl_cell_value value = nl_cell_value_at(NULL, k);
-
-        nl_text_append(out, "%s%s", value.member ? "" : ",", value.member ? "" : value.column);
-    }
+    write_key_names(out, false);
     for (size_t k = 0; k < NL_COUNT(late_columns); k++) {
         nl_text_append(out, ",%s", late_columns[k].name);
     }
+    write_key_names(out, true);
     nl_text_append(out, "\n");
 }
 
-static void write_row(nl_text *out, const nl_cell *cell, const nl_row *row)
+static void write_keys(nl_text *out, const nl_cell *cell, bool late)
 {
-    const int values = nl_cell_value_count();
     char number[32];
 
-    nl_text_append(out, "%s,%d,%d,%d,%u", cell->id, cell->width, cell->depth, cell->n_train,
-                   cell->seed);
-    for (size_t k = 0; k < NL_COUNT(row_columns); k++) {
-        write_value(out, &row_columns[k], row);
-    }
-    for (int k = 0; k < values; k++) {
+    for (int k = 0; k < nl_cell_value_count(); k++) {
         const nl_cell_value value = nl_cell_value_at(cell, k);
 
-        if (!value.member) {
+        if (!value.member && value.late == late) {
             nl_text_append(out, ",%s",
                            value.word != NULL ? value.word
                                               : nl_format_double(value.number, number));
         }
     }
+}
+
+static void write_row(nl_text *out, const nl_cell *cell, const nl_row *row)
+{
+    nl_text_append(out, "%s,%d,%d,%d,%u", cell->id, cell->width, cell->depth, cell->n_train,
+                   cell->seed);
+    for (size_t k = 0; k < NL_COUNT(row_columns); k++) {
+        write_value(out, &row_columns[k], row);
+    }
+    write_keys(out, cell, false);
     for (size_t k = 0; k < NL_COUNT(late_columns); k++) {
         write_value(out, &late_columns[k], row);
     }
+    write_keys(out, cell, true);
     nl_text_append(out, "\n");
 }
 
@@ -211,28 +225,37 @@ static void print_column(FILE *stream, const char *name, const char *help)
     fprintf(stream, "  %-24s %s\n", name, help);
 }
 
+static void print_keys(FILE *stream, bool late)
+{
+    for (int k = 0; k < nl_cell_value_count(); k++) {
+        const nl_cell_value value = nl_cell_value_at(NULL, k);
+
+        if (!value.member && value.late == late) {
+            print_column(stream, value.column, value.help);
+        }
+    }
+}
+
 void nl_columns_print(FILE *stream)
 {
     fprintf(stream, "Columns of results.csv: one row per cell, measured state, tag and kernel.  In "
                     "parentheses:\n"
                     "the source, listed below; plain definitions have none.\n\n");
     print_column(stream, "cell", "name of the cell's file in cells/");
-    print_column(stream, "width, depth", "units of a hidden layer; hidden layers");
+    print_column(
+        stream, "width, depth",
+        "model.widths and model.depths: units and hidden layers; of cnn and resnet channels of the "
+        "first stage, and convolutions or blocks a stage");
     print_column(stream, "n_train", "training images");
     print_column(stream, "seed",
                  "of initial weights, batches and (subset: per-seed) training subset");
     for (size_t k = 0; k < NL_COUNT(row_columns); k++) {
         print_column(stream, row_columns[k].name, row_columns[k].help);
     }
-    for (int k = 0; k < nl_cell_value_count(); k++) {
-        const nl_cell_value value = nl_cell_value_at(NULL, k);
-
-        if (!value.member) {
-            print_column(stream, value.column, value.help);
-        }
-    }
+    print_keys(stream, false);
     for (size_t k = 0; k < NL_COUNT(late_columns); k++) {
         print_column(stream, late_columns[k].name, late_columns[k].help);
     }
+    print_keys(stream, true);
     fputs(sources, stream);
 }

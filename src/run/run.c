@@ -263,6 +263,12 @@ static nl_status plan_work(nl_run *run, const nl_dataset_info *info)
             status = NL_FAIL(NL_ERR_NOMEM, "out of memory for %d cells", run->in.count);
         }
     }
+    for (int turn = 0; turn < 2; turn++) { /* the root first: a complaint is told once */
+        if (status == NL_OK && (turn == 0) == (run->in.team->rank == 0)) {
+            status = nl_study_check_networks(run->in.study, run->in.cells, run->in.count, info);
+        }
+        status = nl_agree(run->in.team->comm, status);
+    }
     for (int k = 0; status == NL_OK && k < run->in.count; k++) {
         nl_net *net = NULL;
 

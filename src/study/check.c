@@ -1,6 +1,9 @@
 /** @file check.c  What keys say together: missing ones, contradictions, a grid beyond reason. */
 #include "check.h"
+#include "architecture.h"
 #include "keys.h"
+
+#include <math.h>
 
 /* Most cells of a grid: each needs a file and a training. */
 static const double most_cells = 1e5;
@@ -85,8 +88,84 @@ static void check_grid(nl_reading *reading)
     }
 }
 
+/*---------------------------------------------------------------------------------------------
+ * Convolutional networks
+ *-------------------------------------------------------------------------------------------*/
+
+static void check_stages(nl_reading *reading)
+{
+    const nl_values *stages = &reading->study->value[NL_KEY_STAGES];
+
+    if (reading->sound[NL_KEY_STAGES] && stages->count > nl_most_stages) {
+        nl_reading_complain(reading, reading->place[NL_KEY_STAGES],
+                            nl_key_describe(NL_KEY_STAGES)->path, "%d stages: at most %d",
+                            stages->count, nl_most_stages);
+    }
+}
+
+static void check_kernel_size(nl_reading *reading)
+{
+    const nl_values *sizes = &reading->study->value[NL_KEY_KERNEL_SIZE];
+
+    for (int k = 0; reading->sound[NL_KEY_KERNEL_SIZE] && k < sizes->count; k++) {
+        const double size = sizes->item[k].number;
+
+        if (fmod(size, 2.0) == 0.0) {
+            nl_reading_complain(reading, reading->place[NL_KEY_KERNEL_SIZE],
+                                nl_key_describe(NL_KEY_KERNEL_SIZE)->path,
+                                "an odd number was expected, this is %.0f: an even kernel has no "
+                                "middle, so images would not keep their sides",
+                                size);
+            return;
+        }
+    }
+}
+
+static bool are_sound(const nl_reading *reading, nl_key a, nl_key b)
+{
+    return reading->sound[NL_KEY_KIND] && reading->sound[a] && reading->sound[b];
+}
+
+static bool holds(const nl_study *study, nl_key key, double number)
+{
+    return nl_values_hold(&study->value[key], &(nl_scalar){.number = number});
+}
+
+static void check_pool_last(nl_reading *reading)
+{
+    const nl_study *study = reading->study;
+
+    if (are_sound(reading, NL_KEY_POOL_LAST, NL_KEY_DOWNSAMPLING) &&
+        nl_study_is(study, NL_KEY_KIND, "cnn") && holds(study, NL_KEY_POOL_LAST, 1.0) &&
+        nl_study_is(study, NL_KEY_DOWNSAMPLING, "stride")) {
+        nl_reading_complain(reading, reading->place[NL_KEY_POOL_LAST],
+                            nl_key_describe(NL_KEY_POOL_LAST)->path,
+                            "with downsampling: stride there is no pool to stand behind the last "
+                            "stage: false, average-pool or max-pool was expected");
+    }
+}
+
+static void check_biases(nl_reading *reading)
+{
+    const nl_study *study = reading->study;
+
+    if (are_sound(reading, NL_KEY_BIASES, NL_KEY_BIAS_VARIANCE) &&
+        nl_study_is_convolutional(study) && holds(study, NL_KEY_BIASES, 0.0) &&
+        extreme(&study->value[NL_KEY_BIAS_VARIANCE], 1.0) > 0.0) {
+        nl_reading_complain(reading, reading->place[NL_KEY_BIASES],
+                            nl_key_describe(NL_KEY_BIASES)->path,
+                            "biases: false and bias_variance %g contradict each other: "
+                            "bias_variance: 0 was expected",
+                            extreme(&study->value[NL_KEY_BIAS_VARIANCE], 1.0));
+    }
+}
+
 void nl_reading_check(nl_reading *reading)
 {
+    check_stages(reading);
+    check_kernel_size(reading);
+    check_pool_last(reading);
+    check_biases(reading);
     check_probe(reading);
     check_steps(reading);
     check_grid(reading);

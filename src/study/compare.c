@@ -1,5 +1,7 @@
 /** @file compare.c  Two studies: what changed, what contradicts, their axes united. */
-#include "ntklens/keys.h"
+#include "architecture.h"
+#include "keys.h"
+
 #include "ntklens/study.h"
 
 #include <stdlib.h>
@@ -9,12 +11,47 @@
  * One before the other
  *-------------------------------------------------------------------------------------------*/
 
-/* Every old value is still asked for: the grid was widened at most. */
-static bool keeps_values(const nl_values *before, const nl_values *now)
+static bool same_values(const nl_values *a, const nl_values *b)
 {
-    for (int k = 0; k < before->count; k++) {
-        if (!nl_values_hold(now, &before->item[k])) {
+    for (int k = 0; a->count == b->count && k < a->count; k++) {
+        if (nl_scalar_compare(&a->item[k], &b->item[k]) != 0) {
             return false;
+        }
+    }
+    return a->count == b->count;
+}
+
+/* Is one of the values, to a network of this kind, this one? */
+static bool holds_value(const nl_values *values, nl_key key, nl_net_kind kind,
+                        const nl_scalar *value)
+{
+    const nl_scalar wanted = nl_value_of_kind(key, kind, value);
+
+    for (int k = 0; k < values->count; k++) {
+        const nl_scalar found = nl_value_of_kind(key, kind, &values->item[k]);
+
+        if (nl_scalar_compare(&found, &wanted) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Every old value is still asked for: the grid was widened at most. */
+static bool keeps_values(const nl_study *before, const nl_study *now, nl_key key)
+{
+    const nl_values *kinds = &before->value[NL_KEY_KIND];
+    const nl_values *old = &before->value[key];
+
+    if (nl_key_describe(key)->shape == NL_SHAPE_LIST) {
+        return !nl_key_concerns(before, key) || same_values(old, &now->value[key]);
+    }
+    for (int j = 0; j < kinds->count; j++) {
+        for (int k = 0; k < old->count; k++) {
+            if (!holds_value(&now->value[key], key, (nl_net_kind)kinds->item[j].number,
+                             &old->item[k])) {
+                return false;
+            }
         }
     }
     return true;
@@ -50,7 +87,7 @@ void nl_study_append_changes(const nl_study *before, const nl_study *now, nl_tex
         const nl_key_info *info = nl_key_describe((nl_key)key);
 
         if (info->affects != NL_AFFECTS_TRAINING || may_shrink((nl_key)key) ||
-            keeps_values(&before->value[key], &now->value[key]) ||
+            keeps_values(before, now, (nl_key)key) ||
             (key == NL_KEY_MAX_STEPS && is_longer_training(before, now))) {
             continue;
         }
@@ -66,23 +103,14 @@ void nl_study_append_changes(const nl_study *before, const nl_study *now, nl_tex
  * Side by side
  *-------------------------------------------------------------------------------------------*/
 
-static bool same_values(const nl_values *a, const nl_values *b)
-{
-    for (int k = 0; a->count == b->count && k < a->count; k++) {
-        if (nl_scalar_compare(&a->item[k], &b->item[k]) != 0) {
-            return false;
-        }
-    }
-    return a->count == b->count;
-}
-
 void nl_study_append_conflicts(const nl_study *a, const nl_study *b, nl_text *names)
 {
     for (int key = 0; key < NL_KEY_COUNT; key++) {
         const nl_key_info *info = nl_key_describe((nl_key)key);
 
         if (info->shape == NL_SHAPE_AXIS || info->affects == NL_AFFECTS_NOTHING ||
-            info->affects == NL_AFFECTS_EXECUTION || same_values(&a->value[key], &b->value[key])) {
+            info->affects == NL_AFFECTS_EXECUTION || same_values(&a->value[key], &b->value[key]) ||
+            !nl_key_concerns(a, (nl_key)key) || !nl_key_concerns(b, (nl_key)key)) {
             continue;
         }
         nl_text_append(names, "%s%s (", names->length > 0 ? "; " : "", info->path);
@@ -151,6 +179,21 @@ static nl_status unite_axis(int count, const nl_study *const studies[], nl_key k
     return set->failed ? NL_FAIL(NL_ERR_NOMEM, "out of memory for an axis") : NL_OK;
 }
 
+/* A list that some study's networks have, as this study has it; those that have it agree. */
+static nl_status take_list(int count, const nl_study *const studies[], nl_key key, nl_text *set)
+{
+    const nl_key_info *info = nl_key_describe(key);
+    int p = count - 1;
+
+    while (p > 0 && !nl_key_concerns(studies[p], key)) {
+        p--;
+    }
+    nl_text_append(set, "%s=[", info->path);
+    nl_values_append(set, info, &studies[p]->value[key]);
+    nl_text_append(set, "]");
+    return set->failed ? NL_FAIL(NL_ERR_NOMEM, "out of memory for a list") : NL_OK;
+}
+
 nl_status nl_study_unite_axes(int count, const nl_study *const studies[],
                               nl_text sets[nl_most_cell_values], int *set_count)
 {
@@ -158,8 +201,12 @@ nl_status nl_study_unite_axes(int count, const nl_study *const studies[],
 
     *set_count = 0;
     for (int key = 0; status == NL_OK && key < NL_KEY_COUNT; key++) {
-        if (nl_key_describe((nl_key)key)->shape == NL_SHAPE_AXIS) {
+        const nl_key_info *info = nl_key_describe((nl_key)key);
+
+        if (info->shape == NL_SHAPE_AXIS) {
             status = unite_axis(count, studies, (nl_key)key, &sets[(*set_count)++]);
+        } else if (info->kinds != 0) {
+            status = take_list(count, studies, (nl_key)key, &sets[(*set_count)++]);
         }
     }
     return status;

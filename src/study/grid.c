@@ -1,4 +1,7 @@
 /** @file grid.c  The grid of networks, their names and hashes, log-spaced steps. */
+#include "architecture.h"
+#include "keys.h"
+
 #include "ntklens/study.h"
 
 #include <inttypes.h>
@@ -51,7 +54,8 @@ uint64_t nl_cell_hash(const nl_study *study, const nl_cell *cell, nl_affects aff
         const nl_key_info *info = nl_key_describe((nl_key)key);
         const nl_values *values = &study->value[key];
 
-        if (!is_part(study, (nl_key)key, affects)) {
+        if (!is_part(study, (nl_key)key, affects) ||
+            !nl_key_applies((nl_key)key, nl_cell_kind(cell))) {
             continue;
         }
         if (info->shape == NL_SHAPE_LIST) {
@@ -65,7 +69,11 @@ uint64_t nl_cell_hash(const nl_study *study, const nl_cell *cell, nl_affects aff
 
 void nl_cell_identify(const nl_study *study, nl_cell *cell)
 {
-    snprintf(cell->id, sizeof cell->id, "w%d-d%d-n%d-s%u-%012" PRIx64, cell->width, cell->depth,
+    const nl_net_kind kind = nl_cell_kind(cell);
+    const bool plain = kind == NL_MLP; /* named before there were others */
+
+    snprintf(cell->id, sizeof cell->id, "%s%sw%d-d%d-n%d-s%u-%012" PRIx64,
+             plain ? "" : nl_net_kind_name(kind), plain ? "" : "-", cell->width, cell->depth,
              cell->n_train, cell->seed, nl_cell_hash(study, cell, NL_AFFECTS_TRAINING) >> 16);
 }
 
@@ -107,7 +115,7 @@ typedef struct grid {
     nl_key axis[NL_KEY_COUNT];     /* slowest first: the order of the results table */
     nl_scalar *item[NL_KEY_COUNT]; /* owned; values of axis[k], sorted */
     int count[NL_KEY_COUNT];
-    int cells;
+    int points; /* of the product; some are the same cell */
 } grid;
 
 static void grid_free(grid *g)
@@ -131,7 +139,7 @@ static bool grid_add(grid *g, const nl_study *study, nl_key key)
     g->item[g->axes] = sorted;
     g->count[g->axes] = values->count;
     g->axes++;
-    g->cells *= values->count; /* at most 1e5: checked when the study was parsed */
+    g->points *= values->count; /* at most 1e5: checked when the study was parsed */
     return true;
 }
 
@@ -140,7 +148,7 @@ static bool grid_collect(grid *g, const nl_study *study)
     static const nl_key first[] = {NL_KEY_WIDTHS, NL_KEY_DEPTHS, NL_KEY_TRAIN_SIZES};
     bool fine = true;
 
-    *g = (grid){.cells = 1};
+    *g = (grid){.points = 1};
     for (size_t k = 0; k < NL_COUNT(first); k++) {
         fine = fine && grid_add(g, study, first[k]);
     }
@@ -155,21 +163,63 @@ static bool grid_collect(grid *g, const nl_study *study)
     return fine && grid_add(g, study, NL_KEY_SEEDS);
 }
 
-static void fill_cell(const grid *g, const nl_study *study, int index, nl_cell *cell)
+/** A point of the grid: of each axis the index of its value. */
+typedef struct point {
+    int at[NL_KEY_COUNT];
+    nl_net_kind kind;
+} point;
+
+static point point_of(const grid *g, int index)
+{
+    point p = {.kind = NL_MLP};
+
+    for (int k = g->axes - 1; k >= 0; k--) {
+        p.at[k] = index % g->count[k];
+        index /= g->count[k];
+        if (g->axis[k] == NL_KEY_KIND) {
+            p.kind = (nl_net_kind)g->item[k][p.at[k]].number;
+        }
+    }
+    return p;
+}
+
+/* Does an earlier value of one of the axes make the same cell? */
+static bool is_repeated(const grid *g, const point *p)
+{
+    for (int k = 0; k < g->axes; k++) {
+        const nl_scalar mine = nl_value_of_kind(g->axis[k], p->kind, &g->item[k][p->at[k]]);
+
+        for (int j = 0; j < p->at[k]; j++) {
+            const nl_scalar earlier = nl_value_of_kind(g->axis[k], p->kind, &g->item[k][j]);
+
+            if (nl_scalar_compare(&earlier, &mine) == 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static void fill_cell(const grid *g, const nl_study *study, const point *p, nl_cell *cell)
 {
     for (int key = 0; key < NL_KEY_COUNT; key++) {
         if (study->value[key].count > 0) {
             cell->value[key] = study->value[key].item[0];
         }
     }
-    for (int k = g->axes - 1; k >= 0; k--) {
-        cell->value[g->axis[k]] = g->item[k][index % g->count[k]];
-        index /= g->count[k];
+    for (int k = 0; k < g->axes; k++) {
+        cell->value[g->axis[k]] = g->item[k][p->at[k]];
+    }
+    cell->stages = &study->value[NL_KEY_STAGES];
+    cell->value[NL_KEY_STAGES] = (nl_scalar){.number = NAN, .word = study->stages};
+    for (int key = 0; key < NL_KEY_COUNT; key++) {
+        cell->value[key] = nl_value_of_kind((nl_key)key, p->kind, &cell->value[key]);
     }
     cell->width = (int)cell->value[NL_KEY_WIDTHS].number;
     cell->depth = (int)cell->value[NL_KEY_DEPTHS].number;
     cell->n_train = (int)cell->value[NL_KEY_TRAIN_SIZES].number;
     cell->seed = (uint32_t)cell->value[NL_KEY_SEEDS].number;
+    cell->fingerprint = study->fingerprint;
     nl_cell_identify(study, cell);
 }
 
@@ -177,6 +227,7 @@ nl_status nl_study_cells(const nl_study *study, nl_cell **cells, int *count)
 {
     nl_status status = NL_OK;
     nl_cell *all = NULL;
+    int found = 0;
     grid g;
 
     *cells = NULL;
@@ -185,17 +236,20 @@ nl_status nl_study_cells(const nl_study *study, nl_cell **cells, int *count)
         status = NL_FAIL(NL_ERR_NOMEM, "%s: out of memory for the grid", study->file);
         goto done;
     }
-    all = calloc((size_t)g.cells, sizeof *all);
+    all = calloc((size_t)g.points, sizeof *all);
     if (all == NULL) {
-        status = NL_FAIL(NL_ERR_NOMEM, "%s: out of memory for %d cells", study->file, g.cells);
+        status = NL_FAIL(NL_ERR_NOMEM, "%s: out of memory for %d cells", study->file, g.points);
         goto done;
     }
-    for (int k = 0; k < g.cells; k++) {
-        fill_cell(&g, study, k, &all[k]);
-        all[k].fingerprint = study->fingerprint;
+    for (int k = 0; k < g.points; k++) {
+        const point p = point_of(&g, k);
+
+        if (!is_repeated(&g, &p)) {
+            fill_cell(&g, study, &p, &all[found++]);
+        }
     }
     *cells = all;
-    *count = g.cells;
+    *count = found;
 
 done:
     grid_free(&g);

@@ -21,6 +21,9 @@
 
 #define SEED_MAX 2147483647.0
 
+#define OF_KIND(kind)    (1U << (unsigned)(kind))
+#define OF_CONVOLUTIONAL .kinds = OF_KIND(NL_CNN) | OF_KIND(NL_RESNET), .late = true
+
 /* Values enter the hashes of finished cells: a new key of kind TRAINS or MEASURES, or a new default
  * of one, makes older results folders be computed anew. */
 static const nl_key_info table[NL_KEY_COUNT] = {
@@ -64,12 +67,68 @@ static const nl_key_info table[NL_KEY_COUNT] = {
     [NL_KEY_LABEL_NOISE] = {"data.label_noise", "label_noise", REAL(0, 1), SCALAR, TRAINS,
                             .fallback = "0.0", .help = "Fraction of training labels redrawn."},
 
-    [NL_KEY_KIND] = {"model.kind", "kind", CHOICE("mlp"), AXIS, TRAINS, .fallback = "mlp",
-                     .help = "Architecture: fully connected layers."},
+    [NL_KEY_KIND] = {"model.kind", "kind", CHOICE("mlp|cnn|resnet"), AXIS, TRAINS,
+                     .fallback = "mlp",
+                     .help = "Architecture: mlp: fully connected layers; cnn: convolutions; "
+                             "resnet: residual blocks of two convolutions, pre-activation (He et "
+                             "al. 2016).  Keys from stages to biases are of cnn and resnet only."},
     [NL_KEY_WIDTHS] = {"model.widths", "width", INT(1, 1e6), AXIS, TRAINS,
-                       .example = "[16, 32, 64]", .help = "Units of every hidden layer."},
+                       .example = "[16, 32, 64]",
+                       .help = "mlp: units of every hidden layer; cnn, resnet: channels of the "
+                               "first stage, of which all others' are multiples.  Their parameters "
+                               "and time grow as its square."},
     [NL_KEY_DEPTHS] = {"model.depths", "depth", INT(1, 1000), AXIS, TRAINS, .fallback = "[2]",
-                       .help = "Hidden layers."},
+                       .help = "mlp: hidden layers; cnn: convolutions, resnet: residual blocks, "
+                               "times the stage's number in stages."},
+    [NL_KEY_STAGES] = {"model.stages", "stages", INT(1, 99), LIST, TRAINS, OF_CONVOLUTIONAL,
+                       .repeats = true, .fallback = "[1, 1, 1]",
+                       .help = "One number a stage, at most 16: stage k has depth times its number "
+                               "of convolutions or blocks; sides are halved between stages.  Not "
+                               "an axis."},
+    [NL_KEY_CHANNEL_GROWTH] = {"model.channel_growth", "channel_growth", INT(1, 16), AXIS, TRAINS,
+                               OF_CONVOLUTIONAL, .fallback = "auto", .choices = "auto",
+                               .help = "Channels of stage k, from 0, are width times this to the "
+                                       "k; auto: 1 of cnn, 2 of resnet."},
+    [NL_KEY_KERNEL_SIZE] = {"model.kernel_size", "kernel_size", INT(1, 31), AXIS, TRAINS,
+                            OF_CONVOLUTIONAL, .fallback = "3",
+                            .help = "Pixels on a side of a convolution's kernel, odd: zeros are "
+                                    "padded, so that the image keeps its sides."},
+    [NL_KEY_DOWNSAMPLING] = {"model.downsampling", "downsampling",
+                             CHOICE("auto|average-pool|max-pool|stride"), AXIS, TRAINS,
+                             OF_CONVOLUTIONAL, .fallback = "auto",
+                             .help = "What halves the sides between stages: a 2 x 2 pool, which "
+                                     "floors odd sides (28, 14, 7, 3), or stride 2 of the stage's "
+                                     "first convolution; auto: average-pool of cnn, stride of "
+                                     "resnet."},
+    [NL_KEY_POOL_LAST] = {"model.pool_last", "pool_last", BOOL, AXIS, TRAINS,
+                          .kinds = OF_KIND(NL_CNN), .late = true, .fallback = "false",
+                          .help = "cnn only: a pool behind the last stage, too, which a flatten "
+                                  "head wants."},
+    [NL_KEY_HEAD] = {"model.head", "head", CHOICE("global-average|flatten"), AXIS, TRAINS,
+                     OF_CONVOLUTIONAL, .fallback = "global-average",
+                     .help = "What dense layers take: the mean of each channel over its positions, "
+                             "or all of them.  Kernels of different heads are not comparable: a "
+                             "mean divides by the positions."},
+    [NL_KEY_DENSE_MULTIPLE] = {"model.dense_multiple", "dense_multiple", INT(0, 1000), AXIS, TRAINS,
+                               OF_CONVOLUTIONAL, .fallback = "0",
+                               .help = "Units of a dense layer before the output, in widths; 0: no "
+                                       "such layer."},
+    [NL_KEY_NORMALIZATION] = {"model.normalization", "normalization", CHOICE("none|layer-norm"),
+                              AXIS, TRAINS, OF_CONVOLUTIONAL, .fallback = "none",
+                              .help = "layer-norm: over channels and positions of a sample, then a "
+                                      "gain and a shift of each channel.  batch-norm is refused: a "
+                                      "sample's gradient would depend on the others.",
+                              .refused = "batch",
+                              .reason = "gradients of one sample depend on the "
+                                        "others; use layer-norm or none"},
+    [NL_KEY_BRANCH_SCALE] = {"model.branch_scale", "branch_scale", ABOVE(0, 1e3), AXIS, TRAINS,
+                             .kinds = OF_KIND(NL_RESNET), .late = true, .fallback = "1.0",
+                             .choices = "depth",
+                             .help = "resnet only: multiplier of residual branches; depth: "
+                                     "1/sqrt(blocks), with which the variance of the sum does not "
+                                     "grow with them."},
+    [NL_KEY_BIASES] = {"model.biases", "biases", BOOL, AXIS, TRAINS, OF_CONVOLUTIONAL,
+                       .fallback = "true", .help = "Biases; false: of no layer."},
     [NL_KEY_ACTIVATION] = {"model.activation", "activation", CHOICE("relu|tanh|erf|gelu"), AXIS,
                            TRAINS, .fallback = "relu", .help = "Activation function."},
     [NL_KEY_PARAMETRIZATION] = {"model.parametrization", "parametrization",
@@ -188,6 +247,11 @@ static const nl_key_info table[NL_KEY_COUNT] = {
 const nl_key_info *nl_key_describe(nl_key key)
 {
     return &table[key];
+}
+
+bool nl_key_applies(nl_key key, nl_net_kind kind)
+{
+    return table[key].kinds == 0 || (table[key].kinds & OF_KIND(kind)) != 0;
 }
 
 bool nl_path_is_below(const char *path, const char *section)

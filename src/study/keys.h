@@ -3,6 +3,7 @@
 #define NTKLENS_STUDY_KEYS_H
 
 #include "ntklens/keys.h"
+#include "ntklens/nn.h"
 
 enum {
     nl_path_size = 256,      /* bytes of a key path in a message */
@@ -12,6 +13,9 @@ enum {
 
 /** Key of a path, NL_KEY_COUNT where there is none. */
 nl_key nl_key_find(const char *path);
+
+/** Has a network of this kind such a key? */
+bool nl_key_applies(nl_key key, nl_net_kind kind);
 
 /** Does any key lie below this path ("measure", "measure.at")? */
 bool nl_key_is_section(const char *path);

@@ -226,7 +226,10 @@ static bool read_word(nl_reading *reading, nl_key key, const nl_yaml_node *node,
         out->word = nl_reading_keep(reading, node->text);
         return true;
     }
-    if (nl_choice_suggest(info->choices, node->text, meant)) {
+    if (info->refused != NULL &&
+        strncasecmp(node->text, info->refused, strlen(info->refused)) == 0) {
+        refuse(reading, key, node, info->reason);
+    } else if (nl_choice_suggest(info->choices, node->text, meant)) {
         snprintf(note, sizeof note, "did you mean %s?", meant);
         refuse(reading, key, node, note);
     } else {

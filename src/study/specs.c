@@ -1,6 +1,7 @@
 /** @file specs.c  Keys as the program wants them: typed specifications of study and cell.  Beside
  * parser and grid the only place that reads keys. */
 #include "specs.h"
+#include "architecture.h"
 
 #include "ntklens/keys.h"
 
@@ -15,6 +16,7 @@ static int whole(const nl_cell *cell, nl_key key)
 nl_net_spec nl_cell_net_spec(const nl_cell *cell, const nl_dataset_info *info)
 {
     return (nl_net_spec){
+        .kind = nl_cell_kind(cell),
         .inputs = info->inputs,
         .outputs = info->classes,
         .width = cell->width,
@@ -24,6 +26,7 @@ nl_net_spec nl_cell_net_spec(const nl_cell *cell, const nl_dataset_info *info)
         .base_width = whole(cell, NL_KEY_BASE_WIDTH),
         .weight_variance = cell->value[NL_KEY_WEIGHT_VARIANCE].number,
         .bias_variance = cell->value[NL_KEY_BIAS_VARIANCE].number,
+        .convolutional = nl_cell_convolutional_spec(cell, info),
     };
 }
 
@@ -31,6 +34,11 @@ nl_status nl_cell_net_create(const nl_cell *cell, const nl_dataset_info *info, n
 {
     const nl_net_spec spec = nl_cell_net_spec(cell, info);
 
+    if (spec.kind != NL_MLP) {
+        *out = NULL;
+        return NL_FAIL(NL_ERR_STUDY, "model.kind: %s is not built yet",
+                       nl_net_kind_name(spec.kind));
+    }
     return nl_net_create(&spec, nl_cell_train_spec(cell).optimizer, out);
 }
 
@@ -83,17 +91,19 @@ int nl_most_steps_per_decade(void)
  * Values that have a column
  *-------------------------------------------------------------------------------------------*/
 
-/* The key of the k-th of them; NL_KEY_COUNT: there is none. */
+/* The key of the k-th of them, those of late columns at the end; NL_KEY_COUNT: there is none. */
 static nl_key key_with_column(int k)
 {
-    int key = 0;
+    for (int late = 0; late < 2; late++) {
+        for (int key = 0; key < NL_KEY_COUNT; key++) {
+            const nl_key_info *info = nl_key_describe((nl_key)key);
 
-    for (; key < NL_KEY_COUNT; key++) {
-        if (nl_key_describe((nl_key)key)->column != NULL && k-- == 0) {
-            break;
+            if (info->column != NULL && info->late == (late > 0) && k-- == 0) {
+                return (nl_key)key;
+            }
         }
     }
-    return (nl_key)key;
+    return NL_KEY_COUNT;
 }
 
 /* Has a cell a member for it? */
@@ -120,11 +130,15 @@ nl_cell_value nl_cell_value_at(const nl_cell *cell, int k)
     nl_cell_value out = {.column = info->column,
                          .help = info->help,
                          .whole = info->type == NL_TYPE_INT || info->type == NL_TYPE_BOOL,
-                         .member = is_member(key)};
+                         .member = is_member(key),
+                         .late = info->late};
 
     if (cell != NULL) {
         out.word = cell->value[key].word;
         out.number = cell->value[key].number;
+        if (info->type == NL_TYPE_BOOL && out.word == NULL) {
+            out.word = out.number > 0.0 ? "true" : "false";
+        }
     }
     return out;
 }
@@ -135,7 +149,8 @@ void nl_study_append_axes(const nl_study *study, nl_text *out)
         const nl_key_info *info = nl_key_describe((nl_key)key);
         const char *dot = strrchr(info->path, '.');
 
-        if (info->shape == NL_SHAPE_AXIS && study->value[key].count > 1) {
+        if (info->shape == NL_SHAPE_AXIS && study->value[key].count > 1 &&
+            nl_key_concerns(study, (nl_key)key)) {
             nl_text_append(out, "%s%d %s", out->length > 0 ? " x " : "", study->value[key].count,
                            dot != NULL ? dot + 1 : info->path);
         }
@@ -182,7 +197,8 @@ const char *nl_cell_name_network(const nl_study *study, const nl_cell *cell, cha
         const nl_scalar *value = &cell->value[key];
 
         if (info->shape == NL_SHAPE_AXIS && study->value[key].count > 1 &&
-            !is_member((nl_key)key) && key != NL_KEY_LEARNING_RATE) {
+            !is_member((nl_key)key) && key != NL_KEY_LEARNING_RATE &&
+            (value->word == NULL || value->word[0] != '\0')) {
             length += snprintf(out + length, 256 - (size_t)length, ", %s %s", info->column,
                                value->word != NULL ? value->word
                                                    : nl_format_double(value->number, number));
@@ -242,10 +258,23 @@ static nl_solve_request solve_request(const nl_study *study)
     };
 }
 
+/* "2-1-1"; what is too long was refused. */
+static void name_stages(nl_study *study)
+{
+    const nl_values *stages = &study->value[NL_KEY_STAGES];
+    size_t length = 0;
+
+    for (int k = 0; k < stages->count && length < sizeof study->stages; k++) {
+        length += (size_t)snprintf(study->stages + length, sizeof study->stages - length, "%s%.0f",
+                                   k > 0 ? "-" : "", stages->item[k].number);
+    }
+}
+
 void nl_study_make_spec(nl_study *study)
 {
     const bool auto_memory = nl_study_word(study, NL_KEY_MEMORY_PER_RANK) != NULL;
 
+    name_stages(study);
     study->spec = (nl_study_spec){
         .name = nl_study_word(study, NL_KEY_STUDY),
         .split = split_spec(study),

@@ -94,7 +94,7 @@ static bool read_list(nl_reading *reading, nl_key key, const nl_yaml_node *list,
 
         if (!nl_reading_scalar(reading, key, list->values[k], &value)) {
             sound = false;
-        } else if (is_repeated(out, &value)) {
+        } else if (!info->repeats && is_repeated(out, &value)) {
             nl_reading_complain(reading, list->values[k]->mark, info->path,
                                 "%s is repeated: each value once",
                                 nl_node_describe(list->values[k], found));

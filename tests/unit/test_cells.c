@@ -163,6 +163,149 @@ static void a_hash_follows_the_keys_of_its_kind_only(void **state)
     }
 }
 
+/* Keys of convolutional networks, none at its default. */
+static const char *const convolutional[] = {
+    "model.stages=[2, 1]",         "model.channel_growth=3",         "model.kernel_size=5",
+    "model.downsampling=max-pool", "model.pool_last=true",           "model.head=flatten",
+    "model.dense_multiple=8",      "model.normalization=layer-norm", "model.branch_scale=depth",
+    "model.biases=false"};
+
+static void keys_of_other_kinds_enter_no_hash(void **state)
+{
+    const uint64_t plain = hash_with(NULL, NL_AFFECTS_TRAINING);
+
+    (void)state;
+    for (size_t k = 0; k < NL_COUNT(convolutional); k++) {
+        const bool of_resnet = strstr(convolutional[k], "branch") != NULL;
+        const bool of_cnn = strstr(convolutional[k], "pool_last") != NULL;
+        const char *const kinds[] = {"model.kind=cnn", "model.kind=resnet"};
+
+        assert_true(hash_with(convolutional[k], NL_AFFECTS_TRAINING) == plain);
+        for (int kind = 0; kind < 2; kind++) {
+            grid a = open_grid(kinds[kind], NULL, NULL);
+            grid b = open_grid(kinds[kind], convolutional[k], NULL);
+            const bool applies = kind == 0 ? !of_resnet : !of_cnn;
+
+            assert_true((strcmp(a.cells[0].id, b.cells[0].id) != 0) == applies);
+            close_grid(&a);
+            close_grid(&b);
+        }
+    }
+}
+
+static void names_of_other_kinds_begin_with_them(void **state)
+{
+    grid g = open_grid("model.kind=cnn", "training.batch_size=full", NULL);
+    grid r = open_grid("model.kind=resnet", "model.stages=[2, 1, 1]", NULL);
+
+    (void)state;
+    assert_memory_equal(g.cells[0].id, "cnn-w64-d2-n512-s0-", 19);
+    assert_memory_equal(r.cells[0].id, "resnet-w64-d2-n512-s0-", 22);
+    assert_string_equal(r.cells[0].value[NL_KEY_STAGES].word, "2-1-1");
+    assert_true(r.cells[0].value[NL_KEY_CHANNEL_GROWTH].number == 2.0);
+    assert_string_equal(r.cells[0].value[NL_KEY_DOWNSAMPLING].word, "stride");
+    assert_string_equal(r.cells[0].value[NL_KEY_POOL_LAST].word, "");
+    assert_true(g.cells[0].value[NL_KEY_CHANNEL_GROWTH].number == 1.0);
+    assert_string_equal(g.cells[0].value[NL_KEY_DOWNSAMPLING].word, "average-pool");
+    close_grid(&g);
+    close_grid(&r);
+}
+
+static void axes_of_other_kinds_make_no_cells(void **state)
+{
+    static const char axes[] =
+        "data: {source: glyphs, train_sizes: [512]}\n"
+        "model: {kind: [mlp, cnn, resnet], widths: [8, 16], head: [global-average, flatten],\n"
+        "        channel_growth: [auto, 1, 2], branch_scale: [0.5, 1, depth],\n"
+        "        pool_last: [false, true], downsampling: [auto, average-pool, max-pool]}\n"
+        "seeds: [0, 1]\n";
+    int of[NL_NET_KIND_COUNT] = {0};
+    grid g = {0};
+
+    (void)state;
+    assert_int_equal(nl_study_parse(&(nl_study_source){"f", axes, strlen(axes), 0, NULL}, &g.study),
+                     NL_OK);
+    assert_int_equal(nl_study_cells(g.study, &g.cells, &g.count), NL_OK);
+    for (int k = 0; k < g.count; k++) {
+        of[(int)g.cells[k].value[NL_KEY_KIND].number]++;
+    }
+    assert_int_equal(of[NL_MLP], 2 * 2);
+    assert_int_equal(of[NL_CNN], 2 * 2 * 2 * 2 * 2 * 2);    /* heads, growths, pools, lasts */
+    assert_int_equal(of[NL_RESNET], 2 * 2 * 2 * 2 * 3 * 3); /* stride of auto is one more */
+    assert_int_equal(g.count, of[NL_MLP] + of[NL_CNN] + of[NL_RESNET]);
+    qsort(g.cells, (size_t)g.count, sizeof *g.cells, compare_ids);
+    for (int k = 1; k < g.count; k++) {
+        assert_string_not_equal(g.cells[k].id, g.cells[k - 1].id);
+    }
+    close_grid(&g);
+}
+
+static void a_convolutional_cell_says_its_network(void **state)
+{
+    const nl_dataset_info cifar = {
+        .height = 32, .width = 31, .channels = 3, .inputs = 2976, .classes = 10};
+    grid g = open_grid("model.kind=resnet", "model.stages=[2, 1]", "model.branch_scale=depth");
+    const nl_net_spec spec = nl_cell_net_spec(&g.cells[0], &cifar);
+
+    (void)state;
+    assert_int_equal(spec.kind, NL_RESNET);
+    assert_int_equal(spec.inputs, 2976);
+    assert_int_equal(spec.convolutional.image.height, 32);
+    assert_int_equal(spec.convolutional.image.width, 31);
+    assert_int_equal(spec.convolutional.image.channels, 3);
+    assert_int_equal(spec.convolutional.stages, 2);
+    assert_int_equal(spec.convolutional.blocks[0], 2);
+    assert_int_equal(spec.convolutional.blocks[1], 1);
+    assert_int_equal(spec.convolutional.channel_growth, 2);
+    assert_int_equal(spec.convolutional.kernel_size, 3);
+    assert_int_equal(spec.convolutional.downsampling, NL_STRIDE);
+    assert_int_equal(spec.convolutional.head, NL_GLOBAL_AVERAGE_HEAD);
+    assert_int_equal(spec.convolutional.normalization, NL_NO_NORMALIZATION);
+    assert_true(spec.convolutional.branch_scale == 0.0);
+    assert_true(spec.convolutional.biases);
+    close_grid(&g);
+}
+
+static void networks_fit_the_images_or_are_refused(void **state)
+{
+    static const struct {
+        const char *set[3];
+        int height, width;
+        bool fits;
+    } cases[] = {
+        {{"model.kind=mlp", "model.stages=[1,1,1,1,1,1,1]", NULL}, 1, 1, true},
+        {{"model.kind=cnn", NULL, NULL}, 1, 1, false},
+        {{"model.kind=cnn", NULL, NULL}, 4, 5, true},
+        {{"model.kind=cnn", NULL, NULL}, 3, 100, false},
+        {{"model.kind=cnn", "model.downsampling=stride", NULL}, 3, 100, true},
+        {{"model.kind=resnet", NULL, NULL}, 3, 3, true},
+        {{"model.kind=cnn", "model.pool_last=true", NULL}, 7, 7, false},
+        {{"model.kind=cnn", "model.pool_last=true", NULL}, 8, 8, true},
+        {{"model.kind=cnn", "model.stages=[1,1,1,1,1,1]", NULL}, 28, 28, false},
+        {{"model.kind=cnn", "model.channel_growth=16", "model.stages=[1,1,1,1,1,1]"},
+         64,
+         64,
+         false},
+        {{"model.kind=cnn", "model.dense_multiple=1000", "model.widths=2000"}, 64, 64, false},
+        {{"model.kind=cnn", "model.head=flatten", "model.widths=900000"}, 640, 640, false},
+        {{"model.kind=resnet", "model.depths=1000", "model.stages=[9,9]"}, 28, 28, false},
+    };
+
+    (void)state;
+    for (size_t k = 0; k < NL_COUNT(cases); k++) {
+        const nl_dataset_info info = {.height = cases[k].height,
+                                      .width = cases[k].width,
+                                      .channels = 1,
+                                      .inputs = cases[k].height * cases[k].width,
+                                      .classes = 10};
+        grid g = open_grid(cases[k].set[0], cases[k].set[1], cases[k].set[2]);
+
+        assert_int_equal(nl_study_check_networks(g.study, g.cells, g.count, &info),
+                         cases[k].fits ? NL_OK : NL_ERR_STUDY);
+        close_grid(&g);
+    }
+}
+
 static void a_hash_does_not_follow_the_spelling_or_the_other_cells(void **state)
 {
     uint64_t plain = hash_with(NULL, NL_AFFECTS_TRAINING);
@@ -228,6 +371,11 @@ int main(void)
         cmocka_unit_test(every_cell_has_a_name_of_its_own),
         cmocka_unit_test(names_and_hashes_are_stable),
         cmocka_unit_test(a_hash_follows_the_keys_of_its_kind_only),
+        cmocka_unit_test(keys_of_other_kinds_enter_no_hash),
+        cmocka_unit_test(names_of_other_kinds_begin_with_them),
+        cmocka_unit_test(axes_of_other_kinds_make_no_cells),
+        cmocka_unit_test(a_convolutional_cell_says_its_network),
+        cmocka_unit_test(networks_fit_the_images_or_are_refused),
         cmocka_unit_test(a_hash_does_not_follow_the_spelling_or_the_other_cells),
         cmocka_unit_test(log_steps_are_rounded_and_unique),
         cmocka_unit_test(log_steps_know_their_edges),
