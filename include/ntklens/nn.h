@@ -175,6 +175,9 @@ int nl_net_output(const nl_net *net);
 /** Index of the layer whose activations the output layer takes. */
 int nl_net_last_hidden(const nl_net *net);
 
+/** Is every layer dense? */
+bool nl_net_is_dense(const nl_net *net);
+
 /** Numbers in the largest output of a layer, for one sample. */
 int nl_net_widest(const nl_net *net);
 

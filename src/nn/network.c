@@ -176,6 +176,16 @@ int nl_net_last_hidden(const nl_net *net)
     return net->layer[nl_net_output(net)].from;
 }
 
+bool nl_net_is_dense(const nl_net *net)
+{
+    for (int l = 0; l < net->layers; l++) {
+        if (net->layer[l].kind != NL_DENSE) {
+            return false;
+        }
+    }
+    return true;
+}
+
 int nl_net_widest(const nl_net *net)
 {
     int most = 0;

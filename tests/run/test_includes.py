@@ -28,6 +28,7 @@ ROOM_OF_HEADER = {
     "cell_files": "results",
     "csv": "io",
     "factors": "ntk",
+    "dual": "ntk",
     "folder": "results",
     "formats": "linalg",
     "fortran": "linalg",

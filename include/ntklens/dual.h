@@ -1,0 +1,62 @@
+/**
+ * @file dual.h  The dual of a kernel, G = J^T J: of the parameters, where the kernel J J^T is of
+ * the outputs.  Both have the same nonzero eigenvalues, so whichever is smaller is solved.
+ *
+ * J [rows of the kernel x parameters] is never formed.  Of networks that are chains of dense
+ * layers, G is filled by pairs of units: with s_i = <delta_i[k], delta_i[j]> over the outputs,
+ *   G[(l;p,k),(m;q,j)] = sum_i h_i^{l-1}[p] h_i^{m-1}[q] s_i,
+ * rows being ordered by layer, input p and unit k.  A sample whose s_i is zero is skipped: of relu
+ * two thirds of them are.
+ *
+ * G is of a smaller basis than the parameters.  Weights behind inputs that are zero on the whole
+ * probe and of units with no back-signals have no gradient and no row; of each unit the bias and
+ * the weights behind inputs that are constant on the probe have parallel gradients, and become one
+ * row by a rotation.
+ */
+#ifndef NTKLENS_DUAL_H
+#define NTKLENS_DUAL_H
+
+#include "ntklens/ntk.h"
+
+/** Opaque.  What a dual is filled from: activations and back-signals of all samples.  Borrows the
+ *  network and the probe. */
+typedef struct nl_dual nl_dual;
+
+/** Has this kernel of this network a dual?  Full and class kernels of chains of dense layers. */
+bool nl_dual_is_known(const nl_net *net, nl_kernel_spec spec);
+
+/** The largest order that it can have: whatever the parameters and the probe. */
+double nl_dual_most(const nl_net *net, nl_kernel_spec spec);
+
+/** Bytes of an nl_dual, and of what a fill of `rows` x `cols` local elements needs beside it, at
+ *  most. */
+double nl_dual_bytes(const nl_net *net, nl_kernel_spec spec, nl_precision precision, int samples);
+
+/** Floating-point operations of a fill, at most: as if all units were active on all samples. */
+double nl_dual_flops(const nl_net *net, nl_kernel_spec spec, int samples);
+
+/** One pass forward and one backward per output over all samples.  Local. */
+NL_MUST_CHECK nl_status nl_dual_create(const nl_kernel_input *input, nl_kernel_spec spec,
+                                       nl_precision precision, nl_dual **out);
+void nl_dual_destroy(nl_dual **dual);
+
+/** Rows of G, at least one: of a network without gradients it is a zero. */
+int nl_dual_order(const nl_dual *dual);
+
+/** Block size for its matrix: the smallest multiple of the units of a layer that is at least
+ *  `wanted`, so that a rank's rows are, but for blocks' ends, whole inputs.  Pure. */
+int nl_dual_block(const nl_net *net, int wanted);
+
+/** Fill the local part, on and below the diagonal.  No communication.  Local.
+ *
+ *  @param[in] a  of order nl_dual_order() and the precision of the dual */
+NL_MUST_CHECK nl_status nl_dual_fill(nl_dmat *a, const nl_dual *dual);
+
+/** A gradient in the basis of G: u^T G u = |J w|^2 for u made of w, rate-weighted |J R^1/2 w|^2
+ *  with the rates R.  Local.
+ *
+ *  @param[in]  w  [net->size] laid out as the parameters
+ *  @param[out] u  [nl_dual_order()] */
+void nl_dual_coordinates(const nl_dual *dual, const double *w, double *u);
+
+#endif

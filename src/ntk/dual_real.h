@@ -1,0 +1,299 @@
+/**
+ * @file dual_real.h  Blocks of a dual in one floating-point format (ntklens/formats.h).
+ *
+ * Symbols, of layers l >= m:
+ *   h       what a layer takes, h^{l-1}, as the dual's inputs: scaled, the merged one last
+ *   delta   back-signals of unit k: delta[k] [samples x outputs]
+ *   s       s_i = <delta_i^l[k], delta_i^m[j]>, of the samples i where it is not zero
+ *   A, B    chunks of h as rows (columns) of G have them: [local inputs x chunk], column-major
+ *   T       A diag(s) B^T, the part of G of one pair of units
+ */
+
+static const real *NAME(delta_of)(const nl_dual *dual, const nl_dual_layer *d, int k)
+{
+    return (const real *)d->delta +
+           (size_t)d->unit[k] * (size_t)dual->samples * (size_t)dual->outputs;
+}
+
+static real *NAME(entry)(const dual_fill *f, int row, int col)
+{
+    return (real *)f->a->local + (size_t)col * (size_t)f->a->ld + (size_t)row;
+}
+
+/* Columns of a row of the images, or of activations. */
+NL_VECTOR_CLONES
+static void NAME(pick_x)(int count, const int *restrict column, double scale,
+                         const float *restrict x, real *restrict out)
+{
+    for (int p = 0; p < count; p++) {
+        out[p] = (real)(scale * (double)x[column[p]]);
+    }
+}
+
+NL_VECTOR_CLONES
+static void NAME(pick_h)(int count, const int *restrict column, double scale,
+                         const real *restrict h, real *restrict out)
+{
+    for (int p = 0; p < count; p++) {
+        out[p] = (real)(scale * (double)h[column[p]]);
+    }
+}
+
+/* Inputs of a sample as local rows (columns) have them. */
+static void NAME(pick)(const nl_dual_layer *d, const local_inputs *list, int sample, real *out)
+{
+    const size_t at = (size_t)sample * (size_t)d->layer->fan_in;
+
+    if (d->x != NULL) {
+        NAME(pick_x)(list->varying, list->column, d->scale, d->x + at, out);
+    } else {
+        NAME(pick_h)(list->varying, list->column, d->scale, (const real *)d->h + at, out);
+    }
+    if (list->count > list->varying) {
+        out[list->varying] = (real)d->constant;
+    }
+}
+
+NL_VECTOR_CLONES
+static void NAME(scale_row)(int count, real s, real *restrict row)
+{
+    for (int p = 0; p < count; p++) {
+        row[p] *= s;
+    }
+}
+
+/* s_i of a pair of units of one layer; NULL: all are one.  Returns how many samples count. */
+static int NAME(pair_up)(const dual_fill *f, const real *one, const real *other)
+{
+    const int outputs = f->dual->outputs;
+    real *weight = f->weight;
+    int count = 0;
+
+    for (int i = 0; i < f->dual->samples; i++) {
+        real s = one == NULL ? 1 : 0;
+
+        for (int a = 0; one != NULL && a < outputs; a++) {
+            s += one[(size_t)i * (size_t)outputs + (size_t)a] *
+                 other[(size_t)i * (size_t)outputs + (size_t)a];
+        }
+        weight[count] = s;
+        f->sample[count] = i;
+        count += s != 0 ? 1 : 0; /* a NaN counts */
+    }
+    return count;
+}
+
+/* T = or += A B^T of a tile as far as it lies on or below the diagonal. */
+static void NAME(add_lower)(const dual_fill *f, const local_inputs *rows, const local_inputs *cols,
+                            input_tile t, int depth, bool first)
+{
+    const int upper = t.m / 2;
+    const int left = t.n / 2;
+
+    if (t.m == 0 || t.n == 0 || rows->input[t.i + t.m - 1] < cols->input[t.j]) {
+        return;
+    }
+    if (rows->input[t.i] >= cols->input[t.j + t.n - 1] || nl_smaller(t.m, t.n) < smallest_inputs) {
+        NAME(nl_gemm)(f->dual->pieces, 'T', t.m, t.n, depth, 1, (const real *)f->left + t.i,
+                      f->left_lead, (const real *)f->right + t.j, f->right_lead, first ? 0 : 1,
+                      (real *)f->product + (size_t)t.j * (size_t)f->product_lead + t.i,
+                      f->product_lead);
+        return;
+    }
+    for (int part = 0; part < 4; part++) {
+        const bool down = part % 2 == 1;
+        const bool right = part / 2 == 1;
+        const input_tile quarter = {.i = t.i + (down ? upper : 0),
+                                    .m = down ? t.m - upper : upper,
+                                    .j = t.j + (right ? left : 0),
+                                    .n = right ? t.n - left : left};
+
+        NAME(add_lower)(f, rows, cols, quarter, depth, first);
+    }
+}
+
+/* T of the samples that count. */
+static void NAME(multiply_pair)(const dual_fill *f, int l, int count)
+{
+    const nl_dual_layer *d = &f->dual->layer[l];
+    const local_inputs *rows = &f->rows[l];
+    const local_inputs *cols = &f->cols[l];
+    const input_tile all = {.m = rows->count, .n = cols->count};
+    const real *weight = f->weight;
+
+    for (int first = 0; first < count; first += chunk_samples) {
+        const int depth = nl_smaller(chunk_samples, count - first);
+
+        for (int i = 0; i < depth; i++) {
+            real *right = (real *)f->right + (size_t)i * (size_t)f->right_lead;
+
+            NAME(pick)(d, rows, f->sample[first + i],
+                       (real *)f->left + (size_t)i * (size_t)f->left_lead);
+            NAME(pick)(d, cols, f->sample[first + i], right);
+            NAME(scale_row)(cols->count, weight[first + i], right);
+        }
+        NAME(add_lower)(f, rows, cols, all, depth, first == 0);
+    }
+}
+
+/* T to the entries (p,k),(q,j) and (p,j),(q,k) that this rank has. */
+static void NAME(store_pair)(const dual_fill *f, int l, int k, int j)
+{
+    const int units = f->dual->layer[l].units;
+    const local_inputs *rows = &f->rows[l];
+    const local_inputs *cols = &f->cols[l];
+    int below = 0; /* first row on or below the diagonal */
+
+    for (int q = 0; q < cols->count; q++) {
+        const int *col = cols->place + (size_t)q * (size_t)units;
+        const real *product = (const real *)f->product + (size_t)q * (size_t)f->product_lead;
+
+        while (below < rows->count && rows->input[below] < cols->input[q]) {
+            below++;
+        }
+        for (int p = below; col[j] >= 0 && p < rows->count; p++) {
+            const int row = rows->place[(size_t)p * (size_t)units + (size_t)k];
+
+            if (row >= 0) {
+                *NAME(entry)(f, row, col[j]) = product[p];
+            }
+        }
+        for (int p = below; k != j && col[k] >= 0 && p < rows->count; p++) {
+            const int row = rows->place[(size_t)p * (size_t)units + (size_t)j];
+
+            if (row >= 0) {
+                *NAME(entry)(f, row, col[k]) = product[p];
+            }
+        }
+    }
+}
+
+/* A layer's own blocks.  Those of the output layer are all the same, or zero. */
+static void NAME(fill_layer)(const dual_fill *f, int l)
+{
+    const nl_dual_layer *d = &f->dual->layer[l];
+    int count = 0;
+
+    if (f->rows[l].count == 0 || f->cols[l].count == 0) {
+        return;
+    }
+    if (d->delta == NULL) {
+        NAME(multiply_pair)(f, l, NAME(pair_up)(f, NULL, NULL));
+        for (int k = 0; k < d->units; k++) {
+            NAME(store_pair)(f, l, k, k);
+        }
+        return;
+    }
+    for (int k = 0; k < d->units; k++) {
+        for (int j = 0; j <= k; j++) {
+            count = NAME(pair_up)(f, NAME(delta_of)(f->dual, d, k), NAME(delta_of)(f->dual, d, j));
+            if (count > 0) {
+                NAME(multiply_pair)(f, l, count);
+                NAME(store_pair)(f, l, k, j);
+            }
+        }
+    }
+}
+
+/* s_i of each unit of the upper layer with one back-signal [outputs] of the lower one; false: all
+ * are zero. */
+static bool NAME(couple)(const dual_fill *f, const nl_dual_layer *upper, int sample,
+                         const real *lower, real *s)
+{
+    const int outputs = f->dual->outputs;
+    bool any = false;
+
+    for (int k = 0; k < upper->units; k++) {
+        s[k] = 0;
+        if (upper->delta == NULL) {
+            s[k] = lower[k];
+        } else {
+            const real *delta =
+                NAME(delta_of)(f->dual, upper, k) + (size_t)sample * (size_t)outputs;
+
+            for (int a = 0; a < outputs; a++) {
+                s[k] += delta[a] * lower[a];
+            }
+        }
+        any = any || s[k] != 0;
+    }
+    return any;
+}
+
+/* The next chunk of samples from *at on: those that have an s at all.  Returns how many. */
+static int NAME(couple_chunk)(const dual_fill *f, const nl_dual_layer *upper, const real *lower,
+                              int *at)
+{
+    const size_t outputs = (size_t)f->dual->outputs;
+    int count = 0;
+
+    for (; *at < f->dual->samples && count < chunk_samples; (*at)++) {
+        f->sample[count] = *at;
+        if (NAME(couple)(f, upper, *at, lower + (size_t)*at * outputs,
+                         (real *)f->signal + (size_t)count * (size_t)upper->units)) {
+            count++;
+        }
+    }
+    return count;
+}
+
+/* Rows (p,k) of a sample: h[p] s[k]. */
+static void NAME(expand_rows)(const row_list *list, const real *h, const real *s, real *out)
+{
+    for (int t = 0; t < list->count; t++) {
+        out[t] = h[list->input[t]] * s[list->unit[t]];
+    }
+}
+
+/* Rows of layer l in `list` against columns of unit j of the lower layer m. */
+static void NAME(fill_cross)(const dual_fill *f, int l, const row_list *list, int m, int j)
+{
+    const nl_dual_layer *upper = &f->dual->layer[l];
+    const nl_dual_layer *lower = &f->dual->layer[m];
+    const local_inputs *cols = &f->cols[m];
+    const real *delta = NAME(delta_of)(f->dual, lower, j);
+    real *h = f->inputs;
+    bool first = true;
+
+    for (int at = 0; at < f->dual->samples;) {
+        const int depth = NAME(couple_chunk)(f, upper, delta, &at);
+
+        for (int i = 0; i < depth; i++) {
+            NAME(pick)(upper, &f->rows[l], f->sample[i], h);
+            NAME(expand_rows)(list, h, (const real *)f->signal + (size_t)i * (size_t)upper->units,
+                              (real *)f->left + (size_t)i * (size_t)f->left_lead);
+            NAME(pick)(lower, cols, f->sample[i],
+                       (real *)f->right + (size_t)i * (size_t)f->right_lead);
+        }
+        if (depth > 0) {
+            NAME(nl_gemm)(f->dual->pieces, 'T', list->count, cols->count, depth, 1, f->left,
+                          f->left_lead, f->right, f->right_lead, first ? 0 : 1, f->product,
+                          f->product_lead);
+            first = false;
+        }
+    }
+    for (int q = 0; !first && q < cols->count; q++) {
+        const int col = cols->place[(size_t)q * (size_t)lower->units + (size_t)j];
+        const real *product = (const real *)f->product + (size_t)q * (size_t)f->product_lead;
+
+        for (int t = 0; col >= 0 && t < list->count; t++) {
+            *NAME(entry)(f, list->place[t], col) = product[t];
+        }
+    }
+}
+
+static void NAME(fill)(const dual_fill *f, row_list *list)
+{
+    for (int l = 0; l < f->dual->layers; l++) {
+        int next = 0;
+
+        NAME(fill_layer)(f, l);
+        while (l > 0 && next_rows(f, l, &next, list)) {
+            for (int m = 0; m < l; m++) {
+                for (int j = 0; f->cols[m].count > 0 && j < f->dual->layer[m].units; j++) {
+                    NAME(fill_cross)(f, l, list, m, j);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,415 @@
+/** @file test_dual.c  Duals, G = J^T J, against kernels and explicit Jacobians, on every grid. */
+#include "ntklens/dual.h"
+#include "ntklens/eigen.h"
+#include "ntklens/observables.h"
+
+#include "../reference/mlp.h"
+#include "linalg_fixture.h"
+
+enum { few_samples = 61, few_inputs = 9, classes = 3, few_units = 4, most_inputs = 110 };
+
+static const double panel_all = 1e9;
+
+/** A network with dead units where its activation has any, and a probe with columns that are
+ *  constant or zero. */
+typedef struct subject {
+    int samples, inputs;
+    nl_net *net;
+    float *theta;
+    float *probe;     /* [samples x inputs] */
+    double *jacobian; /* [samples * classes x size], explicit */
+} subject;
+
+/* Constant: 1 and 4; zero: 6. */
+static float pixel(nl_rng *rng, int k)
+{
+    const float drawn = (float)nl_rng_normal(rng);
+
+    return k == 1 ? 0.7F : k == 4 ? -1.3F : k == 6 ? 0.0F : drawn;
+}
+
+static void kill_units(const nl_net *net, float *theta)
+{
+    for (int l = 0; l + 1 < net->layers; l++) {
+        theta[net->layer[l].biases + (size_t)(l % net->layer[l].fan_out)] = -1e4F;
+    }
+}
+
+static subject create_sized_subject(int samples, const nl_net_spec *spec)
+{
+    const int inputs = spec->inputs;
+    nl_rng rng = nl_rng_open(5, NL_PURPOSE_SELF_TEST, (uint32_t)spec->activation,
+                             (uint32_t)spec->parametrization, (uint32_t)spec->depth);
+    subject s = {.samples = samples, .inputs = inputs};
+    double *theta = NULL;
+
+    if (nl_net_create(spec, NL_SGD, &s.net) != NL_OK) {
+        return s;
+    }
+    s.theta = nl_calloc(s.net->size, sizeof *s.theta);
+    theta = nl_calloc(s.net->size, sizeof *theta);
+    s.probe = nl_calloc((size_t)(samples * inputs), sizeof *s.probe);
+    s.jacobian = nl_calloc((size_t)(samples * classes) * s.net->size, sizeof *s.jacobian);
+    nl_net_initialize(s.net, 7, s.theta);
+    if (spec->bias_variance > 0.0) {
+        kill_units(s.net, s.theta);
+    }
+    for (size_t k = 0; k < s.net->size; k++) {
+        theta[k] = (double)s.theta[k];
+    }
+    for (int i = 0; i < samples; i++) {
+        double x[most_inputs];
+
+        for (int k = 0; k < inputs; k++) {
+            s.probe[i * inputs + k] = pixel(&rng, k);
+            x[k] = (double)s.probe[i * inputs + k];
+        }
+        reference_jacobian(s.net, theta, x, s.jacobian + (size_t)(i * classes) * s.net->size);
+    }
+    free(theta);
+    return s;
+}
+
+static subject create_subject(nl_activation activation, nl_parametrization parametrization,
+                              int depth, double bias_variance)
+{
+    const nl_net_spec spec = {.inputs = few_inputs,
+                              .outputs = classes,
+                              .width = few_units,
+                              .depth = depth,
+                              .activation = activation,
+                              .parametrization = parametrization,
+                              .base_width = 3,
+                              .weight_variance = 1.7,
+                              .bias_variance = bias_variance};
+
+    return create_sized_subject(few_samples, &spec);
+}
+
+static void destroy_subject(subject *s)
+{
+    nl_net_destroy(&s->net);
+    free(s->theta);
+    free(s->probe);
+    free(s->jacobian);
+}
+
+static nl_kernel_input input_of(const subject *s)
+{
+    return (nl_kernel_input){.net = s->net,
+                             .theta = s->theta,
+                             .probe = s->probe,
+                             .samples = s->samples,
+                             .panel_bytes = panel_all};
+}
+
+/* |J w|^2 of the rows that the kernel has, w with the roots of the rates where it is weighted. */
+static double reference_square(const subject *s, nl_kernel_spec spec, const double *w)
+{
+    double sum = 0.0;
+
+    for (int row = 0; row < s->samples * classes; row++) {
+        const double *gradient = s->jacobian + (size_t)row * s->net->size;
+        double product = 0.0;
+
+        for (int l = 0; l < s->net->layers; l++) {
+            const nl_layer *layer = &s->net->layer[l];
+            const double rate = sqrt(spec.rate_weighted ? layer->weight_rate : 1.0);
+            const double bias_rate = sqrt(spec.rate_weighted ? layer->bias_rate : 1.0);
+
+            for (size_t k = 0; k < nl_layer_weights(layer); k++) {
+                product += rate * w[layer->weights + k] * gradient[layer->weights + k];
+            }
+            for (size_t k = 0; layer->trains_bias && k < (size_t)layer->fan_out; k++) {
+                product += bias_rate * w[layer->biases + k] * gradient[layer->biases + k];
+            }
+        }
+        if (spec.kind == NL_KERNEL_FULL || row % classes == spec.output) {
+            sum += product * product;
+        }
+    }
+    return sum;
+}
+
+/* u^T G u against |J w|^2, w along all parameters of one layer, then of all. */
+static bool forms_agree(const nl_dmat *g, const nl_dual *dual, const subject *s,
+                        nl_kernel_spec spec, double tolerance)
+{
+    nl_rng rng = nl_rng_open(11, NL_PURPOSE_SELF_TEST, (uint32_t)g->n, 0, 0);
+    double *w = nl_calloc(s->net->size, sizeof *w);
+    double *u = nl_calloc((size_t)g->n, sizeof *u);
+    double *y = nl_calloc((size_t)g->n, sizeof *y);
+    bool good = true;
+
+    for (int l = 0; l <= s->net->layers; l++) {
+        const bool all = l == s->net->layers;
+        const size_t from = all ? 0 : s->net->layer[l].weights;
+        const size_t to =
+            all ? s->net->size : s->net->layer[l].biases + (size_t)s->net->layer[l].fan_out;
+        double form = 0.0;
+        double reference = 0.0;
+
+        memset(w, 0, s->net->size * sizeof *w);
+        for (size_t k = from; k < to; k++) {
+            w[k] = nl_rng_normal(&rng);
+        }
+        nl_dual_coordinates(dual, w, u);
+        good = nl_dmat_multiply(g, 1, u, y) == NL_OK && good;
+        for (int k = 0; k < g->n; k++) {
+            form += u[k] * y[k];
+        }
+        reference = reference_square(s, spec, w);
+        good = good && fabs(form - reference) <= tolerance * reference;
+    }
+    free(w);
+    free(u);
+    free(y);
+    return good;
+}
+
+static nl_status fill_dual(nl_dmat *a, void *context)
+{
+    return nl_dual_fill(a, context);
+}
+
+/** A kernel and what it is filled from. */
+typedef struct primal {
+    nl_kernel_spec spec;
+    nl_kernel_input input;
+} primal;
+
+static nl_status fill_primal(nl_dmat *a, void *context)
+{
+    const primal *p = context;
+
+    return nl_kernel_fill(a, p->spec, &p->input);
+}
+
+/* The first of both, the rest are zeros; and what is made of them. */
+static bool spectra_agree(const nl_spectrum *dual, const nl_spectrum *kernel,
+                          nl_precision precision)
+{
+    const double eps = nl_precision_eps(precision);
+    const double most = precision == NL_DOUBLE ? 1e-12 : 1e-4;
+    double worst = 0.0;
+
+    for (int k = 0; k < nl_larger(dual->n, kernel->n); k++) {
+        const double one = k < dual->n ? dual->lambda[k] : 0.0;
+        const double other = k < kernel->n ? kernel->lambda[k] : 0.0;
+        const double deviation = fabs(one - other) / kernel->lambda[0];
+
+        if (!(deviation <= worst)) {
+            worst = deviation;
+        }
+    }
+    return worst <= most && fabs(nl_observe(dual->n, dual->lambda, eps).entropy -
+                                 nl_observe(kernel->n, kernel->lambda, eps).entropy) <=
+                                (precision == NL_DOUBLE ? 1e-10 : 1e-3);
+}
+
+static bool dual_equals_kernel(const nl_grid *grid, const subject *s, nl_kernel_spec spec,
+                               nl_precision precision, int block)
+{
+    const bool alone = grid->rows * grid->cols == 1;
+    const nl_solver *solver = nl_solver_find(alone ? "lapack" : "scalapack");
+    primal p = {.spec = spec, .input = input_of(s)};
+    nl_dual *dual = NULL;
+    nl_dmat *g = NULL;
+    nl_dmat *k = NULL;
+    nl_spectrum *of_dual = NULL;
+    nl_spectrum *of_kernel = NULL;
+    bool good = nl_dual_create(&p.input, spec, precision, &dual) == NL_OK &&
+                nl_dual_order(dual) <= nl_dual_most(s->net, spec);
+
+    good = good && nl_dmat_create(grid, nl_dual_order(dual), block, precision, &g) == NL_OK;
+    if (good) { /* what the matrix held is no part of the dual */
+        memset(g->local, 0xff,
+               (size_t)g->ld * (size_t)g->local_cols * nl_precision_bytes(precision));
+    }
+    good = good && nl_dual_fill(g, dual) == NL_OK &&
+           forms_agree(g, dual, s, spec, precision == NL_DOUBLE ? 1e-12 : 1e-4);
+    good = good &&
+           nl_dmat_create(grid, nl_kernel_order(spec, s->samples, classes),
+                          nl_kernel_block(spec, classes, 16), precision, &k) == NL_OK &&
+           nl_spectrum_compute(k, solver, fill_primal, &p, &of_kernel) == NL_OK &&
+           nl_spectrum_compute(g, solver, fill_dual, dual, &of_dual) == NL_OK &&
+           spectra_agree(of_dual, of_kernel, precision);
+    nl_spectrum_destroy(&of_dual);
+    nl_spectrum_destroy(&of_kernel);
+    nl_dmat_destroy(&g);
+    nl_dmat_destroy(&k);
+    nl_dual_destroy(&dual);
+    return good;
+}
+
+static const nl_kernel_spec specs[] = {{NL_KERNEL_FULL, 0, false},
+                                       {NL_KERNEL_CLASS, 2, false},
+                                       {NL_KERNEL_FULL, 0, true},
+                                       {NL_KERNEL_CLASS, 1, true}};
+
+/* One network on this grid, in blocks that hold whole inputs and in others. */
+static bool network_agrees(const nl_grid *grid, nl_activation activation,
+                           nl_parametrization parametrization, double bias_variance)
+{
+    const int depth = 1 + (int)(activation + parametrization) % 3;
+    subject s = create_subject(activation, parametrization, depth, bias_variance);
+    bool good = true;
+
+    for (size_t k = 0; k < NL_COUNT(specs); k++) {
+        const int block = k % 2 == 0 ? nl_dual_block(s.net, 16) : 7;
+
+        if (specs[k].rate_weighted && parametrization != NL_MUP) {
+            continue;
+        }
+        good = dual_equals_kernel(grid, &s, specs[k], NL_DOUBLE, block) && good;
+    }
+    if (!good) {
+        print_error("%s, %s, bias_variance %g:\n", nl_activation_name(activation),
+                    nl_parametrization_name(parametrization), bias_variance);
+    }
+    destroy_subject(&s);
+    return good;
+}
+
+/* Every network on one and two ranks.  How entries lie on a larger grid depends on none of them:
+ * there, one parametrisation an activation keeps the run short where ranks outnumber cores. */
+static bool all_networks_agree(const nl_grid *grid, const void *context)
+{
+    const bool few_ranks = grid->rows * grid->cols <= 2;
+    bool good = true;
+
+    (void)context;
+    for (int activation = 0; activation < NL_ACTIVATION_COUNT; activation++) {
+        for (int parametrization = 0; parametrization < NL_PARAMETRIZATION_COUNT;
+             parametrization++) {
+            for (int biases = 0; biases < 2; biases++) {
+                if (!few_ranks && (parametrization != activation % NL_PARAMETRIZATION_COUNT ||
+                                   biases != activation % 2)) {
+                    continue;
+                }
+                good = network_agrees(grid, (nl_activation)activation,
+                                      (nl_parametrization)parametrization, 0.6 * biases) &&
+                       good;
+            }
+        }
+    }
+    return good;
+}
+
+static void duals_have_the_eigenvalues_of_kernels(void **state)
+{
+    (void)state;
+    expect_on_every_grid(all_networks_agree, NULL);
+}
+
+static bool single_agrees(const nl_grid *grid, const void *context)
+{
+    return dual_equals_kernel(grid, context, specs[0], NL_SINGLE, 8);
+}
+
+static void single_precision_is_as_good_as_it_can_be(void **state)
+{
+    subject s = create_subject(NL_RELU, NL_STANDARD, 2, 0.6);
+
+    (void)state;
+    expect_on_every_grid(single_agrees, &s);
+    destroy_subject(&s);
+}
+
+/* Tiles cut at the diagonal, several chunks of samples, more rows of a layer than are crossed with
+ * the layer below at a time. */
+static void blocks_of_wide_layers_are_the_same(void **state)
+{
+    const nl_net_spec spec = {.inputs = most_inputs,
+                              .outputs = classes,
+                              .width = 36,
+                              .depth = 2,
+                              .activation = NL_RELU,
+                              .parametrization = NL_STANDARD,
+                              .weight_variance = 2.0,
+                              .bias_variance = 0.1};
+    subject s = create_sized_subject(300, &spec);
+    const nl_kernel_input input = input_of(&s);
+    nl_grid *grid = whole_grid();
+    nl_dual *dual = NULL;
+    nl_dmat *g = NULL;
+
+    (void)state;
+    expect_all(grid->comm, nl_dual_create(&input, specs[0], NL_DOUBLE, &dual) == NL_OK);
+    expect_all(grid->comm, nl_dmat_create(grid, nl_dual_order(dual), nl_dual_block(s.net, 64),
+                                          NL_DOUBLE, &g) == NL_OK);
+    expect_all(grid->comm, nl_dual_fill(g, dual) == NL_OK);
+    expect_all(grid->comm, forms_agree(g, dual, &s, specs[0], 1e-12));
+    nl_dmat_destroy(&g);
+    nl_dual_destroy(&dual);
+    nl_grid_destroy(&grid);
+    destroy_subject(&s);
+}
+
+/* Dead: unit 0 of the first layer, unit 1 of the second.  Of nine inputs six vary. */
+static void what_has_no_gradient_has_no_row(void **state)
+{
+    subject s = create_subject(NL_RELU, NL_STANDARD, 2, 0.6);
+    const nl_kernel_input input = input_of(&s);
+    nl_dual *dual = NULL;
+    const int first = (6 + 1) * (few_units - 1);
+    const int second = few_units * (few_units - 1);
+    const int output = few_units;
+
+    (void)state;
+    s.theta[s.net->layer[1].biases + 3] = 5.0F; /* as it is drawn, this one is dead, too */
+    expect_all(MPI_COMM_WORLD, nl_dual_create(&input, specs[0], NL_DOUBLE, &dual) == NL_OK);
+    expect_all(MPI_COMM_WORLD, nl_dual_order(dual) == first + second + output * classes);
+    nl_dual_destroy(&dual);
+    expect_all(MPI_COMM_WORLD, nl_dual_create(&input, specs[1], NL_DOUBLE, &dual) == NL_OK);
+    expect_all(MPI_COMM_WORLD, nl_dual_order(dual) == first + second + output);
+    nl_dual_destroy(&dual);
+    expect_all(MPI_COMM_WORLD, !nl_dual_is_known(s.net, (nl_kernel_spec){NL_KERNEL_TRACED, 0, 0}));
+    destroy_subject(&s);
+}
+
+/* ntk without biases, all units dead: no gradient at all. */
+static bool nothing_is_a_zero(const nl_grid *grid, const void *context)
+{
+    const subject *s = context;
+    const nl_kernel_input input = input_of(s);
+    nl_dual *dual = NULL;
+    nl_dmat *g = NULL;
+    double trace = NAN;
+    double frobenius2 = NAN;
+    bool good = nl_dual_create(&input, specs[0], NL_DOUBLE, &dual) == NL_OK &&
+                nl_dual_order(dual) == 1 && nl_dmat_create(grid, 1, 4, NL_DOUBLE, &g) == NL_OK &&
+                nl_dual_fill(g, dual) == NL_OK &&
+                nl_dmat_moments(g, &trace, &frobenius2) == NL_OK && trace == 0.0;
+
+    nl_dmat_destroy(&g);
+    nl_dual_destroy(&dual);
+    return good;
+}
+
+static void a_network_without_gradients_has_a_zero(void **state)
+{
+    subject s = create_subject(NL_RELU, NL_NTK, 1, 0.0);
+
+    (void)state;
+    memset(s.theta, 0, s.net->size * sizeof *s.theta);
+    expect_on_every_grid(nothing_is_a_zero, &s);
+    destroy_subject(&s);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(duals_have_the_eigenvalues_of_kernels),
+        cmocka_unit_test(single_precision_is_as_good_as_it_can_be),
+        cmocka_unit_test(blocks_of_wide_layers_are_the_same),
+        cmocka_unit_test(what_has_no_gradient_has_no_row),
+        cmocka_unit_test(a_network_without_gradients_has_a_zero),
+    };
+    int failed = 0;
+
+    MPI_Init(&argc, &argv);
+    failed = cmocka_run_group_tests(tests, NULL, NULL);
+    MPI_Finalize();
+    return failed;
+}
