@@ -35,6 +35,10 @@ void nl_gemm_double(bool pieces, char op_b, int m, int n, int k, double alpha, c
 void nl_gemm_single(bool pieces, char op_b, int m, int n, int k, float alpha, const float *a,
                     int lda, const float *b, int ldb, float beta, float *c, int ldc);
 
+/** Bytes of the widest vectors that its kernels use, 16, 32 or 64: what goes with them in bits and
+ *  speed is compiled for each. */
+int nl_vector_bytes(void);
+
 /** Sum of the squares of v [n], in the same order on every CPU.  Local. */
 double nl_squares_double(size_t n, const double *v);
 double nl_squares_single(size_t n, const float *v);

@@ -40,7 +40,8 @@ double nl_activation_slope(nl_activation activation, double z);
  *   hidden weights and the output bias; adam: eta / r for hidden weights, eta elsewhere.  Width =
  *   base_width is standard bit for bit.  Forms that are equal in training differ in their plain
  *   kernel, hence the rate-weighted one, sum_l (eta_l / eta) (...).  For adam neither is the
- *   preconditioned kernel.
+ *   preconditioned kernel.  Convolutional networks: all channels scale with width; fan_in of
+ *   W_L at base_width stands for base_width; gain and shift of a norm go as hidden biases.
  *-------------------------------------------------------------------------------------------*/
 
 typedef enum nl_downsampling {
@@ -113,28 +114,44 @@ typedef struct nl_net_spec {
  *-------------------------------------------------------------------------------------------*/
 
 typedef enum nl_layer_kind {
-    NL_DENSE, /* z = s W h + t b */
+    NL_DENSE,        /* z = s W h + t b; h: all numbers of what it takes */
+    NL_CONVOLUTION,  /* z = s W * h + t b, zero padding kernel / 2 */
+    NL_APPLY,        /* phi alone */
+    NL_AVERAGE_POOL, /* over windows of `kernel` x `kernel` side by side; what fills no window is */
+    NL_MAX_POOL,     /* dropped; the first of equal maxima, by row, then column */
+    NL_GLOBAL_AVERAGE, /* over all positions */
+    NL_LAYER_NORM,     /* W o (h - mean) / sqrt(variance + nl_norm_epsilon) + b, over channels and
+                          positions of a sample; W and b: one number a channel */
+    NL_ADD,            /* branch_scale h + the output of `plus` */
     NL_LAYER_KIND_COUNT
 } nl_layer_kind;
 
+static const double nl_norm_epsilon = 1e-5; /* as torch.nn.functional.layer_norm */
+
 /** What a layer is to the network: mup's rates and the columns trace_first, trace_hidden and
- *  trace_output go by it. */
-typedef enum nl_role { NL_ROLE_INPUT, NL_ROLE_HIDDEN, NL_ROLE_OUTPUT } nl_role;
+ *  trace_output go by it.  NONE: it has no parameters. */
+typedef enum nl_role { NL_ROLE_INPUT, NL_ROLE_HIDDEN, NL_ROLE_OUTPUT, NL_ROLE_NONE } nl_role;
 
 /** One layer: an operation on the output of another one. */
 typedef struct nl_layer {
     nl_layer_kind kind;
     nl_role role;
     int from;            /* index of the layer whose output it takes; -1: the sample */
+    int plus;            /* likewise, the second input of NL_ADD; of others it means nothing */
     nl_shape in, out;    /* of one sample */
-    bool activates;      /* phi follows at once; false: the output layer */
-    int fan_in, fan_out; /* inputs of a unit; units */
-    size_t weights;      /* offset of W [fan_out x fan_in], row-major, in the flat vector */
+    int kernel, stride;  /* convolution, pools */
+    bool activates;      /* phi follows at once; false: the output layer, among others */
+    double branch_scale; /* NL_ADD: multiplier of what comes `from` */
+    int fan_in, fan_out; /* inputs of a unit; units.  Convolution: kernel^2 in.channels, channels;
+                            norm: 1, channels; 0, 0: it has no parameters */
+    size_t weights;      /* offset of W in the flat vector: dense [fan_out x fan_in], row-major;
+                            convolution [kernel x kernel x in.channels x out.channels] */
     size_t biases;       /* offset of b [fan_out]; always stored, zeros where not trained */
-    bool trains_bias;    /* false: ntk with bias_variance = 0 */
+    bool trains_bias;    /* false: ntk with bias_variance = 0, networks without biases */
     double weight_scale; /* s, the multiplier of W in the forward pass */
-    double bias_scale;   /* t, of b */
-    double weight_std;   /* of the initial draw */
+    double bias_scale;   /* t, of b; 0 where b is not trained */
+    double weight_mean;  /* of the initial draw */
+    double weight_std;
     double bias_std;
     double weight_rate; /* learning rate over `learning_rate` (mup; 1 elsewhere) */
     double bias_rate;
@@ -143,10 +160,16 @@ typedef struct nl_layer {
 /** Weights of a layer, without biases. */
 size_t nl_layer_weights(const nl_layer *layer);
 
-/** Shape of its weights as PyTorch has them, [fan_out x fan_in] of a dense layer.  Returns how many
- *  dimensions. */
+/** Shape of its weights as PyTorch has them: dense [fan_out x fan_in], convolution [out.channels x
+ *  in.channels x kernel x kernel], norm [channels].  Returns how many dimensions; 0: it has none.
+ */
 enum { nl_most_weight_dimensions = 4 };
 int nl_layer_weight_shape(const nl_layer *layer, size_t shape[nl_most_weight_dimensions]);
+
+/** Where the k-th weight in PyTorch's order lies in W: convolutions are [kernel x kernel x
+ *  in.channels x out.channels] here, and what a dense layer takes of an image is (row, column,
+ *  channel), in PyTorch (channel, row, column). */
+size_t nl_layer_place(const nl_layer *layer, size_t k);
 
 /** Floating-point operations of a sample's way through the weights; a multiply-add is two. */
 double nl_layer_forward_flops(const nl_layer *layer);
@@ -162,6 +185,9 @@ typedef struct nl_net {
     size_t trained;         /* of which trained: column `parameters` */
 } nl_net;
 
+/** Convolutions (cnn) or residual blocks (resnet) of all stages. */
+int nl_net_blocks(const nl_net_spec *spec);
+
 /** Are these the same networks, but for their learning rates? */
 bool nl_net_spec_equal(const nl_net_spec *a, const nl_net_spec *b);
 
@@ -169,14 +195,14 @@ NL_MUST_CHECK nl_status nl_net_create(const nl_net_spec *spec, nl_optimizer opti
                                       nl_net **out);
 void nl_net_destroy(nl_net **net);
 
+/** Are all layers dense, each on the one before it?  Such networks have passes of their own. */
+bool nl_net_is_dense(const nl_net *net);
+
 /** Index of the output layer. */
 int nl_net_output(const nl_net *net);
 
-/** Index of the layer whose activations the output layer takes. */
+/** Index of the layer whose output the output layer takes. */
 int nl_net_last_hidden(const nl_net *net);
-
-/** Is every layer dense? */
-bool nl_net_is_dense(const nl_net *net);
 
 /** Numbers in the largest output of a layer, for one sample. */
 int nl_net_widest(const nl_net *net);
@@ -184,8 +210,9 @@ int nl_net_widest(const nl_net *net);
 /** Floating-point operations of one sample's forward pass. */
 double nl_net_forward_flops(const nl_net *net);
 
-/** Draw initial parameters: theta [net->size], a function of (seed, width, depth, parametrisation);
- *  standard and mup share their draws, so that mup at width = base_width is standard bit for bit.
+/** Draw initial parameters: theta [net->size], a function of (seed, kind, width, depth,
+ * parametrisation); standard and mup share their draws, so that mup at width = base_width is
+ * standard bit for bit.
  */
 void nl_net_initialize(const nl_net *net, uint32_t seed, float *theta);
 

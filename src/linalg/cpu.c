@@ -78,6 +78,13 @@ nl_vectors nl_vectors_in_use(void)
     return used != NL_VECTORS_UNKNOWN && used < had ? used : had;
 }
 
+int nl_vector_bytes(void)
+{
+    const nl_vectors vectors = nl_vectors_in_use();
+
+    return vectors >= NL_VECTORS_AVX512 ? 64 : vectors >= NL_VECTORS_AVX2 ? 32 : 16;
+}
+
 const char *nl_blas_better_kernel(nl_cpu cpu, const char *kernel)
 {
     const nl_vectors used = vectors_of(kernel);

@@ -27,6 +27,7 @@ nl_status nl_build_mlp(nl_net *net)
         net->layer[l] = (nl_layer){.kind = NL_DENSE,
                                    .role = role,
                                    .from = l - 1,
+                                   .plus = -1,
                                    .in = units(fan_in),
                                    .out = units(fan_out),
                                    .activates = !output,

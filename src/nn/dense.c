@@ -10,6 +10,8 @@
 
 #include "ntklens/blas.h"
 
+#include <string.h>
+
 /* c = alpha op(a) op(b) + beta c */
 static void gemm(const nl_pass *pass, char op_a, char op_b, int m, int n, int k, double alpha,
                  const float *a, int lda, const float *b, int ldb, double beta, float *c, int ldc)
@@ -25,8 +27,8 @@ static void gemm(const nl_pass *pass, char op_a, char op_b, int m, int n, int k,
 }
 
 /* z = s h W^T, then phi(z + t b), or z + t b */
-static void forward(const nl_layer *layer, const nl_pass *pass, nl_activations h, float *z,
-                    float *slope)
+void nl_dense_forward(const nl_layer *layer, const nl_pass *pass, nl_activations h, float *z,
+                      float *slope)
 {
     const nl_bias bias = {(float)layer->bias_scale, pass->biases};
     const int rows = pass->rows;
@@ -41,15 +43,16 @@ static void forward(const nl_layer *layer, const nl_pass *pass, nl_activations h
 }
 
 /* d loss / d h = s delta W */
-static void backward(const nl_layer *layer, const nl_pass *pass, const float *delta, float *below)
+void nl_dense_backward(const nl_layer *layer, const nl_pass *pass, const float *delta, float *below)
 {
     gemm(pass, 'N', 'T', pass->rows, layer->fan_in, layer->fan_out, layer->weight_scale, delta,
          pass->rows, pass->weights, layer->fan_in, 0.0, below, pass->rows);
 }
 
-/* d loss / d W = s delta^T h, of some units; a slice is a unit's row of W */
-static void weight_gradient(const nl_layer *layer, const nl_pass *pass, const nl_slices *units,
-                            nl_activations h, const float *delta, float *g)
+/* d loss / d W = s delta^T h, of some units */
+void nl_dense_weight_gradient(const nl_layer *layer, const nl_pass *pass,
+                              const nl_unit_range *units, nl_activations h, const float *delta,
+                              float *g)
 {
     const float *of_units = delta + (size_t)units->first * (size_t)pass->rows;
 
@@ -59,15 +62,18 @@ static void weight_gradient(const nl_layer *layer, const nl_pass *pass, const nl
 }
 
 /* d loss / d b = t delta^T 1 */
-static void bias_gradient(const nl_layer *layer, const nl_pass *pass, const float *delta, float *g)
+void nl_dense_bias_gradient(const nl_layer *layer, const nl_pass *pass, const float *delta,
+                            float *g)
 {
     nl_unit_sums(layer->fan_out, pass->rows, (float)layer->bias_scale, delta, g);
 }
 
-static int slices(const nl_layer *layer)
-{
-    return layer->fan_out;
-}
+/*---------------------------------------------------------------------------------------------
+ * Sample by sample
+ *-------------------------------------------------------------------------------------------*/
+
+#define TEMPLATE "nn/dense_real.h"
+#include "ntklens/formats.h"
 
 static int weight_shape(const nl_layer *layer, size_t shape[nl_most_weight_dimensions])
 {
@@ -76,17 +82,25 @@ static int weight_shape(const nl_layer *layer, size_t shape[nl_most_weight_dimen
     return 2;
 }
 
+/* Columns: (channel, row, column) to (row, column, channel). */
+static size_t place(const nl_layer *layer, size_t k)
+{
+    const size_t fan_in = (size_t)layer->fan_in;
+    const size_t channels = (size_t)layer->in.channels;
+    const size_t positions = fan_in / channels;
+    const size_t column = k % fan_in;
+
+    return k - column + column % positions * channels + column / positions;
+}
+
 static double forward_flops(const nl_layer *layer)
 {
     return 2.0 * layer->fan_in * layer->fan_out;
 }
 
 const nl_layer_ops nl_dense_ops = {
-    .forward = forward,
-    .backward = backward,
-    .weight_gradient = weight_gradient,
-    .bias_gradient = bias_gradient,
-    .slices = slices,
+    .by_sample = {NL_SAMPLE_OPS(double), NL_SAMPLE_OPS(single)},
     .weight_shape = weight_shape,
+    .place = place,
     .forward_flops = forward_flops,
 };

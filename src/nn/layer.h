@@ -1,54 +1,65 @@
 /**
- * @file layer.h  What a kind of layer can do in training.  A new kind: a source that defines its
- * nl_layer_ops, and a line in layer_kinds.c.
+ * @file layer.h  What a kind of layer can do.  A new kind: a source that defines its nl_layer_ops,
+ * and a line in layer_kinds.c.
  *
- * Activations and back-signals of `rows` samples lie unit by unit, [units x rows] (activation.h).
+ * Samples go one after the other, [rows x height x width x channels], in either precision.
+ * (Networks of dense layers alone are trained unit by unit, by functions of dense.h.)
+ *
  * A back-signal delta of a layer is d loss / d z, z the layer's output before phi.
  */
 #ifndef NTKLENS_NN_LAYER_H
 #define NTKLENS_NN_LAYER_H
 
+#include "ntklens/blas.h"
 #include "ntklens/nn.h"
 
-/** Activations as BLAS takes them: op(data) is [rows x units], column-major.  Borrowed. */
-typedef struct nl_activations {
-    const float *data;
-    char op; /* 'N': unit by unit; 'T': row by row, as the samples come */
-    int ld;
-} nl_activations;
+/** One layer's pass over some samples.  Arrays in the precision of the pass.  Borrowed. */
+typedef struct nl_sample_pass {
+    const void *weights, *biases; /* the layer's */
+    int rows;                     /* samples */
+    int seeds;                    /* back-signals of each sample */
+    void *kept;                   /* [rows x kept bytes]: what forward leaves for backward */
+    void *scratch;
+    int vector_bytes; /* nl_vector_bytes() */
+} nl_sample_pass;
 
-/** One layer's pass over a batch.  Borrowed. */
-typedef struct nl_pass {
-    const float *weights, *biases; /* the layer's */
-    nl_activation activation;
-    int rows;
-    bool pieces; /* nl_blas_likes_pieces() */
-} nl_pass;
+/** All Local; NULL where there is nothing to be done.  No phi. */
+typedef struct nl_sample_ops {
+    /** out [rows x out] = z; plus: the second input. */
+    void (*forward)(const nl_layer *layer, const nl_sample_pass *pass, const void *in,
+                    const void *plus, void *out);
+    /** below [rows x seeds x in] = d loss / d h, h the output of `from` (input 0) or `plus` (1);
+     * in: as forward had it, delta [rows x seeds x out]. */
+    void (*backward)(const nl_layer *layer, const nl_sample_pass *pass, int input, const void *in,
+                     const void *delta, void *below);
+    /** weights and biases, laid out as the parameters: d loss / d W and d loss / d b, summed over
+     *  rows of one seed each. */
+    void (*gradient)(const nl_layer *layer, const nl_sample_pass *pass, const void *in,
+                     const void *delta, void *weights, void *biases);
+    /** dz [rows x out] along the direction that changes parameters by those of `change` and inputs
+     *  by d_in, d_plus [rows x in] (NULL: not at all). */
+    void (*tangent)(const nl_layer *layer, const nl_sample_pass *pass, const nl_sample_pass *change,
+                    const void *in, const void *d_in, const void *d_plus, void *out);
+} nl_sample_ops;
 
-/** A piece of g = alpha d loss / d W + beta g: slices first .. first + count. */
-typedef struct nl_slices {
-    int first, count;
-    double alpha, beta;
-} nl_slices;
+/** Those of a source that has each function under its name with _double and _single behind. */
+#define NL_SAMPLE_OPS(format)                                                                      \
+    {                                                                                              \
+        .forward = forward_##format, .backward = backward_##format, .gradient = gradient_##format, \
+        .tangent = tangent_##format,                                                               \
+    }
 
-/** The table of functions of a kind.  All Local. */
+/** The table of functions of a kind. */
 typedef struct nl_layer_ops {
-    /** out = phi(z) where the layer activates, else z.  slope: receives phi'(z) where it does not
-     *  follow from phi(z); NULL: it is not wanted. */
-    void (*forward)(const nl_layer *layer, const nl_pass *pass, nl_activations in, float *out,
-                    float *slope);
-    /** below = d loss / d in, phi' of the layer below not yet in it. */
-    void (*backward)(const nl_layer *layer, const nl_pass *pass, const float *delta, float *below);
-    /** Of some slices, summed over rows; g points at the first of them. */
-    void (*weight_gradient)(const nl_layer *layer, const nl_pass *pass, const nl_slices *slices,
-                            nl_activations in, const float *delta, float *g);
-    /** g [fan_out], summed over rows. */
-    void (*bias_gradient)(const nl_layer *layer, const nl_pass *pass, const float *delta, float *g);
-    /** Weights lie as so many slices of equal size; a slice is the least whose gradient is made
-     *  alone (dense: a unit's). */
-    int (*slices)(const nl_layer *layer);
+    nl_sample_ops by_sample[2]; /* by nl_precision */
+    /** Shape of W as PyTorch has it, and where its k-th weight lies in ours; NULL: no weights. */
     int (*weight_shape)(const nl_layer *layer, size_t shape[nl_most_weight_dimensions]);
+    size_t (*place)(const nl_layer *layer, size_t k);
+    /** Of one sample.  NULL: none. */
     double (*forward_flops)(const nl_layer *layer);
+    /** Bytes that forward leaves of one sample, and elements of scratch.  NULL: none. */
+    size_t (*kept)(const nl_layer *layer, nl_precision precision);
+    size_t (*scratch)(const nl_layer *layer);
 } nl_layer_ops;
 
 #endif

@@ -51,6 +51,14 @@ void nl_update_sgd(const nl_update *update, size_t n, const float *restrict g, f
 }
 
 NL_VECTOR_CLONES
+void nl_add_momentum(const nl_update *update, size_t n, const float *restrict g, float *restrict v)
+{
+    for (size_t k = 0; k < n; k++) {
+        v[k] = update->momentum * v[k] + g[k];
+    }
+}
+
+NL_VECTOR_CLONES
 void nl_update_momentum(const nl_update *update, size_t n, float *restrict v, float *restrict w)
 {
     const float rate = update->rate;

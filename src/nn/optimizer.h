@@ -21,6 +21,9 @@ nl_update nl_update_of(const nl_train_spec *spec, long step, double rate);
 /** w -= rate * (g + decay * w). */
 void nl_update_sgd(const nl_update *update, size_t n, const float *g, float *w);
 
+/** v = momentum * v + g. */
+void nl_add_momentum(const nl_update *update, size_t n, const float *g, float *v);
+
 /** v += decay * w; w -= rate * v.  v is momentum * v + g already. */
 void nl_update_momentum(const nl_update *update, size_t n, float *v, float *w);
 

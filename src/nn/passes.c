@@ -1,0 +1,501 @@
+/** @file passes.c  Forward, backward and tangent passes of any network, sample by sample. */
+#include "ntklens/passes.h"
+
+#include "activation.h"
+#include "layer_kinds.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { slots_at_most = 8, no_slot = -1 };
+
+struct nl_passes {
+    const nl_net *net; /* borrowed */
+    nl_passes_spec spec;
+    size_t element; /* bytes of a number */
+    int rows;       /* of the last forward pass */
+    const void *theta;
+    void *own_theta; /* owned; double: the parameters */
+    void *sample;    /* owned; [rows x inputs], channels last */
+    void **out;      /* owned; [layers] outputs, phi applied where the layer activates */
+    void **slope;    /* owned; [layers] phi', NULL where it follows from phi or there is none */
+    void **kept;     /* owned; [layers] what a kind keeps for the way back */
+    void **d_out;    /* owned; [layers] tangents; made when first asked for */
+    int *slot;       /* owned; [layers] where the back-signals of a layer's output are */
+    bool *begun;     /* owned; [layers] whether some are there */
+    int slots;
+    void *delta[slots_at_most]; /* owned; [rows x seeds x largest output that it serves] */
+    void *added;                /* owned; what is added to a slot that is in use; NULL: never */
+    void *scratch;              /* owned */
+    int vector_bytes;
+};
+
+static size_t element_bytes(nl_precision precision)
+{
+    return precision == NL_DOUBLE ? sizeof(double) : sizeof(float);
+}
+
+/* In single precision, that of training, some slopes are had from the values. */
+static bool keeps_slope(const nl_net *net, const nl_passes_spec *spec, const nl_layer *layer)
+{
+    return layer->activates &&
+           (spec->precision == NL_DOUBLE || !nl_slope_follows_from_value(net->spec.activation));
+}
+
+static size_t kept_bytes(const nl_layer *layer, nl_precision precision)
+{
+    const nl_layer_ops *ops = nl_layer_ops_of(layer);
+
+    return ops->kept != NULL ? ops->kept(layer, precision) : 0;
+}
+
+static size_t scratch_size(const nl_net *net)
+{
+    size_t most = 0;
+
+    for (int l = 0; l < net->layers; l++) {
+        const nl_layer_ops *ops = nl_layer_ops_of(&net->layer[l]);
+        const size_t size = ops->scratch != NULL ? ops->scratch(&net->layer[l]) : 0;
+
+        most = size > most ? size : most;
+    }
+    return most;
+}
+
+/*---------------------------------------------------------------------------------------------
+ * Which back-signals are alive together
+ *-------------------------------------------------------------------------------------------*/
+
+/** Slots of the way down. */
+typedef struct slot_plan {
+    int slots;
+    size_t size[slots_at_most]; /* numbers of one back-signal */
+    bool taken[slots_at_most];
+    size_t added; /* largest output that several layers take; 0: none */
+} slot_plan;
+
+static void take_slot(slot_plan *plan, const nl_net *net, int l, int *slot)
+{
+    const size_t size = (size_t)nl_shape_size(net->layer[l].out);
+    int k = 0;
+
+    if (slot[l] != no_slot) { /* another layer takes this output, too */
+        plan->added = size > plan->added ? size : plan->added;
+        return;
+    }
+    while (k < plan->slots && plan->taken[k]) {
+        k++;
+    }
+    assert(k < slots_at_most); /* a chain needs two, a residual block four */
+    plan->slots = nl_larger(plan->slots, k + 1);
+    plan->taken[k] = true;
+    plan->size[k] = size > plan->size[k] ? size : plan->size[k];
+    slot[l] = k;
+}
+
+static slot_plan plan_slots(const nl_net *net, int *slot)
+{
+    slot_plan plan = {0};
+
+    for (int l = 0; l < net->layers; l++) {
+        slot[l] = no_slot;
+    }
+    take_slot(&plan, net, nl_net_output(net), slot);
+    for (int l = nl_net_output(net); l >= 0; l--) {
+        if (net->layer[l].from >= 0) {
+            take_slot(&plan, net, net->layer[l].from, slot);
+        }
+        if (net->layer[l].kind == NL_ADD) {
+            take_slot(&plan, net, net->layer[l].plus, slot);
+        }
+        plan.taken[slot[l]] = false;
+    }
+    return plan;
+}
+
+/*---------------------------------------------------------------------------------------------
+ * Memory
+ *-------------------------------------------------------------------------------------------*/
+
+double nl_passes_bytes(const nl_net *net, const nl_passes_spec *spec)
+{
+    int *slot = nl_calloc((size_t)net->layers, sizeof *slot);
+    double elements = net->spec.inputs;
+    double bytes = 0.0;
+
+    for (int l = 0; l < net->layers; l++) {
+        const nl_layer *layer = &net->layer[l];
+
+        elements += nl_shape_size(layer->out) * (keeps_slope(net, spec, layer) ? 2.0 : 1.0);
+        bytes += (double)kept_bytes(layer, spec->precision);
+    }
+    if (slot != NULL && spec->seeds > 0) {
+        const slot_plan plan = plan_slots(net, slot);
+
+        for (int k = 0; k < plan.slots; k++) {
+            elements += (double)plan.size[k] * spec->seeds;
+        }
+        elements += (double)plan.added * spec->seeds;
+    }
+    free(slot);
+    return bytes + elements * (double)element_bytes(spec->precision);
+}
+
+double nl_passes_fixed_bytes(const nl_net *net, const nl_passes_spec *spec)
+{
+    const double elements =
+        (double)scratch_size(net) + (spec->precision == NL_DOUBLE ? (double)net->size : 0.0);
+
+    return elements * (double)element_bytes(spec->precision);
+}
+
+static bool allocate_lists(nl_passes *p)
+{
+    const size_t layers = (size_t)p->net->layers;
+
+    p->out = nl_calloc(layers, sizeof *p->out);
+    p->slope = nl_calloc(layers, sizeof *p->slope);
+    p->kept = nl_calloc(layers, sizeof *p->kept);
+    p->d_out = nl_calloc(layers, sizeof *p->d_out);
+    p->slot = nl_calloc(layers, sizeof *p->slot);
+    p->begun = nl_calloc(layers, sizeof *p->begun);
+    return p->out != NULL && p->slope != NULL && p->kept != NULL && p->d_out != NULL &&
+           p->slot != NULL && p->begun != NULL;
+}
+
+static bool allocate_layers(nl_passes *p)
+{
+    const size_t rows = (size_t)p->spec.rows;
+    bool complete = true;
+
+    for (int l = 0; complete && l < p->net->layers; l++) {
+        const nl_layer *layer = &p->net->layer[l];
+        const size_t size = (size_t)nl_shape_size(layer->out);
+
+        p->out[l] = nl_calloc(rows * size, p->element);
+        p->kept[l] = nl_calloc(rows, kept_bytes(layer, p->spec.precision));
+        complete = p->out[l] != NULL && p->kept[l] != NULL;
+        if (complete && keeps_slope(p->net, &p->spec, layer)) {
+            p->slope[l] = nl_calloc(rows * size, p->element);
+            complete = p->slope[l] != NULL;
+        }
+    }
+    return complete;
+}
+
+static bool allocate_back_signals(nl_passes *p)
+{
+    const slot_plan plan = plan_slots(p->net, p->slot);
+    const size_t signals = (size_t)p->spec.rows * (size_t)p->spec.seeds;
+    bool complete = true;
+
+    p->slots = plan.slots;
+    for (int k = 0; complete && k < plan.slots; k++) {
+        p->delta[k] = nl_calloc(signals * plan.size[k], p->element);
+        complete = p->delta[k] != NULL;
+    }
+    p->added = complete ? nl_calloc(signals * plan.added, p->element) : NULL;
+    return p->added != NULL;
+}
+
+nl_status nl_passes_create(const nl_net *net, const nl_passes_spec *spec, nl_passes **out)
+{
+    nl_passes *p = calloc(1, sizeof *p);
+
+    *out = p;
+    if (p != NULL) {
+        *p = (nl_passes){.net = net,
+                         .spec = *spec,
+                         .element = element_bytes(spec->precision),
+                         .vector_bytes = nl_vector_bytes()};
+        p->sample = nl_calloc((size_t)spec->rows * (size_t)net->spec.inputs, p->element);
+        p->scratch = nl_calloc(scratch_size(net), p->element);
+        p->own_theta = nl_calloc(spec->precision == NL_DOUBLE ? net->size : 0, p->element);
+    }
+    if (p == NULL || p->sample == NULL || p->scratch == NULL || p->own_theta == NULL ||
+        !allocate_lists(p) || !allocate_layers(p) ||
+        (spec->seeds > 0 && !allocate_back_signals(p))) {
+        nl_passes_destroy(out);
+        return NL_FAIL(NL_ERR_NOMEM, "out of memory for passes over %d samples", spec->rows);
+    }
+    return NL_OK;
+}
+
+void nl_passes_destroy(nl_passes **passes)
+{
+    nl_passes *p = *passes;
+
+    if (p == NULL) {
+        return;
+    }
+    for (int l = 0; l < p->net->layers; l++) {
+        free(p->out != NULL ? p->out[l] : NULL);
+        free(p->slope != NULL ? p->slope[l] : NULL);
+        free(p->kept != NULL ? p->kept[l] : NULL);
+        free(p->d_out != NULL ? p->d_out[l] : NULL);
+    }
+    for (int k = 0; k < p->slots; k++) {
+        free(p->delta[k]);
+    }
+    free(p->out);
+    free(p->slope);
+    free(p->kept);
+    free(p->d_out);
+    free(p->slot);
+    free(p->begun);
+    free(p->added);
+    free(p->scratch);
+    free(p->own_theta);
+    free(p->sample);
+    free(p);
+    *passes = NULL;
+}
+
+/*---------------------------------------------------------------------------------------------
+ * Parameters, samples
+ *-------------------------------------------------------------------------------------------*/
+
+/* phi(z), and phi' where it is kept. */
+static void activate_double(nl_activation activation, size_t n, double *h, double *slope)
+{
+    for (size_t k = 0; k < n; k++) {
+        const double z = h[k];
+
+        h[k] = nl_activation_value(activation, z);
+        slope[k] = nl_activation_slope(activation, z);
+    }
+}
+
+static void activate_single(nl_activation activation, size_t n, float *h, float *slope)
+{
+    const float zero = 0.0F;
+
+    nl_activate(activation, 1, (int)n, (nl_bias){.t = 0.0F, .values = &zero}, h, slope);
+}
+
+static void multiply_slope_double(nl_activation activation, size_t n, const double *h,
+                                  const double *slope, double *delta)
+{
+    (void)activation;
+    (void)h;
+    for (size_t k = 0; k < n; k++) {
+        delta[k] *= slope[k];
+    }
+}
+
+static void multiply_slope_single(nl_activation activation, size_t n, const float *h,
+                                  const float *slope, float *delta)
+{
+    nl_activate_backward(activation, n, h, slope, delta);
+}
+
+#define TEMPLATE "nn/passes_real.h"
+#include "ntklens/formats.h"
+
+void nl_passes_set_parameters(nl_passes *passes, const float *theta)
+{
+    double *copy = passes->own_theta;
+
+    passes->theta = theta;
+    if (passes->spec.precision == NL_DOUBLE) {
+        for (size_t k = 0; k < passes->net->size; k++) {
+            copy[k] = (double)theta[k];
+        }
+        passes->theta = copy;
+    }
+}
+
+/* `numbers` elements behind an array. */
+static void *behind(const nl_passes *p, const void *array, size_t numbers)
+{
+    return (char *)(uintptr_t)array + numbers * p->element;
+}
+
+static const void *input_of(const nl_passes *p, int from)
+{
+    return from < 0 ? p->sample : p->out[from];
+}
+
+/* Of layer l over the samples from `first` on. */
+static nl_sample_pass pass_of(const nl_passes *p, int l, int first, int rows)
+{
+    const nl_layer *layer = &p->net->layer[l];
+
+    return (nl_sample_pass){
+        .weights = behind(p, p->theta, layer->weights),
+        .biases = behind(p, p->theta, layer->biases),
+        .rows = rows,
+        .seeds = p->spec.seeds,
+        .kept = (char *)p->kept[l] + (size_t)first * kept_bytes(layer, p->spec.precision),
+        .scratch = p->scratch,
+        .vector_bytes = p->vector_bytes,
+    };
+}
+
+static const nl_sample_ops *ops_of(const nl_passes *p, int l)
+{
+    return &nl_layer_ops_of(&p->net->layer[l])->by_sample[p->spec.precision];
+}
+
+/*---------------------------------------------------------------------------------------------
+ * Forward
+ *-------------------------------------------------------------------------------------------*/
+
+void nl_passes_forward(nl_passes *p, int rows, const float *x, const int *list)
+{
+    const nl_net *net = p->net;
+
+    assert(rows <= p->spec.rows);
+    p->rows = rows;
+    if (p->spec.precision == NL_DOUBLE) {
+        take_samples_double(p, x, list);
+    } else {
+        take_samples_single(p, x, list);
+    }
+    for (int l = 0; rows > 0 && l < net->layers; l++) {
+        const nl_layer *layer = &net->layer[l];
+        const nl_sample_pass pass = pass_of(p, l, 0, rows);
+        const size_t count = (size_t)rows * (size_t)nl_shape_size(layer->out);
+
+        ops_of(p, l)->forward(layer, &pass, input_of(p, layer->from),
+                              layer->kind == NL_ADD ? input_of(p, layer->plus) : NULL, p->out[l]);
+        if (layer->activates && p->spec.precision == NL_DOUBLE) {
+            activate_double(net->spec.activation, count, p->out[l], p->slope[l]);
+        } else if (layer->activates) {
+            activate_single(net->spec.activation, count, p->out[l], p->slope[l]);
+        }
+    }
+}
+
+const void *nl_passes_outputs(const nl_passes *passes)
+{
+    return passes->out[nl_net_output(passes->net)];
+}
+
+const void *nl_passes_input(const nl_passes *passes, int l)
+{
+    return input_of(passes, passes->net->layer[l].from);
+}
+
+const void *nl_passes_slope(const nl_passes *passes, int l)
+{
+    return passes->slope[l];
+}
+
+/*---------------------------------------------------------------------------------------------
+ * Backward
+ *-------------------------------------------------------------------------------------------*/
+
+/* d loss / d output of layer `to`, += what comes through layer l. */
+static void hand_down(nl_passes *p, int l, int input, int to)
+{
+    const nl_layer *layer = &p->net->layer[l];
+    const nl_sample_pass pass = pass_of(p, l, 0, p->rows);
+    const size_t count =
+        (size_t)p->rows * (size_t)p->spec.seeds * (size_t)nl_shape_size(p->net->layer[to].out);
+    void *slot = p->delta[p->slot[to]];
+
+    ops_of(p, l)->backward(layer, &pass, input, input_of(p, layer->from), p->delta[p->slot[l]],
+                           p->begun[to] ? p->added : slot);
+    if (p->begun[to] && p->spec.precision == NL_DOUBLE) {
+        add_double(count, p->added, slot);
+    } else if (p->begun[to]) {
+        add_single(count, p->added, slot);
+    }
+    p->begun[to] = true;
+}
+
+/* delta [rows x seeds x out] of a layer times phi': from d loss / d output to d loss / d z. */
+static void through_activation(const nl_passes *p, int l, int seeds, void *delta)
+{
+    if (p->net->layer[l].activates && p->spec.precision == NL_DOUBLE) {
+        multiply_slopes_double(p, l, seeds, delta);
+    } else if (p->net->layer[l].activates) {
+        multiply_slopes_single(p, l, seeds, delta);
+    }
+}
+
+void nl_passes_backward(nl_passes *p, const void *signal, int lowest, nl_layer_signal_fn *take,
+                        void *context)
+{
+    const nl_net *net = p->net;
+    const int last = nl_net_output(net);
+    const size_t signals = (size_t)p->rows * (size_t)p->spec.seeds;
+
+    memset(p->begun, 0, (size_t)net->layers * sizeof *p->begun);
+    memcpy(p->delta[p->slot[last]], signal, signals * (size_t)net->spec.outputs * p->element);
+    for (int l = last; p->rows > 0 && l >= lowest; l--) {
+        const nl_layer *layer = &net->layer[l];
+
+        through_activation(p, l, p->spec.seeds, p->delta[p->slot[l]]);
+        if (layer->from >= lowest) {
+            hand_down(p, l, 0, layer->from);
+        }
+        if (layer->kind == NL_ADD && layer->plus >= lowest) {
+            hand_down(p, l, 1, layer->plus);
+        }
+        if (layer->fan_out > 0) {
+            take(l, p->delta[p->slot[l]], context);
+        }
+    }
+}
+
+void nl_passes_gradient(nl_passes *p, int l, int first, int rows, const void *delta, void *weights,
+                        void *biases)
+{
+    const nl_layer *layer = &p->net->layer[l];
+    const nl_sample_pass pass = pass_of(p, l, first, rows);
+    const size_t size = (size_t)nl_shape_size(layer->in);
+
+    ops_of(p, l)->gradient(layer, &pass, behind(p, input_of(p, layer->from), (size_t)first * size),
+                           delta, weights, biases);
+}
+
+/*---------------------------------------------------------------------------------------------
+ * Tangent
+ *-------------------------------------------------------------------------------------------*/
+
+static bool allocate_tangents(nl_passes *p)
+{
+    bool complete = true;
+
+    for (int l = 0; complete && l < p->net->layers; l++) {
+        const size_t size = (size_t)nl_shape_size(p->net->layer[l].out);
+
+        if (p->d_out[l] == NULL) {
+            p->d_out[l] = nl_calloc((size_t)p->spec.rows * size, p->element);
+        }
+        complete = p->d_out[l] != NULL;
+    }
+    return complete;
+}
+
+static const void *tangent_of(const nl_passes *p, int from)
+{
+    return from < 0 ? NULL : p->d_out[from];
+}
+
+nl_status nl_passes_tangent(nl_passes *p, const void *direction, void *out)
+{
+    const nl_net *net = p->net;
+    const size_t outputs = (size_t)net->spec.outputs;
+
+    if (!allocate_tangents(p)) {
+        return NL_FAIL(NL_ERR_NOMEM, "out of memory for tangents of %d samples", p->rows);
+    }
+    for (int l = 0; p->rows > 0 && l < net->layers; l++) {
+        const nl_layer *layer = &net->layer[l];
+        const nl_sample_pass pass = pass_of(p, l, 0, p->rows);
+        nl_sample_pass change = pass;
+
+        change.weights = behind(p, direction, layer->weights);
+        change.biases = behind(p, direction, layer->biases);
+        ops_of(p, l)->tangent(
+            layer, &pass, &change, input_of(p, layer->from), tangent_of(p, layer->from),
+            layer->kind == NL_ADD ? tangent_of(p, layer->plus) : NULL, p->d_out[l]);
+        through_activation(p, l, 1, p->d_out[l]);
+    }
+    memcpy(out, p->d_out[nl_net_output(net)], (size_t)p->rows * outputs * p->element);
+    return NL_OK;
+}
