@@ -18,16 +18,6 @@ const nl_layer_ops *nl_layer_ops_of(const nl_layer *layer)
     return ops[layer->kind];
 }
 
-int nl_shape_size(nl_shape shape)
-{
-    return shape.height * shape.width * shape.channels;
-}
-
-size_t nl_layer_weights(const nl_layer *layer)
-{
-    return layer->biases - layer->weights;
-}
-
 int nl_layer_weight_shape(const nl_layer *layer, size_t shape[nl_most_weight_dimensions])
 {
     const nl_layer_ops *ops = nl_layer_ops_of(layer);

@@ -27,16 +27,6 @@ const char *nl_net_kind_name(nl_net_kind kind)
     return kind < NL_NET_KIND_COUNT ? names[kind] : "unknown";
 }
 
-int nl_net_blocks(const nl_net_spec *spec)
-{
-    int blocks = 0;
-
-    for (int stage = 0; stage < spec->convolutional.stages; stage++) {
-        blocks += spec->convolutional.blocks[stage] * spec->depth;
-    }
-    return blocks;
-}
-
 /* Largest number of units of a layer of a cnn or resnet, but for the outputs. */
 static double widest_layer(const nl_net_spec *spec)
 {

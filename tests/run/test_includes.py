@@ -33,6 +33,7 @@ ROOM_OF_HEADER = {
     "formats": "linalg",
     "fortran": "linalg",
     "jacobian": "ntk",
+    "passes": "nn",
     "json": "io",
     "keys": "study",
     "observables": "ntk",
