@@ -10,12 +10,16 @@
     study.spectra("full", "best")       # a row of eigenvalues for each network, the largest first
     study.snapshot(cell, "best")        # weights and biases of one network
 
+    # images of one's own: data.source: hdf5, data.path: images.h5
+    ntklens.write_data("images.h5", train_images, train_labels, test_images, test_labels)
+
 `tag` is a tag of the table (init, best, final, step=1000, ...) or a step, a whole number.  Frames of cells/
 are indexed by what tells networks apart, so that, say, study.spectra("full", "best").groupby("width").mean()
 is the spectrum of each width, averaged over seeds.  Needs pandas; all but the tables also needs h5py.
 """
 
 import functools
+import os
 import pathlib
 
 import pandas as pd
@@ -27,6 +31,36 @@ TEXTS = ["cell", "tag", "kernel", "solver", "flags"]  # never numbers, empty rat
 def load(folder):
     """The Study in a results folder of `ntklens run` (or of `ntklens merge`)."""
     return Study(folder)
+
+
+def write_data(path, train_images, train_labels, test_images, test_labels):
+    """Write arrays as the file that a study reads with `data.source: hdf5` and `data.path`.
+
+    Images are [N x height x width x channels] (channels last), [N x height x width], or [N x d] for inputs
+    without positions: uint8, of which the study sees 1/255, or float32 or float64, which it sees as they
+    are.  Labels are N whole numbers from 0 to at most 999; the number of classes is the largest of all
+    plus one.  What a study would refuse is a ValueError here.  The file appears once it is whole.
+    """
+    import h5py
+    import numpy as np
+
+    train, test = _images("train_images", train_images), _images("test_images", test_images)
+    if train.shape[1:] != test.shape[1:] or (train.dtype == np.uint8) != (test.dtype == np.uint8):
+        raise ValueError(f"test_images: {test.dtype} {test.shape[1:]} an image, expected images like "
+                         f"those of train_images: {train.dtype} {train.shape[1:]}")  # fmt: skip
+    labels = [_labels("train_labels", train_labels, len(train)), _labels("test_labels", test_labels, len(test))]
+    if max(part.max() for part in labels) < 1:
+        raise ValueError("train_labels, test_labels: all are 0, expected at least two classes")
+    partial = f"{os.fspath(path)}.{os.getpid()}.partial"
+    try:
+        with h5py.File(partial, "w") as file:
+            for name, images, own in zip(("train", "test"), (train, test), labels):
+                file[f"{name}/images"] = images
+                file[f"{name}/labels"] = own
+        os.replace(partial, path)
+    finally:
+        if os.path.exists(partial):
+            os.remove(partial)
 
 
 class Study:
@@ -136,6 +170,31 @@ class Study:
             frames.append(frame)
         frames = [frame for frame in frames if len(frame)]
         return pd.concat(frames) if frames else pd.DataFrame()
+
+
+def _images(name, values):
+    import numpy as np
+
+    images = np.asarray(values)
+    if images.dtype not in (np.uint8, np.float32, np.float64):
+        raise ValueError(f"{name}: {images.dtype}, expected uint8, float32 or float64")
+    if images.ndim not in (2, 3, 4) or images.size == 0:
+        raise ValueError(f"{name}: shape {images.shape}, expected [N x height x width x channels], "
+                         "[N x height x width] or [N x d], none of them 0")  # fmt: skip
+    if images.dtype != np.uint8 and not (np.abs(images) <= np.finfo(np.float32).max).all():
+        raise ValueError(f"{name}: nan, infinite or beyond 32 bits, expected finite numbers")
+    return images
+
+
+def _labels(name, values, count):
+    import numpy as np
+
+    labels = np.asarray(values)
+    if labels.shape != (count,):
+        raise ValueError(f"{name}: shape {labels.shape}, expected ({count},), one for each image")
+    if labels.dtype.kind not in "iuf" or not ((labels >= 0) & (labels <= 999) & (labels == np.floor(labels))).all():
+        raise ValueError(f"{name}: expected whole numbers from 0 to 999")
+    return labels.astype(np.uint16)
 
 
 def _separators(path):

@@ -2,6 +2,7 @@
 #include "source.h"
 #include "cifar.h"
 #include "find.h"
+#include "hdf5.h"
 #include "idx.h"
 #include "names.h"
 
@@ -31,6 +32,9 @@ nl_status nl_dataset_probe(nl_source source, const char *folder, nl_dataset_info
                        NL_SOURCE_COUNT - 1);
     }
     *info = nl_source_shape(source);
+    if (source == NL_HDF5) {
+        return nl_hdf5_probe(folder, info);
+    }
     if (source != NL_GLYPHS) {
         st = nl_data_folder_check(source, folder);
     }
@@ -61,7 +65,7 @@ void nl_source_compare_copies(nl_source source, const char *folder, nl_text *lin
 {
     if (source == NL_CIFAR10) {
         nl_cifar_compare_copies(folder, lines);
-    } else {
+    } else if (source == NL_MNIST || source == NL_FASHION_MNIST) {
         nl_idx_compare_copies(source, folder, lines);
     }
 }
@@ -90,6 +94,8 @@ nl_status nl_source_read(const nl_dataset_info *info, const char *folder, bool t
     case NL_CIFAR10:
         status = nl_cifar_read(folder, test, count, pixels, (uint8_t *)labels);
         break;
+    case NL_HDF5:
+        return nl_hdf5_read(info, folder, test, pixels, labels);
     default:
         nl_glyphs_draw(info, test, 0, 1, pixels, labels);
         return NL_OK;

@@ -1,7 +1,6 @@
 /** @file h5.c  HDF5 files built in memory; h5_read.c reads them back. */
-#include "ntklens/io.h"
+#include "h5.h"
 
-#include <hdf5.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,7 +10,7 @@ struct nl_h5 {
     hid_t file; /* owned */
 };
 
-static hid_t native_type(nl_h5_type type)
+hid_t nl_h5_native_type(nl_h5_type type)
 {
     switch (type) {
     case NL_H5_INT32:
@@ -157,13 +156,13 @@ static nl_status put(nl_h5 *file, const char *path, const layout *as, const void
 nl_status nl_h5_put(nl_h5 *file, const char *path, nl_h5_type type, int rank, const size_t dims[],
                     const void *data)
 {
-    return put(file, path, &(layout){native_type(type), rank, dims, false}, data);
+    return put(file, path, &(layout){nl_h5_native_type(type), rank, dims, false}, data);
 }
 
 nl_status nl_h5_put_deflated(nl_h5 *file, const char *path, nl_h5_type type, int rank,
                              const size_t dims[], const void *data)
 {
-    return put(file, path, &(layout){native_type(type), rank, dims, true}, data);
+    return put(file, path, &(layout){nl_h5_native_type(type), rank, dims, true}, data);
 }
 
 static hid_t fixed_text_type(size_t width)

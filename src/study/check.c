@@ -88,6 +88,18 @@ static void check_grid(nl_reading *reading)
     }
 }
 
+static void check_path(nl_reading *reading)
+{
+    const nl_study *study = reading->study;
+    const nl_key blamed = reading->given[NL_KEY_PATH] ? NL_KEY_PATH : NL_KEY_SOURCE;
+
+    if (reading->sound[NL_KEY_SOURCE] && reading->sound[NL_KEY_PATH] &&
+        nl_study_is(study, NL_KEY_SOURCE, "hdf5") && nl_study_word(study, NL_KEY_PATH)[0] == '\0') {
+        nl_reading_complain(reading, reading->place[blamed], nl_key_describe(NL_KEY_PATH)->path,
+                            "missing; source: hdf5 needs the file.  For example path: images.h5");
+    }
+}
+
 /*---------------------------------------------------------------------------------------------
  * Convolutional networks
  *-------------------------------------------------------------------------------------------*/
@@ -162,6 +174,7 @@ static void check_biases(nl_reading *reading)
 
 void nl_reading_check(nl_reading *reading)
 {
+    check_path(reading);
     check_stages(reading);
     check_kernel_size(reading);
     check_pool_last(reading);

@@ -30,6 +30,7 @@ ROOM_OF_HEADER = {
     "factors": "ntk",
     "dual": "ntk",
     "folder": "results",
+    "h5_arrays": "io",
     "formats": "linalg",
     "fortran": "linalg",
     "jacobian": "ntk",
