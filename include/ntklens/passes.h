@@ -68,6 +68,18 @@ void nl_passes_backward(nl_passes *passes, const void *signal, int lowest, nl_la
 void nl_passes_gradient(nl_passes *passes, int l, int first, int rows, const void *delta,
                         void *weights, void *biases);
 
+/** Units first .. first + count of a layer; gradients `apart` elements apart. */
+typedef struct nl_row_range {
+    int first, count;
+    size_t apart;
+} nl_row_range;
+
+/** Rows of J: the gradients of one sample, delta [seeds x out], by some units of a convolution or
+ *  norm: weights [fan_in x count], biases [count] (zeros where they are not
+ *  trained). */
+void nl_passes_rows(nl_passes *passes, int l, int sample, const nl_row_range *range,
+                    const void *delta, void *g);
+
 /**
  * J w: what the outputs of the last forward pass change along a direction of the parameters.
  *

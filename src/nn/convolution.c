@@ -31,16 +31,20 @@
 typedef void pass(const nl_convolution *convolution, int samples, const void *first,
                   const void *second, void *out, void *scratch);
 
+typedef void gradients(const nl_convolution *convolution, const nl_gradient_range *range,
+                       const void *x, const void *delta, void *g, void *scratch);
+
 /** By precision. */
 typedef struct convolution_code {
-    pass *forward[2], *backward[2], *gradient[2];
+    pass *forward[2], *backward[2];
+    gradients *gradient[2];
 } convolution_code;
 
 #define CODE(bytes)                                                                                \
     {                                                                                              \
         .forward = {forward_double_##bytes, forward_float_##bytes},                                \
         .backward = {backward_double_##bytes, backward_float_##bytes},                             \
-        .gradient = {gradient_double_##bytes, gradient_float_##bytes},                             \
+        .gradient = {gradients_double_##bytes, gradients_float_##bytes},                           \
     }
 
 static const convolution_code *code_for(const nl_convolution *convolution)
@@ -111,14 +115,16 @@ void nl_convolution_backward_single(const nl_convolution *convolution, int sampl
     code_for(convolution)->backward[1](convolution, samples, w, delta, below, scratch);
 }
 
-void nl_convolution_gradient_double(const nl_convolution *convolution, int samples, const double *x,
+void nl_convolution_gradient_double(const nl_convolution *convolution,
+                                    const nl_gradient_range *range, const double *x,
                                     const double *delta, double *g, double *scratch)
 {
-    code_for(convolution)->gradient[0](convolution, samples, x, delta, g, scratch);
+    code_for(convolution)->gradient[0](convolution, range, x, delta, g, scratch);
 }
 
-void nl_convolution_gradient_single(const nl_convolution *convolution, int samples, const float *x,
+void nl_convolution_gradient_single(const nl_convolution *convolution,
+                                    const nl_gradient_range *range, const float *x,
                                     const float *delta, float *g, float *scratch)
 {
-    code_for(convolution)->gradient[1](convolution, samples, x, delta, g, scratch);
+    code_for(convolution)->gradient[1](convolution, range, x, delta, g, scratch);
 }

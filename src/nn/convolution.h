@@ -41,10 +41,27 @@ void nl_convolution_backward_double(const nl_convolution *convolution, int sampl
 void nl_convolution_backward_single(const nl_convolution *convolution, int samples, const float *w,
                                     const float *delta, float *below, float *scratch);
 
-/** g = d loss / d w, summed over samples.  Local. */
-void nl_convolution_gradient_double(const nl_convolution *convolution, int samples, const double *x,
+/** Output channels first .. first + count. */
+typedef struct nl_channels {
+    int first, count;
+} nl_channels;
+
+/** Which gradients are asked for. */
+typedef struct nl_gradient_range {
+    int samples;
+    int deltas; /* of each sample */
+    nl_channels channels;
+    size_t apart; /* 0: one gradient, summed over all deltas; else one for each, so many elements
+                     apart */
+} nl_gradient_range;
+
+/** g [kernel x kernel x in.channels x channels] = d loss / d w from delta [samples x deltas x out].
+ *  Local. */
+void nl_convolution_gradient_double(const nl_convolution *convolution,
+                                    const nl_gradient_range *range, const double *x,
                                     const double *delta, double *g, double *scratch);
-void nl_convolution_gradient_single(const nl_convolution *convolution, int samples, const float *x,
+void nl_convolution_gradient_single(const nl_convolution *convolution,
+                                    const nl_gradient_range *range, const float *x,
                                     const float *delta, float *g, float *scratch);
 
 #endif

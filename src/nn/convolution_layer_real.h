@@ -52,31 +52,59 @@ static void NAME(backward)(const nl_layer *layer, const nl_sample_pass *pass, in
     NAME(scale)((size_t)rows * (size_t)nl_shape_size(layer->in), (real)layer->weight_scale, below);
 }
 
-/* d loss / d b = t, times the sum of delta [pixels x channels] over pixels. */
+/* g [count] += sum of channels of delta [pixels x channels] */
 NL_VECTOR_CLONES
-static void NAME(bias_gradient)(size_t pixels, size_t channels, real t, const real *restrict delta,
-                                real *restrict g)
+static void NAME(add_channels)(size_t pixels, size_t channels, size_t count,
+                               const real *restrict delta, real *restrict g)
 {
-    memset(g, 0, channels * sizeof *g);
     for (size_t p = 0; p < pixels; p++, delta += channels) {
-        for (size_t k = 0; k < channels; k++) {
+        for (size_t k = 0; k < count; k++) {
             g[k] += delta[k];
         }
     }
-    for (size_t k = 0; k < channels; k++) {
-        g[k] *= t;
-    }
+}
+
+/* d loss / d b of some channels: t times the sum of delta [pixels x channels] over pixels. */
+static void NAME(bias_gradient)(size_t pixels, const nl_layer *layer, int first, int count,
+                                const real *delta, real *g)
+{
+    memset(g, 0, (size_t)count * sizeof *g);
+    NAME(add_channels)(pixels, (size_t)layer->fan_out, (size_t)count, delta + first, g);
+    NAME(scale)((size_t)count, (real)layer->bias_scale, g);
 }
 
 static void NAME(gradient)(const nl_layer *layer, const nl_sample_pass *pass, const void *h,
                            const void *delta, void *weights, void *biases)
 {
     const nl_convolution c = convolution_of(layer, pass->vector_bytes);
+    const nl_gradient_range all = {
+        .samples = pass->rows, .deltas = 1, .channels = {.count = layer->fan_out}};
     const size_t pixels = (size_t)pass->rows * positions_of(layer);
 
-    NAME(nl_convolution_gradient)(&c, pass->rows, h, delta, weights, pass->scratch);
+    NAME(nl_convolution_gradient)(&c, &all, h, delta, weights, pass->scratch);
     NAME(scale)(nl_layer_weights(layer), (real)layer->weight_scale, weights);
-    NAME(bias_gradient)(pixels, (size_t)layer->fan_out, (real)layer->bias_scale, delta, biases);
+    NAME(bias_gradient)(pixels, layer, 0, layer->fan_out, delta, biases);
+}
+
+/* Rows of J: gradients of each back-signal of one sample, by some channels. */
+static void NAME(rows)(const nl_layer *layer, const nl_sample_pass *pass, const nl_row_range *range,
+                       const void *h, const void *delta, void *g)
+{
+    const nl_convolution c = convolution_of(layer, pass->vector_bytes);
+    const nl_gradient_range some = {.samples = 1,
+                                    .deltas = pass->seeds,
+                                    .channels = {range->first, range->count},
+                                    .apart = range->apart};
+    const size_t weights = (size_t)layer->fan_in * (size_t)range->count;
+    const size_t size = (size_t)nl_shape_size(layer->out);
+    real *row = g;
+
+    NAME(nl_convolution_gradient)(&c, &some, h, delta, g, pass->scratch);
+    for (int a = 0; a < pass->seeds; a++, row += range->apart) {
+        NAME(scale)(weights, (real)layer->weight_scale, row);
+        NAME(bias_gradient)(positions_of(layer), layer, range->first, range->count,
+                            (const real *)delta + (size_t)a * size, row + weights);
+    }
 }
 
 /* dz = s (D * h + W * dh) + t c, D and c the changes of W and b */

@@ -149,14 +149,16 @@ TARGET static void NAME(correlate)(const NAME(correlation) *t)
     }
 }
 
-/* to [pixels x O] = from [pixels x o], zeros behind. */
-static void NAME(widen)(size_t pixels, int o, const real *from, real *to)
+/* to [pixels x O] = some channels of from [pixels x o], zeros behind. */
+static void NAME(widen)(size_t pixels, int o, nl_channels channels, const real *from, real *to)
 {
-    const size_t O = (size_t)NAME(padded)(o);
+    const size_t O = (size_t)NAME(padded)(channels.count);
+    const size_t count = (size_t)channels.count;
 
+    from += channels.first;
     for (size_t i = 0; i < pixels; i++) {
-        memcpy(to + i * O, from + i * (size_t)o, (size_t)o * sizeof *to);
-        memset(to + i * O + (size_t)o, 0, (O - (size_t)o) * sizeof *to);
+        memcpy(to + i * O, from + i * (size_t)o, count * sizeof *to);
+        memset(to + i * O + count, 0, (O - count) * sizeof *to);
     }
 }
 
@@ -351,35 +353,45 @@ TARGET static void NAME(add_gradient)(const NAME(correlation) *t, const real *de
     }
 }
 
-static void NAME(gradient)(const nl_convolution *v, int samples, const void *input,
-                           const void *deltas, void *gradient, void *scratch)
+/* g [K x o] of some channels = sum over samples, each with `deltas` of its own; without a sum over
+ * those: one g for each, `apart` elements apart. */
+static void NAME(gradients)(const nl_convolution *v, const nl_gradient_range *range,
+                            const void *input, const void *deltas, void *gradient, void *scratch)
 {
     const size_t size = NAME(padded_sample)(v, v->in, v->in.channels);
     const size_t pixels = (size_t)v->out.height * (size_t)v->out.width;
     const size_t patch = (size_t)v->kernel * (size_t)v->kernel * (size_t)v->in.channels;
-    const size_t o = (size_t)v->out.channels;
-    const size_t O = (size_t)NAME(padded)(v->out.channels);
+    const size_t o = (size_t)range->channels.count;
+    const size_t O = (size_t)NAME(padded)(range->channels.count);
+    const real *delta = deltas;
     real *x = scratch;
     real *wide = x + size;       /* delta [pixels x O] */
     real *g = wide + pixels * O; /* [K x O] */
+    real *to = gradient;
     const NAME(correlation) t = {.height = v->out.height,
                                  .width = v->out.width,
                                  .kernel = v->kernel,
                                  .stride = v->stride,
                                  .in = v->in.channels,
-                                 .out = v->out.channels,
+                                 .out = range->channels.count,
                                  .row = (v->in.width + v->kernel - 1) * v->in.channels,
                                  .x = x};
 
     memset(x, 0, size * sizeof *x);
     memset(g, 0, patch * O * sizeof *g);
-    for (int i = 0; i < samples; i++) {
+    for (int i = 0; i < range->samples; i++) {
         NAME(place)(v->in, 1, v->kernel / 2, t.row,
                     (const real *)input + (size_t)i * (size_t)nl_shape_size(v->in), x);
-        NAME(widen)(pixels, v->out.channels, (const real *)deltas + (size_t)i * pixels * o, wide);
-        NAME(add_gradient)(&t, wide, g);
-    }
-    for (size_t q = 0; q < patch; q++) {
-        memcpy((real *)gradient + q * o, g + q * O, o * sizeof *g);
+        for (int a = 0; a < range->deltas; a++, delta += pixels * (size_t)v->out.channels) {
+            NAME(widen)(pixels, v->out.channels, range->channels, delta, wide);
+            NAME(add_gradient)(&t, wide, g);
+            if (range->apart > 0 || (i == range->samples - 1 && a == range->deltas - 1)) {
+                for (size_t q = 0; q < patch; q++) {
+                    memcpy(to + q * o, g + q * O, o * sizeof *g);
+                }
+                to += range->apart;
+                memset(g, 0, patch * O * sizeof *g);
+            }
+        }
     }
 }

@@ -75,6 +75,12 @@ void nl_dense_bias_gradient(const nl_layer *layer, const nl_pass *pass, const fl
 #define TEMPLATE "nn/dense_real.h"
 #include "ntklens/formats.h"
 
+#define OPS(format)                                                                                \
+    {                                                                                              \
+        .forward = forward_##format, .backward = backward_##format, .gradient = gradient_##format, \
+        .tangent = tangent_##format,                                                               \
+    }
+
 static int weight_shape(const nl_layer *layer, size_t shape[nl_most_weight_dimensions])
 {
     shape[0] = (size_t)layer->fan_out;
@@ -99,7 +105,7 @@ static double forward_flops(const nl_layer *layer)
 }
 
 const nl_layer_ops nl_dense_ops = {
-    .by_sample = {NL_SAMPLE_OPS(double), NL_SAMPLE_OPS(single)},
+    .by_sample = {OPS(double), OPS(single)},
     .weight_shape = weight_shape,
     .place = place,
     .forward_flops = forward_flops,

@@ -11,7 +11,7 @@
 #define NTKLENS_NN_LAYER_H
 
 #include "ntklens/blas.h"
-#include "ntklens/nn.h"
+#include "ntklens/passes.h"
 
 /** One layer's pass over some samples.  Arrays in the precision of the pass.  Borrowed. */
 typedef struct nl_sample_pass {
@@ -36,6 +36,10 @@ typedef struct nl_sample_ops {
      *  rows of one seed each. */
     void (*gradient)(const nl_layer *layer, const nl_sample_pass *pass, const void *in,
                      const void *delta, void *weights, void *biases);
+    /** The gradient of each back-signal of one sample, without a sum: weights [fan_in x count],
+     * biases [count], zeros where they are not trained.  NULL: dense. */
+    void (*rows)(const nl_layer *layer, const nl_sample_pass *pass, const nl_row_range *range,
+                 const void *in, const void *delta, void *g);
     /** dz [rows x out] along the direction that changes parameters by those of `change` and inputs
      *  by d_in, d_plus [rows x in] (NULL: not at all). */
     void (*tangent)(const nl_layer *layer, const nl_sample_pass *pass, const nl_sample_pass *change,
@@ -46,7 +50,7 @@ typedef struct nl_sample_ops {
 #define NL_SAMPLE_OPS(format)                                                                      \
     {                                                                                              \
         .forward = forward_##format, .backward = backward_##format, .gradient = gradient_##format, \
-        .tangent = tangent_##format,                                                               \
+        .rows = rows_##format, .tangent = tangent_##format,                                        \
     }
 
 /** The table of functions of a kind. */

@@ -129,6 +129,21 @@ static void NAME(gradient)(const nl_layer *layer, const nl_sample_pass *pass, co
     }
 }
 
+/* Rows of J: of all channels. */
+static void NAME(rows)(const nl_layer *layer, const nl_sample_pass *pass, const nl_row_range *range,
+                       const void *in, const void *delta, void *g)
+{
+    const size_t m = NAME(size_of)(layer);
+    nl_sample_pass one = *pass;
+    real *row = g;
+
+    one.rows = 1;
+    for (int a = 0; a < pass->seeds; a++, row += range->apart) {
+        NAME(gradient)(layer, &one, in, (const real *)delta + (size_t)a * m, row,
+                       row + layer->fan_out);
+    }
+}
+
 /* dz = g dx + x dg + t db */
 static void NAME(tangent)(const nl_layer *layer, const nl_sample_pass *pass,
                           const nl_sample_pass *change, const void *in, const void *d_in,

@@ -452,6 +452,16 @@ void nl_passes_gradient(nl_passes *p, int l, int first, int rows, const void *de
                            delta, weights, biases);
 }
 
+void nl_passes_rows(nl_passes *p, int l, int sample, const nl_row_range *range, const void *delta,
+                    void *g)
+{
+    const nl_layer *layer = &p->net->layer[l];
+    const nl_sample_pass pass = pass_of(p, l, sample, 1);
+    const size_t at = (size_t)sample * (size_t)nl_shape_size(layer->in);
+
+    ops_of(p, l)->rows(layer, &pass, range, behind(p, input_of(p, layer->from), at), delta, g);
+}
+
 /*---------------------------------------------------------------------------------------------
  * Tangent
  *-------------------------------------------------------------------------------------------*/

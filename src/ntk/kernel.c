@@ -1,38 +1,24 @@
 /** @file kernel.c  Kernels into block-cyclic storage, tile by tile. */
+#include "kernel_parts.h"
+#include "kernel_view.h"
 #include "samples.h"
+#include "tile_products.h"
+#include "tiles.h"
 
 #include "ntklens/ntk.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* Rows of a tile: large enough for GEMM to run at speed, small enough for the tile and its Gram to
- * stay in cache.  Tiles that straddle the diagonal are split down to `smallest_rows`, so that
- * little above it is computed. */
-enum { tile_rows = 640, smallest_rows = 60 };
-
-enum {
-    transposed_depth = 128, /* of a factor that is transposed at a time */
-    least_units = 48        /* of a layer whose outputs are paired */
-};
-
-/** How a kernel looks at the back-signals [samples x outputs x width] of a layer. */
-typedef struct delta_view {
-    int outputs;         /* C of the network */
-    int rows_per_sample; /* C: full; 1: traced, class */
-    int outputs_summed;  /* outputs that make one row: 1: full, class; C: traced */
-    int output;          /* first output: class */
-    double scale;        /* 1/C: traced (a mean over outputs); 1 */
-} delta_view;
+enum { least_units = 48 }; /* of a layer whose outputs are paired */
 
 /** A pair of panels and the scratch of its tiles. */
 typedef struct tile_job {
     const nl_factors *rows, *cols; /* borrowed */
-    delta_view view;
+    nl_kernel_view view;
     bool rate_weighted;
-    nl_precision precision;
-    bool pieces;                                     /* nl_blas_likes_pieces() */
-    void *gram_h, *gram_delta, *factor, *transposed; /* owned by the walk */
+    product_means means;                /* its array owned by the walk */
+    void *gram_h, *gram_delta, *factor; /* likewise */
 } tile_job;
 
 /* Blocks of outputs (a, b), a >= b, before (a, 0). */
@@ -63,28 +49,10 @@ typedef struct tile_window {
     int ld;
 } tile_window;
 
+#define TEMPLATE "ntk/tile_products_real.h"
+#include "ntklens/formats.h"
 #define TEMPLATE "ntk/tile_real.h"
 #include "ntklens/formats.h"
-
-static delta_view view_of(nl_kernel_spec spec, int outputs)
-{
-    delta_view view = {.outputs = outputs, .rows_per_sample = 1, .outputs_summed = 1, .scale = 1.0};
-
-    switch (spec.kind) {
-    case NL_KERNEL_FULL:
-        view.rows_per_sample = outputs;
-        break;
-    case NL_KERNEL_TRACED:
-        view.outputs_summed = outputs;
-        view.scale = 1.0 / outputs;
-        break;
-    case NL_KERNEL_CLASS:
-    default:
-        view.output = spec.output;
-        break;
-    }
-    return view;
-}
 
 const char *nl_kernel_name(nl_kernel_spec spec, char out[32])
 {
@@ -107,11 +75,15 @@ const char *nl_kernel_name(nl_kernel_spec spec, char out[32])
 
 double nl_kernel_flops(const nl_net *net, nl_kernel_spec spec, int samples)
 {
-    const delta_view view = view_of(spec, net->spec.outputs);
+    const nl_kernel_view view = nl_kernel_view_of(spec, net->spec.outputs);
     const double n = nl_kernel_order(spec, samples, net->spec.outputs);
     const double pairs = (double)samples * samples;
-    double flops = samples * nl_factors_flops(net);
+    double flops = 0.0;
 
+    if (!nl_net_is_dense(net)) {
+        return nl_parts_flops(net, spec, samples);
+    }
+    flops = samples * nl_factors_flops(net);
     /* Lower half, two operations each. */
     for (int l = 0; l < net->layers; l++) {
         const nl_layer *layer = &net->layer[l];
@@ -127,12 +99,12 @@ double nl_kernel_flops(const nl_net *net, nl_kernel_spec spec, int samples)
 
 int nl_kernel_order(nl_kernel_spec spec, int samples, int outputs)
 {
-    return samples * view_of(spec, outputs).rows_per_sample;
+    return samples * nl_kernel_view_of(spec, outputs).rows_per_sample;
 }
 
 int nl_kernel_block(nl_kernel_spec spec, int outputs, int wanted)
 {
-    const int unit = view_of(spec, outputs).rows_per_sample;
+    const int unit = nl_kernel_view_of(spec, outputs).rows_per_sample;
 
     return (wanted + unit - 1) / unit * unit;
 }
@@ -154,7 +126,8 @@ typedef struct fill_job {
 
 bool nl_kernel_one_panel(const nl_kernel_input *input, nl_precision precision)
 {
-    return input->panel_bytes >= nl_factors_bytes(input->net, precision) * (double)input->samples;
+    return nl_net_is_dense(input->net) &&
+           input->panel_bytes >= nl_factors_bytes(input->net, precision) * (double)input->samples;
 }
 
 nl_status nl_kernel_factors(const nl_kernel_input *input, nl_precision precision,
@@ -217,19 +190,19 @@ static nl_status prepare(fill_job *job)
     const int unit = job->tile.view.rows_per_sample;
     /* a tile has at least one sample */
     const int most = nl_larger(job->samples.rows, job->samples.cols) * unit;
-    const size_t side = (size_t)nl_smaller(nl_larger(unit, tile_rows), most);
+    const size_t side = (size_t)nl_smaller(nl_larger(unit, nl_tile_rows), most);
 
     job->tile.gram_h = nl_calloc(side * side / (size_t)(unit * unit), size);
     job->tile.gram_delta = nl_calloc(side * side, size);
     job->tile.factor = nl_calloc(side, size);
-    job->tile.pieces = nl_blas_likes_pieces();
-    job->tile.precision = job->a->precision;
-    job->tile.transposed =
-        nl_calloc(job->tile.pieces ? transposed_depth : 0,
+    job->tile.means.pieces = nl_blas_likes_pieces();
+    job->tile.means.precision = job->a->precision;
+    job->tile.means.transposed =
+        nl_calloc(job->tile.means.pieces ? transposed_depth : 0,
                   size * (size_t)nl_leading_dimension((int)side, job->a->precision));
     job->scratch = nl_calloc(job->local == NULL ? side * side : 0, size);
     if (job->tile.gram_h == NULL || job->tile.gram_delta == NULL || job->tile.factor == NULL ||
-        job->tile.transposed == NULL || job->scratch == NULL) {
+        job->tile.means.transposed == NULL || job->scratch == NULL) {
         return NL_FAIL(NL_ERR_NOMEM, "out of memory for a kernel tile");
     }
     return job->input->ready != NULL ? NL_OK : create_panels(job);
@@ -237,8 +210,9 @@ static nl_status prepare(fill_job *job)
 
 /* The tile of row samples i .. i + m and column samples j .. j + n of the panels: into the matrix,
  * or into scratch and to whoever takes it. */
-static void make_tile(fill_job *job, int i, int m, int j, int n)
+static void make_tile(int i, int m, int j, int n, void *context)
 {
+    fill_job *job = context;
     const size_t size = nl_precision_bytes(job->a->precision);
     const int unit = job->tile.view.rows_per_sample;
     const int row = (job->row_start + i) * unit;
@@ -259,39 +233,15 @@ static void make_tile(fill_job *job, int i, int m, int j, int n)
     }
 }
 
-/* The part on and below the diagonal of a tile.  A tile that straddles it is cut in four, as long
- * as there is enough to be saved; upper parts come first. */
-static void make_lower_tile(fill_job *job, int i, int m, int j, int n)
-{
-    const int *rows = job->samples.row + job->row_start + i;
-    const int *cols = job->samples.col + job->col_start + j;
-    const int unit = job->tile.view.rows_per_sample;
-    const int upper = m / 2;
-    const int left = n / 2;
-
-    if (rows[m - 1] < cols[0]) {
-        return;
-    }
-    if (rows[0] >= cols[n - 1] || nl_smaller(upper, left) * unit < smallest_rows) {
-        make_tile(job, i, m, j, n);
-        return;
-    }
-    make_lower_tile(job, i, upper, j, left);
-    make_lower_tile(job, i + upper, m - upper, j, left);
-    make_lower_tile(job, i, upper, j + left, n - left);
-    make_lower_tile(job, i + upper, m - upper, j + left, n - left);
-}
-
-/* All tiles of a pair of panels of so many samples, those over a column from top to bottom. */
 static void make_tiles(fill_job *job, int rows, int cols)
 {
-    const int step = nl_larger(tile_rows / job->tile.view.rows_per_sample, 1);
+    const nl_tile_walk walk = {.rows = job->samples.row + job->row_start,
+                               .m = rows,
+                               .cols = job->samples.col + job->col_start,
+                               .n = cols,
+                               .unit = job->tile.view.rows_per_sample};
 
-    for (int j = 0; j < cols; j += step) {
-        for (int i = 0; i < rows; i += step) {
-            make_lower_tile(job, i, nl_smaller(step, rows - i), j, nl_smaller(step, cols - j));
-        }
-    }
+    nl_for_each_lower_tile(&walk, make_tile, job);
 }
 
 /* Rows and columns of a panel pair are the same samples: one set of factors serves both. */
@@ -339,14 +289,8 @@ static nl_status walk(fill_job *job, nl_kernel_spec spec)
     const int outputs = job->input->net->spec.outputs;
     nl_status status = NL_OK;
 
-    job->tile.view = view_of(spec, outputs);
+    job->tile.view = nl_kernel_view_of(spec, outputs);
     job->tile.rate_weighted = spec.rate_weighted;
-    if (job->a->n != nl_kernel_order(spec, job->input->samples, outputs) ||
-        job->a->nb % job->tile.view.rows_per_sample != 0) {
-        return NL_FAIL(NL_ERR_ARG,
-                       "kernel of %d samples: matrix of order %d in blocks of %d does not fit",
-                       job->input->samples, job->a->n, job->a->nb);
-    }
     status = nl_local_samples_list(job->a, job->tile.view.rows_per_sample, &job->samples);
     if (status != NL_OK || job->samples.rows == 0 || job->samples.cols == 0) {
         goto done; /* or this rank holds no block */
@@ -362,23 +306,45 @@ done:
     free(job->tile.gram_h);
     free(job->tile.gram_delta);
     free(job->tile.factor);
-    free(job->tile.transposed);
+    free(job->tile.means.transposed);
     free(job->scratch);
     nl_local_samples_free(&job->samples);
     return status;
 }
 
+static nl_status check_layout(const nl_dmat *a, nl_kernel_spec spec, const nl_kernel_input *input)
+{
+    const int outputs = input->net->spec.outputs;
+    const int unit = nl_kernel_view_of(spec, outputs).rows_per_sample;
+
+    if (a->n != nl_kernel_order(spec, input->samples, outputs) || a->nb % unit != 0) {
+        return NL_FAIL(NL_ERR_ARG,
+                       "kernel of %d samples: matrix of order %d in blocks of %d does not fit",
+                       input->samples, a->n, a->nb);
+    }
+    return NL_OK;
+}
+
 nl_status nl_kernel_fill(nl_dmat *a, nl_kernel_spec spec, const nl_kernel_input *input)
 {
     fill_job job = {.a = a, .input = input, .local = a->local};
+    nl_status status = check_layout(a, spec, input);
 
-    return walk(&job, spec);
+    if (status != NL_OK) {
+        return status;
+    }
+    return nl_net_is_dense(input->net) ? walk(&job, spec) : nl_parts_fill(a, spec, input, a->local);
 }
 
 nl_status nl_kernel_for_each_tile(const nl_dmat *layout, nl_kernel_spec spec,
                                   const nl_kernel_input *input, nl_tile_fn *take, void *context)
 {
     fill_job job = {.a = layout, .input = input, .take = take, .context = context};
+    nl_status status = check_layout(layout, spec, input);
 
-    return walk(&job, spec);
+    if (status != NL_OK) {
+        return status;
+    }
+    return nl_net_is_dense(input->net) ? walk(&job, spec)
+                                       : nl_parts_for_each_tile(layout, spec, input, take, context);
 }

@@ -116,6 +116,8 @@ static fixture fixture_of(nl_shape in, int channels, int kernel, int stride)
 static void run(fixture *f, int vector_bytes)
 {
     const nl_convolution *v = &f->shape;
+    const nl_gradient_range all = {
+        .samples = samples, .deltas = 1, .channels = {.count = v->out.channels}};
 
     f->shape.vector_bytes = vector_bytes;
     soil(&f->z);
@@ -129,9 +131,8 @@ static void run(fixture *f, int vector_bytes)
                                    f->scratch.wide);
     nl_convolution_backward_single(v, samples, f->w.narrow, f->delta.narrow, f->below.narrow,
                                    f->scratch.narrow);
-    nl_convolution_gradient_double(v, samples, f->x.wide, f->delta.wide, f->g.wide,
-                                   f->scratch.wide);
-    nl_convolution_gradient_single(v, samples, f->x.narrow, f->delta.narrow, f->g.narrow,
+    nl_convolution_gradient_double(v, &all, f->x.wide, f->delta.wide, f->g.wide, f->scratch.wide);
+    nl_convolution_gradient_single(v, &all, f->x.narrow, f->delta.narrow, f->g.narrow,
                                    f->scratch.narrow);
 }
 

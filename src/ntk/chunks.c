@@ -1,0 +1,98 @@
+/** @file chunks.c  Parameters in pieces. */
+#include "chunks.h"
+
+#include <stdlib.h>
+
+/* Columns of a chunk: enough that adding its product costs little beside making it, fewer for large
+ * kernels, whose rows are many. */
+static int wanted_columns(int order)
+{
+    const int most = 4096;
+    const int least = 256;
+    const int numbers = 6000000;
+
+    return nl_smaller(nl_larger(numbers / nl_larger(order, 1), least), most);
+}
+
+/* Numbers that a unit of a layer has in a row of J: its weights and its bias. */
+static int columns_of_unit(const nl_layer *layer)
+{
+    return layer->fan_in + 1;
+}
+
+/* Units of a layer's chunks but the last. */
+static int units_at_once(const nl_layer *layer, int order)
+{
+    if (layer->kind == NL_DENSE || layer->kind == NL_LAYER_NORM) {
+        return layer->fan_out;
+    }
+    return nl_even_part(layer->fan_out,
+                        nl_larger(wanted_columns(order) / columns_of_unit(layer), 1));
+}
+
+static nl_chunk chunk_of(const nl_net *net, const nl_kernel_view *view, int l, int first, int units)
+{
+    const nl_layer *layer = &net->layer[l];
+    nl_chunk chunk = {.layer = l, .gram = layer->kind == NL_DENSE, .first = first, .units = units};
+
+    if (chunk.gram) {
+        chunk.in_size = (size_t)layer->fan_in;
+        chunk.delta_size = layer->role == NL_ROLE_OUTPUT
+                               ? 0
+                               : (size_t)nl_kernel_view_seeds(view) * (size_t)layer->fan_out;
+    } else {
+        chunk.in_size =
+            (size_t)nl_kernel_view_seeds(view) * (size_t)units * (size_t)columns_of_unit(layer);
+    }
+    return chunk;
+}
+
+nl_status nl_chunks_create(const nl_net *net, const nl_kernel_view *view, int order,
+                           nl_chunk **chunk, int *chunks)
+{
+    size_t count = 0;
+
+    *chunks = 0;
+    for (int l = 0; l < net->layers; l++) {
+        count += (size_t)net->layer[l].fan_out; /* at most */
+    }
+    *chunk = nl_calloc(count, sizeof **chunk);
+    if (*chunk == NULL) {
+        return NL_FAIL(NL_ERR_NOMEM, "out of memory for a list of parameters");
+    }
+    for (int l = net->layers - 1; l >= 0; l--) {
+        const nl_layer *layer = &net->layer[l];
+
+        for (int first = 0; first < layer->fan_out; first += units_at_once(layer, order)) {
+            const int units = nl_smaller(units_at_once(layer, order), layer->fan_out - first);
+
+            (*chunk)[(*chunks)++] = chunk_of(net, view, l, first, units);
+        }
+    }
+    return NL_OK;
+}
+
+int nl_chunks_that_fit(const nl_chunk *chunk, int chunks, double numbers)
+{
+    double held = 0.0;
+    int count = 0;
+
+    while (count < chunks) {
+        held += (double)(chunk[count].in_size + chunk[count].delta_size);
+        if (count > 0 && held > numbers) {
+            break;
+        }
+        count++;
+    }
+    return count;
+}
+
+size_t nl_chunks_largest(const nl_chunk *chunk, int chunks)
+{
+    size_t most = 0;
+
+    for (int k = 0; k < chunks; k++) {
+        most = !chunk[k].gram && chunk[k].in_size > most ? chunk[k].in_size : most;
+    }
+    return most;
+}

@@ -1,0 +1,390 @@
+/** @file kernel_parts.c  Kernels of networks that are no chains of dense layers. */
+#include "kernel_parts.h"
+#include "chunks.h"
+#include "samples.h"
+#include "tile_products.h"
+#include "tiles.h"
+
+#include "ntklens/passes.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const double pass_bytes = 32e6; /* of samples that go through the network at a time */
+
+/** A fill at work. */
+typedef struct parts_job {
+    const nl_dmat *a;
+    const nl_kernel_input *input;
+    nl_kernel_spec spec;
+    nl_kernel_view view;
+    int seeds; /* nl_kernel_view_seeds() */
+    void *local;
+    nl_local_samples samples; /* owned; of rows and of columns */
+    int *list;                /* owned; [count] both together, in rising order */
+    int *place[2];            /* owned; [count] which row, which column a sample has; -1: none */
+    int count;
+    bool square;     /* rows and columns are the same samples */
+    nl_chunk *chunk; /* owned; [chunks] */
+    int chunks;
+    nl_passes *passes; /* owned */
+    int batch;         /* samples that go through at a time */
+    int first;         /* of these, in the list */
+    double *signal;    /* owned; [batch x seeds x outputs] */
+    double *row;       /* owned; single precision: gradients before they are rounded */
+    nl_chunk *part;    /* the chunks that are held, [held] */
+    int held;
+    product_means means;                /* its array owned */
+    void *gram_h, *gram_delta, *factor; /* owned; of a tile */
+    bool first_of_all;
+} parts_job;
+
+/** A tile: row samples i .. i + m, column samples j .. j + n. */
+typedef struct tile_place {
+    int i, m, j, n;
+} tile_place;
+
+/*---------------------------------------------------------------------------------------------
+ * Preparation
+ *-------------------------------------------------------------------------------------------*/
+
+static int by_number(const void *a, const void *b)
+{
+    const int x = *(const int *)a;
+    const int y = *(const int *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* Which of `samples` [n] each sample of the list is. */
+static void find_places(const parts_job *job, const int *samples, int n, int *place)
+{
+    for (int k = 0, at = 0; k < job->count; k++) {
+        const bool is_there = at < n && samples[at] == job->list[k];
+
+        place[k] = is_there ? at : -1;
+        at += is_there;
+    }
+}
+
+/* The samples of local rows and columns, each once. */
+static nl_status list_samples(parts_job *job)
+{
+    const nl_local_samples *s = &job->samples;
+    const size_t most = (size_t)(s->rows + s->cols);
+    int *list = nl_calloc(most, sizeof *list);
+
+    job->list = list;
+    job->place[0] = nl_calloc(most, sizeof *job->place[0]);
+    job->place[1] = nl_calloc(most, sizeof *job->place[1]);
+    if (list == NULL || job->place[0] == NULL || job->place[1] == NULL) {
+        return NL_FAIL(NL_ERR_NOMEM, "out of memory for the list of local samples");
+    }
+    memcpy(list, s->row, (size_t)s->rows * sizeof *list);
+    memcpy(list + s->rows, s->col, (size_t)s->cols * sizeof *list);
+    qsort(list, most, sizeof *list, by_number);
+    for (size_t k = 0; k < most; k++) {
+        if (k == 0 || list[k] != list[job->count - 1]) {
+            list[job->count++] = list[k];
+        }
+    }
+    find_places(job, s->row, s->rows, job->place[0]);
+    find_places(job, s->col, s->cols, job->place[1]);
+    job->square = s->rows == s->cols && job->count == s->rows;
+    return NL_OK;
+}
+
+static nl_status create_passes(parts_job *job)
+{
+    const nl_net *net = job->input->net;
+    nl_passes_spec spec = {.precision = NL_DOUBLE, .rows = 1, .seeds = job->seeds};
+
+    spec.rows =
+        nl_smaller(nl_larger((int)(pass_bytes / nl_passes_bytes(net, &spec)), 1), job->count);
+    job->batch = spec.rows;
+    job->signal = nl_calloc((size_t)(spec.rows * spec.seeds) * (size_t)net->spec.outputs,
+                            sizeof *job->signal);
+    if (job->signal == NULL) {
+        return NL_FAIL(NL_ERR_NOMEM, "out of memory for back-signals");
+    }
+    for (int row = 0; row < spec.rows * spec.seeds; row++) {
+        const int output = job->seeds > 1 ? row % spec.seeds : job->view.output;
+
+        job->signal[(size_t)row * (size_t)net->spec.outputs + (size_t)output] = 1.0;
+    }
+    return nl_passes_create(net, &spec, &job->passes);
+}
+
+static nl_status create_tiles(parts_job *job)
+{
+    const size_t size = nl_precision_bytes(job->a->precision);
+    const int unit = job->view.rows_per_sample;
+    const int most = nl_larger(job->samples.rows, job->samples.cols) * unit;
+    const size_t side = (size_t)nl_smaller(nl_larger(unit, nl_tile_rows), most);
+
+    job->means.pieces = nl_blas_likes_pieces();
+    job->means.precision = job->a->precision;
+    job->means.transposed =
+        nl_calloc(job->means.pieces ? transposed_depth : 0,
+                  size * (size_t)nl_leading_dimension((int)side, job->a->precision));
+    job->gram_h = nl_calloc(side * side / (size_t)(unit * unit), size);
+    job->gram_delta = nl_calloc(side * side, size);
+    job->factor = nl_calloc(side, size);
+    return job->means.transposed != NULL && job->gram_h != NULL && job->gram_delta != NULL &&
+                   job->factor != NULL
+               ? NL_OK
+               : NL_FAIL(NL_ERR_NOMEM, "out of memory for a kernel tile");
+}
+
+static nl_status prepare(parts_job *job)
+{
+    nl_status status = list_samples(job);
+
+    if (status == NL_OK) {
+        status =
+            nl_chunks_create(job->input->net, &job->view, job->a->n, &job->chunk, &job->chunks);
+    }
+    if (status == NL_OK) {
+        status = create_passes(job);
+    }
+    if (status == NL_OK && job->a->precision == NL_SINGLE) {
+        job->row = nl_calloc(nl_chunks_largest(job->chunk, job->chunks) * (size_t)job->seeds,
+                             sizeof *job->row);
+        status = job->row != NULL ? NL_OK : NL_FAIL(NL_ERR_NOMEM, "out of memory for gradients");
+    }
+    return status == NL_OK ? create_tiles(job) : status;
+}
+
+/*---------------------------------------------------------------------------------------------
+ * One part
+ *-------------------------------------------------------------------------------------------*/
+
+#define TEMPLATE "ntk/tile_products_real.h"
+#include "ntklens/formats.h"
+#define TEMPLATE "ntk/kernel_parts_real.h"
+#include "ntklens/formats.h"
+
+/* Back-signals of a layer have come: its chunks take what they need. */
+static void take_layer(int l, const void *delta, void *context)
+{
+    parts_job *job = context;
+
+    for (int k = 0; k < job->held; k++) {
+        if (job->part[k].layer == l && job->a->precision == NL_DOUBLE) {
+            store_double(job, &job->part[k], delta);
+        } else if (job->part[k].layer == l) {
+            store_single(job, &job->part[k], delta);
+        }
+    }
+}
+
+static void make_tile(int i, int m, int j, int n, void *context)
+{
+    parts_job *job = context;
+    const tile_place place = {i, m, j, n};
+
+    if (job->a->precision == NL_DOUBLE) {
+        add_tile_double(job, &place);
+    } else {
+        add_tile_single(job, &place);
+    }
+}
+
+static nl_status hold(parts_job *job)
+{
+    const size_t size = nl_precision_bytes(job->a->precision);
+    const size_t samples[2] = {(size_t)job->samples.rows, (size_t)job->samples.cols};
+
+    for (int k = 0; k < job->held; k++) {
+        nl_chunk *chunk = &job->part[k];
+
+        for (int side = 0; side < (job->square ? 1 : 2); side++) {
+            chunk->in[side] = nl_calloc(samples[side] * chunk->in_size, size);
+            chunk->delta[side] = nl_calloc(samples[side] * chunk->delta_size, size);
+            if (chunk->in[side] == NULL || chunk->delta[side] == NULL) {
+                return NL_FAIL(NL_ERR_NOMEM, "out of memory for gradients of %d samples",
+                               job->count);
+            }
+        }
+        if (job->square) {
+            chunk->in[1] = chunk->in[0];
+            chunk->delta[1] = chunk->delta[0];
+        }
+    }
+    return NL_OK;
+}
+
+static void let_go(parts_job *job)
+{
+    for (int k = 0; k < job->held; k++) {
+        nl_chunk *chunk = &job->part[k];
+
+        for (int side = 0; side < (job->square ? 1 : 2); side++) {
+            free(chunk->in[side]);
+            free(chunk->delta[side]);
+        }
+        chunk->in[0] = chunk->in[1] = chunk->delta[0] = chunk->delta[1] = NULL;
+    }
+}
+
+/* Chunks job->part .. + held: passes over all samples, then their products. */
+static nl_status add_part(parts_job *job)
+{
+    const nl_kernel_input *input = job->input;
+    const int lowest = job->part[job->held - 1].layer; /* they go down */
+    const nl_tile_walk walk = {.rows = job->samples.row,
+                               .m = job->samples.rows,
+                               .cols = job->samples.col,
+                               .n = job->samples.cols,
+                               .unit = job->view.rows_per_sample};
+    nl_status status = hold(job);
+
+    for (job->first = 0; status == NL_OK && job->first < job->count; job->first += job->batch) {
+        const int rows = nl_smaller(job->batch, job->count - job->first);
+
+        nl_passes_forward(job->passes, rows, input->probe, job->list + job->first);
+        nl_passes_backward(job->passes, job->signal, lowest, take_layer, job);
+    }
+    if (status == NL_OK) {
+        nl_for_each_lower_tile(&walk, make_tile, job);
+        job->first_of_all = false;
+    }
+    let_go(job);
+    return status;
+}
+
+static nl_status add_parts(parts_job *job)
+{
+    const double element = (double)nl_precision_bytes(job->a->precision);
+    const double held_samples = job->samples.rows + (job->square ? 0.0 : (double)job->samples.cols);
+    nl_status status = NL_OK;
+
+    nl_passes_set_parameters(job->passes, job->input->theta);
+    job->first_of_all = true;
+    for (int k = 0; status == NL_OK && k < job->chunks; k += job->held) {
+        job->part = job->chunk + k;
+        job->held = nl_chunks_that_fit(job->part, job->chunks - k,
+                                       job->input->panel_bytes / (element * held_samples));
+        status = add_part(job);
+    }
+    return status;
+}
+
+nl_status nl_parts_fill(const nl_dmat *a, nl_kernel_spec spec, const nl_kernel_input *input,
+                        void *local)
+{
+    parts_job job = {.a = a,
+                     .input = input,
+                     .spec = spec,
+                     .view = nl_kernel_view_of(spec, input->net->spec.outputs),
+                     .local = local};
+    nl_status status = NL_OK;
+
+    job.seeds = nl_kernel_view_seeds(&job.view);
+    status = nl_local_samples_list(a, job.view.rows_per_sample, &job.samples);
+
+    if (status == NL_OK && job.samples.rows > 0 && job.samples.cols > 0) {
+        status = prepare(&job);
+        if (status == NL_OK) {
+            status = add_parts(&job);
+        }
+    }
+    nl_passes_destroy(&job.passes);
+    nl_local_samples_free(&job.samples);
+    free(job.list);
+    free(job.place[0]);
+    free(job.place[1]);
+    free(job.chunk);
+    free(job.signal);
+    free(job.row);
+    free(job.means.transposed);
+    free(job.gram_h);
+    free(job.gram_delta);
+    free(job.factor);
+    return status;
+}
+
+/** A filled matrix on its way to whoever takes its tiles. */
+typedef struct tile_delivery {
+    const nl_dmat *layout;
+    const char *local;
+    char *tile; /* owned */
+    int unit;
+    nl_tile_fn *take;
+    void *context;
+} tile_delivery;
+
+static void deliver(int i, int m, int j, int n, void *context)
+{
+    const tile_delivery *d = context;
+    const size_t size = nl_precision_bytes(d->layout->precision);
+    const size_t rows = (size_t)(m * d->unit);
+
+    for (int col = 0; col < n * d->unit; col++) {
+        const size_t from = (size_t)(j * d->unit + col) * (size_t)d->layout->ld;
+
+        memcpy(d->tile + (size_t)col * rows * size,
+               d->local + (from + (size_t)(i * d->unit)) * size, rows * size);
+    }
+    d->take(i * d->unit, m * d->unit, j * d->unit, n * d->unit, d->tile, d->context);
+}
+
+nl_status nl_parts_for_each_tile(const nl_dmat *layout, nl_kernel_spec spec,
+                                 const nl_kernel_input *input, nl_tile_fn *take, void *context)
+{
+    const size_t size = nl_precision_bytes(layout->precision);
+    const int unit = nl_kernel_view_of(spec, input->net->spec.outputs).rows_per_sample;
+    const size_t side = (size_t)nl_larger(nl_tile_rows, unit);
+    void *local = nl_calloc((size_t)layout->ld * (size_t)layout->local_cols, size);
+    tile_delivery d = {.layout = layout,
+                       .local = local,
+                       .tile = nl_calloc(side * side, size),
+                       .unit = unit,
+                       .take = take,
+                       .context = context};
+    nl_local_samples samples = {0};
+    nl_status status = local != NULL && d.tile != NULL
+                           ? nl_local_samples_list(layout, unit, &samples)
+                           : NL_FAIL(NL_ERR_NOMEM, "out of memory for a second kernel");
+
+    if (status == NL_OK) {
+        status = nl_parts_fill(layout, spec, input, local);
+    }
+    if (status == NL_OK && samples.rows > 0 && samples.cols > 0) {
+        const nl_tile_walk walk = {.rows = samples.row,
+                                   .m = samples.rows,
+                                   .cols = samples.col,
+                                   .n = samples.cols,
+                                   .unit = unit};
+
+        nl_for_each_lower_tile(&walk, deliver, &d);
+    }
+    nl_local_samples_free(&samples);
+    free(d.tile);
+    free(local);
+    return status;
+}
+
+double nl_parts_flops(const nl_net *net, nl_kernel_spec spec, int samples)
+{
+    const nl_kernel_view view = nl_kernel_view_of(spec, net->spec.outputs);
+    const double seeds = nl_kernel_view_seeds(&view);
+    const double n = (double)samples * view.rows_per_sample;
+    double flops = samples * (1.0 + seeds) * nl_net_forward_flops(net);
+
+    for (int l = 0; l < net->layers; l++) {
+        const nl_layer *layer = &net->layer[l];
+        const double parameters = (double)nl_layer_weights(layer) + layer->fan_out;
+
+        if (layer->kind == NL_DENSE) {
+            flops += (double)samples * samples * layer->fan_in;
+            flops +=
+                layer->role == NL_ROLE_OUTPUT ? 0.0 : n * n * layer->fan_out * view.outputs_summed;
+        } else if (layer->fan_out > 0) {
+            flops += samples * seeds * nl_layer_forward_flops(layer); /* rows of J */
+            flops += n * n * parameters * view.outputs_summed;
+        }
+    }
+    return flops;
+}

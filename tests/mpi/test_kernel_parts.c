@@ -1,0 +1,296 @@
+/** @file test_kernel_parts.c  Kernels of convolutional and residual networks against products of
+ *  explicit Jacobians, on every grid, whatever the memory. */
+#include "ntklens/ntk.h"
+#include "ntklens/passes.h"
+
+#include "linalg_fixture.h"
+
+enum { samples = 9, classes = 3 };
+
+static const double memory_for_all = 1e9;
+
+/** A network with random parameters, a probe, and its Jacobian. */
+typedef struct subject {
+    nl_net *net;
+    float *theta, *probe;
+    double *jacobian; /* [samples * classes x size], untrained biases 0 */
+} subject;
+
+static nl_net_spec spec_of(nl_net_kind kind, nl_parametrization parametrization)
+{
+    const bool residual = kind == NL_RESNET;
+
+    return (nl_net_spec){
+        .kind = kind,
+        .inputs = 6 * 5 * 2,
+        .outputs = classes,
+        .width = 5,
+        .depth = 1,
+        .activation = NL_RELU,
+        .parametrization = parametrization,
+        .base_width = 2,
+        .weight_variance = 1.7,
+        .bias_variance = 0.4,
+        .convolutional = {.image = {6, 5, 2},
+                          .stages = 2,
+                          .blocks = {1, 1},
+                          .channel_growth = residual ? 2 : 1,
+                          .kernel_size = 3,
+                          .downsampling = residual ? NL_STRIDE : NL_MAX_POOLING,
+                          .head = residual ? NL_GLOBAL_AVERAGE_HEAD : NL_FLATTEN_HEAD,
+                          .dense_multiple = residual ? 0 : 2,
+                          .normalization = residual ? NL_LAYER_NORMALIZATION : NL_NO_NORMALIZATION,
+                          .branch_scale = 0.6,
+                          .biases = parametrization != NL_MUP},
+    };
+}
+
+/** J in the making. */
+typedef struct collected {
+    nl_passes *passes;
+    const subject *subject;
+} collected;
+
+static void collect(int l, const void *delta, void *context)
+{
+    const collected *c = context;
+    const nl_net *net = c->subject->net;
+    const nl_layer *layer = &net->layer[l];
+    const size_t size = (size_t)nl_shape_size(layer->out);
+
+    for (int row = 0; row < samples * classes; row++) {
+        double *to = c->subject->jacobian + (size_t)row * net->size;
+
+        nl_passes_gradient(c->passes, l, row / classes, 1,
+                           (const double *)delta + (size_t)row * size, to + layer->weights,
+                           to + layer->biases);
+        if (!layer->trains_bias) {
+            memset(to + layer->biases, 0, (size_t)layer->fan_out * sizeof *to);
+        }
+    }
+}
+
+static void make_jacobian(const subject *s)
+{
+    const nl_passes_spec spec = {.precision = NL_DOUBLE, .rows = samples, .seeds = classes};
+    double seeds[samples * classes * classes] = {0};
+    collected c = {.subject = s};
+
+    for (int row = 0; row < samples * classes; row++) {
+        seeds[row * classes + row % classes] = 1.0;
+    }
+    if (nl_passes_create(s->net, &spec, &c.passes) == NL_OK) {
+        nl_passes_set_parameters(c.passes, s->theta);
+        nl_passes_forward(c.passes, samples, s->probe, NULL);
+        nl_passes_backward(c.passes, seeds, 0, collect, &c);
+    }
+    nl_passes_destroy(&c.passes);
+}
+
+static subject create_subject(const nl_net_spec *spec)
+{
+    nl_rng rng = nl_rng_open(6, NL_PURPOSE_SELF_TEST, (uint32_t)spec->kind, 0, 0);
+    subject s = {0};
+
+    if (nl_net_create(spec, NL_SGD, &s.net) != NL_OK) {
+        return s;
+    }
+    s.theta = nl_calloc(s.net->size, sizeof *s.theta);
+    s.probe = nl_calloc((size_t)(samples * spec->inputs), sizeof *s.probe);
+    s.jacobian = nl_calloc((size_t)(samples * classes) * s.net->size, sizeof *s.jacobian);
+    nl_net_initialize(s.net, 7, s.theta);
+    for (int k = 0; k < samples * spec->inputs; k++) {
+        s.probe[k] = (float)nl_rng_normal(&rng);
+    }
+    make_jacobian(&s);
+    return s;
+}
+
+static void destroy_subject(subject *s)
+{
+    nl_net_destroy(&s->net);
+    free(s->theta);
+    free(s->probe);
+    free(s->jacobian);
+}
+
+/* Inner product of two rows of J, each layer by its rate where asked. */
+static double product(const subject *s, int row, int col, bool weighted)
+{
+    const double *a = s->jacobian + (size_t)row * s->net->size;
+    const double *b = s->jacobian + (size_t)col * s->net->size;
+    double sum = 0.0;
+
+    for (int l = 0; l < s->net->layers; l++) {
+        const nl_layer *layer = &s->net->layer[l];
+
+        for (size_t k = layer->weights; k < layer->biases + (size_t)layer->fan_out; k++) {
+            const double rate = k < layer->biases ? layer->weight_rate : layer->bias_rate;
+
+            sum += (weighted ? rate : 1.0) * a[k] * b[k];
+        }
+    }
+    return sum;
+}
+
+static double entry(const subject *s, nl_kernel_spec spec, int i, int j)
+{
+    double sum = 0.0;
+
+    if (spec.kind == NL_KERNEL_FULL) {
+        return product(s, i, j, spec.rate_weighted);
+    }
+    if (spec.kind == NL_KERNEL_CLASS) {
+        return product(s, i * classes + spec.output, j * classes + spec.output, spec.rate_weighted);
+    }
+    for (int a = 0; a < classes; a++) {
+        sum += product(s, i * classes + a, j * classes + a, spec.rate_weighted);
+    }
+    return sum / classes;
+}
+
+/** One kernel on a grid. */
+typedef struct kernel_case {
+    const subject *subject;
+    nl_kernel_spec spec;
+    nl_precision precision;
+} kernel_case;
+
+static double value_at(const nl_dmat *a, int row, int col)
+{
+    const size_t at = (size_t)col * (size_t)a->ld + (size_t)row;
+
+    return a->precision == NL_DOUBLE ? ((const double *)a->local)[at]
+                                     : (double)((const float *)a->local)[at];
+}
+
+/* Over sqrt(Theta_ii Theta_jj), of the lower half. */
+static bool is_right(const nl_dmat *a, const kernel_case *c)
+{
+    const double tolerance = a->precision == NL_DOUBLE ? 1e-13 : 2e-5;
+
+    for (int col = 0; col < a->local_cols; col++) {
+        for (int row = 0; row < a->local_rows; row++) {
+            const int i = nl_dmat_global_row(a, row);
+            const int j = nl_dmat_global_col(a, col);
+            const double scale =
+                sqrt(entry(c->subject, c->spec, i, i) * entry(c->subject, c->spec, j, j));
+
+            if (i >= j && !(fabs(value_at(a, row, col) - entry(c->subject, c->spec, i, j)) <=
+                            tolerance * scale)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static bool same_lower_half(const nl_dmat *a, const nl_dmat *b)
+{
+    for (int col = 0; col < a->local_cols; col++) {
+        for (int row = 0; row < a->local_rows; row++) {
+            if (nl_dmat_global_row(a, row) >= nl_dmat_global_col(a, col) &&
+                value_at(a, row, col) != value_at(b, row, col)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/** Where tiles go. */
+typedef struct sink {
+    nl_dmat *a;
+} sink;
+
+static void collect_tile(int row, int rows, int col, int cols, const void *values, void *context)
+{
+    const sink *s = context;
+    const size_t size = nl_precision_bytes(s->a->precision);
+
+    for (int j = 0; j < cols; j++) {
+        memcpy((char *)s->a->local + ((size_t)(col + j) * (size_t)s->a->ld + (size_t)row) * size,
+               (const char *)values + (size_t)j * (size_t)rows * size, (size_t)rows * size);
+    }
+}
+
+/* Right with room for all parts, the same bits with less, and tile by tile. */
+static bool check_kernel(const nl_grid *grid, const kernel_case *c)
+{
+    static const double memories[] = {memory_for_all, 3e4, 1.0};
+    nl_kernel_input input = {.net = c->subject->net,
+                             .theta = c->subject->theta,
+                             .probe = c->subject->probe,
+                             .samples = samples};
+    const int n = nl_kernel_order(c->spec, samples, classes);
+    const int nb = nl_kernel_block(c->spec, classes, 4);
+    nl_dmat *a = NULL;
+    nl_dmat *b = NULL;
+    sink s = {0};
+    bool good = nl_dmat_create(grid, n, nb, c->precision, &a) == NL_OK &&
+                nl_dmat_create(grid, n, nb, c->precision, &b) == NL_OK;
+
+    for (size_t k = 0; good && k < NL_COUNT(memories); k++) {
+        nl_dmat *to = k == 0 ? a : b;
+
+        memset(to->local, 0xff,
+               (size_t)to->ld * (size_t)to->local_cols * nl_precision_bytes(c->precision));
+        input.panel_bytes = memories[k];
+        good = nl_kernel_fill(to, c->spec, &input) == NL_OK &&
+               (k == 0 ? is_right(a, c) : same_lower_half(a, b));
+    }
+    s.a = b;
+    good = good && nl_kernel_for_each_tile(a, c->spec, &input, collect_tile, &s) == NL_OK &&
+           same_lower_half(a, b);
+    nl_dmat_destroy(&a);
+    nl_dmat_destroy(&b);
+    return good;
+}
+
+static bool check_all(const nl_grid *grid, const void *context)
+{
+    static const nl_kernel_spec specs[] = {
+        {NL_KERNEL_FULL, 0, false}, {NL_KERNEL_TRACED, 0, false}, {NL_KERNEL_CLASS, 2, false},
+        {NL_KERNEL_FULL, 0, true},  {NL_KERNEL_TRACED, 0, true},
+    };
+    kernel_case c = {.subject = context};
+    bool good = true;
+
+    for (size_t k = 0; k < NL_COUNT(specs); k++) {
+        c.spec = specs[k];
+        c.precision = NL_DOUBLE;
+        good = check_kernel(grid, &c) && good;
+        c.precision = NL_SINGLE;
+        good = check_kernel(grid, &c) && good;
+    }
+    return good;
+}
+
+static void kernels_equal_products_of_jacobians(void **state)
+{
+    (void)state;
+    for (int kind = NL_CNN; kind <= NL_RESNET; kind++) {
+        for (int p = 0; p < NL_PARAMETRIZATION_COUNT; p++) {
+            const nl_net_spec spec = spec_of((nl_net_kind)kind, (nl_parametrization)p);
+            subject s = create_subject(&spec);
+
+            expect_all(MPI_COMM_WORLD, s.net != NULL);
+            expect_on_every_grid(check_all, &s);
+            destroy_subject(&s);
+        }
+    }
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(kernels_equal_products_of_jacobians),
+    };
+    int failures = 0;
+
+    MPI_Init(&argc, &argv);
+    nl_blas_set_threads(1);
+    failures = cmocka_run_group_tests(tests, NULL, NULL);
+    MPI_Finalize();
+    return failures;
+}
