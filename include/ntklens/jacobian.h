@@ -30,7 +30,9 @@ NL_MUST_CHECK nl_status nl_jacobian_create(const nl_net *net, const float *theta
 void nl_jacobian_destroy(nl_jacobian **jacobian);
 
 /** A piece of J^T v: of layer `layer` (from 0) the units first .. first + rows: weights [rows x
- * fan_in], biases [rows], zeros where they are not trained.  May change them. */
+ * fan_in], biases [rows], zeros where they are not trained.  Of networks that are no chains of
+ * dense layers a piece is a whole layer, its weights in the order of the parameters.  May change
+ * them. */
 typedef nl_status nl_jacobian_piece_fn(int layer, int first, int rows, double *weights,
                                        double *biases, void *context);
 

@@ -198,6 +198,9 @@ void nl_net_destroy(nl_net **net);
 /** Are all layers dense, each on the one before it?  Such networks have passes of their own. */
 bool nl_net_is_dense(const nl_net *net);
 
+/** Do all ways from the sample to the outputs lead through layer l? */
+bool nl_net_needs(const nl_net *net, int l);
+
 /** Index of the output layer. */
 int nl_net_output(const nl_net *net);
 

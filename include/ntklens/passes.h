@@ -18,8 +18,9 @@ typedef struct nl_passes nl_passes;
 /** What they are made for. */
 typedef struct nl_passes_spec {
     nl_precision precision;
-    int rows;  /* most samples */
-    int seeds; /* back-signals of a sample; 0: forward only */
+    int rows;      /* most samples */
+    int seeds;     /* back-signals of a sample; 0: forward only */
+    bool tangents; /* nl_passes_tangent() is wanted, too */
 } nl_passes_spec;
 
 /** Bytes of each row, and beside rows. */
@@ -86,6 +87,6 @@ void nl_passes_rows(nl_passes *passes, int l, int sample, const nl_row_range *ra
  * @param[in]  direction  [net->size] in the precision of the passes
  * @param[out] out        [rows x outputs]
  */
-NL_MUST_CHECK nl_status nl_passes_tangent(nl_passes *passes, const void *direction, void *out);
+void nl_passes_tangent(nl_passes *passes, const void *direction, void *out);
 
 #endif

@@ -21,7 +21,7 @@ struct nl_passes {
     void **out;      /* owned; [layers] outputs, phi applied where the layer activates */
     void **slope;    /* owned; [layers] phi', NULL where it follows from phi or there is none */
     void **kept;     /* owned; [layers] what a kind keeps for the way back */
-    void **d_out;    /* owned; [layers] tangents; made when first asked for */
+    void **d_out;    /* owned; [layers] tangents of outputs, where wanted */
     int *slot;       /* owned; [layers] where the back-signals of a layer's output are */
     bool *begun;     /* owned; [layers] whether some are there */
     int slots;
@@ -127,7 +127,8 @@ double nl_passes_bytes(const nl_net *net, const nl_passes_spec *spec)
     for (int l = 0; l < net->layers; l++) {
         const nl_layer *layer = &net->layer[l];
 
-        elements += nl_shape_size(layer->out) * (keeps_slope(net, spec, layer) ? 2.0 : 1.0);
+        elements +=
+            nl_shape_size(layer->out) * (1.0 + keeps_slope(net, spec, layer) + spec->tangents);
         bytes += (double)kept_bytes(layer, spec->precision);
     }
     if (slot != NULL && spec->seeds > 0) {
@@ -175,7 +176,8 @@ static bool allocate_layers(nl_passes *p)
 
         p->out[l] = nl_calloc(rows * size, p->element);
         p->kept[l] = nl_calloc(rows, kept_bytes(layer, p->spec.precision));
-        complete = p->out[l] != NULL && p->kept[l] != NULL;
+        p->d_out[l] = nl_calloc(p->spec.tangents ? rows * size : 0, p->element);
+        complete = p->out[l] != NULL && p->kept[l] != NULL && p->d_out[l] != NULL;
         if (complete && keeps_slope(p->net, &p->spec, layer)) {
             p->slope[l] = nl_calloc(rows * size, p->element);
             complete = p->slope[l] != NULL;
@@ -466,34 +468,16 @@ void nl_passes_rows(nl_passes *p, int l, int sample, const nl_row_range *range, 
  * Tangent
  *-------------------------------------------------------------------------------------------*/
 
-static bool allocate_tangents(nl_passes *p)
-{
-    bool complete = true;
-
-    for (int l = 0; complete && l < p->net->layers; l++) {
-        const size_t size = (size_t)nl_shape_size(p->net->layer[l].out);
-
-        if (p->d_out[l] == NULL) {
-            p->d_out[l] = nl_calloc((size_t)p->spec.rows * size, p->element);
-        }
-        complete = p->d_out[l] != NULL;
-    }
-    return complete;
-}
-
 static const void *tangent_of(const nl_passes *p, int from)
 {
     return from < 0 ? NULL : p->d_out[from];
 }
 
-nl_status nl_passes_tangent(nl_passes *p, const void *direction, void *out)
+void nl_passes_tangent(nl_passes *p, const void *direction, void *out)
 {
     const nl_net *net = p->net;
     const size_t outputs = (size_t)net->spec.outputs;
 
-    if (!allocate_tangents(p)) {
-        return NL_FAIL(NL_ERR_NOMEM, "out of memory for tangents of %d samples", p->rows);
-    }
     for (int l = 0; p->rows > 0 && l < net->layers; l++) {
         const nl_layer *layer = &net->layer[l];
         const nl_sample_pass pass = pass_of(p, l, 0, p->rows);
@@ -507,5 +491,4 @@ nl_status nl_passes_tangent(nl_passes *p, const void *direction, void *out)
         through_activation(p, l, 1, p->d_out[l]);
     }
     memcpy(out, p->d_out[nl_net_output(net)], (size_t)p->rows * outputs * p->element);
-    return NL_OK;
 }

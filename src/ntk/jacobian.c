@@ -37,11 +37,58 @@ static nl_status hand_out(nl_jacobian *j, int l, const double *signal, nl_jacobi
     return status;
 }
 
+/** Pieces of networks that are no chains: whole layers. */
+typedef struct layer_pieces {
+    nl_jacobian *jacobian;
+    nl_jacobian_piece_fn *take;
+    void *context;
+    nl_status status;
+} layer_pieces;
+
+static void take_layer(int l, const void *delta, void *context)
+{
+    layer_pieces *p = context;
+    nl_jacobian *j = p->jacobian;
+    const nl_layer *layer = &j->net->layer[l];
+
+    if (p->status != NL_OK) {
+        return;
+    }
+    if (delta != NULL) {
+        nl_passes_gradient(j->passes, l, 0, j->samples, delta, j->piece, j->biases);
+    } else {
+        memset(j->piece, 0, nl_layer_weights(layer) * sizeof *j->piece);
+        memset(j->biases, 0, (size_t)layer->fan_out * sizeof *j->biases);
+    }
+    p->status = p->take(l, 0, layer->fan_out, j->piece, j->biases, p->context);
+}
+
+/* Without samples the pieces are zero, but come all the same. */
+static nl_status transposed_by_passes(nl_jacobian *j, const double *v, nl_jacobian_piece_fn *take,
+                                      void *context)
+{
+    layer_pieces pieces = {.jacobian = j, .take = take, .context = context};
+
+    if (j->samples > 0) {
+        nl_passes_backward(j->passes, v, 0, take_layer, &pieces);
+    }
+    for (int l = j->net->layers - 1; j->samples == 0 && l >= 0; l--) {
+        if (j->net->layer[l].fan_out > 0) {
+            take_layer(l, NULL, &pieces);
+        }
+    }
+    return pieces.status;
+}
+
 nl_status nl_jacobian_transposed(nl_jacobian *j, const double *v, nl_jacobian_piece_fn *take,
                                  void *context)
 {
     const double *signal = v; /* of the output layer */
     nl_status status = NL_OK;
+
+    if (j->passes != NULL) {
+        return transposed_by_passes(j, v, take, context);
+    }
 
     for (int l = nl_net_output(j->net); status == NL_OK && l >= 0; l--) {
         status = hand_out(j, l, signal, take, context);
@@ -136,6 +183,10 @@ void nl_jacobian_product(nl_jacobian *j, const double *w, double *out)
 {
     const int last = nl_net_output(j->net);
 
+    if (j->passes != NULL) {
+        nl_passes_tangent(j->passes, w, out);
+        return;
+    }
     for (int l = 0; j->samples > 0 && l <= last; l++) {
         const bool on_image = j->net->layer[l].from < 0;
 

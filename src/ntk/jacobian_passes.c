@@ -36,10 +36,32 @@ static size_t piece_size(const nl_net *net, int samples)
     return largest_piece(net) > signals ? largest_piece(net) : signals;
 }
 
+static nl_passes_spec passes_spec(int samples)
+{
+    return (nl_passes_spec){.precision = NL_DOUBLE, .rows = samples, .seeds = 1, .tangents = true};
+}
+
+/* Weights of the largest layer, and its units. */
+static size_t largest_layer(const nl_net *net)
+{
+    size_t most = 0;
+
+    for (int l = 0; l < net->layers; l++) {
+        const size_t size = nl_layer_weights(&net->layer[l]);
+
+        most = size > most ? size : most;
+    }
+    return most;
+}
+
 double nl_jacobian_bytes(const nl_net *net)
 {
+    const nl_passes_spec spec = passes_spec(1);
     double elements = 2.0 * nl_net_widest(net);
 
+    if (!nl_net_is_dense(net)) {
+        return nl_passes_bytes(net, &spec);
+    }
     for (int l = 0; l < net->layers; l++) {
         elements += net->layer[l].fan_in + (net->layer[l].activates ? net->layer[l].fan_out : 0);
     }
@@ -48,8 +70,13 @@ double nl_jacobian_bytes(const nl_net *net)
 
 double nl_jacobian_fixed_bytes(const nl_net *net, int samples)
 {
+    const nl_passes_spec spec = passes_spec(samples);
     const double grams = samples <= most_paired_samples ? net->layers + 1.0 : 0.0;
 
+    if (!nl_net_is_dense(net)) {
+        return nl_passes_fixed_bytes(net, &spec) +
+               (double)((largest_layer(net) + (size_t)nl_net_widest(net)) * sizeof(double));
+    }
     return ((double)piece_size(net, samples) + nl_net_widest(net) + grams * samples * samples) *
            (double)sizeof(double);
 }
@@ -116,6 +143,23 @@ static bool allocate(nl_jacobian *j)
     return complete;
 }
 
+static nl_status create_passes(nl_jacobian *j, const float *x)
+{
+    const nl_passes_spec spec = passes_spec(j->samples);
+    nl_status status = nl_passes_create(j->net, &spec, &j->passes);
+
+    j->piece = nl_calloc(largest_layer(j->net), sizeof *j->piece);
+    j->biases = nl_calloc((size_t)nl_net_widest(j->net), sizeof *j->biases);
+    if (status == NL_OK && (j->piece == NULL || j->biases == NULL)) {
+        status = NL_FAIL(NL_ERR_NOMEM, "out of memory for the Jacobian of %d samples", j->samples);
+    }
+    if (status == NL_OK) {
+        nl_passes_set_parameters(j->passes, j->theta);
+        nl_passes_forward(j->passes, j->samples, x, NULL);
+    }
+    return status;
+}
+
 nl_status nl_jacobian_create(const nl_net *net, const float *theta, const float *x, int samples,
                              nl_jacobian **out)
 {
@@ -126,7 +170,15 @@ nl_status nl_jacobian_create(const nl_net *net, const float *theta, const float 
         *j = (nl_jacobian){.net = net,
                            .theta = theta,
                            .samples = samples,
-                           .paired = samples <= most_paired_samples};
+                           .paired = nl_net_is_dense(net) && samples <= most_paired_samples};
+    }
+    if (j != NULL && !nl_net_is_dense(net)) {
+        const nl_status status = create_passes(j, x);
+
+        if (status != NL_OK) {
+            nl_jacobian_destroy(out);
+        }
+        return status;
     }
     if (j == NULL || !allocate(j)) {
         nl_jacobian_destroy(out);
@@ -152,6 +204,7 @@ void nl_jacobian_destroy(nl_jacobian **jacobian)
     if (j == NULL) {
         return;
     }
+    nl_passes_destroy(&j->passes);
     for (int l = 0; l < j->net->layers; l++) {
         free(j->activation != NULL ? j->activation[l] : NULL);
         free(j->slope != NULL ? j->slope[l] : NULL);

@@ -4,6 +4,7 @@
 #define NTKLENS_NTK_JACOBIAN_PASSES_H
 
 #include "ntklens/jacobian.h"
+#include "ntklens/passes.h"
 
 struct nl_jacobian {
     const nl_net *net;  /* borrowed */
@@ -17,6 +18,8 @@ struct nl_jacobian {
     double *piece;     /* owned; weights, or their gradient */
     double *biases;    /* owned; [widest] */
     bool paired;       /* few enough samples for Gram matrices */
+    nl_passes *passes; /* owned; networks that are no chains of dense layers: instead of all but
+                          piece and biases */
 };
 
 /** Units of a layer whose weights fit into j->piece. */

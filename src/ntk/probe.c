@@ -1,11 +1,15 @@
 /** @file probe.c  What a network does on the probe, beside its kernel. */
 #include "ntklens/ntk.h"
 #include "ntklens/par.h"
+#include "ntklens/passes.h"
 
 #include <float.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { panel_samples = 64 }; /* whose factors are held at once */
+
+static const double pass_bytes = 32e6; /* of samples that go through the network at a time */
 
 static nl_status allocate(const nl_kernel_input *input, nl_loss loss, const int *labels,
                           nl_probe_state **out)
@@ -63,11 +67,86 @@ static nl_status compute_factors(const nl_kernel_input *input, nl_probe_state *s
     return status;
 }
 
+/** Traces of the samples that go through passes. */
+typedef struct trace_job {
+    nl_passes *passes;
+    nl_probe_state *state;
+    int rows;
+    double *gradient; /* [parameters of the largest layer] */
+} trace_job;
+
+/* Squared gradients of each sample and output: of weights and biases. */
+static void add_gradient_squares(int l, const void *delta, void *context)
+{
+    const trace_job *job = context;
+    const nl_layer *layer = &job->state->net->layer[l];
+    const size_t weights = nl_layer_weights(layer);
+    const size_t size = (size_t)nl_shape_size(layer->out);
+    const int C = job->state->outputs;
+
+    for (int row = 0; row < job->rows * C; row++) {
+        const size_t at = (size_t)(l * C + row % C);
+
+        nl_passes_gradient(job->passes, l, row / C, 1, (const double *)delta + (size_t)row * size,
+                           job->gradient, job->gradient + weights);
+        job->state->weight_trace[at] += nl_squares_double(weights, job->gradient);
+        job->state->bias_trace[at] +=
+            nl_squares_double((size_t)layer->fan_out, job->gradient + weights);
+    }
+}
+
+static void pass_all(trace_job *job, const nl_kernel_input *input, int batch, const double *seeds)
+{
+    const size_t inputs = (size_t)input->net->spec.inputs;
+    const size_t C = (size_t)input->net->spec.outputs;
+
+    nl_passes_set_parameters(job->passes, input->theta);
+    for (int first = 0; first < input->samples; first += batch) {
+        job->rows = nl_smaller(batch, input->samples - first);
+        nl_passes_forward(job->passes, job->rows, input->probe + (size_t)first * inputs, NULL);
+        memcpy(job->state->probability + (size_t)first * C, nl_passes_outputs(job->passes),
+               (size_t)job->rows * C * sizeof *job->state->probability);
+        nl_passes_backward(job->passes, seeds, 0, add_gradient_squares, job);
+    }
+}
+
+/* The same of networks that are no chains of dense layers. */
+static nl_status compute_passes(const nl_kernel_input *input, nl_probe_state *state)
+{
+    const size_t C = (size_t)input->net->spec.outputs;
+    nl_passes_spec spec = {.precision = NL_DOUBLE, .rows = 1, .seeds = (int)C};
+    trace_job job = {.state = state};
+    double *seeds = NULL;
+    nl_status status = NL_OK;
+
+    spec.rows = nl_smaller(nl_larger((int)(pass_bytes / nl_passes_bytes(input->net, &spec)), 1),
+                           input->samples);
+    seeds = nl_calloc((size_t)spec.rows * C * C, sizeof *seeds);
+    job.gradient = nl_calloc(input->net->size, sizeof *job.gradient);
+    if (seeds == NULL || job.gradient == NULL) {
+        status = NL_FAIL(NL_ERR_NOMEM, "out of memory for the probe's gradients");
+    } else {
+        for (size_t row = 0; row < (size_t)spec.rows * C; row++) {
+            seeds[row * C + row % C] = 1.0;
+        }
+        status = nl_passes_create(input->net, &spec, &job.passes);
+    }
+    if (status == NL_OK) {
+        pass_all(&job, input, spec.rows, seeds);
+    }
+    nl_passes_destroy(&job.passes);
+    free(seeds);
+    free(job.gradient);
+    return status;
+}
+
 static nl_status compute(const nl_kernel_input *input, nl_probe_state *state)
 {
     nl_status status = NL_OK;
 
-    if (input->ready != NULL) {
+    if (!nl_net_is_dense(input->net)) {
+        status = compute_passes(input, state);
+    } else if (input->ready != NULL) {
         add_factors(input->ready, input->theta, 0, state);
     } else {
         status = compute_factors(input, state);
@@ -122,15 +201,16 @@ bool nl_probe_state_collapsed(const nl_probe_state *state)
     double all_biases = 0.0;
     bool dead = false;
 
-    /* Along the only way from the samples to the outputs. */
-    for (int l = nl_net_output(state->net); l >= 0; l = state->net->layer[l].from) {
+    for (int l = nl_net_output(state->net); l >= 0; l--) {
         double weights = 0.0;
 
         for (int a = 0; a < state->outputs; a++) {
             weights += state->weight_trace[l * state->outputs + a];
             all_biases += state->bias_trace[l * state->outputs + a];
         }
-        dead = dead || weights == 0.0; /* nothing comes in, or nothing goes on */
+        /* nothing comes in, or nothing goes on, where there is no way round */
+        dead = dead ||
+               (weights == 0.0 && state->net->layer[l].fan_out > 0 && nl_net_needs(state->net, l));
         all_weights += weights;
     }
     return dead || all_weights <= FLT_EPSILON * (all_weights + all_biases);

