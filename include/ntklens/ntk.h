@@ -270,7 +270,7 @@ typedef enum nl_infinite_scale {
 /** Opaque.  The closed-form kernel of an MLP on some samples. */
 typedef struct nl_infinite nl_infinite;
 
-/** Is there a closed form for networks of this kind?  (relu, erf, gelu) */
+/** Is there a closed form for networks of this kind?  (MLPs of relu, erf, gelu) */
 bool nl_infinite_is_known(const nl_net_spec *spec);
 
 /** Do these networks have the same limit of infinite width? */

@@ -30,7 +30,9 @@
     X(infinite_distance,                                                                           \
       "|Theta - Theta_inf|_F / |Theta_inf|_F, Theta_inf the closed form of the "                   \
       "mean kernel of such networks as they are drawn, to leading order in "                       \
-      "1/width; relu, erf and gelu, else nan (this program)")                                      \
+      "1/width; mlp with relu, erf or gelu, else nan: of cnn and resnet it is not computed, for "  \
+      "it "                                                                                        \
+      "takes all pairs of positions of two images (this program)")                                 \
     X(label_alignment, "centred alignment with the labels, <H Theta H, T> / (|H Theta H|_F "       \
                        "|T|_F), T of centred one-hot targets Y: N x N: Y Y^T; full: y y^T, y = "   \
                        "vec Y, H centres each output (Cortes et al. 2012; Kornblith et al. 2019)") \

@@ -219,6 +219,9 @@ NL_MUST_CHECK nl_status nl_measure_plan_create(const nl_study *study, const nl_d
                                                nl_measure_plan **out);
 void nl_measure_plan_destroy(nl_measure_plan **plan);
 
+/** Kind of its network. */
+nl_net_kind nl_cell_kind(const nl_cell *cell);
+
 /** Does each network fit the images?  Local.  NL_ERR_STUDY with one line that names the key: sides
  *  halved to nothing, images without positions, sizes beyond reason. */
 NL_MUST_CHECK nl_status nl_study_check_networks(const nl_study *study, const nl_cell *cells,

@@ -131,6 +131,10 @@ static void divide_by_width(nl_infinite *k)
 
 static nl_status check(const nl_net_spec *spec, nl_infinite_scale scale)
 {
+    if (spec->kind != NL_MLP) {
+        return NL_FAIL(NL_ERR_ARG, "infinite width: known of mlp only, not of %s",
+                       nl_net_kind_name(spec->kind));
+    }
     if (!nl_infinite_is_known(spec)) {
         return NL_FAIL(NL_ERR_ARG,
                        "infinite width: activation %s has no closed form, use relu, erf or gelu",
@@ -185,12 +189,13 @@ static void compute_variances(nl_infinite *k)
 
 bool nl_infinite_is_known(const nl_net_spec *spec)
 {
-    return spec->activation == NL_RELU || spec->activation == NL_ERF || spec->activation == NL_GELU;
+    return spec->kind == NL_MLP && (spec->activation == NL_RELU || spec->activation == NL_ERF ||
+                                    spec->activation == NL_GELU);
 }
 
 bool nl_infinite_same_limit(const nl_net_spec *a, const nl_net_spec *b)
 {
-    return a->depth == b->depth && a->activation == b->activation &&
+    return a->kind == b->kind && a->depth == b->depth && a->activation == b->activation &&
            a->parametrization == b->parametrization && a->weight_variance == b->weight_variance &&
            a->bias_variance == b->bias_variance;
 }

@@ -75,6 +75,7 @@ static double value_of(const nl_report_networks *data, int cell, nl_series_fit *
         f->empty++;
         return NAN;
     }
+    f->overdetermined += nl_quantities[f->quantity].definition != NULL && row->overdetermined;
     return f->tag == nl_base ? base->value[f->quantity] : value;
 }
 

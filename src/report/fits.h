@@ -19,6 +19,7 @@ typedef struct nl_series_fit {
     nl_fit fit;
     double order;                                        /* of the kernel; NaN: unknown */
     int censored, diverged, untrained, collapsed, empty; /* networks that were left out, and why */
+    int overdetermined; /* networks that count, but whose parameters bound this rank */
 } nl_series_fit;
 
 /** An exponent between two neighbouring scales. */

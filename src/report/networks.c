@@ -126,6 +126,13 @@ static void find_axes(building *b, bool distinct)
     list_parametrizations(b);
 }
 
+static bool is_convolutional(const nl_csv *table, int row)
+{
+    const char *kind = nl_csv_text(table, row, nl_csv_column(table, "kind"));
+
+    return strcmp(kind, "cnn") == 0 || strcmp(kind, "resnet") == 0;
+}
+
 /* One copy of each setting. */
 static const char *intern(nl_report_networks *data, const char *text)
 {
@@ -158,6 +165,9 @@ static const char *setting_of(const building *b, int table, int row, bool with_d
             char *end = NULL;
             const double x = strtod(value, &end);
 
+            if (value[0] == '\0') {
+                continue; /* its kind has no such key */
+            }
             if (end != value && *end == '\0') {
                 value = nl_format_double(x, number);
             }
@@ -282,6 +292,7 @@ static nl_status find_cell(building *b, int table, int row, int *index)
                                .n_train = value[2],
                                .parameters = value[3],
                                .seed = (long)value[4],
+                               .channels = is_convolutional(t, row),
                                .setting = setting_of(b, table, row, true),
                                .setting_without_depth = setting_of(b, table, row, false)};
     if (cell.setting == NULL || cell.setting_without_depth == NULL) {
@@ -315,6 +326,7 @@ static nl_status read_row(building *b, int table, int row)
     r->diverged = has_flag(flags, "diverged");
     r->untrained = has_flag(flags, "untrained");
     r->collapsed = has_flag(flags, "collapsed");
+    r->overdetermined = has_flag(flags, "overdetermined");
     r->value = data->values + (size_t)data->rows * (size_t)nl_quantity_count;
     if (status == NL_OK) {
         status = nl_csv_number(t, row, nl_csv_column(t, "n"), &r->order);

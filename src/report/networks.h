@@ -10,6 +10,7 @@ enum { nl_most_tags = 64, nl_most_kernels = 64 };
 typedef struct nl_report_network {
     double width, depth, n_train, parameters;
     long seed;
+    bool channels;       /* width is channels: a cnn or resnet */
     const char *setting; /* the axes that vary beside width, n_train and seed, as "depth=2;
                             loss=mse"; "" where none does; the same pointer where it is the same */
     const char *setting_without_depth;
@@ -18,7 +19,7 @@ typedef struct nl_report_network {
 /** A row of a table: a state seen through a kernel. */
 typedef struct nl_report_row {
     int cell, tag, kernel; /* indices; tag -1: a log state, which is not fitted */
-    bool censored, diverged, untrained, collapsed;
+    bool censored, diverged, untrained, collapsed, overdetermined;
     double order;  /* of the kernel; NaN: not in the table */
     double *value; /* borrowed, [nl_quantity_count]: NaN where there is none */
 } nl_report_row;

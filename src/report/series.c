@@ -86,6 +86,7 @@ static void measure_series(const nl_report_networks *data, nl_series *series)
         if (!nl_series_holds(series, &data->cell[c])) {
             continue;
         }
+        series->channels = series->channels || data->cell[c].channels;
         series->first = fmin(series->first, scale);
         series->last = fmax(series->last, scale);
         for (int k = 0; k < c; k++) {

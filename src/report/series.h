@@ -16,6 +16,7 @@ typedef struct nl_series {
     const char *setting; /* pointer as in the cells */
     char *held;          /* owned: "n_train=512", ";loss=mse" behind where that varies */
     double first, last;  /* of the scales */
+    bool channels;       /* widths are channels */
     int scales, seeds;
     int usable; /* scales at which more than half of the networks count: their best state is
                    neither censored nor diverged, untrained or collapsed */

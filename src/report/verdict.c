@@ -24,9 +24,10 @@ static void say_scales(const nl_report_view *v, nl_direction direction, const nl
         nl_text_append(v->out, "at %s no network is left for it", series->held);
         return;
     }
-    nl_text_append(v->out, "%s from %s to %s, %s, at %s",
+    nl_text_append(v->out, "%s from %s to %s%s, %s, at %s",
                    nl_format_count(fit->points, noun[direction], points),
                    nl_format_double(fit->first, number[0]), nl_format_double(fit->last, number[1]),
+                   series->channels && direction == NL_WIDTH ? " channels" : "",
                    nl_format_count(fit->seeds, "seed", seeds), series->held);
     if (!isnan(fit->turn)) {
         nl_text_append(
@@ -320,7 +321,8 @@ static void say_transition(const nl_report_view *v)
             v->out, "- Kernel distance at best (%s kernel, threshold %g: ours, not the paper's): ",
             v->data->kernel[crossing->kernel], v->fits->threshold);
         if (!isnan(crossing->at.x.value)) {
-            nl_text_append(v->out, "falls below it at width %.3g", crossing->at.x.value);
+            nl_text_append(v->out, "falls below it at width %.3g%s", crossing->at.x.value,
+                           v->fits->series[crossing->series].channels ? " (channels)" : "");
             if (!isnan(crossing->at.x.low)) {
                 nl_text_append(v->out, " (95 %%: %.3g to %.3g)", crossing->at.x.low,
                                crossing->at.x.high);
@@ -451,6 +453,23 @@ static void say_jointly(const nl_report_fits *fits, nl_text *out)
     }
 }
 
+/* What width means, and the other abscissa. */
+static void say_channels(const nl_report_networks *data, nl_text *out)
+{
+    int channels = 0;
+
+    for (int c = 0; c < data->cells; c++) {
+        channels += data->cell[c].channels;
+    }
+    if (channels > 0) {
+        nl_text_append(out,
+                       "Width is channels of the first stage%s, and parameters grow as its square: "
+                       "laws against parameters, the other abscissa, stand in fits.csv (direction "
+                       "parameters).\n\n",
+                       channels < data->cells ? " of a cnn or resnet" : "");
+    }
+}
+
 void nl_report_verdict(const nl_report_networks *data, const nl_report_fits *fits, nl_text *out)
 {
     nl_report_view v = {.data = data,
@@ -466,6 +485,7 @@ void nl_report_verdict(const nl_report_networks *data, const nl_report_fits *fit
                    "width; other settings: %s.\n\n",
                    data->parametrization.data,
                    data->constants.length > 0 ? data->constants.data : "not named");
+    say_channels(data, out);
     for_each_setting(&v, say_setting);
     say_jointly(fits, out);
     nl_text_append(out, "Intervals are of 95 %%, each for itself, over seeds; y ~ x^-exponent; a "

@@ -258,4 +258,8 @@ void nl_report_note(const nl_series_fit *fit, nl_text *out)
     add_words(out, fit->untrained, "untrained");
     add_words(out, fit->collapsed, "collapsed");
     add_words(out, fit->empty, "without a value");
+    if (fit->overdetermined > 0) {
+        nl_text_append(out, "%s%d overdetermined: this rank is at most the number of parameters",
+                       out->length > 0 ? "; " : "", fit->overdetermined);
+    }
 }

@@ -45,6 +45,7 @@ static const column row_columns[] = {
      "above "
      "10 times the initial one), untrained (best is init), collapsed, negative, resolved, refilled "
      "(a kernel failed its check and was made again), mixed (BLAS kernels or library versions), "
+     "overdetermined (cnn, resnet: n > parameters, which bound the rank), "
      "joined by '+'; empty when clean"},
 };
 

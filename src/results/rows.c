@@ -59,6 +59,10 @@ static void set_flags(const row_list *list, const nl_state *state, const nl_meas
     add_flag(row, measured->fallback, "resolved");
     add_flag(row, measured->refilled, "refilled");
     add_flag(row, record->mixed, "mixed");
+    /* Tables of MLPs are older than the flag and keep their bytes. */
+    add_flag(row,
+             nl_cell_kind(&list->cells[list->cell]) != NL_MLP && measured->n > record->parameters,
+             "overdetermined");
 }
 
 /* Images of the first `step` batches: the last one of an epoch is smaller. */

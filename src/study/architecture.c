@@ -9,7 +9,7 @@
 enum {
     most_channels = 1000000,
     most_features = 1000000000, /* inputs of a dense layer */
-    most_blocks = 10000         /* convolutions or blocks of a network */
+    most_blocks = 8000          /* convolutions or blocks of a network */
 };
 
 nl_net_kind nl_cell_kind(const nl_cell *cell)

@@ -8,9 +8,6 @@
  *  Pure. */
 nl_scalar nl_value_of_kind(nl_key key, nl_net_kind kind, const nl_scalar *value);
 
-/** The kind of a cell, from its values. */
-nl_net_kind nl_cell_kind(const nl_cell *cell);
-
 /** Is any network of the study a cnn or a resnet? */
 bool nl_study_is_convolutional(const nl_study *study);
 

@@ -146,14 +146,16 @@ static bool holds(const nl_study *study, nl_key key, double number)
 static void check_pool_last(nl_reading *reading)
 {
     const nl_study *study = reading->study;
+    const bool strides = nl_study_is(study, NL_KEY_DOWNSAMPLING, "stride") ||
+                         (nl_study_is(study, NL_KEY_KIND, "resnet") &&
+                          nl_study_is(study, NL_KEY_DOWNSAMPLING, "auto"));
 
-    if (are_sound(reading, NL_KEY_POOL_LAST, NL_KEY_DOWNSAMPLING) &&
-        nl_study_is(study, NL_KEY_KIND, "cnn") && holds(study, NL_KEY_POOL_LAST, 1.0) &&
-        nl_study_is(study, NL_KEY_DOWNSAMPLING, "stride")) {
+    if (are_sound(reading, NL_KEY_POOL_LAST, NL_KEY_DOWNSAMPLING) && strides &&
+        nl_study_is_convolutional(study) && holds(study, NL_KEY_POOL_LAST, 1.0)) {
         nl_reading_complain(reading, reading->place[NL_KEY_POOL_LAST],
                             nl_key_describe(NL_KEY_POOL_LAST)->path,
-                            "with downsampling: stride there is no pool to stand behind the last "
-                            "stage: false, average-pool or max-pool was expected");
+                            "with downsampling: stride (auto of resnet) there is no pool to stand "
+                            "behind the last stage: false, average-pool or max-pool was expected");
     }
 }
 

@@ -108,10 +108,10 @@ static const nl_key_info table[NL_KEY_COUNT] = {
                                      "floors odd sides (28, 14, 7, 3), or stride 2 of the stage's "
                                      "first convolution; auto: average-pool of cnn, stride of "
                                      "resnet."},
-    [NL_KEY_POOL_LAST] = {"model.pool_last", "pool_last", BOOL, AXIS, TRAINS,
-                          .kinds = OF_KIND(NL_CNN), .late = true, .fallback = "false",
-                          .help = "cnn only: a pool behind the last stage, too, which a flatten "
-                                  "head wants."},
+    [NL_KEY_POOL_LAST] = {"model.pool_last", "pool_last", BOOL, AXIS, TRAINS, OF_CONVOLUTIONAL,
+                          .fallback = "false",
+                          .help = "A pool behind the last stage, too, which a flatten head wants; "
+                                  "not with downsampling: stride."},
     [NL_KEY_HEAD] = {"model.head", "head", CHOICE("global-average|flatten"), AXIS, TRAINS,
                      OF_CONVOLUTIONAL, .fallback = "global-average",
                      .help = "What dense layers take: the mean of each channel over its positions, "
@@ -223,7 +223,7 @@ static const nl_key_info table[NL_KEY_COUNT] = {
                                      "Times the kernel's mean diagonal, added to its diagonal."},
     [NL_KEY_INFINITE] = {"measure.infinite", NULL, BOOL, SCALAR, EXECUTES, .fallback = "false",
                          .help = "Write infinite.csv: NNGP and NTK of the infinitely wide networks "
-                                 "of the grid on the probe (relu, erf, gelu)."},
+                                 "of the grid on the probe (mlp with relu, erf, gelu)."},
     [NL_KEY_PRECISION] = {"measure.precision", NULL, CHOICE("double|single"), SCALAR, MEASURES,
                           .fallback = "double", .help = "Of kernel and eigensolve."},
     [NL_KEY_SOLVER] = {"measure.solver", NULL, CHOICE("auto|lapack|twostage|scalapack|elpa|none"),

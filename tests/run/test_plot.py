@@ -147,6 +147,16 @@ def write_tables(report):
     )
 
 
+def as_convolutional(folder):
+    """The table as one of convolutional networks, half of them with another head."""
+    table = pd.read_csv(folder / "results.csv", dtype=str, keep_default_na=False)
+    table["kind"], table["stages"], table["biases"] = "cnn", "1-1-1", "true"
+    table["parameters"] = (9 * table["width"].astype(int) ** 2).astype(str)
+    other = table.assign(head="flatten", cell="cnn-" + table["cell"], biases="false")
+    mlp = table.assign(kind="mlp", stages="", biases="", cell="mlp-" + table["cell"])
+    pd.concat([table.assign(head="global-average"), other, mlp]).to_csv(folder / "results.csv", index=False)
+
+
 def add_columns(folder):
     table = pd.read_csv(folder / "results.csv", dtype=str, keep_default_na=False)
     width = table["width"].astype(float)
@@ -394,6 +404,25 @@ def refused(kind, phrase, function, *arguments):
         lib.check(phrase in str(error), f"{error!r} lacks {phrase!r}")
     else:
         lib.check(False, f"{function.__name__}{arguments}: no {kind.__name__}")
+
+
+@lib.case
+def widths_of_convolutional_networks_are_channels():
+    folder = grid()
+    as_convolutional(folder)
+    plot(folder)
+    found = [g for g in groups.find_groups(ntklens.load(folder)) if g.direction == "width"]
+    held = [{k: g.held[k] for k in ("kind", "head", "biases") if k in g.held} for g in found]
+    lib.check_equal(len(found), 2 * 3, "groups along width: sets x networks")
+    lib.check({"kind": "mlp"} in held, f"an mlp holds no head: {held}")
+    for group in found:
+        channels = group.held["kind"] == "cnn"
+        lib.check_equal("channels" in group.unit, channels, group.title())
+        text = ";".join(f"{k}={groups._text(v)}" for k, v in group.held.items())
+        lib.check(groups._same(text, group), f"{text} does not name {group.held}")
+        lib.check_equal(list(group.parameters()), [9 * 8**2, 9 * 16**2, 9 * 32**2], "parameters")
+    drawn = (folder / "report" / "grid.svg").read_text()  # texts are paths, told in comments
+    lib.check("width (channels of the first stage)" in drawn and "<!-- parameters -->" in drawn, "axes of grid")
 
 
 lib.main()

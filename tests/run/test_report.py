@@ -380,6 +380,58 @@ def flagged_rows_are_left_out_and_counted():
         lib.check(words in fits[1]["note"], fits[1]["note"])
 
 
+KINDS = f"{COLUMNS_PLANTED},kind,parameters,stages,head"
+
+
+def of_kinds(kinds, overdetermined=()):
+    """The rows of power_rows() as networks of several (kind, stages, head), each law a rank higher."""
+    rows = []
+    for k, (kind, stages, head) in enumerate(kinds):
+        for r in power_rows(rank=0.2 + 0.3 * k):
+            flags = "overdetermined" if kind != "mlp" and r[0] in overdetermined else ""
+            rows.append((*r[:9], flags, kind, 9 * r[0] ** 2, stages, head))
+    return rows
+
+
+@lib.case
+def kinds_heads_and_stages_are_never_pooled():
+    kinds = [("mlp", "", ""), ("cnn", "1-1-1", "flatten"), ("cnn", "1-1-1", "global-average"), ("resnet", "2-1", "flatten")]
+    out = planted("kinds", of_kinds(kinds), KINDS)
+    report(out)
+    fits = lib.select(read(out), direction="width", quantity="effective_rank[full]@best")
+    slopes = {row["held"]: float(row["loglog_slope"]) for row in fits}
+    wanted = {
+        "n_train=512;kind=mlp": 0.2,
+        "n_train=512;kind=cnn;stages=1-1-1;head=flatten": 0.5,
+        "n_train=512;kind=cnn;stages=1-1-1;head=global-average": 0.8,
+        "n_train=512;kind=resnet;stages=2-1;head=flatten": 1.1,
+    }
+    lib.check_equal(set(slopes), set(wanted), "groups")
+    for held, slope in wanted.items():
+        lib.check(abs(slopes[held] - slope) < 0.05, f"{held}: slope {slopes[held]}, expected {slope}")
+    along = lib.select(read(out), direction="parameters", quantity="effective_rank[full]@best")
+    lib.check_equal(len(along), 4, "groups along parameters")
+    for row in along:
+        wide = slopes[row["held"]] / 2  # parameters are planted as its square
+        lib.check(abs(float(row["loglog_slope"]) - wide) < 0.03, f"{row['held']}: not half of that along width")
+
+
+@lib.case
+def widths_of_convolutional_networks_are_channels():
+    out = planted("channels", of_kinds([("cnn", "1-1-1", "flatten")], overdetermined=(8, 16)), KINDS)
+    told = report(out).stdout
+    for words in ("5 widths from 8 to 128 channels", "Width is channels of the first stage", "parameters grow as its square"):
+        lib.check(words in told, f"{words!r} is not in:\n{told}")
+    note = "8 overdetermined: this rank is at most the number of parameters"
+    rank = lib.one(read(out), direction="width", quantity="effective_rank[full]@best")
+    loss = lib.one(read(out), direction="width", quantity="test_loss@best")
+    lib.check(note in rank["note"], f"{rank['note']!r} does not say {note!r}")
+    lib.check("overdetermined" not in loss["note"], loss["note"])
+    lib.check_equal(rank["points"], "5", "points: none is left out")
+    plain = report(planted("units", power_rows())).stdout
+    lib.check("channels" not in plain, f"channels of an mlp:\n{plain}")
+
+
 @lib.case
 def degenerate_tables_get_words():
     cases = {

@@ -177,14 +177,14 @@ static void keys_of_other_kinds_enter_no_hash(void **state)
     (void)state;
     for (size_t k = 0; k < NL_COUNT(convolutional); k++) {
         const bool of_resnet = strstr(convolutional[k], "branch") != NULL;
-        const bool of_cnn = strstr(convolutional[k], "pool_last") != NULL;
         const char *const kinds[] = {"model.kind=cnn", "model.kind=resnet"};
+        const char *const pools = "model.downsampling=average-pool";
 
         assert_true(hash_with(convolutional[k], NL_AFFECTS_TRAINING) == plain);
         for (int kind = 0; kind < 2; kind++) {
-            grid a = open_grid(kinds[kind], NULL, NULL);
-            grid b = open_grid(kinds[kind], convolutional[k], NULL);
-            const bool applies = kind == 0 ? !of_resnet : !of_cnn;
+            grid a = open_grid(kinds[kind], pools, NULL);
+            grid b = open_grid(kinds[kind], pools, convolutional[k]);
+            const bool applies = kind == 1 || !of_resnet;
 
             assert_true((strcmp(a.cells[0].id, b.cells[0].id) != 0) == applies);
             close_grid(&a);
@@ -204,7 +204,7 @@ static void names_of_other_kinds_begin_with_them(void **state)
     assert_string_equal(r.cells[0].value[NL_KEY_STAGES].word, "2-1-1");
     assert_true(r.cells[0].value[NL_KEY_CHANNEL_GROWTH].number == 2.0);
     assert_string_equal(r.cells[0].value[NL_KEY_DOWNSAMPLING].word, "stride");
-    assert_string_equal(r.cells[0].value[NL_KEY_POOL_LAST].word, "");
+    assert_string_equal(g.cells[0].value[NL_KEY_BRANCH_SCALE].word, "");
     assert_true(g.cells[0].value[NL_KEY_CHANNEL_GROWTH].number == 1.0);
     assert_string_equal(g.cells[0].value[NL_KEY_DOWNSAMPLING].word, "average-pool");
     close_grid(&g);
@@ -217,7 +217,7 @@ static void axes_of_other_kinds_make_no_cells(void **state)
         "data: {source: glyphs, train_sizes: [512]}\n"
         "model: {kind: [mlp, cnn, resnet], widths: [8, 16], head: [global-average, flatten],\n"
         "        channel_growth: [auto, 1, 2], branch_scale: [0.5, 1, depth],\n"
-        "        pool_last: [false, true], downsampling: [auto, average-pool, max-pool]}\n"
+        "        downsampling: [auto, average-pool, max-pool]}\n"
         "seeds: [0, 1]\n";
     int of[NL_NET_KIND_COUNT] = {0};
     grid g = {0};
@@ -230,7 +230,7 @@ static void axes_of_other_kinds_make_no_cells(void **state)
         of[(int)g.cells[k].value[NL_KEY_KIND].number]++;
     }
     assert_int_equal(of[NL_MLP], 2 * 2);
-    assert_int_equal(of[NL_CNN], 2 * 2 * 2 * 2 * 2 * 2);    /* heads, growths, pools, lasts */
+    assert_int_equal(of[NL_CNN], 2 * 2 * 2 * 2 * 2);        /* heads, growths, pools */
     assert_int_equal(of[NL_RESNET], 2 * 2 * 2 * 2 * 3 * 3); /* stride of auto is one more */
     assert_int_equal(g.count, of[NL_MLP] + of[NL_CNN] + of[NL_RESNET]);
     qsort(g.cells, (size_t)g.count, sizeof *g.cells, compare_ids);

@@ -1,5 +1,7 @@
 """The figures.  Each function draws one for one or two groups, side by side, or raises Absent."""
 
+import textwrap
+
 import numpy as np
 
 from . import groups as gr
@@ -115,12 +117,15 @@ def grid(families, fits):
             look = (colour, style.MARKERS[k % len(style.MARKERS)], style.DASHES[k % 4])
             kernel = main_kernel(group.study)
             points(axes[0, column], group, "test_loss", None, "best", *look, label=group.title())
-            points(axes[1, column], group, "effective_rank", kernel, "best", *look)
+            points(axes[1, column], group, "effective_rank", kernel, "best", *look, label=textwrap.fill(group.title(), 40))
         label_scales(axes[:, column], family[0])
         axes[0, column].set_title(f"{family[0].study.name}: by {family[0].direction}")
-        axes[0, column].legend(ncol=1 + (len(family) - 1) // 5)
+        if max(len(group.title()) for group in family) <= 24:
+            axes[0, column].legend(ncol=1 + (len(family) - 1) // 5)
+        else:
+            style.legend_below(axes[1, column])  # long names
     finish(axes[0], firsts, loss_label("test loss at best", firsts), legend=False, titles=False)
-    finish(axes[1], firsts, f"effective rank at best ({main_kernel(firsts[0].study)})", titles=False)
+    finish(axes[1], firsts, f"effective rank at best ({main_kernel(firsts[0].study)})", legend=False, titles=False)
     return figure
 
 
@@ -269,6 +274,8 @@ def label_scales(axes, group):
     for axis in axes:
         style.scale_axis(axis.xaxis, group.scales)
         axis.set_xlabel(group.unit)
+    if group.direction == "width" and group.channels and len(axes) and axes[0].get_subplotspec().is_first_row():
+        style.second_axis(axes[0], group.parameters(), "parameters")
 
 
 def finish(axes, groups, ylabel, legend=True, titles=True):
@@ -280,7 +287,7 @@ def finish(axes, groups, ylabel, legend=True, titles=True):
             axis.set_yscale("log")
             style.log_scale(axis.yaxis, values)
         if titles and axis.get_subplotspec().is_first_row():
-            axis.set_title(f"{group.study.name}\n{group.title()}, {_seeds(group)}")
+            axis.set_title(f"{group.study.name}\n" + textwrap.fill(f"{group.title()}, {_seeds(group)}", 48))
         if legend:
             style.legend_below(axis)
     axes[0].set_ylabel(ylabel)
@@ -339,7 +346,7 @@ def label_steps(axis, last):
 
 def scale_legend(axis, group):
     """One entry a curve."""
-    title = "width" if group.direction == "width" else "images"
+    title = "images" if group.direction == "data" else "channels" if group.channels else "width"
     style.legend_below(axis, title=title, ncol=min(len(group.scales), 4), handlelength=2.8)
 
 

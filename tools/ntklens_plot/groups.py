@@ -11,8 +11,10 @@ KEYS = [
     *["source", "label_noise", "kind", "activation", "parametrization", "base_width"],
     *["weight_variance", "bias_variance", "loss", "optimizer", "learning_rate", "momentum"],
     *["weight_decay", "schedule", "batch_size", "stop_after_best", "max_steps"],
-    "evaluations_per_decade",
+    *["evaluations_per_decade", "stages", "channel_growth", "kernel_size", "downsampling", "pool_last"],
+    *["head", "dense_multiple", "normalization", "branch_scale", "biases"],
 ]
+CONVOLUTIONAL = ("cnn", "resnet")  # kinds whose width is channels
 SCALES = {"width": "width", "data": "n_train"}  # direction: its column
 UNITS = {"width": "width (units per hidden layer)", "data": "training images"}
 LEFT_OUT = ("censored", "diverged", "untrained", "collapsed")  # rows of these flags belong in no mean
@@ -37,12 +39,24 @@ class Group:
         return sorted(self.rows[self.scale].unique())
 
     @property
+    def channels(self):
+        """Is width channels?"""
+        return "kind" in self.rows and bool(self.rows["kind"].isin(CONVOLUTIONAL).any())
+
+    @property
     def unit(self):
+        if self.direction == "width" and self.channels:
+            return "width (channels of the first stage)"
         return UNITS[self.direction]
+
+    def parameters(self):
+        """Parameters at each scale, or nothing where they are not one number."""
+        counts = self.rows.groupby(self.scale)["parameters"]
+        return counts.first() if (counts.nunique() == 1).all() else pd.Series(dtype=float)
 
     def title(self):
         """What is held, for people."""
-        names = {"n_train": "{} images", "width": "width {}", "depth": "depth {}"}
+        names = {"n_train": "{} images", "width": "{} channels" if self.channels else "width {}", "kind": "{}"}
         return ", ".join(names.get(k, k + " {}").format(_text(v)) for k, v in self.held.items())
 
     def values(self, column, kernel, tag):
@@ -106,13 +120,18 @@ def find_groups(study):
         varying = [k for k in ["depth", *KEYS] if k in study.table and study.table[k].nunique(dropna=False) > 1]
         by = [other, *varying]
         for _, rows in study.table.groupby(by[0] if len(by) == 1 else by, dropna=False):
-            held = {name: rows[name].iloc[0] for name in by}
+            held = {name: rows[name].iloc[0] for name in by if not _is_absent(rows[name].iloc[0])}
             if rows[scale].nunique() > 1:
                 groups.append(Group(study, direction, held, rows))
     if not groups:
         first = study.table.iloc[0]
         groups.append(Group(study, "width", {"n_train": first["n_train"]}, study.table))
     return groups
+
+
+def _is_absent(value):
+    """Networks of another kind have no such key."""
+    return value == "" or (isinstance(value, float) and np.isnan(value))
 
 
 def headline(groups, fits):
@@ -208,6 +227,8 @@ def _same(held, group):
 
 
 def _number(value):
+    if isinstance(value, (bool, np.bool_)):
+        return str(value).lower()  # as results.csv has it
     try:
         return float(value)
     except ValueError:
@@ -215,6 +236,8 @@ def _number(value):
 
 
 def _text(value):
+    if isinstance(value, (bool, np.bool_)):
+        return str(value).lower()
     return f"{value:g}" if isinstance(value, (float, np.floating)) else str(value)
 
 

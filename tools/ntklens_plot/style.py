@@ -99,6 +99,27 @@ def scale_axis(axis, scales):
     axis.set_minor_locator(matplotlib.ticker.NullLocator())
 
 
+def second_axis(axis, values, label):
+    """What else the ticks of a scale stand for, above the panel; values: by scale."""
+    shown = [x for x in axis.get_xticks() if x in values.index]
+    if not shown:
+        return
+    above = axis.secondary_xaxis("top")
+    above.set_xscale("log")
+    above.xaxis.set_major_locator(matplotlib.ticker.FixedLocator(shown))
+    above.xaxis.set_major_formatter(matplotlib.ticker.FixedFormatter([count(values[x]) for x in shown]))
+    above.xaxis.set_minor_locator(matplotlib.ticker.NullLocator())
+    above.set_xlabel(label)
+
+
+def count(x):
+    """7.3e3 as 7.3k, 1.2e6 as 1.2M: a count in few letters."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if x >= size:
+            return f"{x / size:.3g}{letter}"
+    return f"{x:.3g}"
+
+
 def short(x):
     """64, 16384, 131k: a scale in few letters."""
     return f"{x / 1000:.3g}k" if x >= 100000 else f"{x:.6g}"
