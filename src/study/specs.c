@@ -34,11 +34,6 @@ nl_status nl_cell_net_create(const nl_cell *cell, const nl_dataset_info *info, n
 {
     const nl_net_spec spec = nl_cell_net_spec(cell, info);
 
-    if (spec.kind != NL_MLP) {
-        *out = NULL;
-        return NL_FAIL(NL_ERR_STUDY, "model.kind: %s is not built yet",
-                       nl_net_kind_name(spec.kind));
-    }
     return nl_net_create(&spec, nl_cell_train_spec(cell).optimizer, out);
 }
 
