@@ -244,8 +244,8 @@ NL_MUST_CHECK nl_status nl_model_create(const nl_net *net, const nl_train_spec *
                                         nl_model **out);
 void nl_model_destroy(nl_model **model);
 
-/** Floats of scratch that a model has for each row of a batch, but for the samples. */
-double nl_model_row_floats(const nl_net *net);
+/** Floats of scratch that a model has for batches of so many rows, but for the samples. */
+double nl_model_floats(const nl_net *net, int batch);
 
 /** Parameters [net->size]; the model's own, for reading, snapshots and restoring. */
 float *nl_model_parameters(nl_model *model);

@@ -383,8 +383,14 @@ static void NAME(gradients)(const nl_convolution *v, const nl_gradient_range *ra
         NAME(place)(v->in, 1, v->kernel / 2, t.row,
                     (const real *)input + (size_t)i * (size_t)nl_shape_size(v->in), x);
         for (int a = 0; a < range->deltas; a++, delta += pixels * (size_t)v->out.channels) {
-            NAME(widen)(pixels, v->out.channels, range->channels, delta, wide);
-            NAME(add_gradient)(&t, wide, g);
+            const real *of_channels =
+                delta; /* as they are, where all are wanted and fill vectors */
+
+            if (O != (size_t)v->out.channels) {
+                NAME(widen)(pixels, v->out.channels, range->channels, delta, wide);
+                of_channels = wide;
+            }
+            NAME(add_gradient)(&t, of_channels, g);
             if (range->apart > 0 || (i == range->samples - 1 && a == range->deltas - 1)) {
                 for (size_t q = 0; q < patch; q++) {
                     memcpy(to + q * o, g + q * O, o * sizeof *g);

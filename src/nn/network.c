@@ -248,8 +248,8 @@ bool nl_net_is_dense(const nl_net *net)
     return true;
 }
 
-/* Layers are in the order of the forward pass and all have a part in the outputs: a way round layer l
- * is a layer behind it that takes from one before it. */
+/* Layers are in the order of the forward pass and all have a part in the outputs: a way round layer
+ * l is a layer behind it that takes from one before it. */
 bool nl_net_needs(const nl_net *net, int l)
 {
     for (int k = l + 1; k < net->layers; k++) {

@@ -344,10 +344,43 @@ static const nl_sample_ops *ops_of(const nl_passes *p, int l)
  * Forward
  *-------------------------------------------------------------------------------------------*/
 
+/* Samples of layer l whose output is made and goes through phi at a time: it is still in the cache
+ * then.  Layers of few positions get all at once, for each call copies the weights. */
+static int rows_at_once(const nl_passes *p, int l)
+{
+    const int cached = 256 * 1024; /* bytes */
+    const int many = 256;          /* positions */
+    const nl_shape out = p->net->layer[l].out;
+    const size_t bytes = (size_t)nl_shape_size(out) * p->element;
+
+    return out.height * out.width < many
+               ? p->rows
+               : nl_smaller(nl_larger((int)((size_t)cached / bytes), 1), p->rows);
+}
+
+/* Layer l of some samples. */
+static void forward_rows(nl_passes *p, int l, int first, int rows)
+{
+    const nl_layer *layer = &p->net->layer[l];
+    const nl_sample_pass pass = pass_of(p, l, first, rows);
+    const size_t in_size = (size_t)nl_shape_size(layer->in);
+    const size_t size = (size_t)nl_shape_size(layer->out);
+    const size_t at = (size_t)first * size;
+    void *out = behind(p, p->out[l], at);
+    void *slope = p->slope[l] != NULL ? behind(p, p->slope[l], at) : NULL;
+    const void *plus = layer->kind == NL_ADD ? behind(p, input_of(p, layer->plus), at) : NULL;
+
+    ops_of(p, l)->forward(layer, &pass,
+                          behind(p, input_of(p, layer->from), (size_t)first * in_size), plus, out);
+    if (layer->activates && p->spec.precision == NL_DOUBLE) {
+        activate_double(p->net->spec.activation, (size_t)rows * size, out, slope);
+    } else if (layer->activates) {
+        activate_single(p->net->spec.activation, (size_t)rows * size, out, slope);
+    }
+}
+
 void nl_passes_forward(nl_passes *p, int rows, const float *x, const int *list)
 {
-    const nl_net *net = p->net;
-
     assert(rows <= p->spec.rows);
     p->rows = rows;
     if (p->spec.precision == NL_DOUBLE) {
@@ -355,17 +388,11 @@ void nl_passes_forward(nl_passes *p, int rows, const float *x, const int *list)
     } else {
         take_samples_single(p, x, list);
     }
-    for (int l = 0; rows > 0 && l < net->layers; l++) {
-        const nl_layer *layer = &net->layer[l];
-        const nl_sample_pass pass = pass_of(p, l, 0, rows);
-        const size_t count = (size_t)rows * (size_t)nl_shape_size(layer->out);
+    for (int l = 0; rows > 0 && l < p->net->layers; l++) {
+        const int step = rows_at_once(p, l);
 
-        ops_of(p, l)->forward(layer, &pass, input_of(p, layer->from),
-                              layer->kind == NL_ADD ? input_of(p, layer->plus) : NULL, p->out[l]);
-        if (layer->activates && p->spec.precision == NL_DOUBLE) {
-            activate_double(net->spec.activation, count, p->out[l], p->slope[l]);
-        } else if (layer->activates) {
-            activate_single(net->spec.activation, count, p->out[l], p->slope[l]);
+        for (int first = 0; first < rows; first += step) {
+            forward_rows(p, l, first, nl_smaller(step, rows - first));
         }
     }
 }

@@ -1,124 +1,150 @@
 /**
  * @file pool_real.h  Pools in one floating-point format (ntklens/formats.h).
  *
- * Symbols: c channels; a window's pixel (v, h) is `row` v + c h behind its first one, row = width
- * c; out[y, x, :] is made of the window whose first pixel is X[side y, side x, :].
+ * Symbols: c channels; `wide` elements of a row of the image, n windows side by side; pixel (v, h)
+ * of a window is wide v + c h behind its first one; out[x, :] is made of the window whose first
+ * pixel is X[side x, :].
  */
 
-/* out [c] = mean over a window of x */
-static void NAME(average)(int side, size_t row, size_t c, const real *x, real *out)
+/* out [n x c] = means over windows of X [side rows] */
+NL_VECTOR_CLONES
+static void NAME(average_row)(int side, size_t wide, size_t c, size_t n, const real *restrict x,
+                              real *restrict out)
 {
     const real share = (real)(1.0 / ((double)side * side));
 
-    memset(out, 0, c * sizeof *out);
-    for (int v = 0; v < side; v++) {
-        for (int h = 0; h < side; h++) {
-            const real *pixel = x + (size_t)v * row + (size_t)h * c;
-
-            for (size_t k = 0; k < c; k++) {
-                out[k] += pixel[k];
-            }
-        }
-    }
-    for (size_t k = 0; k < c; k++) {
-        out[k] *= share;
-    }
-}
-
-/* window of below = delta / side^2 */
-static void NAME(spread)(int side, size_t row, size_t c, const real *delta, real *below)
-{
-    const real share = (real)(1.0 / ((double)side * side));
-
-    for (int v = 0; v < side; v++) {
-        for (int h = 0; h < side; h++) {
-            real *pixel = below + (size_t)v * row + (size_t)h * c;
-
-            for (size_t k = 0; k < c; k++) {
-                pixel[k] = share * delta[k];
-            }
-        }
-    }
-}
-
-/* out [c] = max over a window of x */
-static void NAME(maximum)(int side, size_t row, size_t c, const real *x, real *out, uint8_t *winner)
-{
-    memcpy(out, x, c * sizeof *out);
-    memset(winner, 0, c);
-    for (int place = 1; place < side * side; place++) {
-        const real *pixel = x + (size_t)(place / side) * row + (size_t)(place % side) * c;
-
+    for (size_t i = 0; i < n; i++, x += (size_t)side * c, out += c) {
         for (size_t k = 0; k < c; k++) {
-            const bool wins = pixel[k] > out[k] || pixel[k] != pixel[k];
+            real sum = 0;
 
-            out[k] = wins ? pixel[k] : out[k];
-            winner[k] = wins ? (uint8_t)place : winner[k];
+            for (int v = 0; v < side; v++) {
+                for (int h = 0; h < side; h++) {
+                    sum += x[(size_t)v * wide + (size_t)h * c + k];
+                }
+            }
+            out[k] = share * sum;
         }
     }
 }
 
-/* Where in `in` the window of number `window` begins, over all samples. */
-static size_t NAME(window_at)(nl_shape in, int side, size_t window)
+/* The same of windows of four. */
+NL_VECTOR_CLONES
+static void NAME(average_row_of_four)(size_t wide, size_t c, size_t n, const real *restrict x,
+                                      real *restrict out)
 {
-    const nl_shape out = nl_pool_shape(in, side);
-    const size_t x = window % (size_t)out.width;
-    const size_t rows = window / (size_t)out.width;
-    const size_t y = rows % (size_t)out.height;
-    const size_t sample = rows / (size_t)out.height;
+    for (size_t i = 0; i < n; i++, x += 2 * c, out += c) {
+        for (size_t k = 0; k < c; k++) {
+            out[k] = (real)0.25 * (((x[k] + x[c + k]) + x[wide + k]) + x[wide + c + k]);
+        }
+    }
+}
 
-    return ((sample * (size_t)in.height + y * (size_t)side) * (size_t)in.width + x * (size_t)side) *
-           (size_t)in.channels;
+/* windows of below [side rows] = delta [n x c] / side^2 */
+NL_VECTOR_CLONES
+static void NAME(spread_row)(int side, size_t wide, size_t c, size_t n, const real *restrict delta,
+                             real *restrict below)
+{
+    const real share = (real)(1.0 / ((double)side * side));
+
+    for (size_t i = 0; i < n; i++, delta += c, below += (size_t)side * c) {
+        for (int v = 0; v < side; v++) {
+            for (int h = 0; h < side; h++) {
+                real *pixel = below + (size_t)v * wide + (size_t)h * c;
+
+                for (size_t k = 0; k < c; k++) {
+                    pixel[k] = share * delta[k];
+                }
+            }
+        }
+    }
+}
+
+/* out [n x c] = maxima over windows of X [side rows] */
+NL_VECTOR_CLONES
+static void NAME(maximum_row)(int side, size_t wide, size_t c, size_t n, const real *restrict x,
+                              real *restrict out, uint8_t *restrict winner)
+{
+    for (size_t i = 0; i < n; i++, x += (size_t)side * c, out += c, winner += c) {
+        memcpy(out, x, c * sizeof *out);
+        memset(winner, 0, c);
+        for (int place = 1; place < side * side; place++) {
+            const real *pixel = x + (size_t)(place / side) * wide + (size_t)(place % side) * c;
+
+            for (size_t k = 0; k < c; k++) {
+                const bool wins = pixel[k] > out[k] || pixel[k] != pixel[k];
+
+                out[k] = wins ? pixel[k] : out[k];
+                winner[k] = wins ? (uint8_t)place : winner[k];
+            }
+        }
+    }
+}
+
+/* windows of below [side rows]: delta [n x c] at the winners, else zero */
+NL_VECTOR_CLONES
+static void NAME(winner_row)(int side, size_t wide, size_t c, size_t n,
+                             const uint8_t *restrict winner, const real *restrict delta,
+                             real *restrict below)
+{
+    for (size_t i = 0; i < n; i++, delta += c, winner += c, below += (size_t)side * c) {
+        for (int place = 0; place < side * side; place++) {
+            real *pixel = below + (size_t)(place / side) * wide + (size_t)(place % side) * c;
+
+            for (size_t k = 0; k < c; k++) {
+                pixel[k] = winner[k] == place ? delta[k] : 0;
+            }
+        }
+    }
 }
 
 void NAME(nl_average_pool)(nl_shape in, int side, int samples, const real *x, real *out)
 {
-    const size_t c = (size_t)in.channels;
-    const size_t row = (size_t)in.width * c;
+    const pool p = pool_of(in, side, samples);
 
-    for (size_t k = 0; k < windows_of(in, side, samples); k++) {
-        NAME(average)(side, row, c, x + NAME(window_at)(in, side, k), out + k * c);
+    for (size_t r = 0; r < p.rows; r++, out += p.n * p.c) {
+        if (side == 2) {
+            NAME(average_row_of_four)(p.wide, p.c, p.n, x + first_of(&p, r), out);
+        } else {
+            NAME(average_row)(side, p.wide, p.c, p.n, x + first_of(&p, r), out);
+        }
+    }
+}
+
+/* Pixels that fill no window get nothing. */
+static void NAME(clear_rest)(const pool *p, int samples, real *below)
+{
+    if (!p->whole) {
+        memset(below, 0, (size_t)samples * p->size * sizeof *below);
     }
 }
 
 void NAME(nl_average_pool_back)(nl_shape in, int side, int samples, const real *delta, real *below)
 {
-    const size_t c = (size_t)in.channels;
-    const size_t row = (size_t)in.width * c;
+    const pool p = pool_of(in, side, samples);
 
-    memset(below, 0, (size_t)samples * (size_t)nl_shape_size(in) * sizeof *below);
-    for (size_t k = 0; k < windows_of(in, side, samples); k++) {
-        NAME(spread)(side, row, c, delta + k * c, below + NAME(window_at)(in, side, k));
+    NAME(clear_rest)(&p, samples, below);
+    for (size_t r = 0; r < p.rows; r++, delta += p.n * p.c) {
+        NAME(spread_row)(side, p.wide, p.c, p.n, delta, below + first_of(&p, r));
     }
 }
 
 void NAME(nl_max_pool)(nl_shape in, int side, int samples, const real *x, real *out,
                        uint8_t *winner)
 {
-    const size_t c = (size_t)in.channels;
-    const size_t row = (size_t)in.width * c;
+    const pool p = pool_of(in, side, samples);
 
-    for (size_t k = 0; k < windows_of(in, side, samples); k++) {
-        NAME(maximum)(side, row, c, x + NAME(window_at)(in, side, k), out + k * c, winner + k * c);
+    for (size_t r = 0; r < p.rows; r++, out += p.n * p.c, winner += p.n * p.c) {
+        NAME(maximum_row)(side, p.wide, p.c, p.n, x + first_of(&p, r), out, winner);
     }
 }
 
 void NAME(nl_max_pool_back)(nl_shape in, int side, int samples, const uint8_t *winner,
                             const real *delta, real *below)
 {
-    const size_t c = (size_t)in.channels;
-    const size_t row = (size_t)in.width * c;
+    const pool p = pool_of(in, side, samples);
 
-    memset(below, 0, (size_t)samples * (size_t)nl_shape_size(in) * sizeof *below);
-    for (size_t k = 0; k < windows_of(in, side, samples); k++) {
-        real *window = below + NAME(window_at)(in, side, k);
-
-        for (size_t channel = 0; channel < c; channel++) {
-            const size_t place = winner[k * c + channel];
-            const size_t v = place / (size_t)side;
-            const size_t h = place % (size_t)side;
-
-            window[v * row + h * c + channel] = delta[k * c + channel];
-        }
+    NAME(clear_rest)(&p, samples, below);
+    for (size_t r = 0; r < p.rows; r++, delta += p.n * p.c, winner += p.n * p.c) {
+        NAME(winner_row)(side, p.wide, p.c, p.n, winner, delta, below + first_of(&p, r));
     }
 }

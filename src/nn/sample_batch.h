@@ -4,21 +4,21 @@
 
 #include "trained.h"
 
-/** Opaque: scratch for `batch` rows. */
+/** Opaque: scratch for a batch, which goes through the network a few samples at a time. */
 typedef struct nl_sample_batch nl_sample_batch;
 
-/** Floats of each row, but for the samples. */
-double nl_sample_batch_row_floats(const nl_net *net);
+/** Floats of scratch for batches of any size. */
+double nl_sample_batch_floats(const nl_net *net);
 
-NL_MUST_CHECK nl_status nl_sample_batch_create(const nl_net *net, int batch, nl_sample_batch **out);
+NL_MUST_CHECK nl_status nl_sample_batch_create(const nl_net *net, nl_sample_batch **out);
 void nl_sample_batch_destroy(nl_sample_batch **batch);
 
 /** logits [rows x outputs] of x [rows x inputs]. */
 void nl_sample_batch_forward(nl_sample_batch *batch, const float *theta, int rows, const float *x,
                              float *logits);
 
-/** Backward from error [rows x outputs], and update, after a forward pass. */
-void nl_sample_batch_backward(nl_sample_batch *batch, nl_trained *trained, long step, int rows,
-                              const float *error);
+/** One step on x [rows x inputs], labels [rows]; returns the mean loss before it. */
+double nl_sample_batch_step(nl_sample_batch *batch, nl_trained *trained, long step, int rows,
+                            const float *x, const int *labels);
 
 #endif

@@ -16,10 +16,11 @@ struct nl_model {
     float *logits, *error;      /* owned; [batch x outputs]: f, and the gradient by f */
 };
 
-double nl_model_row_floats(const nl_net *net)
+double nl_model_floats(const nl_net *net, int batch)
 {
-    return 2.0 * net->spec.outputs +
-           (nl_net_is_dense(net) ? nl_unit_batch_row_floats(net) : nl_sample_batch_row_floats(net));
+    return 2.0 * batch * net->spec.outputs + (nl_net_is_dense(net)
+                                                  ? batch * nl_unit_batch_row_floats(net)
+                                                  : nl_sample_batch_floats(net));
 }
 
 static nl_status check_spec(const nl_net *net, const nl_train_spec *spec, int batch)
@@ -59,7 +60,7 @@ static nl_status allocate(nl_model *model, int batch)
     }
     return nl_net_is_dense(net)
                ? nl_unit_batch_create(net, trained->spec.optimizer, batch, &model->by_unit)
-               : nl_sample_batch_create(net, batch, &model->by_sample);
+               : nl_sample_batch_create(net, &model->by_sample);
 }
 
 nl_status nl_model_create(const nl_net *net, const nl_train_spec *spec, int batch, nl_model **out)
@@ -162,13 +163,13 @@ double nl_model_step(nl_model *model, long step, int rows, const float *x, const
     const unsigned mode = flush_subnormals();
     double loss = 0.0;
 
-    forward(model, rows, x, true);
-    loss = nl_loss_gradient(trained->spec.loss, rows, trained->net->spec.outputs, model->logits,
-                            labels, model->error);
-    if (model->by_unit != NULL) {
-        nl_unit_batch_backward(model->by_unit, &model->trained, step, rows, x, model->error);
+    if (model->by_sample != NULL) {
+        loss = nl_sample_batch_step(model->by_sample, &model->trained, step, rows, x, labels);
     } else {
-        nl_sample_batch_backward(model->by_sample, &model->trained, step, rows, model->error);
+        forward(model, rows, x, true);
+        loss = nl_loss_gradient(trained->spec.loss, rows, trained->net->spec.outputs, model->logits,
+                                labels, model->error);
+        nl_unit_batch_backward(model->by_unit, &model->trained, step, rows, x, model->error);
     }
     restore_subnormals(mode);
     return loss;

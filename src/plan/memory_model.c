@@ -28,7 +28,7 @@ static double training_bytes(const nl_memory_terms *terms, const nl_cell *cell, 
     const double compared =
         terms->measure->per_decade > 0 ? 2.0 : 1.0; /* initial, previous state */
     const double numbers = (2.0 + compared + optimizer_states(cell)) * (double)net->size +
-                           rows * (nl_model_row_floats(net) + inputs) +
+                           nl_model_floats(net, (int)rows) + rows * inputs +
                            terms->measure->samples * inputs + (double)terms->info->train_count +
                            3.0 * cell->n_train;
 
