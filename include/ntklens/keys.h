@@ -60,6 +60,8 @@ typedef enum nl_key {
     NL_KEY_REGRESSION_RIDGE,
     NL_KEY_INFINITE,
     NL_KEY_PRECISION,
+    NL_KEY_METHOD,
+    NL_KEY_EXACT_OPERATIONS,
     NL_KEY_SOLVER,
     NL_KEY_TEAM_SIZE,
     NL_KEY_MEMORY_PER_RANK,
@@ -112,6 +114,7 @@ typedef struct nl_key_info {
     unsigned kinds; /* of networks that it is a key of, bits 1 << nl_net_kind; 0: of all.  A cell of
                        another kind has no value of it, in its hash neither */
     bool late;      /* its column stands behind all others */
+    bool added;     /* it came when there were finished cells: its default enters no hash */
     bool repeats;   /* LIST: values may be the same */
     const char *help; /* one sentence, with the unit */
 } nl_key_info;

@@ -15,9 +15,15 @@ typedef struct nl_kernel_cache nl_kernel_cache;
  *  is kept, and with it the last bits of related spectra, never depends on what came before. */
 double nl_kernel_cache_bytes(const nl_measure_plan *plan, int kernel);
 
-/** Who shares a kernel and how it is solved: a pure function of (n, precision, ranks, memory). */
+/** Who shares a kernel and how it is solved: a pure function of (n, network, precision, ranks,
+ *  memory, exact_operations). */
 typedef struct nl_solve_plan {
-    int n, block;
+    nl_method method;
+    int n;             /* order of the kernel */
+    int order;         /* of the matrix that is solved: n; dual: at most */
+    double operations; /* of one fill and one solve */
+    double held;       /* bytes of what a dual is filled from, on each rank */
+    int block;
     int team;                /* ranks that share the kernel; 1: private */
     const nl_solver *solver; /* NULL: `none` */
     int columns;             /* of vectors that the kernel is multiplied with, at most */
@@ -39,13 +45,15 @@ double nl_solve_memory(const nl_solve_plan *plan, nl_precision precision);
 
 /** What a solve is planned in. */
 typedef struct nl_solve_room {
-    int outputs;   /* of the network */
-    int ranks;     /* of the job */
-    double memory; /* budget of a rank, bytes */
+    int outputs;       /* of the network */
+    int ranks;         /* of the job */
+    double memory;     /* budget of a rank, bytes */
+    const nl_net *net; /* whose kernel it is; NULL: none is known, the method is primal */
 } nl_solve_room;
 
 /**
- * Plan the solve of one kernel.  Pure.
+ * Plan the solve of one kernel.  Pure.  Where the method is not asked for: primal where it fits and
+ * takes no more than exact_operations, else dual where that does, else the one of both that fits.
  *
  * @return NL_ERR_STUDY where it fits on no number of these ranks, or the keys contradict each other
  */
@@ -56,6 +64,33 @@ NL_MUST_CHECK nl_status nl_solve_plan_make(const nl_solve_request *request,
 /** Does the kernel fit?  As nl_solve_plan_make(), in silence. */
 bool nl_solve_plan_fits(const nl_solve_request *request, const nl_measure_plan *plan, int kernel,
                         const nl_solve_room *room, nl_solve_plan *out);
+
+/** Plans of all kernels of the networks of a study.  Owns its arrays. */
+typedef struct nl_solve_table {
+    const nl_study_spec *spec;      /* borrowed */
+    const nl_measure_plan *measure; /* borrowed */
+    int cells, networks;
+    int *network;        /* [cells] */
+    nl_net **net;        /* [networks] */
+    nl_solve_plan *plan; /* [networks x kernels] */
+    int team_size;       /* ranks that share the kernels that are shared; 1: none is */
+} nl_solve_table;
+
+/** The networks of these cells; nothing is planned yet.  Local. */
+NL_MUST_CHECK nl_status nl_solve_table_create(const nl_study_spec *spec,
+                                              const nl_measure_plan *measure, const nl_cell *cells,
+                                              int count, const nl_dataset_info *info,
+                                              nl_solve_table *out);
+void nl_solve_table_free(nl_solve_table *table);
+
+/** nl_solve_plan_make() for all.  Local. */
+NL_MUST_CHECK nl_status nl_solve_table_make(nl_solve_table *table, int ranks, double memory);
+
+/** Does everything fit?  As nl_solve_table_make(), in silence. */
+bool nl_solve_table_fits(nl_solve_table *table, int ranks, double memory);
+
+/** Plans of a cell's kernels, [kernels]. */
+const nl_solve_plan *nl_solve_table_of(const nl_solve_table *table, int cell);
 
 /** Expected bytes of a rank while it measures a kernel of this network: nl_solve_memory() is the
  *  bound for any. */

@@ -24,6 +24,17 @@ typedef struct nl_kernel_spec {
     bool rate_weighted; /* each layer's part times its learning rate over the base rate (mup) */
 } nl_kernel_spec;
 
+/** How the eigenvalues of a kernel J J^T are found: its own, or those of J^T J (dual.h). */
+typedef enum nl_method {
+    NL_METHOD_PRIMAL,
+    NL_METHOD_DUAL,
+    NL_METHOD_COUNT,
+    NL_METHOD_AUTO = NL_METHOD_COUNT
+} nl_method;
+
+/** "primal" */
+const char *nl_method_name(nl_method method);
+
 /** "full", "traced", "class3", with "-rate-weighted" behind; out holds 32 bytes. */
 const char *nl_kernel_name(nl_kernel_spec spec, char out[32]);
 

@@ -3,6 +3,7 @@
 #define NTKLENS_PLAN_H
 
 #include "ntklens/folder.h"
+#include "ntklens/measure.h"
 #include "ntklens/nn.h"
 
 typedef struct nl_plan_options {
@@ -38,9 +39,10 @@ typedef struct nl_cost {
     int states;      /* measured; `best` counts as one of its own */
 } nl_cost;
 
-/** @param[in] net  the cell's */
+/** @param[in] net    the cell's
+ *  @param[in] solve  [kernels] how its kernels are solved; NULL: not known, by themselves */
 nl_cost nl_cell_cost(const nl_study *study, const nl_cell *cell, const nl_net *net,
-                     const nl_measure_plan *plan);
+                     const nl_measure_plan *plan, const nl_solve_plan *solve);
 
 /** A number that grows with the time a cell takes; operations, weighted by what they usually cost.
  */

@@ -17,6 +17,8 @@ typedef struct nl_measurement {
     bool done;
     int n;
     nl_observables observed;
+    nl_method method;
+    double entropy_error; /* 95 % half width of the entropy; 0: it is exact */
     char solver[16];
     bool fallback;            /* the second solver was used */
     bool refilled;            /* a kernel failed its check, and was made again */

@@ -16,6 +16,8 @@ typedef struct nl_row {
     nl_observables observed;
     double class_factor; /* of the effective ranks of full and traced kernel */
     double rate_ratio;   /* learning rate over stability_rate at init */
+    double entropy_error;
+    char method[16];
     char solver[16];
     char flags[96]; /* words joined by '+' */
 } nl_row;

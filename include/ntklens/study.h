@@ -21,10 +21,12 @@ typedef enum nl_snapshots {
 
 /** How kernels are to be solved and shared. */
 typedef struct nl_solve_request {
-    const char *file;   /* the study's: begins complaints */
-    bool none;          /* no spectra at all */
-    const char *solver; /* by name; NULL: the best one (measure.solver: auto) */
-    int team;           /* ranks that share a kernel; 0: as many as it needs (auto); -1: all */
+    const char *file;        /* the study's: begins complaints */
+    bool none;               /* no spectra at all */
+    const char *solver;      /* by name; NULL: the best one (measure.solver: auto) */
+    int team;                /* ranks that share a kernel; 0: as many as it needs (auto); -1: all */
+    nl_method method;        /* NL_METHOD_AUTO: the rule of nl_solve_plan_make() */
+    double exact_operations; /* auto: most of an exact way */
 } nl_solve_request;
 
 /** What a study asks for beside its axes, typed; the parser makes it once.  Borrows words of the

@@ -1,9 +1,11 @@
 /** @file measurer.c  Kernels, spectra and observables of one state. */
 #include "checked_fill.h"
 #include "kernel_cache.h"
+#include "measure_dual.h"
 #include "observe.h"
 #include "related.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 /*---------------------------------------------------------------------------------------------
@@ -120,7 +122,8 @@ static nl_status fill(nl_dmat *a, void *context)
 void nl_measurement_clear(nl_measurement *measurement, int n)
 {
     nl_measurement_free(measurement);
-    *measurement = (nl_measurement){.n = n, .observed = nl_observables_unknown()};
+    *measurement =
+        (nl_measurement){.n = n, .observed = nl_observables_unknown(), .entropy_error = NAN};
     snprintf(measurement->solver, sizeof measurement->solver, "none");
 }
 
@@ -142,6 +145,7 @@ static nl_status measure_spectrum(nl_dmat *a, const nl_solver *solver, fill_cont
     if (f->task.spec.kind == NL_KERNEL_FULL && m->state.loss == NL_MSE) {
         out->observed.stability_rate = nl_stability_rate(m->probe, spectrum->lambda[0]);
     }
+    out->entropy_error = isnan(out->observed.entropy) ? NAN : 0.0;
     out->fallback = spectrum->fallback;
     snprintf(out->solver, sizeof out->solver, "%s", spectrum->solver->name);
     if (m->keep_spectra) {
@@ -197,6 +201,9 @@ nl_status nl_measure_kernel(nl_measurer *m, const nl_solve_plan *solve, int kern
     nl_status status = NL_OK;
 
     nl_measurement_clear(out, solve->n);
+    if (solve->method == NL_METHOD_DUAL) {
+        return nl_measure_dual(m, solve, kernel, out);
+    }
     status = take_matrix(m, solve, &a);
     if (status != NL_OK) {
         return status;

@@ -16,8 +16,11 @@ double nl_regression_bytes(const nl_measure_plan *plan, int n_train, int inputs,
 {
     const int train = nl_regression_train(plan, n_train);
     const int samples = train + plan->regression_test;
-    const nl_solve_plan solve = {
-        .n = samples, .block = samples, .team = 1, .solver = nl_solver_find("lapack")};
+    const nl_solve_plan solve = {.n = samples,
+                                 .order = samples,
+                                 .block = samples,
+                                 .team = 1,
+                                 .solver = nl_solver_find("lapack")};
 
     if (train == 0) {
         return 0.0;

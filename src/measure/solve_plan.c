@@ -1,4 +1,6 @@
 /** @file solve_plan.c  Who shares a kernel and how it is solved. */
+#include "solve_method.h"
+
 #include "ntklens/measure.h"
 
 #include <limits.h>
@@ -7,7 +9,7 @@
 
 static double local_bytes(const nl_solve_plan *plan, nl_precision precision, int rows, int cols)
 {
-    const double blocks = ceil((double)plan->n / plan->block);
+    const double blocks = ceil((double)plan->order / plan->block);
 
     return ceil(blocks / rows) * ceil(blocks / cols) * plan->block * plan->block *
            (double)nl_precision_bytes(precision);
@@ -23,14 +25,15 @@ double nl_solve_memory(const nl_solve_plan *plan, nl_precision precision)
     nl_grid_shape(plan->team, &rows, &cols);
     bytes = local_bytes(plan, precision, rows, cols) + nl_panel_bytes;
     if (plan->solver != NULL) {
-        work = plan->solver->workspace(plan->n, plan->block, precision, rows, cols);
+        work = plan->solver->workspace(plan->order, plan->block, precision, rows, cols);
     }
     if (plan->vectors) {
-        work = fmax(work, nl_projections_workspace(plan->n, plan->block, precision, rows, cols));
+        work =
+            fmax(work, nl_projections_workspace(plan->order, plan->block, precision, rows, cols));
     }
     /* Vectors and their products, and the local part of both. */
-    work = fmax(work, 4.0 * plan->columns * plan->n * (double)sizeof(double));
-    return bytes + work + (plan->team == 1 ? plan->cached : 0.0);
+    work = fmax(work, 4.0 * plan->columns * plan->order * (double)sizeof(double));
+    return bytes + work + plan->held + (plan->team == 1 ? plan->cached : 0.0);
 }
 
 double nl_measure_memory(const nl_solve_plan *plan, int samples, nl_precision precision,
@@ -42,6 +45,9 @@ double nl_measure_memory(const nl_solve_plan *plan, int samples, nl_precision pr
     int cols = 1;
     double both = 0.0;
 
+    if (plan->method != NL_METHOD_PRIMAL) {
+        return nl_solve_memory(plan, precision);
+    }
     nl_grid_shape(plan->team, &rows, &cols);
     both = (fmin(samples, ceil(samples / (double)rows) + plan->block / unit) +
             fmin(samples, ceil(samples / (double)cols) + plan->block / unit)) *
@@ -61,7 +67,8 @@ static bool countable(const nl_solve_plan *plan)
 
     nl_grid_shape(plan->team, &rows, &cols);
     return local_bytes(plan, NL_SINGLE, rows, cols) <= (double)sizeof(float) * INT_MAX &&
-           (!plan->vectors || nl_projections_length(plan->n, plan->block, rows, cols) <= INT_MAX);
+           (!plan->vectors ||
+            nl_projections_length(plan->order, plan->block, rows, cols) <= INT_MAX);
 }
 
 static bool fits(const nl_solve_plan *plan, nl_precision precision, double memory)
@@ -76,7 +83,8 @@ static bool able(const nl_solver *solver, const nl_solve_plan *plan, nl_precisio
 {
     const int longest = (int)ceil(sqrt(3.0 * ranks));
 
-    return solver != NULL && nl_solver_able(solver, plan->n, plan->block, precision, 1, longest);
+    return solver != NULL &&
+           nl_solver_able(solver, plan->order, plan->block, precision, 1, longest);
 }
 
 /* Ranks of the smallest team, from `least` on, on which this solver fits; 0: none. */
@@ -164,20 +172,15 @@ static const char *choose_solver(const nl_solve_request *request, nl_precision p
     return why;
 }
 
-/* Team and block; whether they fit is not looked at. */
+/* Team and block of a method; whether they fit is not looked at. */
 static void choose_team(const nl_solve_request *request, const nl_measure_plan *measure, int kernel,
                         const nl_solve_room *room, nl_solve_plan *out)
 {
-    const nl_kernel_spec spec = measure->kernel[kernel];
-    const int outputs = room->outputs;
     int rows = 1;
     int cols = 1;
 
-    *out = (nl_solve_plan){.n = nl_kernel_order(spec, measure->samples, outputs)};
-    out->block = nl_kernel_block(spec, outputs, nl_shared_block);
-    out->columns = spec.kind == NL_KERNEL_FULL ? outputs + 2 : 2 * outputs + 1;
-    out->cached = nl_kernel_cache_bytes(measure, kernel);
-    out->vectors = measure->eigenvectors;
+    nl_solve_method_size(out, measure, kernel, room);
+    out->block = nl_solve_method_block(out, measure, kernel, room, nl_shared_block);
     if (request->team > 0) {
         out->team = request->team < room->ranks ? request->team : room->ranks;
     } else if (request->team < 0) {
@@ -189,7 +192,7 @@ static void choose_team(const nl_solve_request *request, const nl_measure_plan *
     nl_grid_shape(out->team, &rows, &cols);
     out->team = rows * cols; /* spare ranks, of a prime count, take other work */
     if (out->team == 1) {
-        out->block = nl_kernel_block(spec, outputs, nl_private_block);
+        out->block = nl_solve_method_block(out, measure, kernel, room, nl_private_block);
     }
 }
 
@@ -202,6 +205,7 @@ static nl_status complain_of_size(const nl_solve_request *request, nl_precision 
     nl_solve_plan wider = *out;
     char team[48];
     char advice[80] = "no number of ranks would do: raise it";
+    char dual[48] = "";
 
     while (wider.team < 1 << 20 && !fits(&wider, precision, memory)) {
         wider.team *= 2;
@@ -210,44 +214,95 @@ static nl_status complain_of_size(const nl_solve_request *request, nl_precision 
         snprintf(advice, sizeof advice, "about %d ranks would do, or a smaller data.probe_size",
                  wider.team);
     }
+    if (out->method == NL_METHOD_DUAL) {
+        snprintf(dual, sizeof dual, " by its dual of order %d", out->order);
+    }
     if (!countable(out)) {
         return NL_FAIL(NL_ERR_STUDY,
-                       "%s: a kernel of order %d%s has more than 2^31 - 1 elements on each of "
+                       "%s: a kernel of order %d%s%s has more than 2^31 - 1 elements on each of "
                        "%s; %s",
-                       request->file, out->n,
+                       request->file, out->n, dual,
                        out->vectors ? ", or the work space for its eigenvectors," : "",
                        nl_format_count(out->team, "rank", team), advice);
     }
     return NL_FAIL(
         NL_ERR_STUDY,
-        "%s: a kernel of order %d needs %s on each of %s, measure.memory_per_rank is %s; "
+        "%s: a kernel of order %d%s needs %s on each of %s, measure.memory_per_rank is %s; "
         "%s",
-        request->file, out->n, nl_format_bytes(nl_solve_memory(out, precision), need),
+        request->file, out->n, dual, nl_format_bytes(nl_solve_memory(out, precision), need),
         nl_format_count(out->team, "rank", team), nl_format_bytes(memory, have), advice);
+}
+
+/** A method that was looked at. */
+typedef struct trial {
+    nl_solve_plan plan;
+    const char *solver; /* its name */
+    const char *why;    /* what keeps it from being used; NULL: nothing but its size may */
+    bool known, fits;
+} trial;
+
+static trial try_method(nl_method method, const nl_solve_request *request,
+                        const nl_measure_plan *measure, int kernel, const nl_solve_room *room)
+{
+    trial t = {.plan = {.method = method},
+               .known = nl_solve_method_known(method, request, measure, kernel, room)};
+
+    if (t.known) {
+        choose_team(request, measure, kernel, room, &t.plan);
+        t.why = choose_solver(request, measure->precision, room, &t.plan, &t.solver);
+        t.fits = t.why == NULL && fits(&t.plan, measure->precision, room->memory);
+    }
+    return t;
+}
+
+/* The method that is asked for, or the one that the rule chooses. */
+static trial choose_method(const nl_solve_request *request, const nl_measure_plan *measure,
+                           int kernel, const nl_solve_room *room)
+{
+    trial trials[NL_METHOD_COUNT];
+
+    for (int method = 0; method < NL_METHOD_COUNT; method++) {
+        if (request->method == NL_METHOD_AUTO || request->method == (nl_method)method) {
+            trials[method] = try_method((nl_method)method, request, measure, kernel, room);
+        } else {
+            trials[method] = (trial){0};
+        }
+    }
+    for (int method = 0; method < NL_METHOD_COUNT; method++) {
+        if (trials[method].fits &&
+            (room->net == NULL || trials[method].plan.operations <= request->exact_operations)) {
+            return trials[method];
+        }
+    }
+    for (int method = 0; method < NL_METHOD_COUNT; method++) {
+        if (trials[method].fits) {
+            return trials[method];
+        }
+    }
+    /* None fits: a kernel without a dual is told of as itself. */
+    return request->method != NL_METHOD_AUTO && trials[request->method].known
+               ? trials[request->method]
+               : try_method(NL_METHOD_PRIMAL, request, measure, kernel, room);
 }
 
 bool nl_solve_plan_fits(const nl_solve_request *request, const nl_measure_plan *measure, int kernel,
                         const nl_solve_room *room, nl_solve_plan *out)
 {
-    const char *name = NULL;
+    const trial chosen = choose_method(request, measure, kernel, room);
 
-    choose_team(request, measure, kernel, room, out);
-    return choose_solver(request, measure->precision, room, out, &name) == NULL &&
-           fits(out, measure->precision, room->memory);
+    *out = chosen.plan;
+    return chosen.fits;
 }
 
 nl_status nl_solve_plan_make(const nl_solve_request *request, const nl_measure_plan *measure,
                              int kernel, const nl_solve_room *room, nl_solve_plan *out)
 {
-    const char *name = NULL;
-    const char *why = NULL;
+    const trial chosen = choose_method(request, measure, kernel, room);
 
-    choose_team(request, measure, kernel, room, out);
-    why = choose_solver(request, measure->precision, room, out, &name);
-    if (why != NULL) {
-        return NL_FAIL(NL_ERR_STUDY, "%s: measure.solver: %s %s", request->file, name, why);
+    *out = chosen.plan;
+    if (chosen.why != NULL) {
+        return NL_FAIL(NL_ERR_STUDY, "%s: measure.solver: %s %s", request->file, chosen.solver,
+                       chosen.why);
     }
-    return fits(out, measure->precision, room->memory)
-               ? NL_OK
-               : complain_of_size(request, measure->precision, room->memory, out);
+    return chosen.fits ? NL_OK : complain_of_size(request, measure->precision, room->memory, out);
 }

@@ -54,6 +54,14 @@ typedef struct tile_window {
 #define TEMPLATE "ntk/tile_real.h"
 #include "ntklens/formats.h"
 
+const char *nl_method_name(nl_method method)
+{
+    static const char *const names[] = {
+        [NL_METHOD_PRIMAL] = "primal", [NL_METHOD_DUAL] = "dual", [NL_METHOD_AUTO] = "auto"};
+
+    return names[method];
+}
+
 const char *nl_kernel_name(nl_kernel_spec spec, char out[32])
 {
     const char *suffix = spec.rate_weighted ? "-rate-weighted" : "";

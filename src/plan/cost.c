@@ -1,6 +1,7 @@
 /** @file cost.c  Expected work of a cell, in floating-point operations. */
 #include "cost.h"
 
+#include "ntklens/dual.h"
 #include "ntklens/measure.h"
 #include "ntklens/plan.h"
 
@@ -25,7 +26,12 @@ static int count_steps(int per_decade, long max_steps, bool last)
     return count;
 }
 
-double nl_fills_flops(const nl_net *net, const nl_measure_plan *plan, int k)
+static bool by_dual(const nl_solve_plan *solve, int k)
+{
+    return solve != NULL && solve[k].method == NL_METHOD_DUAL;
+}
+
+static double primal_fills_flops(const nl_net *net, const nl_measure_plan *plan, int k)
 {
     const double fill = nl_kernel_flops(net, plan->kernel[k], plan->samples);
 
@@ -35,7 +41,17 @@ double nl_fills_flops(const nl_net *net, const nl_measure_plan *plan, int k)
     return k == 0 ? fill : fill - plan->samples * nl_factors_flops(net);
 }
 
-int nl_solve_orders(const nl_measure_plan *plan, int k, int orders[nl_most_orders])
+double nl_fills_flops(const nl_net *net, const nl_measure_plan *plan, int k,
+                      const nl_solve_plan *solve)
+{
+    if (by_dual(solve, k)) {
+        return nl_dual_flops(net, plan->kernel[k], plan->samples);
+    }
+    return primal_fills_flops(net, plan, k);
+}
+
+int nl_solve_orders(const nl_measure_plan *plan, int k, const nl_solve_plan *solve,
+                    int orders[nl_most_orders])
 {
     const nl_kernel_spec spec = plan->kernel[k];
     const int n = nl_kernel_order(spec, plan->samples, plan->classes);
@@ -43,6 +59,10 @@ int nl_solve_orders(const nl_measure_plan *plan, int k, int orders[nl_most_order
         spec.kind == NL_KERNEL_TRACED ? plan->auxiliary_traced : plan->auxiliary_full;
     int count = 0;
 
+    if (by_dual(solve, k)) {
+        orders[0] = solve[k].order;
+        return 1;
+    }
     orders[count++] = n;
     if (related) { /* centred, cosine-normalised, on parts of the probe */
         orders[count++] = n;
@@ -83,7 +103,7 @@ double nl_regression_solve_flops(const nl_measure_plan *plan, int n_train)
 }
 
 nl_cost nl_cell_cost(const nl_study *study, const nl_cell *cell, const nl_net *net,
-                     const nl_measure_plan *plan)
+                     const nl_measure_plan *plan, const nl_solve_plan *solve_plan)
 {
     const long steps = nl_cell_train_spec(cell).max_steps;
     const double forward = nl_net_forward_flops(net);
@@ -102,9 +122,9 @@ nl_cost nl_cell_cost(const nl_study *study, const nl_cell *cell, const nl_net *n
     }
     for (int k = 0; k < plan->kernels; k++) {
         int orders[nl_most_orders];
-        const int solves = nl_solve_orders(plan, k, orders);
+        const int solves = nl_solve_orders(plan, k, solve_plan, orders);
 
-        gram += nl_fills_flops(net, plan, k);
+        gram += nl_fills_flops(net, plan, k, solve_plan);
         for (int j = 0; j < solves; j++) {
             solve += nl_solve_flops(orders[j]);
         }

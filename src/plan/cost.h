@@ -4,19 +4,23 @@
 #define NTKLENS_PLAN_COST_H
 
 #include "ntklens/data.h"
+#include "ntklens/measure.h"
 #include "ntklens/study.h"
 
 /** Operations of one eigensolve of order n. */
 double nl_solve_flops(int n);
 
-/** Operations of all fills of kernel k for one state: factors are made once a state, and a kernel
+/** Operations of all fills of kernel k for one state, solve[k] saying of which matrix (NULL: not
+ *  known, of itself): factors are made once a state, and a kernel
  *  that is too large to be kept is filled again for the initial and the previous state. */
-double nl_fills_flops(const nl_net *net, const nl_measure_plan *plan, int k);
+double nl_fills_flops(const nl_net *net, const nl_measure_plan *plan, int k,
+                      const nl_solve_plan *solve);
 
 /** Orders that are solved for kernel k of one state: its own, those of related kernels, and what
  *  eigenvectors take beside.  Returns how many. */
 enum { nl_most_orders = 8 };
-int nl_solve_orders(const nl_measure_plan *plan, int k, int orders[nl_most_orders]);
+int nl_solve_orders(const nl_measure_plan *plan, int k, const nl_solve_plan *solve,
+                    int orders[nl_most_orders]);
 
 /** Operations of the kernel regression of one state; 0: none is asked for. */
 double nl_regression_flops(const nl_net *net, const nl_measure_plan *plan, int n_train);

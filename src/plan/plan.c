@@ -18,6 +18,7 @@ static const double data_rate = 50e6;     /* bytes of images a second, read or d
 static const double write_seconds = 0.02; /* a small file until it is safe */
 static const double write_rate = 100e6;   /* bytes of a file a second: built, written, verified */
 static const double shared_efficiency = 0.95; /* of what ranks share, over one rank */
+static const double dual_share = 0.6;         /* of a product's rate, in the fill of a dual */
 static const double worth_seconds = 0.01; /* kernels that take less are not given to other ranks */
 static const double table_row = 450.0;    /* bytes of a row of results.csv */
 
@@ -38,27 +39,21 @@ static double budget_of(const nl_plan *plan, int ranks)
 /* Solves on so many ranks; false where a kernel does not fit. */
 static bool solves_fit(nl_plan *plan, int ranks)
 {
-    bool fit = true;
+    bool fit = false;
 
     plan->ranks = ranks;
     plan->budget = budget_of(plan, ranks);
-    plan->team_size = 1;
-    for (int k = 0; fit && k < plan->measure->kernels; k++) {
-        fit = nl_solve_plan_fits(&plan->study->spec.solve, plan->measure, k,
-                                 &(nl_solve_room){plan->info.classes, ranks, plan->budget},
-                                 &plan->solve[k]);
-        plan->team_size =
-            plan->solve[k].team > plan->team_size ? plan->solve[k].team : plan->team_size;
-    }
+    fit = nl_solve_table_fits(&plan->solves, ranks, plan->budget);
+    plan->team_size = plan->solves.team_size;
     return fit;
 }
 
-static nl_memory_terms terms_of(const nl_plan *plan)
+static nl_memory_terms terms_of(const nl_plan *plan, int cell)
 {
     return (nl_memory_terms){.asked = &plan->study->spec,
                              .info = &plan->info,
                              .measure = plan->measure,
-                             .solve = plan->solve,
+                             .solve = nl_solve_table_of(&plan->solves, cell),
                              .ranks = plan->ranks,
                              .team_size = plan->team_size};
 }
@@ -66,10 +61,9 @@ static nl_memory_terms terms_of(const nl_plan *plan)
 /* Peak of a rank, over the cells; images are counted, for the system counts them too. */
 static nl_status measure_memory(nl_plan *plan)
 {
-    const nl_memory_terms terms = terms_of(plan);
-
     plan->rank_bytes = 0.0;
     for (int k = 0; k < plan->count; k++) {
+        const nl_memory_terms terms = terms_of(plan, k);
         const nl_cell *cell = &plan->cells[k];
         nl_net *net = NULL;
         nl_status status = nl_cell_net_create(cell, &plan->info, &net);
@@ -79,7 +73,7 @@ static nl_status measure_memory(nl_plan *plan)
         if (status != NL_OK) {
             return status;
         }
-        cost = nl_cell_cost(plan->study, cell, net, plan->measure);
+        cost = nl_cell_cost(plan->study, cell, net, plan->measure, terms.solve);
         need = nl_cell_memory_model(&terms, cell, net, &cost);
         nl_net_destroy(&net);
         plan->rank_bytes = fmax(plan->rank_bytes, need.training + fmax(need.kernel, need.image));
@@ -122,20 +116,16 @@ static nl_status choose_ranks(nl_plan *plan, const nl_plan_options *options)
         }
     }
     if (status == NL_OK && !solves_fit(plan, ranks)) {
-        for (int k = 0; status == NL_OK && k < plan->measure->kernels; k++) { /* say why */
-            status = nl_solve_plan_make(&plan->study->spec.solve, plan->measure, k,
-                                        &(nl_solve_room){plan->info.classes, ranks, plan->budget},
-                                        &plan->solve[k]);
-        }
+        status = nl_solve_table_make(&plan->solves, ranks, plan->budget); /* say why */
     }
     if (status == NL_OK) {
         status =
             nl_regression_check(&plan->study->spec.split, plan->measure, &plan->info, plan->budget);
     }
     if (status == NL_OK) {
-        status =
-            nl_infinite_plan(&plan->study->spec, plan->measure,
-                             &(nl_solve_room){plan->info.classes, ranks, plan->budget}, &infinite);
+        status = nl_infinite_plan(&plan->study->spec, plan->measure,
+                                  &(nl_solve_room){plan->info.classes, ranks, plan->budget, NULL},
+                                  &infinite);
     }
     return status == NL_OK ? measure_memory(plan) : status;
 }
@@ -173,22 +163,27 @@ static double shared_seconds(double seconds, const nl_solve_plan *solve, int ord
     return seconds * (serial + (1.0 - serial) / (rows * cols * shared_efficiency));
 }
 
-static kernel_time time_kernel(const nl_plan *plan, const nl_net *net, int k)
+static kernel_time time_kernel(const nl_plan *plan, const nl_net *net, const nl_solve_plan *plans,
+                               int k)
 {
     const nl_throughputs *throughputs = &plan->throughputs;
-    const nl_solve_plan *solve = &plan->solve[k];
+    const nl_solve_plan *solve = &plans[k];
     const nl_throughput *fill = &throughputs->gram[plan->measure->kernel[k].kind];
     kernel_time time = {
         .gram = nl_throughput_seconds(fill->count > 0 ? fill : &throughputs->effort[NL_EFFORT_GRAM],
-                                      nl_fills_flops(net, plan->measure, k))};
+                                      nl_fills_flops(net, plan->measure, k, plans))};
     int orders[nl_most_orders];
-    const int solves = solve->solver != NULL ? nl_solve_orders(plan->measure, k, orders) : 0;
+    const int solves = solve->solver != NULL ? nl_solve_orders(plan->measure, k, plans, orders) : 0;
     const nl_throughput *throughput = solve->team > 1 && throughputs->shared_solve.count > 0
                                           ? &throughputs->shared_solve
                                           : &throughputs->effort[NL_EFFORT_SOLVE];
     int rows = 1;
     int cols = 1;
 
+    if (solve->method == NL_METHOD_DUAL) {
+        time.gram =
+            nl_fills_flops(net, plan->measure, k, plans) / (dual_share * plan->product_rate);
+    }
     nl_grid_shape(solve->team, &rows, &cols);
     for (int j = 0; j < solves; j++) {
         const double seconds = nl_throughput_seconds(throughput, nl_solve_flops(orders[j]));
@@ -202,14 +197,19 @@ static kernel_time time_kernel(const nl_plan *plan, const nl_net *net, int k)
     return time;
 }
 
-static void time_kernels(nl_plan *plan, const nl_net *net, const nl_cost *cost, cell_time *time)
+static void time_kernels(nl_plan *plan, int cell, const nl_net *net, const nl_cost *cost,
+                         cell_time *time)
 {
+    const int kernels = plan->measure->kernels;
+    const nl_solve_plan *solves = nl_solve_table_of(&plan->solves, cell);
+    double *longest = plan->kernel_seconds + (size_t)plan->solves.network[cell] * (size_t)kernels;
+
     for (int k = 0; k < plan->measure->kernels; k++) {
-        const kernel_time one = time_kernel(plan, net, k);
+        const kernel_time one = time_kernel(plan, net, solves, k);
         const double seconds = one.team_gram + one.team_solve;
 
-        plan->kernel_seconds[k] = fmax(plan->kernel_seconds[k], seconds);
-        if (plan->solve[k].team > 1) {
+        longest[k] = fmax(longest[k], seconds);
+        if (solves[k].team > 1) {
             time->shared += cost->states * seconds;
             time->longest_shared = fmax(time->longest_shared, seconds);
         } else if (seconds >= worth_seconds && plan->helping) {
@@ -241,9 +241,10 @@ static void time_regression(nl_plan *plan, const nl_net *net, int n_train, const
     plan->seconds[NL_EFFORT_SOLVE] += cost->states * solve;
 }
 
-static nl_status time_cell(nl_plan *plan, const nl_cell *cell, cell_time *time)
+static nl_status time_cell(nl_plan *plan, int index, cell_time *time)
 {
-    const nl_memory_terms terms = terms_of(plan);
+    const nl_cell *cell = &plan->cells[index];
+    const nl_memory_terms terms = terms_of(plan, index);
     nl_net *net = NULL;
     nl_status status = nl_cell_net_create(cell, &plan->info, &net);
     nl_cost cost;
@@ -253,7 +254,7 @@ static nl_status time_cell(nl_plan *plan, const nl_cell *cell, cell_time *time)
     if (status != NL_OK) {
         return status;
     }
-    cost = nl_cell_cost(plan->study, cell, net, plan->measure);
+    cost = nl_cell_cost(plan->study, cell, net, plan->measure, terms.solve);
     need = nl_cell_memory_model(&terms, cell, net, &cost);
     other += need.file / write_rate;
     *time = (cell_time){.order = nl_cost_total(&cost)};
@@ -268,7 +269,7 @@ static nl_status time_cell(nl_plan *plan, const nl_cell *cell, cell_time *time)
         plan->seconds[k] += seconds;
         time->rank += seconds;
     }
-    time_kernels(plan, net, &cost, time);
+    time_kernels(plan, index, net, &cost, time);
     time_regression(plan, net, cell->n_train, &cost, time);
     nl_net_destroy(&net);
     if (plan->team_size > 1) {
@@ -373,7 +374,7 @@ static nl_status measure_time(nl_plan *plan)
         status = NL_FAIL(NL_ERR_NOMEM, "out of memory for the time of %d cells", plan->count);
     }
     for (int k = 0; status == NL_OK && k < plan->count; k++) {
-        status = time_cell(plan, &plan->cells[k], &times[k]);
+        status = time_cell(plan, k, &times[k]);
     }
     if (status == NL_OK) {
         qsort(times, (size_t)plan->count, sizeof *times, compare_times);
@@ -421,14 +422,18 @@ static nl_status open_study(nl_plan *plan)
         status = nl_study_check_networks(plan->study, plan->cells, plan->count, &plan->info);
     }
     if (status == NL_OK) {
-        plan->solve = nl_calloc((size_t)plan->measure->kernels, sizeof *plan->solve);
+        status = nl_solve_table_create(&plan->study->spec, plan->measure, plan->cells, plan->count,
+                                       &plan->info, &plan->solves);
+    }
+    if (status == NL_OK) {
         plan->kernel_seconds =
-            nl_calloc((size_t)plan->measure->kernels, sizeof *plan->kernel_seconds);
+            nl_calloc((size_t)plan->measure->kernels * (size_t)plan->solves.networks,
+                      sizeof *plan->kernel_seconds);
         plan->helping = !plan->study->spec.keep_kernels && !plan->measure->eigenvectors;
         plan->data_bytes =
             ((double)plan->info.train_count + plan->info.test_count) *
             ((double)plan->info.inputs * (double)nl_pixel_bytes(&plan->info) + sizeof(uint16_t));
-        if (plan->solve == NULL || plan->kernel_seconds == NULL) {
+        if (plan->kernel_seconds == NULL) {
             status = NL_FAIL(NL_ERR_NOMEM, "out of memory for the plan of solves");
         }
     }
@@ -440,9 +445,11 @@ static const nl_solver *shared_solver(const nl_plan *plan)
 {
     const nl_solve_plan *largest = NULL;
 
-    for (int k = 0; k < plan->measure->kernels; k++) {
-        if (plan->solve[k].team > 1 && (largest == NULL || plan->solve[k].n > largest->n)) {
-            largest = &plan->solve[k];
+    for (int k = 0; k < plan->measure->kernels * plan->solves.networks; k++) {
+        const nl_solve_plan *solve = &plan->solves.plan[k];
+
+        if (solve->team > 1 && (largest == NULL || solve->order > largest->order)) {
+            largest = solve;
         }
     }
     return largest != NULL ? largest->solver : NULL;
@@ -474,6 +481,7 @@ nl_status nl_plan_make(const nl_study *study, const nl_plan_options *options, nl
                                          &out->throughputs);
     }
     if (status == NL_OK) {
+        out->product_rate = 1e9 * nl_blas_speed(out->measure->precision);
         status = measure_time(out);
     }
     if (status != NL_OK) {
@@ -487,7 +495,7 @@ void nl_plan_free(nl_plan *plan)
     nl_measure_plan_destroy(&plan->measure);
     nl_text_free(&plan->remarks);
     free(plan->cells);
-    free(plan->solve);
+    nl_solve_table_free(&plan->solves);
     free(plan->kernel_seconds);
     free(plan->start);
     *plan = (nl_plan){0};

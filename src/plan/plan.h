@@ -23,21 +23,21 @@ typedef struct nl_plan {
     nl_measure_plan *measure;
     nl_cell *cells;
     int count;
-    nl_solve_plan *solve; /* [measure->kernels] */
-    int team_size;        /* ranks that share what is shared; 1: nothing is */
-    double budget;        /* for a kernel, bytes a rank */
+    nl_solve_table solves;
+    int team_size; /* ranks that share what is shared; 1: nothing is */
+    double budget; /* for a kernel, bytes a rank */
     nl_throughputs throughputs;
+    double product_rate; /* operations a second of large products */
     double flops[NL_EFFORT_KINDS];
     double seconds[NL_EFFORT_KINDS]; /* of one rank, over all cells */
     double other_seconds;            /* files, checks of states */
     double steps;                    /* over all cells */
     int states;
-    double
-        *kernel_seconds; /* owned; [measure->kernels] of one fill and solve, of the largest cell */
-    bool helping;        /* ranks without work measure kernels of cells that others have */
-    int teams;           /* that measure shared kernels side by side */
-    int busy_ranks;      /* that have work at the same time, at most */
-    double wall;         /* seconds on `ranks` ranks */
+    double *kernel_seconds; /* owned; [networks x kernels] of one fill and solve */
+    bool helping;           /* ranks without work measure kernels of cells that others have */
+    int teams;              /* that measure shared kernels side by side */
+    int busy_ranks;         /* that have work at the same time, at most */
+    double wall;            /* seconds on `ranks` ranks */
     double data_bytes;
     double process_bytes; /* program and libraries */
     double rank_bytes;    /* peak of the rank that needs most, as the system counts it */

@@ -57,20 +57,76 @@ static void print_images(const nl_plan *plan, FILE *stream)
     }
 }
 
+/* Of all networks: are kernels solved alike, by themselves? */
+static bool all_primal(const nl_plan *plan)
+{
+    for (int k = 0; k < plan->solves.networks * plan->measure->kernels; k++) {
+        if (plan->solves.plan[k].method != NL_METHOD_PRIMAL) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The longest of all networks. */
+static double kernel_seconds(const nl_plan *plan, int kernel)
+{
+    double seconds = 0.0;
+
+    for (int k = 0; k < plan->solves.networks; k++) {
+        seconds = fmax(seconds, plan->kernel_seconds[k * plan->measure->kernels + kernel]);
+    }
+    return seconds;
+}
+
 static void print_kernels(const nl_plan *plan, FILE *stream)
 {
     char name[32];
     char bytes[32];
-
     char seconds[32];
 
     fprintf(stream, "\n  %-22s %8s  %-10s %6s  %11s  %s\n", "kernel", "order n", "solver", "ranks",
             "one takes", "at most, per rank");
     for (int k = 0; k < plan->measure->kernels; k++) {
-        const nl_solve_plan *s = &plan->solve[k];
+        const nl_solve_plan *s = &plan->solves.plan[k];
 
         fprintf(stream, "  %-22s %8d  %-10s %6d  %11s  %s\n",
                 nl_kernel_name(plan->measure->kernel[k], name), s->n, solver_name(s), s->team,
+                nl_format_seconds(kernel_seconds(plan, k), seconds),
+                nl_format_bytes(nl_solve_memory(s, plan->measure->precision), bytes));
+    }
+}
+
+/* The first cell with this network. */
+static const nl_cell *cell_with(const nl_plan *plan, int network)
+{
+    int k = 0;
+
+    while (plan->solves.network[k] != network) {
+        k++;
+    }
+    return &plan->cells[k];
+}
+
+/* A line a network: its parameters decide the method. */
+static void print_methods(const nl_plan *plan, FILE *stream)
+{
+    char name[32];
+    char bytes[32];
+    char seconds[32];
+    char network[256];
+
+    fprintf(stream, "\n  %-14s %8s  %-22s %-10s %8s  %10s  %-9s %5s  %10s  %s\n", "kernel",
+            "order n", "network", "method", "solved", "operations", "solver", "ranks", "one takes",
+            "at most, per rank");
+    for (int k = 0; k < plan->solves.networks * plan->measure->kernels; k++) {
+        const nl_solve_plan *s = &plan->solves.plan[k];
+        const nl_cell *cell = cell_with(plan, k / plan->measure->kernels);
+
+        fprintf(stream, "  %-14s %8d  %-22s %-10s %8d  %10.2g  %-9s %5d  %10s  %s\n",
+                nl_kernel_name(plan->measure->kernel[k % plan->measure->kernels], name), s->n,
+                nl_cell_name_network(plan->study, cell, network), nl_method_name(s->method),
+                s->order, s->operations, solver_name(s), s->team,
                 nl_format_seconds(plan->kernel_seconds[k], seconds),
                 nl_format_bytes(nl_solve_memory(s, plan->measure->precision), bytes));
     }
@@ -209,7 +265,11 @@ static void print_text(const nl_plan *plan, FILE *stream)
             nl_format_count((long)plan->steps, "step", steps),
             nl_format_count(plan->states, "state", states),
             nl_format_count(plan->measure->kernels, "kernel", kernels));
-    print_kernels(plan, stream);
+    if (all_primal(plan)) {
+        print_kernels(plan, stream);
+    } else {
+        print_methods(plan, stream);
+    }
     print_work(plan, stream);
     print_needs(plan, stream);
     print_starts(plan, stream);
@@ -250,6 +310,39 @@ static void append_starts(const nl_plan *plan, nl_text *text)
     nl_text_append(text, "%s]", plan->starts > 0 ? "\n  " : "");
 }
 
+static void append_kernel(const nl_plan *plan, int kernel, int k, nl_text *text)
+{
+    const nl_solve_plan *s = &plan->solves.plan[k];
+    const double seconds =
+        all_primal(plan) ? kernel_seconds(plan, kernel) : plan->kernel_seconds[k];
+    char name[32];
+    char network[256];
+
+    nl_text_append(text,
+                   "%s\n    {\"kernel\": \"%s\", \"n\": %d, \"solver\": \"%s\", \"team\": %d, "
+                   "\"bytes_per_rank\": %.0f, \"seconds\": %.6g",
+                   k > 0 ? "," : "", nl_kernel_name(plan->measure->kernel[kernel], name), s->n,
+                   solver_name(s), s->team, nl_solve_memory(s, plan->measure->precision), seconds);
+    if (!all_primal(plan)) {
+        const nl_cell *cell = cell_with(plan, k / plan->measure->kernels);
+
+        nl_text_append(text, ", \"network\": ");
+        nl_json_string(text, nl_cell_name_network(plan->study, cell, network));
+    }
+    nl_text_append(text, ", \"method\": \"%s\", \"solved_order\": %d, \"operations\": %.6g}",
+                   nl_method_name(s->method), s->order, s->operations);
+}
+
+/* A kernel each, where all networks' are solved alike; else a kernel of a network each. */
+static void append_kernels(const nl_plan *plan, nl_text *text)
+{
+    const int kernels = plan->measure->kernels;
+
+    for (int k = 0; k < (all_primal(plan) ? 1 : plan->solves.networks) * kernels; k++) {
+        append_kernel(plan, k % kernels, k, text);
+    }
+}
+
 static void print_json(const nl_plan *plan, FILE *stream)
 {
     nl_text text = {0};
@@ -265,16 +358,7 @@ static void print_json(const nl_plan *plan, FILE *stream)
                    ",\n  \"ranks\": %d,\n  \"cells\": %d,\n  \"steps\": %.0f,\n  \"states\": %d,\n"
                    "  \"kernels\": [",
                    plan->ranks, plan->count, plan->steps, plan->states);
-    for (int k = 0; k < plan->measure->kernels; k++) {
-        const nl_solve_plan *s = &plan->solve[k];
-
-        nl_text_append(&text,
-                       "%s\n    {\"kernel\": \"%s\", \"n\": %d, \"solver\": \"%s\", \"team\": %d, "
-                       "\"bytes_per_rank\": %.0f, \"seconds\": %.6g}",
-                       k > 0 ? "," : "", nl_kernel_name(plan->measure->kernel[k], name), s->n,
-                       solver_name(s), s->team, nl_solve_memory(s, plan->measure->precision),
-                       plan->kernel_seconds[k]);
-    }
+    append_kernels(plan, &text);
     nl_text_append(&text, "\n  ],\n  \"work\": {");
     for (int k = 0; k < NL_EFFORT_KINDS; k++) {
         nl_text_append(&text, "%s\n    \"%s\": {\"flops\": %.6g, \"seconds\": %.6g}",

@@ -245,7 +245,7 @@ static nl_status work_of(const nl_study_status *s, const nl_cell *cell, const nl
     nl_status status = nl_cell_net_create(cell, &plan->images, &net);
 
     if (status == NL_OK) {
-        const nl_cost cost = nl_cell_cost(s->study, cell, net, plan);
+        const nl_cost cost = nl_cell_cost(s->study, cell, net, plan, NULL);
 
         *work = nl_cost_total(&cost);
     }

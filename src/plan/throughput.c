@@ -215,6 +215,7 @@ static nl_status try_kernel(trial *t, const nl_measure_state *state, const nl_me
     }
     measurer->keep_kernels = false;
     solve.n = nl_kernel_order(plan->kernel[kernel], plan->samples, t->info.classes);
+    solve.order = solve.n;
     solve.block = nl_kernel_block(plan->kernel[kernel], t->info.classes,
                                   shared ? nl_shared_block : nl_private_block);
     /* Memory that was used once is had without page faults: the second fill is the usual one. */
@@ -310,7 +311,7 @@ static nl_status try_cell(trial *t, const nl_cell *wanted, int place, bool last)
     nl_status status = create_tractable(&cell, &t->info, &net);
 
     if (status == NL_OK) {
-        const nl_cost cost = nl_cell_cost(t->study, &cell, net, t->plan);
+        const nl_cost cost = nl_cell_cost(t->study, &cell, net, t->plan, NULL);
 
         status = try_training(t, &cell, net, &cost);
     }
@@ -356,9 +357,11 @@ nl_status nl_throughputs_measure(const nl_throughputs_request *of, nl_throughput
 
         status = nl_cell_net_create(&of->cells[k], of->info, &net);
         if (status == NL_OK) {
-            steps[k] = (nl_throughput_point){
-                nl_cell_cost(of->study, &of->cells[k], net, of->plan).effort[NL_EFFORT_TRAIN].unit,
-                k};
+            steps[k] =
+                (nl_throughput_point){nl_cell_cost(of->study, &of->cells[k], net, of->plan, NULL)
+                                          .effort[NL_EFFORT_TRAIN]
+                                          .unit,
+                                      k};
         }
         nl_net_destroy(&net);
     }

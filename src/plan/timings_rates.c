@@ -95,7 +95,7 @@ static nl_status add_cell(const earlier *e, const nl_cell *cell, const nl_timing
     nl_status status = nl_cell_net_create(cell, &e->info, &net);
 
     if (status == NL_OK) {
-        const nl_cost cost = nl_cell_cost(e->study, cell, net, e->plan);
+        const nl_cost cost = nl_cell_cost(e->study, cell, net, e->plan, NULL);
 
         for (int k = 0; k < NL_EFFORT_GRAM; k++) {
             nl_throughput_add(&throughputs->effort[k], cost.effort[k].unit,

@@ -42,10 +42,11 @@ nl_status nl_kernel_columns_create(nl_kernel_columns *columns, int states)
     columns->n = nl_calloc(count, sizeof *columns->n);
     columns->bits = nl_calloc(count, sizeof *columns->bits);
     columns->solver = nl_calloc(count, sizeof *columns->solver);
+    columns->error = nl_calloc(count, sizeof *columns->error);
     columns->observed = nl_calloc(count, sizeof *columns->observed);
     columns->column = nl_calloc(count, sizeof *columns->column);
-    if (!columns->n || !columns->bits || !columns->solver || !columns->observed ||
-        !columns->column) {
+    if (!columns->n || !columns->bits || !columns->solver || !columns->error ||
+        !columns->observed || !columns->column) {
         return NL_FAIL(NL_ERR_NOMEM, "out of memory for a kernel's columns");
     }
     return NL_OK;
@@ -56,6 +57,7 @@ void nl_kernel_columns_free(nl_kernel_columns *columns)
     free(columns->n);
     free(columns->bits);
     free(columns->solver);
+    free(columns->error);
     free(columns->observed);
     free(columns->column);
 }

@@ -19,7 +19,11 @@
 
 #include <stddef.h>
 
-enum { nl_file_format = 2, nl_file_text_width = 16 };
+enum {
+    nl_file_format = 2,
+    nl_file_text_width = 16,
+    nl_method_bit = 4 /* of a measurement's bits: those of its nl_method begin here */
+};
 
 /** The first failure of a series of calls; later ones are skipped. */
 #define THEN(status, call)                                                                         \
@@ -53,7 +57,8 @@ extern const nl_member nl_observed_members[nl_observed_member_count];
 
 /** Columns of one kernel's measurements over the states.  Owned arrays of one entry a state. */
 typedef struct nl_kernel_columns {
-    int64_t *n, *bits; /* bits: 1 done, 2 negative, 4 resolved, 8 refilled */
+    int64_t *n, *bits; /* bits: 1 done, 2 negative, 4 resolved, 8 refilled, 16 dual */
+    double *error;     /* of the entropy */
     char (*solver)[nl_file_text_width];
     nl_observables *observed;
     double *column;

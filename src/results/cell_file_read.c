@@ -182,10 +182,26 @@ static nl_status check_measurement(const nl_h5_reader *file, int order, const nl
 {
     static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789-_";
 
-    if ((m->n != order && (m->n != 0 || m->done)) ||
+    if ((m->n != order && (m->n != 0 || m->done)) || (unsigned)m->method >= NL_METHOD_COUNT ||
         m->solver[strspn(m->solver, letters)] != '\0') {
         return NL_FAIL(NL_ERR_DAMAGED, "%s: a kernel of order %d by solver %s, expected order %d",
                        file->name, m->n, m->solver, order);
+    }
+    return NL_OK;
+}
+
+/* Files of before there were other methods have exact entropies, and do not say so. */
+static nl_status get_errors(const nl_h5_reader *file, const char *folder, int count,
+                            nl_kernel_columns *columns)
+{
+    char path[128];
+
+    snprintf(path, sizeof path, "%s/entropy_error", folder);
+    if (nl_h5_exists(file, path)) {
+        return nl_h5_get(file, path, NL_H5_DOUBLE, (size_t)count, columns->error);
+    }
+    for (int s = 0; s < count; s++) {
+        columns->error[s] = isnan(columns->observed[s].entropy) ? NAN : 0.0;
     }
     return NL_OK;
 }
@@ -209,6 +225,7 @@ static nl_status get_measurements(const nl_h5_reader *file, const nl_measure_pla
     snprintf(path, sizeof path, "%s/solver", folder);
     THEN(status, nl_h5_get_texts(file, path, count, nl_file_text_width, columns.solver[0]));
     THEN(status, get_observed(file, folder, record->states, &columns, &record->lacking));
+    THEN(status, get_errors(file, folder, record->states, &columns));
     for (int s = 0; status == NL_OK && s < record->states; s++) {
         nl_measurement *m = &record->state[s].kernels[kernel];
 
@@ -218,6 +235,8 @@ static nl_status get_measurements(const nl_h5_reader *file, const nl_measure_pla
         m->observed.negative = (columns.bits[s] & 2) != 0;
         m->fallback = (columns.bits[s] & 4) != 0;
         m->refilled = (columns.bits[s] & 8) != 0;
+        m->method = (nl_method)(columns.bits[s] >> nl_method_bit);
+        m->entropy_error = columns.error[s];
         snprintf(m->solver, sizeof m->solver, "%.*s", nl_file_text_width - 1, columns.solver[s]);
         status = check_measurement(file, order, m);
     }

@@ -151,7 +151,9 @@ static nl_status put_measurements(nl_h5 *file, const nl_record *record, nl_kerne
         const nl_measurement *m = &record->state[s].kernels[kernel];
 
         columns.n[s] = m->n;
-        columns.bits[s] = m->done | m->observed.negative << 1 | m->fallback << 2 | m->refilled << 3;
+        columns.bits[s] = m->done | m->observed.negative << 1 | m->fallback << 2 |
+                          m->refilled << 3 | (int)m->method << nl_method_bit;
+        columns.error[s] = m->entropy_error;
         snprintf(columns.solver[s], nl_file_text_width, "%s", m->solver);
         columns.observed[s] = m->observed;
     }
@@ -162,6 +164,8 @@ static nl_status put_measurements(nl_h5 *file, const nl_record *record, nl_kerne
     THEN(status, nl_h5_put(file, path, NL_H5_INT64, 1, dims, columns.bits));
     snprintf(path, sizeof path, "%s/solver", folder);
     THEN(status, nl_h5_put_texts(file, path, dims[0], nl_file_text_width, columns.solver[0]));
+    snprintf(path, sizeof path, "%s/entropy_error", folder);
+    THEN(status, nl_h5_put(file, path, NL_H5_DOUBLE, 1, dims, columns.error));
     THEN(status, put_members(file, folder, nl_observed_members, nl_observed_member_count,
                              &(objects){columns.observed, sizeof *columns.observed, record->states,
                                         columns.column}));

@@ -88,6 +88,17 @@ static const column late_columns[] = {
      "2021)"},
 };
 
+/** Columns behind all others. */
+static const column last_columns[] = {
+    {"method", COLUMN_TEXT, ROW(method),
+     "how eigenvalues were found: primal, of the kernel J J^T; dual, of J^T J.  Of dual nan: "
+     "magnitude_entropy, kernel_change, kernel_distance, kernel_velocity, infinite_distance, "
+     "identity_distance, effective_rank_outputs, with cross-entropy stability_rate, and what other "
+     "kernels or eigenvectors say"},
+    {"entropy_error", COLUMN_REAL, ROW(entropy_error),
+     "95 % half width of entropy: effective_rank lies in exp(entropy -+ entropy_error); 0: exact"},
+};
+
 static void write_value(nl_text *out, const column *c, const nl_row *row)
 {
     const char *at = (const char *)row + c->offset;
@@ -133,6 +144,9 @@ void nl_rows_write_header(nl_text *out)
         nl_text_append(out, ",%s", late_columns[k].name);
     }
     write_key_names(out, true);
+    for (size_t k = 0; k < NL_COUNT(last_columns); k++) {
+        nl_text_append(out, ",%s", last_columns[k].name);
+    }
     nl_text_append(out, "\n");
 }
 
@@ -163,6 +177,9 @@ static void write_row(nl_text *out, const nl_cell *cell, const nl_row *row)
         write_value(out, &late_columns[k], row);
     }
     write_keys(out, cell, true);
+    for (size_t k = 0; k < NL_COUNT(last_columns); k++) {
+        write_value(out, &last_columns[k], row);
+    }
     nl_text_append(out, "\n");
 }
 
@@ -258,5 +275,8 @@ void nl_columns_print(FILE *stream)
         print_column(stream, late_columns[k].name, late_columns[k].help);
     }
     print_keys(stream, true);
+    for (size_t k = 0; k < NL_COUNT(last_columns); k++) {
+        print_column(stream, last_columns[k].name, last_columns[k].help);
+    }
     fputs(sources, stream);
 }

@@ -148,6 +148,8 @@ static void add_row(row_list *list, const char *tag, const nl_state *state, int 
     row->observed = measured->observed;
     row->class_factor = class_factor(list, state, list->plan->kernel[kernel]);
     row->rate_ratio = rate_ratio(list);
+    row->entropy_error = measured->entropy_error;
+    snprintf(row->method, sizeof row->method, "%s", nl_method_name(measured->method));
     snprintf(row->solver, sizeof row->solver, "%s", measured->solver);
     set_flags(list, state, measured, row);
 }

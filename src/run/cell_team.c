@@ -19,13 +19,15 @@ typedef struct piece {
 } piece;
 
 /* The first piece that is left to be measured, from one on. */
-static piece next_piece(const nl_run *run, const nl_record *record, piece from)
+static piece next_piece(const nl_cell_work *work, const nl_record *record, piece from)
 {
+    const nl_run *run = work->run;
+
     for (; from.state < record->states && !nl_run_stopping(run); from.state++, from.kernel = 0) {
         const nl_state *state = &record->state[from.state];
 
         for (; state->theta != NULL && from.kernel < run->in.plan->kernels; from.kernel++) {
-            if (run->in.solve[from.kernel].team > 1 && !state->kernels[from.kernel].done) {
+            if (work->solve[from.kernel].team > 1 && !state->kernels[from.kernel].done) {
                 return from;
             }
         }
@@ -40,9 +42,9 @@ static nl_status choose_piece(nl_cell_work *work, nl_record *record, piece *next
     bool given = true;
     nl_status status = nl_offload_collect(work, record);
 
-    *next = next_piece(work->run, record, *next);
+    *next = next_piece(work, record, *next);
     while (status == NL_OK && given && next->state >= 0) {
-        const piece after = next_piece(work->run, record, (piece){next->state, next->kernel + 1});
+        const piece after = next_piece(work, record, (piece){next->state, next->kernel + 1});
         nl_state *state = &record->state[next->state];
 
         given = false;

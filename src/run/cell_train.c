@@ -54,7 +54,7 @@ static nl_status enter_state(nl_cell_work *work, nl_record *record, const float 
 
     for (int k = 0; k < run->in.plan->kernels; k++) {
         if (!state->kernels[k].done) {
-            nl_measurement_clear(&state->kernels[k], run->in.solve[k].n);
+            nl_measurement_clear(&state->kernels[k], work->solve[k].n);
         }
     }
     if (!state->finite) {
@@ -80,7 +80,7 @@ static nl_status measure_private(nl_cell_work *work, nl_record *record, const fl
     nl_status status = NL_OK;
 
     for (int k = 0; status == NL_OK && state->finite && k < run->in.plan->kernels; k++) {
-        if (run->in.solve[k].team > 1 || state->kernels[k].done) {
+        if (work->solve[k].team > 1 || state->kernels[k].done) {
             continue;
         }
         if (nl_run_stopping(run)) {

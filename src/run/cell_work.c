@@ -17,7 +17,11 @@ nl_status nl_cell_work_open(nl_run *run, int index, nl_cell_work *work)
     const nl_cell *cell = &run->in.cells[index];
     nl_status status = NL_OK;
 
-    *work = (nl_cell_work){.run = run, .index = index, .cell = cell, .last_checkpoint = nl_now()};
+    *work = (nl_cell_work){.run = run,
+                           .index = index,
+                           .cell = cell,
+                           .solve = nl_solve_table_of(&run->in.solves, index),
+                           .last_checkpoint = nl_now()};
     status = nl_cell_net_create(cell, run->in.splits->info, &work->net);
     if (status == NL_OK) {
         status = nl_cell_data_create(&run->in.study->spec.split, run->in.splits, cell->n_train,
@@ -241,7 +245,8 @@ static nl_status find_closed_forms(const nl_cell_work *work)
     for (int k = 0; status == NL_OK && k < run->in.plan->kernels; k++) {
         const bool weighted = run->in.plan->kernel[k].rate_weighted;
 
-        if (closed->infinite[weighted] == NULL && nl_infinite_is_known(&closed->spec)) {
+        if (closed->infinite[weighted] == NULL && nl_infinite_is_known(&closed->spec) &&
+            work->solve[k].method == NL_METHOD_PRIMAL) {
             status =
                 nl_infinite_create(work->net, NL_INFINITE_AT_WIDTH, weighted, run->in.plan->samples,
                                    work->data->probe_inputs, &closed->infinite[weighted]);
@@ -279,7 +284,7 @@ nl_status nl_cell_work_measure(nl_cell_work *work, nl_measurer *measurer, int ke
                                nl_measurement *out)
 {
     const double start = nl_now();
-    nl_status status = nl_measure_kernel(measurer, &work->run->in.solve[kernel], kernel, out);
+    nl_status status = nl_measure_kernel(measurer, &work->solve[kernel], kernel, out);
 
     work->run->clock.solve_seconds[kernel] = nl_now() - start;
     nl_cell_work_set_reserve(work);

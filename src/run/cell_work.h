@@ -13,6 +13,7 @@ typedef struct nl_cell_work {
     int index;
     const nl_cell *cell;
     nl_net *net;                  /* owned */
+    const nl_solve_plan *solve;   /* borrowed; [kernels] */
     nl_cell_data *data;           /* owned */
     nl_training *training;        /* owned; NULL where nothing is trained */
     struct nl_offload *offload;   /* owned, by offload.c; NULL: none was sent out */

@@ -372,7 +372,7 @@ nl_status nl_infinite_write(nl_run *run)
     l.traced = nl_infinite_measure_plan(run->in.plan->samples, l.kernel);
     status = nl_infinite_plan(
         &run->in.study->spec, run->in.plan,
-        &(nl_solve_room){run->in.splits->info->classes, run->in.team->size, run->in.memory},
+        &(nl_solve_room){run->in.splits->info->classes, run->in.team->size, run->in.memory, NULL},
         &l.solve);
     if (status == NL_OK) {
         status = nl_team_split(run->in.team, run->in.team->rank < l.solve.team ? 0 : -1, &part);

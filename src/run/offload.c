@@ -27,6 +27,8 @@ typedef struct offload_request {
 typedef struct offload_reply {
     int status, done, fallback, refilled, values;
     nl_observables observed;
+    int method;
+    double entropy_error;
     char solver[16];
 } offload_reply;
 
@@ -38,9 +40,9 @@ typedef struct nl_offload {
     offload_reply *reply;               /* owned */
 } nl_offload;
 
-static size_t reply_size(const nl_run *run, int kernel)
+static size_t reply_size(const nl_cell_work *work, int kernel)
 {
-    return sizeof(offload_reply) + (size_t)run->in.solve[kernel].n * sizeof(double);
+    return sizeof(offload_reply) + (size_t)work->solve[kernel].n * sizeof(double);
 }
 
 /*---------------------------------------------------------------------------------------------
@@ -90,7 +92,7 @@ static nl_status send_request(nl_cell_work *work, nl_offload *offload, int idle,
                                   .previous_step = offload->previous_step};
 
     /* The place of the reply is ready before it is asked for: who serves never waits to send it. */
-    MPI_Irecv(offload->reply, (int)reply_size(work->run, offload->kernel), MPI_BYTE, idle,
+    MPI_Irecv(offload->reply, (int)reply_size(work, offload->kernel), MPI_BYTE, idle,
               note.result_tag, peers, &offload->arrived);
     if (MPI_Send(&note, sizeof note, MPI_BYTE, idle, tag_request, peers) != MPI_SUCCESS ||
         MPI_Send(theta, size, MPI_FLOAT, idle, tag_theta, peers) != MPI_SUCCESS ||
@@ -117,7 +119,7 @@ nl_status nl_offload_start(nl_cell_work *work, nl_record *record, int kernel, co
                            nl_state *state, bool *given)
 {
     nl_run *run = work->run;
-    const int team = run->in.solve[kernel].team;
+    const int team = work->solve[kernel].team;
     nl_offload *offload = NULL;
     const nl_state *from = NULL;
     const float *previous = NULL;
@@ -135,7 +137,7 @@ nl_status nl_offload_start(nl_cell_work *work, nl_record *record, int kernel, co
     if (offload == NULL) {
         return NL_OK;
     }
-    offload->reply = malloc(reply_size(run, kernel));
+    offload->reply = malloc(reply_size(work, kernel));
     if (offload->reply == NULL) {
         return NL_OK; /* then this rank does it */
     }
@@ -168,7 +170,7 @@ static nl_status take_reply(nl_cell_work *work, const nl_offload *offload, nl_st
     const offload_reply *note = offload->reply;
     nl_measurement *out = &state->kernels[offload->kernel];
 
-    nl_measurement_clear(out, work->run->in.solve[offload->kernel].n);
+    nl_measurement_clear(out, work->solve[offload->kernel].n);
     if (note->status == NL_ERR_NUMERIC) {
         work->unverified = true;
         return NL_OK;
@@ -179,6 +181,8 @@ static nl_status take_reply(nl_cell_work *work, const nl_offload *offload, nl_st
     out->observed = note->observed;
     out->fallback = note->fallback != 0;
     out->refilled = note->refilled != 0;
+    out->method = (nl_method)note->method;
+    out->entropy_error = note->entropy_error;
     memcpy(out->solver, note->solver, sizeof out->solver);
     if (note->values > 0) {
         out->lambda = nl_calloc((size_t)note->values, sizeof *out->lambda);
@@ -456,7 +460,9 @@ static void answer(const nl_run *run, int to, int tag, nl_status status, const n
                           .fallback = m->fallback,
                           .refilled = m->refilled,
                           .values = values,
-                          .observed = m->observed};
+                          .observed = m->observed,
+                          .method = (int)m->method,
+                          .entropy_error = m->entropy_error};
     nl_text message = {0};
 
     memcpy(note.solver, m->solver, sizeof note.solver);

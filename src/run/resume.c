@@ -94,8 +94,9 @@ static bool can_go_on(const nl_run *run, const nl_restart *found)
     return true;
 }
 
-static nl_restart_kind classify(const nl_run *run, const nl_record *record)
+static nl_restart_kind classify(const nl_run *run, int index, const nl_record *record)
 {
+    const nl_solve_plan *solve = nl_solve_table_of(&run->in.solves, index);
     const nl_state *best = nl_record_find(record, record->best_step);
     bool shared = run->schedule.team_size > 1; /* only kernels that a team shares are left */
     bool left_kept = true;                     /* every state with kernels left has its snapshot */
@@ -112,8 +113,7 @@ static nl_restart_kind classify(const nl_run *run, const nl_record *record)
         all_kept = all_kept && kept;
         left_kept = left_kept && (kept || all_done(run, state));
         for (int k = 0; k < run->in.plan->kernels; k++) {
-            shared =
-                shared && (!state->finite || state->kernels[k].done || run->in.solve[k].team > 1);
+            shared = shared && (!state->finite || state->kernels[k].done || solve[k].team > 1);
         }
     }
     if (shared && left_kept) {
@@ -148,7 +148,7 @@ static nl_status find_checkpoint(nl_run *run, int index, const nl_net *net, nl_r
         free(path);
     }
     if (found->record != NULL) {
-        found->kind = classify(run, found->record);
+        found->kind = classify(run, index, found->record);
         sent = note_origin(run, index, found->record);
         return sent != NL_OK ? sent
                              : tell(run, index, "cell_resumed",

@@ -159,22 +159,21 @@ static nl_status plan_solves(nl_run *run, const nl_dataset_info *info)
 
     MPI_Allreduce(&mine, &run->in.memory, 1, MPI_DOUBLE, MPI_MIN, run->in.team->comm);
     room.memory = run->in.memory;
-    run->in.solve = nl_calloc((size_t)run->in.plan->kernels, sizeof *run->in.solve);
     run->clock.solve_seconds =
         nl_calloc((size_t)run->in.plan->kernels, sizeof *run->clock.solve_seconds);
-    if (run->in.solve == NULL || run->clock.solve_seconds == NULL) {
+    if (run->clock.solve_seconds == NULL) {
         status = NL_FAIL(NL_ERR_NOMEM, "out of memory for the plan of solves");
     }
+    if (status == NL_OK) {
+        status = nl_solve_table_create(&run->in.study->spec, run->in.plan, run->in.cells,
+                                       run->in.count, info, &run->in.solves);
+    }
     run->clock.checkpoint_every = run->in.study->spec.checkpoint_every;
-    run->schedule.team_size = 1;
     status = nl_agree(run->in.team->comm, status);
     for (int turn = 0; status == NL_OK && turn < 2;
          turn++) { /* the root first: a complaint is told once */
-        for (int k = 0; status == NL_OK && k < run->in.plan->kernels; k++) {
-            if ((turn == 0) == (run->in.team->rank == 0)) {
-                status = nl_solve_plan_make(&run->in.study->spec.solve, run->in.plan, k, &room,
-                                            &run->in.solve[k]);
-            }
+        if ((turn == 0) == (run->in.team->rank == 0)) {
+            status = nl_solve_table_make(&run->in.solves, room.ranks, room.memory);
         }
         if (status == NL_OK && (turn == 0) == (run->in.team->rank == 0)) {
             status =
@@ -185,11 +184,7 @@ static nl_status plan_solves(nl_run *run, const nl_dataset_info *info)
         }
         status = nl_agree(run->in.team->comm, status);
     }
-    for (int k = 0; status == NL_OK && k < run->in.plan->kernels; k++) {
-        run->schedule.team_size = run->in.solve[k].team > run->schedule.team_size
-                                      ? run->in.solve[k].team
-                                      : run->schedule.team_size;
-    }
+    run->schedule.team_size = run->in.solves.team_size;
     return status;
 }
 
@@ -252,7 +247,7 @@ static nl_status log_machine(nl_run *run)
     return status;
 }
 
-static nl_status plan_work(nl_run *run, const nl_dataset_info *info)
+static nl_status list_cells(nl_run *run, const nl_dataset_info *info)
 {
     nl_status status = nl_study_cells(run->in.study, &run->in.cells, &run->in.count);
 
@@ -269,12 +264,20 @@ static nl_status plan_work(nl_run *run, const nl_dataset_info *info)
         }
         status = nl_agree(run->in.team->comm, status);
     }
+    return status;
+}
+
+static nl_status plan_work(nl_run *run, const nl_dataset_info *info)
+{
+    nl_status status = NL_OK;
+
     for (int k = 0; status == NL_OK && k < run->in.count; k++) {
         nl_net *net = NULL;
 
         status = nl_cell_net_create(&run->in.cells[k], info, &net);
         if (status == NL_OK) {
-            const nl_cost cost = nl_cell_cost(run->in.study, &run->in.cells[k], net, run->in.plan);
+            const nl_cost cost = nl_cell_cost(run->in.study, &run->in.cells[k], net, run->in.plan,
+                                              nl_solve_table_of(&run->in.solves, k));
 
             run->schedule.cost[k] = nl_cost_total(&cost);
         }
@@ -305,6 +308,9 @@ static nl_status prepare(nl_run *run)
     info = run->in.splits->info;
     status =
         nl_agree(run->in.team->comm, nl_measure_plan_create(run->in.study, info, &run->in.plan));
+    if (status == NL_OK) {
+        status = list_cells(run, info);
+    }
     if (status == NL_OK) {
         status = plan_solves(run, info);
     }
@@ -559,7 +565,7 @@ static void release(nl_run *run)
     nl_text_free(&run->out.remarks);
     free(run->out.data_folder);
     nl_measure_plan_destroy(&run->in.plan);
-    free(run->in.solve);
+    nl_solve_table_free(&run->in.solves);
     free(run->clock.solve_seconds);
     free(run->schedule.cost);
     free(run->schedule.phase);

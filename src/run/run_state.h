@@ -28,10 +28,10 @@ typedef struct nl_run_inputs {
     int count;
     nl_measure_plan *plan;
     nl_splits *splits;
-    nl_solve_plan *solve; /* [plan->kernels] */
-    double memory;        /* budget of a rank, the least of all, bytes */
-    bool same_blas;       /* all ranks compute with the same BLAS kernels and libraries */
-    nl_holder holder;     /* who has taken the lock: the root, as every rank knows */
+    nl_solve_table solves;
+    double memory;    /* budget of a rank, the least of all, bytes */
+    bool same_blas;   /* all ranks compute with the same BLAS kernels and libraries */
+    nl_holder holder; /* who has taken the lock: the root, as every rank knows */
 } nl_run_inputs;
 
 /** Who does what.  Main thread: costs, team size and offloading while the run is prepared, phases

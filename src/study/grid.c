@@ -46,6 +46,21 @@ static bool is_part(const nl_study *study, nl_key key, nl_affects affects)
     return nl_key_describe(key)->affects == affects;
 }
 
+/* Of a key that finished cells were computed without: are its values what they had?  An empty list,
+ * or the default. */
+static bool is_as_before(const nl_key_info *info, const nl_values *values)
+{
+    char digits[32];
+
+    if (!info->added || info->shape == NL_SHAPE_LIST) {
+        return info->added && values->count == 0;
+    }
+    if (info->type == NL_TYPE_REAL && values->item[0].word == NULL) {
+        return values->item[0].number == strtod(info->fallback, NULL);
+    }
+    return strcmp(nl_scalar_text(info, &values->item[0], digits), info->fallback) == 0;
+}
+
 uint64_t nl_cell_hash(const nl_study *study, const nl_cell *cell, nl_affects affects)
 {
     uint64_t hash = 0xcbf29ce484222325u;
@@ -54,7 +69,7 @@ uint64_t nl_cell_hash(const nl_study *study, const nl_cell *cell, nl_affects aff
         const nl_key_info *info = nl_key_describe((nl_key)key);
         const nl_values *values = &study->value[key];
 
-        if (!is_part(study, (nl_key)key, affects) ||
+        if (!is_part(study, (nl_key)key, affects) || is_as_before(info, values) ||
             !nl_key_applies((nl_key)key, nl_cell_kind(cell))) {
             continue;
         }

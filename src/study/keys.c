@@ -24,8 +24,8 @@
 #define OF_KIND(kind)    (1U << (unsigned)(kind))
 #define OF_CONVOLUTIONAL .kinds = OF_KIND(NL_CNN) | OF_KIND(NL_RESNET), .late = true
 
-/* Values enter the hashes of finished cells: a new key of kind TRAINS or MEASURES, or a new default
- * of one, makes older results folders be computed anew. */
+/* Values enter the hashes of finished cells: a new key of kind TRAINS or MEASURES that is not said
+ * to be added, or a new default of one, makes older results folders be computed anew. */
 static const nl_key_info table[NL_KEY_COUNT] = {
     [NL_KEY_STUDY] = {"study", NULL, TEXT, SCALAR, .affects = NL_AFFECTS_NOTHING,
                       .fallback = "study", .help = "Name of the study, for logs and reports."},
@@ -226,6 +226,16 @@ static const nl_key_info table[NL_KEY_COUNT] = {
                                  "of the grid on the probe (mlp with relu, erf, gelu)."},
     [NL_KEY_PRECISION] = {"measure.precision", NULL, CHOICE("double|single"), SCALAR, MEASURES,
                           .fallback = "double", .help = "Of kernel and eigensolve."},
+    [NL_KEY_METHOD] = {"measure.method", NULL, CHOICE("auto|primal|dual"), SCALAR, MEASURES,
+                       .added = true, .fallback = "auto",
+                       .help = "How eigenvalues are found.  primal: of the kernel J J^T; dual: of "
+                               "J^T J, which is smaller where images are many and networks narrow; "
+                               "auto: primal where it fits, else dual."},
+    [NL_KEY_EXACT_OPERATIONS] =
+        {"measure.exact_operations", NULL, ABOVE(0, 1e30), SCALAR, MEASURES, .added = true,
+         .fallback = "1e14",
+         .help = "method auto: an exact way that fits the memory is taken up to so many "
+                 "floating-point operations a kernel (1e14: primal to n = 42,000)."},
     [NL_KEY_SOLVER] = {"measure.solver", NULL, CHOICE("auto|lapack|twostage|scalapack|elpa|none"),
                        SCALAR, EXECUTES, .fallback = "auto",
                        .help = "Eigensolver: lapack on one rank, the others on several; none: no "

@@ -238,6 +238,16 @@ static nl_split_spec split_spec(const nl_study *study)
     return spec;
 }
 
+static nl_method method_of(const char *word)
+{
+    int method = 0;
+
+    while (method < NL_METHOD_AUTO && strcmp(word, nl_method_name((nl_method)method)) != 0) {
+        method++;
+    }
+    return (nl_method)method;
+}
+
 static nl_solve_request solve_request(const nl_study *study)
 {
     const char *solver = nl_study_word(study, NL_KEY_SOLVER);
@@ -250,6 +260,8 @@ static nl_solve_request solve_request(const nl_study *study)
         .team = team == NULL               ? count_of(study, NL_KEY_TEAM_SIZE)
                 : strcmp(team, "all") == 0 ? -1
                                            : 0,
+        .method = method_of(nl_study_word(study, NL_KEY_METHOD)),
+        .exact_operations = nl_study_number(study, NL_KEY_EXACT_OPERATIONS),
     };
 }
 

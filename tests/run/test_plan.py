@@ -91,7 +91,7 @@ study: large
 data: {source: glyphs, train_sizes: [64], test_size: 100, probe_size: 4900}
 model: {widths: [8], depths: [1]}
 training: {batch_size: 16, max_steps: 100}
-measure: {kernels: [full], steps_per_decade: 1}
+measure: {kernels: [full], steps_per_decade: 1, method: primal}
 """
 
 

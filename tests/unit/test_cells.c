@@ -137,13 +137,16 @@ static void a_hash_follows_the_keys_of_its_kind_only(void **state)
         "measure.at.train_loss=1",      "measure.steps_per_decade=0",
         "measure.precision=single",     "output.snapshots=none",
         "output.spectra=false",         "measure.regression.train_images=9",
-        "measure.regression.ridge=0.1", "measure.regression.train_images=all"};
+        "measure.regression.ridge=0.1", "measure.regression.train_images=all",
+        "measure.method=dual",          "measure.exact_operations=1e13"};
     static const char *const neither[] = {"study=x",
                                           "data.path=/x",
                                           "measure.solver=lapack",
                                           "measure.team_size=3",
                                           "measure.infinite=true",
                                           "measure.memory_per_rank=1G",
+                                          "measure.method=auto",
+                                          "measure.exact_operations=1.0e14",
                                           "checkpoint.every=1"};
     uint64_t trains = hash_with(NULL, NL_AFFECTS_TRAINING);
     uint64_t measures = hash_with(NULL, NL_AFFECTS_MEASUREMENT);

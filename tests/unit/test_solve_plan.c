@@ -17,9 +17,9 @@ static nl_status make(const char *set[], int sets, int ranks, double memory, nl_
     status = nl_measure_plan_create(o.study, &images, &measure);
     assert_int_equal(status, NL_OK);
     status = nl_solve_plan_make(&o.study->spec.solve, measure, 0,
-                                &(nl_solve_room){10, ranks, memory}, out);
+                                &(nl_solve_room){10, ranks, memory, NULL}, out);
     assert_int_equal(nl_solve_plan_fits(&o.study->spec.solve, measure, 0,
-                                        &(nl_solve_room){10, ranks, memory}, out),
+                                        &(nl_solve_room){10, ranks, memory, NULL}, out),
                      status == NL_OK);
     nl_measure_plan_destroy(&measure);
     forget(&o);
@@ -128,14 +128,15 @@ static void kernels_of_infinite_width_are_planned_in_double(void **state)
     (void)state;
     assert_int_equal(o.status, NL_OK);
     assert_int_equal(nl_measure_plan_create(o.study, &images, &measure), NL_OK);
+    assert_int_equal(nl_solve_plan_make(&o.study->spec.solve, measure, 0,
+                                        &(nl_solve_room){10, 1, 300e6, NULL}, &plan),
+                     NL_OK);
     assert_int_equal(
-        nl_solve_plan_make(&o.study->spec.solve, measure, 0, &(nl_solve_room){10, 1, 300e6}, &plan),
-        NL_OK);
-    assert_int_equal(
-        nl_infinite_plan(&o.study->spec, measure, &(nl_solve_room){10, 1, 300e6}, &plan),
+        nl_infinite_plan(&o.study->spec, measure, &(nl_solve_room){10, 1, 300e6, NULL}, &plan),
         NL_ERR_STUDY);
     assert_int_equal(
-        nl_infinite_plan(&o.study->spec, measure, &(nl_solve_room){10, 1, 400e6}, &plan), NL_OK);
+        nl_infinite_plan(&o.study->spec, measure, &(nl_solve_room){10, 1, 400e6, NULL}, &plan),
+        NL_OK);
     assert_int_equal(plan.n, 6000);
     nl_measure_plan_destroy(&measure);
     forget(&o);
@@ -155,6 +156,63 @@ static void eigenvectors_reach_that_limit_sooner(void **state)
     assert_true(plan.team > 1);
 }
 
+/* The plan for the full kernel of a network, by the method that is asked for or chosen. */
+static nl_status make_of(int width, const char *set[], int sets, int ranks, double memory,
+                         nl_solve_plan *out)
+{
+    const nl_net_spec spec = {.inputs = 784,
+                              .outputs = 10,
+                              .width = width,
+                              .depth = 2,
+                              .activation = NL_RELU,
+                              .weight_variance = 1.0};
+    outcome o = parse(DATA MODEL "measure: {kernels: [full]}\n", sets, set);
+    nl_measure_plan *measure = NULL;
+    nl_net *net = NULL;
+    nl_status status = o.status;
+
+    assert_int_equal(status, NL_OK);
+    assert_int_equal(nl_net_create(&spec, NL_SGD, &net), NL_OK);
+    assert_int_equal(nl_measure_plan_create(o.study, &images, &measure), NL_OK);
+    status = nl_solve_plan_make(&o.study->spec.solve, measure, 0,
+                                &(nl_solve_room){10, ranks, memory, net}, out);
+    nl_measure_plan_destroy(&measure);
+    nl_net_destroy(&net);
+    forget(&o);
+    return status;
+}
+
+/* To n = 40,000 what there was before there were other methods; then the dual, if it is small. */
+static void the_method_is_primal_as_long_as_that_takes_no_longer_than_allowed(void **state)
+{
+    const char *set[] = {"data.probe_size=4000", "data.test_size=3000",
+                         "measure.exact_operations=1e14"};
+    nl_solve_plan plan;
+
+    (void)state;
+    assert_int_equal(make_of(8, set, 2, 4, 5.0 * gigabyte, &plan), NL_OK);
+    assert_int_equal(plan.method, NL_METHOD_PRIMAL);
+    assert_int_equal(plan.n, 40000);
+    assert_int_equal(plan.order, 40000);
+    assert_true(plan.team > 1);
+    assert_int_equal(make_of(8, set, 2, 1, 1.0 * gigabyte, &plan), NL_OK); /* it does not fit */
+    assert_int_equal(plan.method, NL_METHOD_DUAL);
+    assert_int_equal(plan.order, 785 * 8 + 9 * 8 + 9 * 10);
+    set[0] = "data.probe_size=6000";
+    assert_int_equal(make_of(8, set, 2, 64, 5.0 * gigabyte, &plan), NL_OK); /* it takes 3e14 */
+    assert_int_equal(plan.method, NL_METHOD_DUAL);
+    assert_int_equal(plan.n, 60000);
+    assert_int_equal(plan.team, 1);
+    assert_true(plan.operations > 4.0 / 3.0 * pow(plan.order, 3.0) && plan.operations < 1e14);
+    set[2] = "measure.exact_operations=1e15";
+    assert_int_equal(make_of(8, set, 3, 64, 5.0 * gigabyte, &plan), NL_OK);
+    assert_int_equal(plan.method, NL_METHOD_PRIMAL);
+    set[2] = "measure.method=dual";
+    set[0] = "data.probe_size=10";
+    assert_int_equal(make_of(8, set, 3, 1, 5.0 * gigabyte, &plan), NL_OK);
+    assert_int_equal(plan.method, NL_METHOD_DUAL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -165,6 +223,7 @@ int main(void)
         cmocka_unit_test(more_than_32_bits_count_is_never_one_ranks),
         cmocka_unit_test(kernels_of_infinite_width_are_planned_in_double),
         cmocka_unit_test(eigenvectors_reach_that_limit_sooner),
+        cmocka_unit_test(the_method_is_primal_as_long_as_that_takes_no_longer_than_allowed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,35 @@
+/** @file gradients.h  Products of a few vectors with the Jacobian of a whole probe, its samples
+ * shared by the ranks of a grid.  Neither factors nor a kernel have a part in it. */
+#ifndef NTKLENS_MEASURE_GRADIENTS_H
+#define NTKLENS_MEASURE_GRADIENTS_H
+
+#include "ntklens/ntk.h"
+
+/** Which rows J has, and how its columns are weighted: R are the layers' rates where the kernel is
+ *  rate-weighted, else ones. */
+typedef struct nl_gradients {
+    const nl_grid *grid;          /* borrowed */
+    const nl_kernel_input *input; /* borrowed */
+    nl_kernel_spec spec;          /* full or class */
+} nl_gradients;
+
+/** Multiply w [net->size] by R^1/2.  Local. */
+void nl_gradients_weigh(const nl_gradients *g, double *w);
+
+/**
+ * w = R^1/2 J^T x, column by column.  Collective over the grid; the same bits on every rank.
+ *
+ * @param[in]  x  (global) [n x columns], n the order of the kernel
+ * @param[out] w  (local) [net->size x columns], laid out as the parameters
+ */
+NL_MUST_CHECK nl_status nl_gradients_transposed(const nl_gradients *g, int columns, const double *x,
+                                                double *w);
+
+/** |J R^1/2 w|^2 of each column.  Collective over the grid; the same bits on every rank.
+ *
+ *  @param[in]  w       (global) [net->size x columns]
+ *  @param[out] square  [columns] */
+NL_MUST_CHECK nl_status nl_gradients_squares(const nl_gradients *g, int columns, const double *w,
+                                             double *square);
+
+#endif

@@ -1,0 +1,61 @@
+/** @file solve_method.c  What the methods by which eigenvalues are found differ in for a plan. */
+#include "solve_method.h"
+
+#include "ntklens/dual.h"
+
+#include <limits.h>
+#include <math.h>
+
+bool nl_solve_method_known(nl_method method, const nl_solve_request *request,
+                           const nl_measure_plan *measure, int kernel, const nl_solve_room *room)
+{
+    const nl_kernel_spec spec = measure->kernel[kernel];
+
+    if (method == NL_METHOD_PRIMAL || room->net == NULL) {
+        return method == NL_METHOD_PRIMAL;
+    }
+    return nl_dual_is_known(room->net, spec) && !request->none &&
+           nl_dual_most(room->net, spec) <= INT_MAX;
+}
+
+/* Beside the matrix of a dual: back-signals, images as gradients of a few vectors see them, and
+ * vectors of the kernel's order. */
+static double dual_held(const nl_measure_plan *measure, int kernel, const nl_solve_room *room,
+                        int n)
+{
+    const double vectors =
+        5.0; /* the loss's gradient, probabilities, targets, a spectrum, one more */
+    const double weights = 2.0 * (room->outputs + 4.0) * (double)room->net->size;
+
+    return nl_dual_bytes(room->net, measure->kernel[kernel], measure->precision, measure->samples) +
+           (vectors * n + weights) * (double)sizeof(double);
+}
+
+void nl_solve_method_size(nl_solve_plan *plan, const nl_measure_plan *measure, int kernel,
+                          const nl_solve_room *room)
+{
+    const nl_kernel_spec spec = measure->kernel[kernel];
+
+    plan->n = plan->order = nl_kernel_order(spec, measure->samples, room->outputs);
+    plan->columns = spec.kind == NL_KERNEL_FULL ? room->outputs + 2 : 2 * room->outputs + 1;
+    plan->vectors = measure->eigenvectors;
+    plan->cached = 0.0;
+    if (plan->method == NL_METHOD_PRIMAL) {
+        plan->cached = nl_kernel_cache_bytes(measure, kernel);
+        plan->operations =
+            room->net == NULL ? 0.0 : nl_kernel_flops(room->net, spec, measure->samples);
+    } else {
+        plan->order = (int)nl_dual_most(room->net, spec);
+        plan->held = dual_held(measure, kernel, room, plan->n);
+        plan->operations = nl_dual_flops(room->net, spec, measure->samples);
+    }
+    plan->operations += 4.0 / 3.0 * pow(plan->order, 3.0);
+}
+
+int nl_solve_method_block(const nl_solve_plan *plan, const nl_measure_plan *measure, int kernel,
+                          const nl_solve_room *room, int wanted)
+{
+    return plan->method == NL_METHOD_PRIMAL
+               ? nl_kernel_block(measure->kernel[kernel], room->outputs, wanted)
+               : nl_dual_block(room->net, wanted);
+}
