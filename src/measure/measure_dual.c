@@ -2,9 +2,9 @@
  *
  * With u_x = J^T x in the basis of G, x^T Theta x = |u_x|^2 and |Theta x|^2 = u_x^T G u_x. */
 #include "measure_dual.h"
-#include "gradients.h"
 
 #include "ntklens/dual.h"
+#include "ntklens/gradients.h"
 #include "ntklens/par.h"
 
 #include <math.h>

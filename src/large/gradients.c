@@ -1,5 +1,5 @@
 /** @file gradients.c  Products of a few vectors with the Jacobian of a whole probe. */
-#include "gradients.h"
+#include "ntklens/gradients.h"
 
 #include "ntklens/par.h"
 

@@ -1,7 +1,7 @@
 /** @file gradients.h  Products of a few vectors with the Jacobian of a whole probe, its samples
  * shared by the ranks of a grid.  Neither factors nor a kernel have a part in it. */
-#ifndef NTKLENS_MEASURE_GRADIENTS_H
-#define NTKLENS_MEASURE_GRADIENTS_H
+#ifndef NTKLENS_GRADIENTS_H
+#define NTKLENS_GRADIENTS_H
 
 #include "ntklens/ntk.h"
 

@@ -1,6 +1,6 @@
 /** @file dual_parts.h  What a dual is filled from.  All Local. */
-#ifndef NTKLENS_NTK_DUAL_PARTS_H
-#define NTKLENS_NTK_DUAL_PARTS_H
+#ifndef NTKLENS_LARGE_DUAL_PARTS_H
+#define NTKLENS_LARGE_DUAL_PARTS_H
 
 #include "ntklens/dual.h"
 

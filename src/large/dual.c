@@ -61,7 +61,7 @@ static bool next_rows(const dual_fill *f, int l, int *next, row_list *list)
     return list->count > 0;
 }
 
-#define TEMPLATE "ntk/dual_real.h"
+#define TEMPLATE "large/dual_real.h"
 #include "ntklens/formats.h"
 
 static void free_inputs(local_inputs *list)
