@@ -9,6 +9,7 @@
     study.curves()                      # loss and accuracy of every network against step
     study.spectra("full", "best")       # a row of eigenvalues for each network, the largest first
     study.snapshot(cell, "best")        # weights and biases of one network
+    study.torch(cell, "best")           # the network itself, a torch.nn.Module with them
 
     # images of one's own: data.source: hdf5, data.path: images.h5
     ntklens.write_data("images.h5", train_images, train_labels, test_images, test_labels)
@@ -124,6 +125,25 @@ class Study:
                 raise KeyError(f"{cell}: no {path}; output.snapshots decides what is kept")
             return _values(file, path)
 
+    def layers(self, cell):
+        """The layers of a network, as its file tells them: one line each, the first its input."""
+        with self.open(cell) as file:
+            if "snapshots" not in file or "layers" not in _own(file, "snapshots").attrs:
+                raise KeyError(f"{cell}: no layers; written with snapshots (output.snapshots), not by older versions")
+            text = file["snapshots"].attrs["layers"]
+        return (text.decode() if isinstance(text, bytes) else text).splitlines()
+
+    def torch(self, cell, tag="best", dtype=None):
+        """A network as a torch.nn.Module: f(x) of samples [N x inputs] as in /probe/inputs, or of images
+        [N x channels x rows x columns].  Its parameters are named as in snapshot(); torch.float32 unless dtype."""
+        try:
+            import torch
+        except ImportError as error:
+            raise ImportError(f"study.torch() needs PyTorch, which cannot be imported here: {error}") from None
+        values = self.snapshot(cell, tag)
+        tensors = {name: torch.tensor(value, dtype=dtype or torch.float32) for name, value in values.items()}
+        return _module(torch, self.layers(cell), tensors)
+
     def kernel_matrices(self, cell, tag="best"):
         """Kernels of a network, by name, n x n; kept where output.kernels is true."""
         with self.open(cell) as file:
@@ -222,6 +242,64 @@ def _values(file, path):
     """All datasets of a group, by name."""
     group = _own(file, path)
     return {name: _own(group, name)[:] for name in group}
+
+
+def _layer(line):
+    """A line of `layers` as its kind, its own words and what the words before its values say."""
+    words = line.split()
+    named = ("from", "plus", "parameters", "s", "t", "then", "stride", "padding", "eps")
+    first = next(k for k, word in enumerate(words) if word in named)
+    rest = words[first:]
+    return words[1], words[2:first], dict(zip(rest[::2], rest[1::2]))
+
+
+def _module(torch, lines, tensors):
+    """A torch.nn.Module of the layers that these lines tell, with these parameters."""
+    functional = torch.nn.functional
+    activations = {"relu": torch.relu, "tanh": torch.tanh, "erf": torch.erf, "gelu": functional.gelu}
+    shape = [int(n) for n in lines[0].removeprefix("input ").split("x")]
+    layers = [_layer(line) for line in lines[1:]]
+
+    class Network(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            for name, value in tensors.items():
+                self.register_parameter(name, torch.nn.Parameter(value))
+
+        def forward(self, x):
+            outputs = {"input": x.reshape(len(x), *shape)}
+            for k, (kind, words, named) in enumerate(layers):
+                out = self.apply_layer(kind, words, named, outputs)
+                outputs[str(k)] = activations[named["then"]](out) if "then" in named else out
+            return out
+
+        def apply_layer(self, kind, words, named, outputs):
+            h = outputs[named["from"]]
+            if "parameters" in named:
+                k = named["parameters"]
+                weight = float(named["s"]) * getattr(self, f"weight{k}")
+                bias = float(named["t"]) * getattr(self, f"bias{k}")
+            if kind == "dense":
+                return functional.linear(h.flatten(1), weight, bias)
+            if kind == "conv":
+                return functional.conv2d(h, weight, bias, int(named["stride"]), int(named["padding"]))
+            if kind == "layer-norm":  # over all channels and positions, which is a group norm of one group
+                return functional.group_norm(h, 1, weight, bias, float(named["eps"]))
+            if kind in ("average-pool", "max-pool"):
+                pool = functional.avg_pool2d if kind == "average-pool" else functional.max_pool2d
+                return pool(h, int(words[0].split("x")[0]), int(named["stride"]))
+            if kind == "global-average":
+                return h.mean((2, 3))
+            if kind == "add":
+                return float(words[0]) * h + outputs[named["plus"]]
+            if kind == "apply":
+                return h
+            raise ValueError(f"a layer of kind {kind}, which this version of ntklens.py does not know")
+
+        def extra_repr(self):
+            return "\n".join(lines)
+
+    return Network()
 
 
 def _read_csv(path, optional=False, needed=()):

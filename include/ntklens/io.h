@@ -204,7 +204,7 @@ void nl_h5_close(nl_h5 **file);
 /** The file as bytes, owned by the caller, free(). */
 NL_MUST_CHECK nl_status nl_h5_image(nl_h5 *file, unsigned char **bytes, size_t *length);
 
-/** Write a dataset at an absolute path; groups on the way are created.  Shape: rank (1..3), dims.
+/** Write a dataset at an absolute path; groups on the way are created.  Shape: rank (1..4), dims.
  */
 NL_MUST_CHECK nl_status nl_h5_put(nl_h5 *file, const char *path, nl_h5_type type, int rank,
                                   const size_t dims[], const void *data);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { core_increment = 1 << 20, max_rank = 3, deflate_level = 4 };
+enum { core_increment = 1 << 20, max_rank = 4, deflate_level = 4 };
 
 struct nl_h5 {
     hid_t file; /* owned */

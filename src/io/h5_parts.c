@@ -14,7 +14,7 @@
  *         symbol table message -> B-tree "TREE" of groups -> "SNOD" -> object headers
  *                              -> local heap "HEAP": names
  *     object header, version 1: messages in one block and its continuations
- *       0x0001 dataspace, version 1, rank up to 3
+ *       0x0001 dataspace, version 1, rank up to 4
  *       0x0003 datatype, version 1: whole numbers of 1, 4, 8 bytes; IEEE single and double;
  *              texts of fixed length, and of variable length in attributes
  *       0x0008 layout, version 3, compact or contiguous

@@ -5,7 +5,7 @@
 
 #include "ntklens/io.h"
 
-enum { nl_h5_most_rank = 3 };
+enum { nl_h5_most_rank = 4 };
 
 /** Classes of types, as numbered in the file. */
 enum { NL_H5_WHOLE = 0, NL_H5_REAL = 1, NL_H5_TEXT = 3, NL_H5_VARIABLE = 9 };

@@ -7,9 +7,10 @@
  * /states/<column>     measured states; /measurements/<kernel>/<column>: one entry a state
  * /spectra, /kernels   <kernel>/<step>, where the study asks for them
  * /target_power        <kernel>/<step>, C(rho); /gradient_power: |u_i^T g|^2; with eigenvectors
- * /snapshots/<step>    weight<k>, bias<k>
- * /training            what the training goes on from
- * /probe, /indices     what the network was shown
+ * /snapshots/<step>    weight<k>, bias<k>, k from 0 over layers with parameters, as PyTorch has
+ * them: dense [units x inputs], convolution [channels x inputs x rows x columns], layer norm
+ * [channels]; attribute `layers` of /snapshots: snapshots.h /training            what the training
+ * goes on from /probe, /indices     what the network was shown
  */
 #ifndef NTKLENS_RESULTS_CELL_FILE_H
 #define NTKLENS_RESULTS_CELL_FILE_H

@@ -1,6 +1,7 @@
 /** @file cell_file_read.c  A cell's result from an HDF5 image. */
 #include "cell_file.h"
 #include "cell_file_limits.h"
+#include "snapshots.h"
 
 #include "ntklens/cell_files.h"
 #include "ntklens/folder.h"
@@ -246,7 +247,6 @@ static nl_status get_measurements(const nl_h5_reader *file, const nl_measure_pla
 
 static nl_status get_snapshot(const nl_h5_reader *file, const nl_net *net, nl_state *state)
 {
-    nl_status status = NL_OK;
     char path[64];
 
     snprintf(path, sizeof path, "/snapshots/%ld", state->step);
@@ -257,17 +257,7 @@ static nl_status get_snapshot(const nl_h5_reader *file, const nl_net *net, nl_st
     if (state->theta == NULL) {
         return NL_FAIL(NL_ERR_NOMEM, "out of memory for a snapshot of %zu parameters", net->size);
     }
-    for (int l = 0; l < net->layers; l++) {
-        const nl_layer *layer = &net->layer[l];
-        const size_t weights = nl_layer_weights(layer);
-
-        snprintf(path, sizeof path, "/snapshots/%ld/weight%d", state->step, l);
-        THEN(status, nl_h5_get(file, path, NL_H5_FLOAT, weights, state->theta + layer->weights));
-        snprintf(path, sizeof path, "/snapshots/%ld/bias%d", state->step, l);
-        THEN(status, nl_h5_get(file, path, NL_H5_FLOAT, (size_t)layer->fan_out,
-                               state->theta + layer->biases));
-    }
-    return status;
+    return nl_snapshot_get(file, net, state->step, state->theta);
 }
 
 /* An array of one kernel and state, [n] or [n x n]; *out stays NULL where the file holds none. */

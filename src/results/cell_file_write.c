@@ -1,5 +1,6 @@
 /** @file cell_file_write.c  A cell's result as an HDF5 image. */
 #include "cell_file.h"
+#include "snapshots.h"
 
 #include "ntklens/cell_files.h"
 #include "ntklens/io.h"
@@ -202,25 +203,6 @@ static nl_status put_states(nl_h5 *file, const nl_record *record)
     return status;
 }
 
-static nl_status put_snapshot(nl_h5 *file, const nl_net *net, const nl_state *state)
-{
-    nl_status status = NL_OK;
-    char path[64];
-
-    for (int l = 0; l < net->layers; l++) {
-        const nl_layer *layer = &net->layer[l];
-        size_t shape[nl_most_weight_dimensions];
-        const int dimensions = nl_layer_weight_shape(layer, shape);
-
-        snprintf(path, sizeof path, "/snapshots/%ld/weight%d", state->step, l);
-        THEN(status,
-             nl_h5_put(file, path, NL_H5_FLOAT, dimensions, shape, state->theta + layer->weights));
-        snprintf(path, sizeof path, "/snapshots/%ld/bias%d", state->step, l);
-        THEN(status, nl_h5_put(file, path, NL_H5_FLOAT, 1, shape, state->theta + layer->biases));
-    }
-    return status;
-}
-
 static nl_status put_arrays(nl_h5 *file, const nl_state *state, const nl_measure_plan *plan)
 {
     nl_status status = NL_OK;
@@ -285,6 +267,7 @@ nl_status nl_cell_file_image(const nl_record *record, const nl_cell_context *con
 {
     nl_h5 *file = NULL;
     nl_status status = nl_h5_create(&file);
+    int snapshots = 0;
 
     *image = NULL;
     *length = 0;
@@ -297,9 +280,14 @@ nl_status nl_cell_file_image(const nl_record *record, const nl_cell_context *con
     }
     for (int s = 0; s < record->states; s++) {
         if (record->state[s].theta != NULL) {
-            THEN(status, put_snapshot(file, context->net, &record->state[s]));
+            THEN(status, nl_snapshot_put(file, context->net, record->state[s].step,
+                                         record->state[s].theta));
+            snapshots++;
         }
         THEN(status, put_arrays(file, &record->state[s], context->plan));
+    }
+    if (snapshots > 0) {
+        THEN(status, nl_snapshots_describe(file, context->net));
     }
     if (context->continuation != NULL) {
         THEN(status, put_continuation(file, context->net, context->continuation, record,
