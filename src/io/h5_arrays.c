@@ -1,6 +1,7 @@
 /** @file h5_arrays.c  Arrays in HDF5 files of a stranger's, read by the HDF5 library. */
 #include "ntklens/h5_arrays.h"
 #include "h5.h"
+#include "h5_chunks.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -193,6 +194,7 @@ static nl_status read_shape(hid_t space, nl_h5_array *out)
 static nl_status check_filters(hid_t properties, const nl_h5_array *array)
 {
     const int count = H5Pget_nfilters(properties);
+    int deflated = 0;
 
     for (int k = 0; k < count; k++) {
         char name[64] = "";
@@ -211,10 +213,11 @@ static nl_status check_filters(hid_t properties, const nl_h5_array *array)
                 "fletcher32 or none: write it again, with compression=\"gzip\" or without",
                 array->file, array->name, (int)id, nl_escaped(name, escaped, sizeof escaped));
         }
-        if (H5Zfilter_avail(id) <= 0) {
+        deflated += id == H5Z_FILTER_DEFLATE;
+        if (H5Zfilter_avail(id) <= 0 || deflated > 1) {
             return NL_FAIL(NL_ERR_DATA,
-                           "%s: %s: is packed by filter %d, which this HDF5 library lacks: write "
-                           "it again without",
+                           "%s: %s: is packed by filter %d, twice, or this HDF5 library "
+                           "lacks it: write it again without",
                            array->file, array->name, (int)id);
         }
     }
@@ -251,13 +254,11 @@ static nl_status check_chunks(const nl_h5_arrays *file, hid_t properties, hid_t 
                        array->file, array->name, bytes, file->size);
     }
     array->rows = (size_t)chunk[0];
-#if H5_VERSION_GE(1, 10, 5)
     if (H5Dget_num_chunks((hid_t)array->id, space, &there) < 0 || (double)there != expected) {
         return NL_FAIL(NL_ERR_DATA,
                        "%s: %s: %.0f of its %.0f chunks were written, expected all: write it again",
                        array->file, array->name, (double)there, expected);
     }
-#endif
     return NL_OK;
 }
 
@@ -354,12 +355,13 @@ nl_status nl_h5_array_read(const nl_h5_array *array, size_t first, size_t count,
     hid_t there = H5Dget_space((hid_t)array->id);
     hid_t here = H5I_INVALID_HID;
     herr_t error = -1;
+    const nl_status sound = nl_h5_chunks_check(array, first, count);
 
     for (int k = 1; k < array->rank && k < nl_h5_most_sides; k++) {
         sides[k] = array->dims[k];
     }
     here = H5Screate_simple(array->rank, sides, NULL);
-    if (there >= 0 && here >= 0 && array->rank <= nl_h5_most_sides &&
+    if (sound == NL_OK && there >= 0 && here >= 0 && array->rank <= nl_h5_most_sides &&
         H5Sselect_hyperslab(there, H5S_SELECT_SET, start, NULL, sides, NULL) >= 0) {
         error = H5Dread((hid_t)array->id, nl_h5_native_type(as), here, there, H5P_DEFAULT, out);
     }
@@ -368,6 +370,9 @@ nl_status nl_h5_array_read(const nl_h5_array *array, size_t first, size_t count,
     }
     if (there >= 0) {
         H5Sclose(there);
+    }
+    if (sound != NL_OK) {
+        return sound;
     }
     return error < 0
                ? NL_FAIL(NL_ERR_DATA,

@@ -3,7 +3,9 @@ numbers as from IDX files, and what is refused in one line."""
 
 import gzip
 import pathlib
+import re
 import sys
+import zlib
 
 import lib
 
@@ -469,6 +471,18 @@ def refused_what_is_no_hdf5_file():
 
 
 @lib.case
+def refused_a_folder_that_tells_no_shape():
+    path = write(scratch_file(), arrays((5, 4)))
+    out, _ = run(path)
+    study = out / "study.yaml"
+    whole = study.read_text()
+    for text in ("train=90x1x5", "train=90x99999x99999x1:0:0", "else"):
+        study.write_text(re.sub('("data_fingerprint":) "[^"]*"', f'\\1 "{text}"', whole))
+        line = lib.only_complaint(lib.run(["status", out], expect=3))
+        lib.check("data fingerprint" in line, f"'{line}' does not say what is missing")
+
+
+@lib.case
 def refused_a_study_without_a_path():
     base = lib.scratch("unnamed")
     text = STUDY.format(source="hdf5", path='""', train=30, probe=12)
@@ -477,14 +491,25 @@ def refused_a_study_without_a_path():
 
 
 @lib.case
+def refused_a_chunk_that_unpacks_to_less():
+    """The library would read beyond its end."""
+    path = write(scratch_file(), arrays((5, 4)), chunks=(70, 5, 4), compression="gzip")
+    for mask, content in ((0, zlib.compress(bytes(90))), (1, bytes(90)), (0, zlib.compress(bytes(10**6)))):
+        with h5py.File(path, "r+") as file:
+            images = file["train/images"]
+            images.id.write_direct_chunk((0, 0, 0), content, filter_mask=mask)
+        complains(path, ["/train/images: a chunk"], early=False)
+
+
+@lib.case
 def damaged_files_never_crash():
     """A file of a stranger's with bytes that are not what HDF5 wrote: computed, or refused in a line."""
-    path = write(scratch_file(), arrays((5, 4)), chunks=(40, 5, 4), compression="gzip")
+    path = write(scratch_file(), arrays((5, 4)), chunks=(40, 5, 4), compression="gzip", shuffle=True)
     whole = path.read_bytes()
     random = numpy.random.default_rng(1)
     used = [k for k in range(len(whole)) if whole[k] != 0]
     codes = set()
-    for turn in range(60):
+    for turn in range(40):
         content = bytearray(whole)
         content[random.choice(used)] ^= 1 << random.integers(8)
         damaged = path.with_name("damaged.h5")
