@@ -32,8 +32,16 @@ typedef struct nl_solve_plan {
 } nl_solve_plan;
 
 /** Wanted blocks: of a matrix on one rank, only its storage; of a distributed one, see
- *  ARCHITECTURE.md.  Bytes of the gradient factors of a fill, at least. */
-enum { nl_private_block = 80, nl_shared_block = 32, nl_panel_bytes = 64 << 20 };
+ *  ARCHITECTURE.md.  Bytes of what a fill is made of. */
+enum {
+    nl_private_block = 80,
+    nl_shared_block = 32,
+    nl_panel_bytes = 64 << 20, /* of networks of dense layers */
+    nl_part_bytes = 256 << 20  /* of others, whose passes are made anew for each part */
+};
+
+/** Bytes that the fill of a kernel of this network may take beside the matrix. */
+double nl_fill_memory(const nl_net *net);
 
 /** Kernels of one cell that other ranks measure at a time, at most: each may hold a copy of the
  * parameters. */

@@ -45,6 +45,12 @@ int nl_kernel_order(nl_kernel_spec spec, int samples, int outputs);
  *  back-signals. */
 double nl_kernel_flops(const nl_net *net, nl_kernel_spec spec, int samples);
 
+/** Bytes of its fill beside the matrix, for so many samples of local rows and columns together.
+ *
+ *  @param[in] panel_bytes  as in nl_kernel_input */
+double nl_kernel_fill_bytes(const nl_net *net, nl_precision precision, int order, double samples,
+                            double panel_bytes);
+
 /** Block size for its matrix: the smallest multiple of the rows a sample has that is at least
  *  `wanted`, so that a rank's local rows are whole samples. */
 int nl_kernel_block(nl_kernel_spec spec, int outputs, int wanted);

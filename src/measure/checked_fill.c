@@ -12,7 +12,7 @@ nl_status nl_measurer_take_input(nl_measurer *m)
                                  .theta = m->state.theta,
                                  .probe = m->state.probe,
                                  .samples = m->plan->samples,
-                                 .panel_bytes = nl_panel_bytes};
+                                 .panel_bytes = nl_fill_memory(m->state.net)};
     if (m->grid->rows * m->grid->cols == 1 && nl_kernel_one_panel(&m->input, m->plan->precision)) {
         status = nl_kernel_factors(&m->input, m->plan->precision, &m->factors);
         m->input.ready = m->factors;

@@ -167,7 +167,7 @@ nl_status nl_regress_network(const nl_grid *grid, const nl_measure_plan *plan,
                                    .theta = theta,
                                    .probe = set->x,
                                    .samples = set->train + set->test,
-                                   .panel_bytes = nl_panel_bytes};
+                                   .panel_bytes = nl_fill_memory(net)};
     const nl_regression_task task = task_of(plan, set, net);
     source from = {.input = &input};
 

@@ -36,11 +36,16 @@ double nl_solve_memory(const nl_solve_plan *plan, nl_precision precision)
     return bytes + work + plan->held + (plan->team == 1 ? plan->cached : 0.0);
 }
 
+double nl_fill_memory(const nl_net *net)
+{
+    return nl_net_is_dense(net) ? nl_panel_bytes : nl_part_bytes;
+}
+
 double nl_measure_memory(const nl_solve_plan *plan, int samples, nl_precision precision,
                          const nl_net *net)
 {
     const double unit = (double)plan->n / samples; /* rows of a sample */
-    const double sample = nl_factors_bytes(net, precision);
+    const double fill = nl_fill_memory(net);
     int rows = 1;
     int cols = 1;
     double both = 0.0;
@@ -49,14 +54,14 @@ double nl_measure_memory(const nl_solve_plan *plan, int samples, nl_precision pr
         return nl_solve_memory(plan, precision);
     }
     nl_grid_shape(plan->team, &rows, &cols);
-    both = (fmin(samples, ceil(samples / (double)rows) + plan->block / unit) +
-            fmin(samples, ceil(samples / (double)cols) + plan->block / unit)) *
-           sample;
-    if (rows * cols == 1 && samples * sample <= nl_panel_bytes) {
-        both = samples * sample; /* rows and columns are the same samples */
+    both = fmin(samples, ceil(samples / (double)rows) + plan->block / unit) +
+           fmin(samples, ceil(samples / (double)cols) + plan->block / unit);
+    if (rows * cols == 1 &&
+        (!nl_net_is_dense(net) || samples * nl_factors_bytes(net, precision) <= fill)) {
+        both = samples; /* rows and columns are the same samples */
     }
     return nl_solve_memory(plan, precision) - nl_panel_bytes +
-           fmax(fmin(both, nl_panel_bytes), 2.0 * sample) + 2.0 * nl_factors_fixed_bytes(net);
+           nl_kernel_fill_bytes(net, precision, plan->n, both, fill);
 }
 
 /* What 32-bit libraries can count. */

@@ -7,6 +7,7 @@
 
 #include "ntklens/ntk.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -103,6 +104,18 @@ double nl_kernel_flops(const nl_net *net, nl_kernel_spec spec, int samples)
         }
     }
     return flops;
+}
+
+double nl_kernel_fill_bytes(const nl_net *net, nl_precision precision, int order, double samples,
+                            double panel_bytes)
+{
+    const double sample = nl_net_is_dense(net) ? nl_factors_bytes(net, precision) : 0.0;
+
+    if (!nl_net_is_dense(net)) {
+        return nl_parts_memory(net, precision, order, samples, panel_bytes);
+    }
+    return fmax(fmin(samples * sample, panel_bytes), 2.0 * sample) +
+           2.0 * nl_factors_fixed_bytes(net);
 }
 
 int nl_kernel_order(nl_kernel_spec spec, int samples, int outputs)

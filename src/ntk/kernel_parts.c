@@ -388,3 +388,33 @@ double nl_parts_flops(const nl_net *net, nl_kernel_spec spec, int samples)
     }
     return flops;
 }
+
+double nl_parts_memory(const nl_net *net, nl_precision precision, int order, double samples,
+                       double panel_bytes)
+{
+    const nl_kernel_view view =
+        nl_kernel_view_of((nl_kernel_spec){.kind = NL_KERNEL_FULL}, net->spec.outputs);
+    const nl_passes_spec spec = {
+        .precision = NL_DOUBLE, .rows = 1, .seeds = nl_kernel_view_seeds(&view)};
+    const double row = nl_passes_bytes(net, &spec);
+    const double of_samples = samples * (double)nl_precision_bytes(precision);
+    nl_chunk *chunk = NULL;
+    int chunks = 0;
+    int held = 0;
+    double most = 0.0;
+
+    if (nl_chunks_create(net, &view, order, &chunk, &chunks) != NL_OK) {
+        return panel_bytes;
+    }
+    for (int k = 0; k < chunks; k += held) {
+        double numbers = 0.0;
+
+        held = nl_chunks_that_fit(chunk + k, chunks - k, panel_bytes / of_samples);
+        for (int c = k; c < k + held; c++) {
+            numbers += (double)(chunk[c].in_size + chunk[c].delta_size);
+        }
+        most = fmax(most, numbers * of_samples);
+    }
+    free(chunk);
+    return most + fmax(fmin(pass_bytes, row * samples), row) + nl_passes_fixed_bytes(net, &spec);
+}

@@ -92,7 +92,8 @@ static double kept_bytes(const nl_memory_terms *terms)
 static double found_bytes(const nl_memory_terms *terms, const nl_net *net)
 {
     const nl_precision precision = terms->measure->precision;
-    const double factors = nl_factors_bytes(net, precision) * terms->measure->samples;
+    const double factors = /* others' are gone with the fill */
+        nl_net_is_dense(net) ? nl_factors_bytes(net, precision) * terms->measure->samples : 0.0;
     double matrix = 0.0;
     bool alone = false;
 

@@ -100,7 +100,7 @@ static nl_status measure(const nl_plan *plan, const nl_cell *cell, const nl_cell
                                    .theta = t.theta,
                                    .probe = data->probe_inputs,
                                    .samples = plan->start_samples,
-                                   .panel_bytes = nl_panel_bytes};
+                                   .panel_bytes = nl_fill_memory(t.net)};
 
     if (status == NL_OK) {
         status = nl_kernel_fill(t.a, spec, &input);
