@@ -55,8 +55,8 @@ const void *nl_passes_slope(const nl_passes *passes, int l);
 typedef void nl_layer_signal_fn(int l, const void *delta, void *context);
 
 /**
- * From back-signals of the outputs down.  Layers with parameters are handed out, each when its
- * back-signals are complete and those below it are.
+ * From back-signals of the outputs down.  Every layer is handed out, when its back-signals are
+ * complete and those of the layers that it takes from are made.
  *
  * @param[in] signal  [rows x seeds x outputs] d loss / d f
  * @param[in] lowest  the last layer that is wanted
@@ -69,13 +69,16 @@ void nl_passes_backward(nl_passes *passes, const void *signal, int lowest, nl_la
 void nl_passes_gradient(nl_passes *passes, int l, int first, int rows, const void *delta,
                         void *weights, void *biases);
 
-/** Units first .. first + count of a layer; gradients `apart` elements apart. */
+/** Units first .. first + count of a layer, for some back-signals; gradients `apart` elements
+ * apart.
+ */
 typedef struct nl_row_range {
+    int deltas;
     int first, count;
     size_t apart;
 } nl_row_range;
 
-/** Rows of J: the gradients of one sample, delta [seeds x out], by some units of a convolution or
+/** Rows of J: the gradients of one sample, delta [deltas x out], by some units of a convolution or
  *  norm: weights [fan_in x count], biases [count] (zeros where they are not
  *  trained). */
 void nl_passes_rows(nl_passes *passes, int l, int sample, const nl_row_range *range,

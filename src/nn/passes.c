@@ -464,9 +464,7 @@ void nl_passes_backward(nl_passes *p, const void *signal, int lowest, nl_layer_s
         if (layer->kind == NL_ADD && layer->plus >= lowest) {
             hand_down(p, l, 1, layer->plus);
         }
-        if (layer->fan_out > 0) {
-            take(l, p->delta[p->slot[l]], context);
-        }
+        take(l, p->delta[p->slot[l]], context);
     }
 }
 
@@ -485,8 +483,10 @@ void nl_passes_rows(nl_passes *p, int l, int sample, const nl_row_range *range, 
                     void *g)
 {
     const nl_layer *layer = &p->net->layer[l];
-    const nl_sample_pass pass = pass_of(p, l, sample, 1);
     const size_t at = (size_t)sample * (size_t)nl_shape_size(layer->in);
+    nl_sample_pass pass = pass_of(p, l, sample, 1);
+
+    pass.seeds = range->deltas;
 
     ops_of(p, l)->rows(layer, &pass, range, behind(p, input_of(p, layer->from), at), delta, g);
 }

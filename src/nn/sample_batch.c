@@ -136,6 +136,9 @@ static void add_layer(int l, const void *delta, void *context)
     float *sum = batch->gradient + layer->weights;
     float *piece = part->first ? sum : batch->piece;
 
+    if (layer->fan_out == 0) {
+        return;
+    }
     nl_passes_gradient(batch->passes, l, 0, part->rows, delta, piece, piece + weights);
     if (!part->first) {
         add(weights + (size_t)layer->fan_out, piece, sum);

@@ -1,5 +1,6 @@
 /** @file chunks.c  Parameters in pieces. */
 #include "chunks.h"
+#include "joined.h"
 
 #include <stdlib.h>
 
@@ -33,16 +34,21 @@ static int units_at_once(const nl_layer *layer, int order)
 static nl_chunk chunk_of(const nl_net *net, const nl_kernel_view *view, int l, int first, int units)
 {
     const nl_layer *layer = &net->layer[l];
-    nl_chunk chunk = {.layer = l, .gram = layer->kind == NL_DENSE, .first = first, .units = units};
+    const size_t seeds = (size_t)nl_kernel_view_seeds(view);
+    const int average = nl_joined_average(net, l);
+    nl_chunk chunk = {.layer = l, .way = NL_WAY_ROWS, .first = first, .units = units, .lowest = l};
 
-    if (chunk.gram) {
+    chunk.columns = (size_t)units * (size_t)columns_of_unit(layer);
+    chunk.in_size = seeds * chunk.columns;
+    if (layer->kind == NL_DENSE) {
+        chunk.way = NL_WAY_GRAM;
         chunk.in_size = (size_t)layer->fan_in;
-        chunk.delta_size = layer->role == NL_ROLE_OUTPUT
-                               ? 0
-                               : (size_t)nl_kernel_view_seeds(view) * (size_t)layer->fan_out;
-    } else {
-        chunk.in_size =
-            (size_t)nl_kernel_view_seeds(view) * (size_t)units * (size_t)columns_of_unit(layer);
+        chunk.delta_size = layer->role == NL_ROLE_OUTPUT ? 0 : seeds * (size_t)layer->fan_out;
+    } else if (average >= 0) {
+        chunk.way = NL_WAY_JOINED;
+        chunk.lowest = average;
+        chunk.in_size = chunk.columns;
+        chunk.delta_size = seeds * (size_t)units;
     }
     return chunk;
 }
@@ -92,7 +98,17 @@ size_t nl_chunks_largest(const nl_chunk *chunk, int chunks)
     size_t most = 0;
 
     for (int k = 0; k < chunks; k++) {
-        most = !chunk[k].gram && chunk[k].in_size > most ? chunk[k].in_size : most;
+        most = chunk[k].way != NL_WAY_GRAM && chunk[k].in_size > most ? chunk[k].in_size : most;
     }
     return most;
+}
+
+size_t nl_chunks_joined_units(const nl_chunk *chunk, int chunks)
+{
+    int most = 0;
+
+    for (int k = 0; k < chunks; k++) {
+        most = chunk[k].way == NL_WAY_JOINED ? nl_larger(most, chunk[k].units) : most;
+    }
+    return (size_t)most;
 }

@@ -51,7 +51,7 @@ static void take_layer(int l, const void *delta, void *context)
     nl_jacobian *j = p->jacobian;
     const nl_layer *layer = &j->net->layer[l];
 
-    if (p->status != NL_OK) {
+    if (p->status != NL_OK || layer->fan_out == 0) {
         return;
     }
     if (delta != NULL) {
@@ -73,9 +73,7 @@ static nl_status transposed_by_passes(nl_jacobian *j, const double *v, nl_jacobi
         nl_passes_backward(j->passes, v, 0, take_layer, &pieces);
     }
     for (int l = j->net->layers - 1; j->samples == 0 && l >= 0; l--) {
-        if (j->net->layer[l].fan_out > 0) {
-            take_layer(l, NULL, &pieces);
-        }
+        take_layer(l, NULL, &pieces);
     }
     return pieces.status;
 }

@@ -1,6 +1,7 @@
 /** @file kernel_parts.c  Kernels of networks that are no chains of dense layers. */
 #include "kernel_parts.h"
 #include "chunks.h"
+#include "joined.h"
 #include "samples.h"
 #include "tile_products.h"
 #include "tiles.h"
@@ -32,11 +33,14 @@ typedef struct parts_job {
     int batch;         /* samples that go through at a time */
     int first;         /* of these, in the list */
     double *signal;    /* owned; [batch x seeds x outputs] */
-    double *row;       /* owned; single precision: gradients before they are rounded */
+    double *row;       /* owned; gradients before they are turned or rounded */
+    double *mask;      /* owned; of one sample, joined.h */
     nl_chunk *part;    /* the chunks that are held, [held] */
     int held;
     product_means means;                /* its array owned */
     void *gram_h, *gram_delta, *factor; /* owned; of a tile */
+    void *joined;                       /* owned; products [units x n x m] of a tile's samples */
+    void *turned;                       /* owned; [units x mC] factors of one column sample */
     bool first_of_all;
 } parts_job;
 
@@ -122,6 +126,7 @@ static nl_status create_tiles(parts_job *job)
     const int unit = job->view.rows_per_sample;
     const int most = nl_larger(job->samples.rows, job->samples.cols) * unit;
     const size_t side = (size_t)nl_smaller(nl_larger(unit, nl_tile_rows), most);
+    const size_t units = nl_chunks_joined_units(job->chunk, job->chunks);
 
     job->means.pieces = nl_blas_likes_pieces();
     job->means.precision = job->a->precision;
@@ -131,8 +136,11 @@ static nl_status create_tiles(parts_job *job)
     job->gram_h = nl_calloc(side * side / (size_t)(unit * unit), size);
     job->gram_delta = nl_calloc(side * side, size);
     job->factor = nl_calloc(side, size);
+    job->joined =
+        nl_calloc(unit > 1 ? units * (side / (size_t)unit) * (side / (size_t)unit) : 0, size);
+    job->turned = nl_calloc(unit > 1 ? units * side : 0, size);
     return job->means.transposed != NULL && job->gram_h != NULL && job->gram_delta != NULL &&
-                   job->factor != NULL
+                   job->factor != NULL && job->joined != NULL && job->turned != NULL
                ? NL_OK
                : NL_FAIL(NL_ERR_NOMEM, "out of memory for a kernel tile");
 }
@@ -148,10 +156,12 @@ static nl_status prepare(parts_job *job)
     if (status == NL_OK) {
         status = create_passes(job);
     }
-    if (status == NL_OK && job->a->precision == NL_SINGLE) {
-        job->row = nl_calloc(nl_chunks_largest(job->chunk, job->chunks) * (size_t)job->seeds,
-                             sizeof *job->row);
-        status = job->row != NULL ? NL_OK : NL_FAIL(NL_ERR_NOMEM, "out of memory for gradients");
+    if (status == NL_OK) {
+        job->row = nl_calloc(nl_chunks_largest(job->chunk, job->chunks), sizeof *job->row);
+        job->mask = nl_calloc((size_t)nl_net_widest(job->input->net), sizeof *job->mask);
+        status = job->row != NULL && job->mask != NULL
+                     ? NL_OK
+                     : NL_FAIL(NL_ERR_NOMEM, "out of memory for gradients");
     }
     return status == NL_OK ? create_tiles(job) : status;
 }
@@ -171,12 +181,23 @@ static void take_layer(int l, const void *delta, void *context)
     parts_job *job = context;
 
     for (int k = 0; k < job->held; k++) {
-        if (job->part[k].layer == l && job->a->precision == NL_DOUBLE) {
+        if (job->part[k].lowest == l && job->a->precision == NL_DOUBLE) {
             store_double(job, &job->part[k], delta);
-        } else if (job->part[k].layer == l) {
+        } else if (job->part[k].lowest == l) {
             store_single(job, &job->part[k], delta);
         }
     }
+}
+
+/* How far down the part's back-signals go. */
+static int lowest_of(const parts_job *job)
+{
+    int lowest = job->part[0].lowest;
+
+    for (int k = 1; k < job->held; k++) {
+        lowest = nl_smaller(lowest, job->part[k].lowest);
+    }
+    return lowest;
 }
 
 static void make_tile(int i, int m, int j, int n, void *context)
@@ -232,7 +253,7 @@ static void let_go(parts_job *job)
 static nl_status add_part(parts_job *job)
 {
     const nl_kernel_input *input = job->input;
-    const int lowest = job->part[job->held - 1].layer; /* they go down */
+    const int lowest = lowest_of(job);
     const nl_tile_walk walk = {.rows = job->samples.row,
                                .m = job->samples.rows,
                                .cols = job->samples.col,
@@ -302,6 +323,9 @@ nl_status nl_parts_fill(const nl_dmat *a, nl_kernel_spec spec, const nl_kernel_i
     free(job.gram_h);
     free(job.gram_delta);
     free(job.factor);
+    free(job.joined);
+    free(job.turned);
+    free(job.mask);
     return status;
 }
 
@@ -381,6 +405,9 @@ double nl_parts_flops(const nl_net *net, nl_kernel_spec spec, int samples)
             flops += (double)samples * samples * layer->fan_in;
             flops +=
                 layer->role == NL_ROLE_OUTPUT ? 0.0 : n * n * layer->fan_out * view.outputs_summed;
+        } else if (nl_joined_average(net, l) >= 0) {
+            flops += samples * nl_layer_forward_flops(layer);
+            flops += (double)samples * samples * parameters + n * n * layer->fan_out;
         } else if (layer->fan_out > 0) {
             flops += samples * seeds * nl_layer_forward_flops(layer); /* rows of J */
             flops += n * n * parameters * view.outputs_summed;

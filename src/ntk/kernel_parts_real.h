@@ -21,26 +21,63 @@ static void NAME(scale)(size_t n, double scale, double *v)
     }
 }
 
-/* A of sample `at` of the batch, weighted with the roots of the learning rates where they count. */
+/* Gradients of sample `at` of the batch, weighted with the roots of the learning rates where they
+ * count, to job->row or, where they are in the format that is wanted, to `rows`. */
+static void NAME(make_rows)(parts_job *job, const nl_chunk *chunk, int at,
+                            const nl_row_range *range, const double *delta, double *rows)
+{
+    const nl_layer *layer = &job->input->net->layer[chunk->layer];
+    const size_t weights = (size_t)layer->fan_in * (size_t)chunk->units;
+
+    nl_passes_rows(job->passes, chunk->layer, at, range, delta, rows);
+    for (int a = 0; job->spec.rate_weighted && a < range->deltas; a++) {
+        double *row = rows + (size_t)a * chunk->columns;
+
+        NAME(scale)(weights, sqrt(layer->weight_rate), row);
+        NAME(scale)(chunk->columns - weights, sqrt(layer->bias_rate), row + weights);
+    }
+}
+
 static void NAME(store_rows)(parts_job *job, const nl_chunk *chunk, int at, const double *delta,
                              real *to)
 {
-    const nl_layer *layer = &job->input->net->layer[chunk->layer];
-    const size_t columns = chunk->in_size / (size_t)job->seeds;
-    const size_t weights = (size_t)layer->fan_in * (size_t)chunk->units;
-    const nl_row_range range = {.first = chunk->first, .count = chunk->units, .apart = columns};
-    const bool in_place = sizeof(real) == sizeof(double);
-    double *rows = in_place ? (void *)to : job->row;
+    const nl_row_range range = {.deltas = job->seeds,
+                                .first = chunk->first,
+                                .count = chunk->units,
+                                .apart = chunk->columns};
 
-    nl_passes_rows(job->passes, chunk->layer, at, &range, delta, rows);
-    for (int a = 0; job->spec.rate_weighted && a < job->seeds; a++) {
-        double *row = rows + (size_t)a * columns;
-
-        NAME(scale)(weights, sqrt(layer->weight_rate), row);
-        NAME(scale)(columns - weights, sqrt(layer->bias_rate), row + weights);
+    if (sizeof(real) == sizeof(double)) {
+        NAME(make_rows)(job, chunk, at, &range, delta, (void *)to);
+    } else {
+        NAME(make_rows)(job, chunk, at, &range, delta, job->row);
+        NAME(convert)(chunk->in_size, job->row, to);
     }
-    if (!in_place) {
-        NAME(convert)(chunk->in_size, rows, to);
+}
+
+/* M, unit by unit, each with its bias behind; and u [units x seeds] from back-signals of the
+ * average [seeds x channels]. */
+static void NAME(store_joined)(parts_job *job, const nl_chunk *chunk, int at, const double *delta,
+                               real *to, real *u)
+{
+    const nl_net *net = job->input->net;
+    const nl_layer *layer = &net->layer[chunk->layer];
+    const size_t K = (size_t)layer->fan_in;
+    const size_t units = (size_t)chunk->units;
+    const size_t channels = (size_t)layer->fan_out;
+    const double share = 1.0 / ((double)layer->out.height * layer->out.width);
+    const nl_row_range range = {.deltas = 1, .first = chunk->first, .count = chunk->units};
+
+    nl_joined_mask(job->passes, net, chunk->layer, at, job->mask);
+    NAME(make_rows)(job, chunk, at, &range, job->mask, job->row);
+    for (size_t o = 0; o < units; o++) {
+        for (size_t q = 0; q < K; q++) {
+            to[o * (K + 1) + q] = (real)job->row[q * units + o];
+        }
+        to[o * (K + 1) + K] = (real)job->row[K * units + o];
+        for (size_t a = 0; a < (size_t)job->seeds; a++) {
+            u[o * (size_t)job->seeds + a] =
+                (real)(share * delta[a * channels + (size_t)chunk->first + o]);
+        }
     }
 }
 
@@ -52,19 +89,27 @@ static void NAME(store_sample)(parts_job *job, nl_chunk *chunk, int side, int at
     const size_t place = (size_t)job->place[side][job->first + at];
     const double *in = nl_passes_input(job->passes, chunk->layer);
     real *to = (real *)chunk->in[side] + place * chunk->in_size;
+    real *of_delta = (real *)chunk->delta[side] + place * chunk->delta_size;
 
-    if (!chunk->gram) {
+    switch (chunk->way) {
+    case NL_WAY_ROWS:
         NAME(store_rows)(job, chunk, at, delta, to);
-        return;
+        break;
+    case NL_WAY_JOINED:
+        NAME(store_joined)(job, chunk, at, delta, to, of_delta);
+        break;
+    case NL_WAY_GRAM:
+    default:
+        NAME(convert)(chunk->in_size, in + (size_t)at * (size_t)nl_shape_size(layer->in), to);
+        NAME(convert)(chunk->delta_size, delta, of_delta);
+        break;
     }
-    NAME(convert)(chunk->in_size, in + (size_t)at * (size_t)nl_shape_size(layer->in), to);
-    NAME(convert)(chunk->delta_size, delta, (real *)chunk->delta[side] + place * chunk->delta_size);
 }
 
 /* What a chunk needs of the batch that went through. */
 static void NAME(store)(parts_job *job, nl_chunk *chunk, const double *delta)
 {
-    const nl_layer *layer = &job->input->net->layer[chunk->layer];
+    const nl_layer *layer = &job->input->net->layer[chunk->lowest];
     const size_t signals = (size_t)job->seeds * (size_t)nl_shape_size(layer->out);
     const int rows = nl_smaller(job->batch, job->count - job->first);
 
@@ -150,6 +195,93 @@ static void NAME(add_gram)(const parts_job *job, const nl_chunk *chunk, const ti
     NAME(multiply_expanded)(&part, job->gram_delta);
 }
 
+/* R_o = M_i[:, o] M_j[:, o] of unit o, [m x n] */
+static void NAME(join)(const parts_job *job, const nl_chunk *chunk, const tile_place *t, int o,
+                       real *products)
+{
+    const int parameters = (int)(chunk->columns / (size_t)chunk->units);
+    const size_t first = (size_t)o * (size_t)parameters;
+    const NAME(products) of_unit = {
+        .rows = t->m,
+        .cols = t->n,
+        .depth = parameters,
+        .a = (const real *)chunk->in[0] + (size_t)t->i * chunk->in_size + first,
+        .lda = (int)chunk->in_size,
+        .b = (const real *)chunk->in[1] + (size_t)t->j * chunk->in_size + first,
+        .ldb = (int)chunk->in_size,
+        .count = 1,
+        .out = products,
+    };
+
+    NAME(multiply)(&job->means, &of_unit);
+}
+
+/* theta[i, j] += scale sum_o R_o[i, j] sum_a u_i^a[o] u_j^a[o] */
+static void NAME(add_joined_sums)(const parts_job *job, const nl_chunk *chunk, const tile_place *t,
+                                  real *theta)
+{
+    const int seeds = job->seeds;
+    const int lead = (int)chunk->delta_size;
+    const real *ui = (const real *)chunk->delta[0] + (size_t)t->i * chunk->delta_size;
+    const real *uj = (const real *)chunk->delta[1] + (size_t)t->j * chunk->delta_size;
+    const real scale = (real)job->view.scale;
+    const real zero = 0;
+    real *products = job->gram_h;
+    real *of_u = job->gram_delta;
+
+    for (int o = 0; o < chunk->units; o++) {
+        NAME(join)(job, chunk, t, o, products);
+        BLAS(gemm)("T", "N", &t->m, &t->n, &seeds, &scale, ui + o * seeds, &lead, uj + o * seeds,
+                   &lead, &zero, of_u, &t->m);
+        for (int j = 0; j < t->n; j++) {
+            const size_t at = (size_t)j * (size_t)t->m;
+
+            NAME(add_product)(t->m, products + at, of_u + at,
+                              theta + (size_t)j * (size_t)job->a->ld);
+        }
+    }
+}
+
+/* turned [units x mC] = R_o[i, j] u_i^a[o] of column sample j */
+static void NAME(turn)(const parts_job *job, const nl_chunk *chunk, const tile_place *t, int j)
+{
+    const size_t C = (size_t)job->seeds;
+    const size_t m = (size_t)t->m;
+    const real *u = (const real *)chunk->delta[0] + (size_t)t->i * chunk->delta_size;
+    real *turned = job->turned;
+
+    for (size_t o = 0; o < (size_t)chunk->units; o++) {
+        const real *products = (const real *)job->joined + (o * (size_t)t->n + (size_t)j) * m;
+
+        for (size_t i = 0; i < m; i++, turned += C) {
+            for (size_t a = 0; a < C; a++) {
+                turned[a] = products[i] * u[i * chunk->delta_size + o * C + a];
+            }
+        }
+    }
+}
+
+/* theta[(i,a), (j,b)] += sum_o u_i^a[o] u_j^b[o] R_o[i, j] */
+static void NAME(add_joined)(const parts_job *job, const nl_chunk *chunk, const tile_place *t,
+                             real *theta)
+{
+    const int C = job->seeds;
+    const int rows = t->m * C;
+    const real one = 1;
+    const real *uj = (const real *)chunk->delta[1] + (size_t)t->j * chunk->delta_size;
+
+    for (int o = 0; o < chunk->units; o++) {
+        NAME(join)
+        (job, chunk, t, o, (real *)job->joined + (size_t)o * (size_t)t->m * (size_t)t->n);
+    }
+    for (int j = 0; j < t->n; j++) {
+        NAME(turn)(job, chunk, t, j);
+        BLAS(gemm)("N", "T", &rows, &C, &chunk->units, &one, job->turned, &rows,
+                   uj + (size_t)j * chunk->delta_size, &C, &one,
+                   theta + (size_t)(j * C) * (size_t)job->a->ld, &job->a->ld);
+    }
+}
+
 static void NAME(clear)(const tile_place *t, int C, real *theta, int ld)
 {
     for (int j = 0; j < t->n * C; j++) {
@@ -168,10 +300,16 @@ static void NAME(add_tile)(const parts_job *job, const tile_place *t)
         NAME(clear)(t, job->view.rows_per_sample, theta, job->a->ld);
     }
     for (int k = 0; k < job->held; k++) {
-        if (job->part[k].gram) {
-            NAME(add_gram)(job, &job->part[k], t, theta);
+        const nl_chunk *chunk = &job->part[k];
+
+        if (chunk->way == NL_WAY_GRAM) {
+            NAME(add_gram)(job, chunk, t, theta);
+        } else if (chunk->way == NL_WAY_ROWS) {
+            NAME(add_rows)(job, chunk, t, theta);
+        } else if (job->view.rows_per_sample > 1) {
+            NAME(add_joined)(job, chunk, t, theta);
         } else {
-            NAME(add_rows)(job, &job->part[k], t, theta);
+            NAME(add_joined_sums)(job, chunk, t, theta);
         }
     }
 }

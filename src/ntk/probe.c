@@ -84,7 +84,7 @@ static void add_gradient_squares(int l, const void *delta, void *context)
     const size_t size = (size_t)nl_shape_size(layer->out);
     const int C = job->state->outputs;
 
-    for (int row = 0; row < job->rows * C; row++) {
+    for (int row = 0; layer->fan_out > 0 && row < job->rows * C; row++) {
         const size_t at = (size_t)(l * C + row % C);
 
         nl_passes_gradient(job->passes, l, row / C, 1, (const double *)delta + (size_t)row * size,

@@ -98,7 +98,7 @@ static void collect(int l, const void *delta, void *context)
     const nl_layer *layer = &c->net->layer[l];
     const size_t size = (size_t)nl_shape_size(layer->out);
 
-    for (int row = 0; row < rows * outputs; row++) {
+    for (int row = 0; layer->fan_out > 0 && row < rows * outputs; row++) {
         double *to = c->jacobian + (size_t)row * c->net->size;
 
         nl_passes_gradient(c->passes, l, row / outputs, 1,
