@@ -114,6 +114,9 @@ nl_status nl_scaling_of_images(const nl_dataset_info *info, const nl_images *tra
     const planes p = planes_of(info);
     nl_status status = nl_scaling_allocate(p.channels, out);
 
+    if (status != NL_OK) {
+        return status;
+    }
     for (int c = 0; status == NL_OK && c < p.channels; c++) {
         double mean = 0.0;
         double variance = unit * unit;

@@ -3,6 +3,7 @@
 #include "h5.h"
 #include "h5_chunks.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -244,7 +245,7 @@ static nl_status check_chunks(const nl_h5_arrays *file, hid_t properties, hid_t 
             return NL_FAIL(NL_ERR_DATA, "%s: %s: is in empty chunks: damaged, write it again",
                            array->file, array->name);
         }
-        expected *= (double)((dims[k] + chunk[k] - 1) / chunk[k]);
+        expected *= ceil((double)dims[k] / (double)chunk[k]);
         bytes *= (double)chunk[k];
     }
     if (bytes > 8.0 * most_expansion * file->size) {

@@ -16,7 +16,7 @@ typedef struct packing {
     hsize_t side[H5S_MAX_RANK];
     size_t bytes; /* of a chunk as it is unpacked */
     bool deflated;
-    int checksums;
+    size_t checksums;
     size_t room;                      /* most bytes of a packed one */
     unsigned char *packed, *unpacked; /* owned; [room], [bytes + 1] */
 } packing;
@@ -51,8 +51,7 @@ static nl_status describe(const nl_h5_array *array, packing *p)
     if (p->rank == 0) {
         return NL_OK; /* in one piece */
     }
-    p->room = (p->deflated ? compressBound(p->bytes) : p->bytes) +
-              (size_t)(checksum_bytes * p->checksums);
+    p->room = (p->deflated ? compressBound(p->bytes) : p->bytes) + p->checksums * checksum_bytes;
     p->packed = nl_calloc(p->room, 1);
     p->unpacked = p->deflated ? nl_calloc(p->bytes + 1, 1) : NULL;
     return p->packed == NULL || (p->deflated && p->unpacked == NULL)
@@ -72,7 +71,7 @@ static bool inflates(const packing *p, size_t size)
 static nl_status check_chunk(const packing *p, const hsize_t *offset)
 {
     const hid_t set = (hid_t)p->array->id;
-    const size_t sums = (size_t)(checksum_bytes * p->checksums);
+    const size_t sums = p->checksums * checksum_bytes;
     uint32_t skipped = 0;
     unsigned mask = 0;
     haddr_t place = HADDR_UNDEF;
