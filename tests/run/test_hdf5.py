@@ -252,7 +252,8 @@ def mnist_gives_the_same_numbers_as_its_idx_files():
     outs = []
     for source, path in (("mnist", folder), ("hdf5", "mnist.h5"), ("hdf5", "flat.h5")):
         outs.append(base / f"o{len(outs)}")
-        lib.run_study(text.format(source=source, path=path, train=50, probe=20), outs[-1], ranks=2)
+        result = lib.run_study(text.format(source=source, path=path, train=50, probe=20), outs[-1], ranks=2)
+        lib.check("warning" not in result.stderr, f"MNIST is warned of:\n{result.stderr}")
     lib.check(len(lib.table(outs[0])) > 50, "the table is too short to say anything")
     same_numbers(outs[0], outs[1], "MNIST from HDF5")
     same_numbers(outs[0], outs[2], "MNIST as vectors")
