@@ -1,4 +1,6 @@
 /** @file probe.c  What a network does on the probe, beside its kernel. */
+#include "joined.h"
+
 #include "ntklens/ntk.h"
 #include "ntklens/par.h"
 #include "ntklens/passes.h"
@@ -72,26 +74,96 @@ typedef struct trace_job {
     nl_passes *passes;
     nl_probe_state *state;
     int rows;
-    double *gradient; /* [parameters of the largest layer] */
+    double *gradient; /* [outputs x parameters of the largest layer] */
+    double *mask;     /* [largest output of a layer] */
 } trace_job;
 
-/* Squared gradients of each sample and output: of weights and biases. */
+static void add_squares(const trace_job *job, int l, int output, double weights, double biases)
+{
+    job->state->weight_trace[l * job->state->outputs + output] += weights;
+    job->state->bias_trace[l * job->state->outputs + output] += biases;
+}
+
+/* Dense: (s^2 |h|^2 + t^2) |delta|^2 */
+static void add_dense(const trace_job *job, int l, int sample, const double *delta)
+{
+    const nl_layer *layer = &job->state->net->layer[l];
+    const size_t in = (size_t)layer->fan_in;
+    const size_t out = (size_t)layer->fan_out;
+    const double *h = nl_passes_input(job->passes, l);
+    const double h2 = nl_squares_double(in, h + (size_t)sample * in);
+
+    for (int a = 0; a < job->state->outputs; a++) {
+        const double d2 = nl_squares_double(out, delta + (size_t)a * out);
+
+        add_squares(job, l, a, layer->weight_scale * layer->weight_scale * h2 * d2,
+                    layer->bias_scale * layer->bias_scale * d2);
+    }
+}
+
+/* Rows of J, made and squared. */
+static void add_rows(const trace_job *job, int l, int sample, const double *delta)
+{
+    const nl_layer *layer = &job->state->net->layer[l];
+    const size_t weights = nl_layer_weights(layer);
+    const size_t units = (size_t)layer->fan_out;
+    const nl_row_range range = {
+        .deltas = job->state->outputs, .count = layer->fan_out, .apart = weights + units};
+    const double *row = job->gradient;
+
+    nl_passes_rows(job->passes, l, sample, &range, delta, job->gradient);
+    for (int a = 0; a < job->state->outputs; a++, row += range.apart) {
+        add_squares(job, l, a, nl_squares_double(weights, row),
+                    nl_squares_double(units, row + weights));
+    }
+}
+
+/* joined.h: sum_o u^a[o]^2 |M[:, o]|^2; delta: of the average. */
+static void add_joined(const trace_job *job, int l, int sample, const double *delta)
+{
+    const nl_layer *layer = &job->state->net->layer[l];
+    const size_t units = (size_t)layer->fan_out;
+    const size_t K = (size_t)layer->fan_in;
+    const double share = 1.0 / ((double)layer->out.height * layer->out.width);
+    const nl_row_range range = {.deltas = 1, .count = layer->fan_out};
+
+    nl_joined_mask(job->passes, job->state->net, l, sample, job->mask);
+    nl_passes_rows(job->passes, l, sample, &range, job->mask, job->gradient);
+    for (size_t o = 0; o < units; o++) {
+        const double bias = job->gradient[K * units + o];
+        double squares = 0.0;
+
+        for (size_t q = 0; q < K; q++) {
+            squares += job->gradient[q * units + o] * job->gradient[q * units + o];
+        }
+        for (size_t a = 0; a < (size_t)job->state->outputs; a++) {
+            const double u = share * delta[a * units + o];
+
+            add_squares(job, l, (int)a, u * u * squares, u * u * bias * bias);
+        }
+    }
+}
+
+/* Squared gradients of each sample and output, of all layers whose back-signals are known now. */
 static void add_gradient_squares(int l, const void *delta, void *context)
 {
     const trace_job *job = context;
-    const nl_layer *layer = &job->state->net->layer[l];
-    const size_t weights = nl_layer_weights(layer);
-    const size_t size = (size_t)nl_shape_size(layer->out);
-    const int C = job->state->outputs;
+    const nl_net *net = job->state->net;
+    const size_t apart = (size_t)job->state->outputs * (size_t)nl_shape_size(net->layer[l].out);
 
-    for (int row = 0; layer->fan_out > 0 && row < job->rows * C; row++) {
-        const size_t at = (size_t)(l * C + row % C);
+    for (int sample = 0; sample < job->rows; sample++) {
+        const double *of_sample = (const double *)delta + (size_t)sample * apart;
 
-        nl_passes_gradient(job->passes, l, row / C, 1, (const double *)delta + (size_t)row * size,
-                           job->gradient, job->gradient + weights);
-        job->state->weight_trace[at] += nl_squares_double(weights, job->gradient);
-        job->state->bias_trace[at] +=
-            nl_squares_double((size_t)layer->fan_out, job->gradient + weights);
+        if (net->layer[l].kind == NL_DENSE) {
+            add_dense(job, l, sample, of_sample);
+        } else if (net->layer[l].fan_out > 0 && nl_joined_average(net, l) < 0) {
+            add_rows(job, l, sample, of_sample);
+        }
+        for (int k = 0; net->layer[l].kind == NL_GLOBAL_AVERAGE && k < l; k++) {
+            if (nl_joined_average(net, k) == l) {
+                add_joined(job, k, sample, of_sample);
+            }
+        }
     }
 }
 
@@ -110,6 +182,19 @@ static void pass_all(trace_job *job, const nl_kernel_input *input, int batch, co
     }
 }
 
+/* Parameters of the largest layer whose gradients are made. */
+static size_t largest_convolution(const nl_net *net)
+{
+    size_t most = 0;
+
+    for (int l = 0; l < net->layers; l++) {
+        const size_t size = nl_layer_weights(&net->layer[l]) + (size_t)net->layer[l].fan_out;
+
+        most = net->layer[l].kind != NL_DENSE && size > most ? size : most;
+    }
+    return most;
+}
+
 /* The same of networks that are no chains of dense layers. */
 static nl_status compute_passes(const nl_kernel_input *input, nl_probe_state *state)
 {
@@ -122,8 +207,9 @@ static nl_status compute_passes(const nl_kernel_input *input, nl_probe_state *st
     spec.rows = nl_smaller(nl_larger((int)(pass_bytes / nl_passes_bytes(input->net, &spec)), 1),
                            input->samples);
     seeds = nl_calloc((size_t)spec.rows * C * C, sizeof *seeds);
-    job.gradient = nl_calloc(input->net->size, sizeof *job.gradient);
-    if (seeds == NULL || job.gradient == NULL) {
+    job.gradient = nl_calloc(C * largest_convolution(input->net), sizeof *job.gradient);
+    job.mask = nl_calloc((size_t)nl_net_widest(input->net), sizeof *job.mask);
+    if (seeds == NULL || job.gradient == NULL || job.mask == NULL) {
         status = NL_FAIL(NL_ERR_NOMEM, "out of memory for the probe's gradients");
     } else {
         for (size_t row = 0; row < (size_t)spec.rows * C; row++) {
@@ -137,6 +223,7 @@ static nl_status compute_passes(const nl_kernel_input *input, nl_probe_state *st
     nl_passes_destroy(&job.passes);
     free(seeds);
     free(job.gradient);
+    free(job.mask);
     return status;
 }
 
