@@ -155,6 +155,9 @@ void nl_log_close(nl_log **log);
  *  product overflows.  A count of 0 gives a block that may be freed.  Free with free(). */
 void *nl_calloc(size_t count, size_t size) __attribute__((malloc));
 
+/** The same, not zeroed: for what is written before it is read. */
+void *nl_alloc(size_t count, size_t size) __attribute__((malloc));
+
 /** Largest resident set of this process so far, bytes; 0 where the system does not tell. */
 size_t nl_peak_memory(void);
 

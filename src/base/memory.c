@@ -24,7 +24,8 @@ static void ask_for_huge_pages(void *block, size_t bytes)
 #endif
 }
 
-void *nl_calloc(size_t count, size_t size)
+/* whole: its size. */
+static void *allocate(size_t count, size_t size, size_t *whole)
 {
     size_t bytes = 0;
     size_t boundary = alignment;
@@ -36,10 +37,26 @@ void *nl_calloc(size_t count, size_t size)
     boundary = bytes >= huge_page ? huge_page : alignment;
     bytes = (bytes + boundary - 1) / boundary * boundary; /* aligned_alloc wants a multiple */
     block = aligned_alloc(boundary, bytes > 0 ? bytes : boundary);
+    if (block != NULL && bytes >= huge_page) {
+        ask_for_huge_pages(block, bytes);
+    }
+    *whole = bytes;
+    return block;
+}
+
+void *nl_alloc(size_t count, size_t size)
+{
+    size_t bytes = 0;
+
+    return allocate(count, size, &bytes);
+}
+
+void *nl_calloc(size_t count, size_t size)
+{
+    size_t bytes = 0;
+    void *block = allocate(count, size, &bytes);
+
     if (block != NULL) {
-        if (bytes >= huge_page) {
-            ask_for_huge_pages(block, bytes);
-        }
         memset(block, 0, bytes);
     }
     return block;

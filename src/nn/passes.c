@@ -174,12 +174,12 @@ static bool allocate_layers(nl_passes *p)
         const nl_layer *layer = &p->net->layer[l];
         const size_t size = (size_t)nl_shape_size(layer->out);
 
-        p->out[l] = nl_calloc(rows * size, p->element);
+        p->out[l] = nl_alloc(rows * size, p->element);
         p->kept[l] = nl_calloc(rows, kept_bytes(layer, p->spec.precision));
-        p->d_out[l] = nl_calloc(p->spec.tangents ? rows * size : 0, p->element);
+        p->d_out[l] = nl_alloc(p->spec.tangents ? rows * size : 0, p->element);
         complete = p->out[l] != NULL && p->kept[l] != NULL && p->d_out[l] != NULL;
         if (complete && keeps_slope(p->net, &p->spec, layer)) {
-            p->slope[l] = nl_calloc(rows * size, p->element);
+            p->slope[l] = nl_alloc(rows * size, p->element);
             complete = p->slope[l] != NULL;
         }
     }
@@ -194,10 +194,10 @@ static bool allocate_back_signals(nl_passes *p)
 
     p->slots = plan.slots;
     for (int k = 0; complete && k < plan.slots; k++) {
-        p->delta[k] = nl_calloc(signals * plan.size[k], p->element);
+        p->delta[k] = nl_alloc(signals * plan.size[k], p->element);
         complete = p->delta[k] != NULL;
     }
-    p->added = complete ? nl_calloc(signals * plan.added, p->element) : NULL;
+    p->added = complete ? nl_alloc(signals * plan.added, p->element) : NULL;
     return p->added != NULL;
 }
 
@@ -211,9 +211,9 @@ nl_status nl_passes_create(const nl_net *net, const nl_passes_spec *spec, nl_pas
                          .spec = *spec,
                          .element = element_bytes(spec->precision),
                          .vector_bytes = nl_vector_bytes()};
-        p->sample = nl_calloc((size_t)spec->rows * (size_t)net->spec.inputs, p->element);
-        p->scratch = nl_calloc(scratch_size(net), p->element);
-        p->own_theta = nl_calloc(spec->precision == NL_DOUBLE ? net->size : 0, p->element);
+        p->sample = nl_alloc((size_t)spec->rows * (size_t)net->spec.inputs, p->element);
+        p->scratch = nl_alloc(scratch_size(net), p->element);
+        p->own_theta = nl_alloc(spec->precision == NL_DOUBLE ? net->size : 0, p->element);
     }
     if (p == NULL || p->sample == NULL || p->scratch == NULL || p->own_theta == NULL ||
         !allocate_lists(p) || !allocate_layers(p) ||

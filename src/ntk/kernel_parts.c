@@ -133,12 +133,12 @@ static nl_status create_tiles(parts_job *job)
     job->means.transposed =
         nl_calloc(job->means.pieces ? transposed_depth : 0,
                   size * (size_t)nl_leading_dimension((int)side, job->a->precision));
-    job->gram_h = nl_calloc(side * side / (size_t)(unit * unit), size);
-    job->gram_delta = nl_calloc(side * side, size);
+    job->gram_h = nl_alloc(side * side / (size_t)(unit * unit), size);
+    job->gram_delta = nl_alloc(side * side, size);
     job->factor = nl_calloc(side, size);
     job->joined =
-        nl_calloc(unit > 1 ? units * (side / (size_t)unit) * (side / (size_t)unit) : 0, size);
-    job->turned = nl_calloc(unit > 1 ? units * side : 0, size);
+        nl_alloc(unit > 1 ? units * (side / (size_t)unit) * (side / (size_t)unit) : 0, size);
+    job->turned = nl_alloc(unit > 1 ? units * side : 0, size);
     return job->means.transposed != NULL && job->gram_h != NULL && job->gram_delta != NULL &&
                    job->factor != NULL && job->joined != NULL && job->turned != NULL
                ? NL_OK
@@ -157,8 +157,8 @@ static nl_status prepare(parts_job *job)
         status = create_passes(job);
     }
     if (status == NL_OK) {
-        job->row = nl_calloc(nl_chunks_largest(job->chunk, job->chunks), sizeof *job->row);
-        job->mask = nl_calloc((size_t)nl_net_widest(job->input->net), sizeof *job->mask);
+        job->row = nl_alloc(nl_chunks_largest(job->chunk, job->chunks), sizeof *job->row);
+        job->mask = nl_alloc((size_t)nl_net_widest(job->input->net), sizeof *job->mask);
         status = job->row != NULL && job->mask != NULL
                      ? NL_OK
                      : NL_FAIL(NL_ERR_NOMEM, "out of memory for gradients");
@@ -221,8 +221,8 @@ static nl_status hold(parts_job *job)
         nl_chunk *chunk = &job->part[k];
 
         for (int side = 0; side < (job->square ? 1 : 2); side++) {
-            chunk->in[side] = nl_calloc(samples[side] * chunk->in_size, size);
-            chunk->delta[side] = nl_calloc(samples[side] * chunk->delta_size, size);
+            chunk->in[side] = nl_alloc(samples[side] * chunk->in_size, size);
+            chunk->delta[side] = nl_alloc(samples[side] * chunk->delta_size, size);
             if (chunk->in[side] == NULL || chunk->delta[side] == NULL) {
                 return NL_FAIL(NL_ERR_NOMEM, "out of memory for gradients of %d samples",
                                job->count);

@@ -240,8 +240,8 @@ static void outputs_are_those_of_the_definition_with_relu(void **state)
     }
 }
 
-/* A residual branch may die without the network: the first convolution, the last norm and the output
- * may not. */
+/* A residual branch may die without the network: the first convolution, the last norm and the
+ * output may not. */
 static void ways_round_branches_are_known(void **state)
 {
     const nl_net_spec spec = spec_of(NL_RESNET, 4, 4, 1);
