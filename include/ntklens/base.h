@@ -252,6 +252,7 @@ typedef enum nl_purpose {
     NL_PURPOSE_GLYPH_TEST = 7,  /* a = image index */
     NL_PURPOSE_SELF_TEST = 8,   /* doctor and tests */
     NL_PURPOSE_CHECK = 9, /* seed 0: vectors that filled kernels are checked with; a = order */
+    NL_PURPOSE_QUADRATURE = 10, /* seed data.seed: a = order, b = what for, c = index */
 } nl_purpose;
 
 typedef struct nl_rng {

@@ -39,6 +39,7 @@ ROOM_OF_HEADER = {
     "json": "io",
     "keys": "study",
     "observables": "ntk",
+    "quadrature": "eigen",
     "record": "results",
     "rows": "results",
     "splits": "data",

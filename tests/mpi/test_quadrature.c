@@ -1,0 +1,236 @@
+/** @file test_quadrature.c  Quadrature of spectra that are known: its intervals hold what they say.
+ */
+#include "ntklens/blas.h"
+#include "ntklens/quadrature.h"
+
+#include "expect.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { order = 3000, repeats = 10, long_repeats = 50 };
+static int runs = repeats;
+
+/** A diagonal operator, rounded as single precision rounds; one product may be spoilt. */
+typedef struct diagonal {
+    int n;
+    double *lambda;       /* [n] */
+    int products, spoilt; /* -1: none */
+} diagonal;
+
+static nl_status apply(int columns, const double *x, double *y, void *context)
+{
+    diagonal *d = context;
+
+    for (int c = 0; c < columns; c++) {
+        for (int i = 0; i < d->n; i++) {
+            const size_t at = (size_t)c * (size_t)d->n + (size_t)i;
+
+            y[at] = (double)(float)(d->lambda[i] * (double)(float)x[at]);
+        }
+    }
+    if (d->products == d->spoilt) {
+        y[d->n / 3] += 1.0;
+    }
+    d->products++;
+    return NL_OK;
+}
+
+static double entropy_of(const double *lambda, int n)
+{
+    double sum = 0.0;
+    double entropy = 0.0;
+
+    for (int i = 0; i < n; i++) {
+        sum += lambda[i];
+    }
+    for (int i = 0; i < n; i++) {
+        entropy -= lambda[i] > 0.0 ? lambda[i] / sum * log(lambda[i] / sum) : 0.0;
+    }
+    return entropy;
+}
+
+static double sum_of(const double *lambda, int n, double power)
+{
+    double sum = 0.0;
+
+    for (int i = 0; i < n; i++) {
+        sum += lambda[i] > 0.0 ? pow(lambda[i], power) : 0.0;
+    }
+    return sum;
+}
+
+typedef double spectrum_fn(int i);
+
+/* As kernels have them: a few outliers, then a power law. */
+static double power_law(int i)
+{
+    return i == 0 ? 60.0 : i < 10 ? 4.0 / i : pow(i, -1.2);
+}
+
+/* The tail reaches zero. */
+static double falling(int i)
+{
+    return exp(-0.02 * i) + 1e-3 * exp(-0.002 * i);
+}
+
+static double flat(int i)
+{
+    return 1.0 + 0.0 * i;
+}
+
+static double two_clusters(int i)
+{
+    return i < order / 3 ? 1.0 : 1e-4;
+}
+
+static double one_of_90_percent(int i)
+{
+    return i == 0 ? 9.0 * order : 1.0;
+}
+
+static double rank_3(int i)
+{
+    return i < 3 ? 3.0 - i : 0.0;
+}
+
+/* Repeats with probes of their own; how often the truth lies in the interval, and the error. */
+static void repeat(spectrum_fn *spectrum, double wanted, int *held, double *rms)
+{
+    double lambda[order];
+    diagonal d = {.n = order, .lambda = lambda, .spoilt = -1};
+
+    for (int i = 0; i < order; i++) {
+        lambda[i] = spectrum(i);
+    }
+    *held = 0;
+    *rms = 0.0;
+    for (int seed = 0; seed < runs; seed++) {
+        const nl_quadrature_request request = {.comm = MPI_COMM_WORLD,
+                                               .n = order,
+                                               .trace = sum_of(lambda, order, 1.0),
+                                               .wanted = wanted,
+                                               .seed = (uint32_t)seed,
+                                               .apply = apply,
+                                               .context = &d};
+        const double truth = entropy_of(lambda, order);
+        nl_quadrature q;
+
+        expect_all(MPI_COMM_WORLD, nl_quadrature_compute(&request, &q) == NL_OK);
+        if (seed == 0) {
+            print_message("S %.5f, found %.5f +- %.5f: %d kept, %d probes of %d steps, "
+                          "%d products\n",
+                          truth, q.entropy, q.entropy_error, q.kept, q.probes, q.steps, q.products);
+        }
+        *held += fabs(q.entropy - truth) <= q.entropy_error + 1e-5;
+        *rms += (q.entropy - truth) * (q.entropy - truth) / runs;
+        expect_all(MPI_COMM_WORLD, fabs(q.participation_ratio * sum_of(lambda, order, 2.0) /
+                                            (request.trace * request.trace) -
+                                        1.0) < 0.05);
+    }
+    *rms = sqrt(*rms);
+    print_message("  held %d of %d, rms error %.5f\n", *held, runs, *rms);
+}
+
+static void intervals_hold_on_spectra_like_kernels(void **state)
+{
+    static spectrum_fn *const spectra[] = {power_law, falling};
+
+    (void)state;
+    for (size_t k = 0; k < NL_COUNT(spectra); k++) {
+        int held = 0;
+        double rms = 0.0;
+
+        repeat(spectra[k], 0.01, &held, &rms);
+        expect_all(MPI_COMM_WORLD, held >= 0.95 * runs);
+        expect_all(MPI_COMM_WORLD, rms <= 0.006);
+    }
+}
+
+static void hard_spectra_are_right_or_honestly_wide(void **state)
+{
+    static spectrum_fn *const spectra[] = {flat, two_clusters, one_of_90_percent, rank_3};
+
+    (void)state;
+    for (size_t k = 0; k < NL_COUNT(spectra); k++) {
+        int held = 0;
+        double rms = 0.0;
+
+        repeat(spectra[k], 0.01, &held, &rms);
+        expect_all(MPI_COMM_WORLD, held >= 0.95 * runs);
+    }
+}
+
+static nl_status compute(diagonal *d, int n, nl_quadrature *q)
+{
+    const nl_quadrature_request request = {.comm = MPI_COMM_WORLD,
+                                           .n = n,
+                                           .trace = sum_of(d->lambda, n, 1.0),
+                                           .wanted = 0.02,
+                                           .apply = apply,
+                                           .context = d};
+
+    return nl_quadrature_compute(&request, q);
+}
+
+/* Orders below that of the Krylov space. */
+static void small_orders_are_exact(void **state)
+{
+    static const int orders[] = {1, 2, 15, 16, 17, 100};
+
+    (void)state;
+    for (size_t k = 0; k < NL_COUNT(orders); k++) {
+        double lambda[100];
+        diagonal d = {.n = orders[k], .lambda = lambda, .spoilt = -1};
+        nl_quadrature q;
+
+        for (int i = 0; i < orders[k]; i++) {
+            lambda[i] = power_law(i);
+        }
+        expect_all(MPI_COMM_WORLD, compute(&d, orders[k], &q) == NL_OK);
+        expect_all(MPI_COMM_WORLD,
+                   fabs(q.entropy - entropy_of(lambda, orders[k])) <= q.entropy_error + 1e-4);
+        expect_all(MPI_COMM_WORLD, q.entropy_error < 0.02);
+        expect_all(MPI_COMM_WORLD, fabs(q.lambda_max / lambda[0] - 1.0) < 1e-5);
+    }
+}
+
+/* One product that is spoilt is made again, and the result is that of all right ones. */
+static void a_spoilt_product_is_made_again(void **state)
+{
+    double lambda[order];
+    diagonal d = {.n = order, .lambda = lambda, .spoilt = -1};
+    nl_quadrature right;
+    nl_quadrature q;
+
+    (void)state;
+    for (int i = 0; i < order; i++) {
+        lambda[i] = power_law(i);
+    }
+    expect_all(MPI_COMM_WORLD, compute(&d, order, &right) == NL_OK && !right.repeated);
+    for (int spoilt = 0; spoilt < 12; spoilt += 5) {
+        d.products = 0;
+        d.spoilt = spoilt;
+        expect_all(MPI_COMM_WORLD, compute(&d, order, &q) == NL_OK && q.repeated);
+        expect_all(MPI_COMM_WORLD, q.entropy == right.entropy);
+        expect_all(MPI_COMM_WORLD, q.entropy_error == right.entropy_error);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(intervals_hold_on_spectra_like_kernels),
+        cmocka_unit_test(hard_spectra_are_right_or_honestly_wide),
+        cmocka_unit_test(small_orders_are_exact),
+        cmocka_unit_test(a_spoilt_product_is_made_again),
+    };
+    int failed = 0;
+
+    MPI_Init(&argc, &argv);
+    runs = argc > 1 ? long_repeats : repeats;
+    failed = cmocka_run_group_tests(tests, NULL, NULL);
+    MPI_Finalize();
+    return failed;
+}
