@@ -404,7 +404,8 @@ static nl_status find_shorter(nl_run *run, int index, const nl_net *net, nl_rest
     }
     for (struct dirent *entry = readdir(listing); status == NL_OK && entry != NULL;
          entry = readdir(listing)) {
-        if (strncmp(entry->d_name, cell->id, prefix_length(cell->id)) == 0) {
+        if (strncmp(entry->d_name, cell->id, prefix_length(cell->id)) == 0 &&
+            !nl_is_temporary(entry->d_name)) { /* other ranks write meanwhile */
             char *path = nl_path_join(folder, entry->d_name);
 
             status = path == NULL ? NL_FAIL(NL_ERR_NOMEM, "out of memory for a path")
