@@ -18,9 +18,11 @@ typedef struct nl_passes nl_passes;
 /** What they are made for. */
 typedef struct nl_passes_spec {
     nl_precision precision;
-    int rows;      /* most samples */
-    int seeds;     /* back-signals of a sample; 0: forward only */
-    bool tangents; /* nl_passes_tangent() is wanted, too */
+    int rows;            /* most samples */
+    int seeds;           /* back-signals of a sample; 0: forward only */
+    bool tangents;       /* nl_passes_tangent() is wanted, too */
+    bool double_forward; /* single precision, but the forward pass in double: a unit of relu next to
+                            its kink is on the same side in either */
 } nl_passes_spec;
 
 /** Bytes of each row, and beside rows. */
@@ -46,10 +48,12 @@ void nl_passes_forward(nl_passes *passes, int rows, const float *x, const int *l
 /** f of the last forward pass, [rows x outputs]. */
 const void *nl_passes_outputs(const nl_passes *passes);
 
-/** What layer l took in it, [rows x in]; and phi' of its output [rows x out], in double precision
- *  where it activates. */
+/** What layer l took in it, [rows x in]. */
 const void *nl_passes_input(const nl_passes *passes, int l);
-const void *nl_passes_slope(const nl_passes *passes, int l);
+
+/** phi' of the output of a layer that activates, [rows x out]; of passes whose forward pass is in
+ *  double. */
+const double *nl_passes_slope(const nl_passes *passes, int l);
 
 /** Back-signals of layer l, delta [rows x seeds x out]; valid during the call. */
 typedef void nl_layer_signal_fn(int l, const void *delta, void *context);

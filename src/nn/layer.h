@@ -61,6 +61,8 @@ typedef struct nl_layer_ops {
     size_t (*place)(const nl_layer *layer, size_t k);
     /** Of one sample.  NULL: none. */
     double (*forward_flops)(const nl_layer *layer);
+    /** What forward leaves of so many samples, from double to single precision. */
+    void (*narrow)(const nl_layer *layer, int rows, const void *kept, void *narrowed);
     /** Bytes that forward leaves of one sample, and elements of scratch.  NULL: none. */
     size_t (*kept)(const nl_layer *layer, nl_precision precision);
     size_t (*scratch)(const nl_layer *layer);

@@ -29,6 +29,7 @@ struct nl_passes {
     void *added;                /* owned; what is added to a slot that is in use; NULL: never */
     void *scratch;              /* owned */
     int vector_bytes;
+    nl_passes *exact; /* owned; the forward pass in double, where that is asked for */
 };
 
 static size_t element_bytes(nl_precision precision)
@@ -118,8 +119,15 @@ static slot_plan plan_slots(const nl_net *net, int *slot)
  * Memory
  *-------------------------------------------------------------------------------------------*/
 
+/* The forward pass in double that passes in single precision may have. */
+static nl_passes_spec exact_spec(const nl_passes_spec *spec)
+{
+    return (nl_passes_spec){.precision = NL_DOUBLE, .rows = spec->rows};
+}
+
 double nl_passes_bytes(const nl_net *net, const nl_passes_spec *spec)
 {
+    const nl_passes_spec exact = exact_spec(spec);
     int *slot = nl_calloc((size_t)net->layers, sizeof *slot);
     double elements = net->spec.inputs;
     double bytes = 0.0;
@@ -140,15 +148,18 @@ double nl_passes_bytes(const nl_net *net, const nl_passes_spec *spec)
         elements += (double)plan.added * spec->seeds;
     }
     free(slot);
+    bytes += spec->double_forward ? nl_passes_bytes(net, &exact) : 0.0;
     return bytes + elements * (double)element_bytes(spec->precision);
 }
 
 double nl_passes_fixed_bytes(const nl_net *net, const nl_passes_spec *spec)
 {
+    const nl_passes_spec exact = exact_spec(spec);
     const double elements =
         (double)scratch_size(net) + (spec->precision == NL_DOUBLE ? (double)net->size : 0.0);
 
-    return elements * (double)element_bytes(spec->precision);
+    return elements * (double)element_bytes(spec->precision) +
+           (spec->double_forward ? nl_passes_fixed_bytes(net, &exact) : 0.0);
 }
 
 static bool allocate_lists(nl_passes *p)
@@ -221,6 +232,15 @@ nl_status nl_passes_create(const nl_net *net, const nl_passes_spec *spec, nl_pas
         nl_passes_destroy(out);
         return NL_FAIL(NL_ERR_NOMEM, "out of memory for passes over %d samples", spec->rows);
     }
+    if (spec->double_forward) {
+        const nl_passes_spec exact = exact_spec(spec);
+        const nl_status status = nl_passes_create(net, &exact, &p->exact);
+
+        if (status != NL_OK) {
+            nl_passes_destroy(out);
+            return status;
+        }
+    }
     return NL_OK;
 }
 
@@ -231,6 +251,7 @@ void nl_passes_destroy(nl_passes **passes)
     if (p == NULL) {
         return;
     }
+    nl_passes_destroy(&p->exact);
     for (int l = 0; l < p->net->layers; l++) {
         free(p->out != NULL ? p->out[l] : NULL);
         free(p->slope != NULL ? p->slope[l] : NULL);
@@ -306,6 +327,9 @@ void nl_passes_set_parameters(nl_passes *passes, const float *theta)
         }
         passes->theta = copy;
     }
+    if (passes->exact != NULL) {
+        nl_passes_set_parameters(passes->exact, theta);
+    }
 }
 
 /* `numbers` elements behind an array. */
@@ -379,9 +403,43 @@ static void forward_rows(nl_passes *p, int l, int first, int rows)
     }
 }
 
+static void round_all(size_t n, const double *from, float *to)
+{
+    for (size_t k = 0; k < n; k++) {
+        to[k] = (float)from[k];
+    }
+}
+
+/* What the forward pass in double left, rounded. */
+static void take_exact(nl_passes *p, const float *x, const int *list)
+{
+    const size_t rows = (size_t)p->rows;
+
+    take_samples_single(p, x, list);
+    for (int l = 0; l < p->net->layers; l++) {
+        const nl_layer *layer = &p->net->layer[l];
+        const size_t n = rows * (size_t)nl_shape_size(layer->out);
+        const nl_layer_ops *ops = nl_layer_ops_of(layer);
+
+        round_all(n, p->exact->out[l], p->out[l]);
+        if (p->slope[l] != NULL) {
+            round_all(n, p->exact->slope[l], p->slope[l]);
+        }
+        if (ops->narrow != NULL) {
+            ops->narrow(layer, p->rows, p->exact->kept[l], p->kept[l]);
+        }
+    }
+}
+
 void nl_passes_forward(nl_passes *p, int rows, const float *x, const int *list)
 {
     assert(rows <= p->spec.rows);
+    if (p->exact != NULL) {
+        p->rows = rows;
+        nl_passes_forward(p->exact, rows, x, list);
+        take_exact(p, x, list);
+        return;
+    }
     p->rows = rows;
     if (p->spec.precision == NL_DOUBLE) {
         take_samples_double(p, x, list);
@@ -407,9 +465,9 @@ const void *nl_passes_input(const nl_passes *passes, int l)
     return input_of(passes, passes->net->layer[l].from);
 }
 
-const void *nl_passes_slope(const nl_passes *passes, int l)
+const double *nl_passes_slope(const nl_passes *passes, int l)
 {
-    return passes->slope[l];
+    return passes->exact != NULL ? passes->exact->slope[l] : passes->slope[l];
 }
 
 /*---------------------------------------------------------------------------------------------

@@ -14,6 +14,11 @@ static size_t winners(const nl_layer *layer, nl_precision precision)
     return (size_t)nl_shape_size(layer->out) * sizeof(uint8_t);
 }
 
+static void same_winners(const nl_layer *layer, int rows, const void *kept, void *narrowed)
+{
+    memcpy(narrowed, kept, (size_t)rows * winners(layer, NL_SINGLE));
+}
+
 #define OPS(kind, format)                                                                          \
     {                                                                                              \
         .forward = kind##_##format, .backward = kind##_back_##format,                              \
@@ -24,6 +29,7 @@ const nl_layer_ops nl_average_pool_ops = {
     .by_sample = {OPS(average_pool, double), OPS(average_pool, single)}};
 
 const nl_layer_ops nl_max_pool_ops = {.by_sample = {OPS(max_pool, double), OPS(max_pool, single)},
+                                      .narrow = same_winners,
                                       .kept = winners};
 
 const nl_layer_ops nl_global_average_ops = {

@@ -93,12 +93,12 @@ int nl_chunks_that_fit(const nl_chunk *chunk, int chunks, double numbers)
     return count;
 }
 
-size_t nl_chunks_largest(const nl_chunk *chunk, int chunks)
+size_t nl_chunks_joined_columns(const nl_chunk *chunk, int chunks)
 {
     size_t most = 0;
 
     for (int k = 0; k < chunks; k++) {
-        most = chunk[k].way != NL_WAY_GRAM && chunk[k].in_size > most ? chunk[k].in_size : most;
+        most = chunk[k].way == NL_WAY_JOINED && chunk[k].columns > most ? chunk[k].columns : most;
     }
     return most;
 }

@@ -34,8 +34,8 @@ NL_MUST_CHECK nl_status nl_chunks_create(const nl_net *net, const nl_kernel_view
 /** How many chunks, at least one, hold no more than so many numbers of a sample together. */
 int nl_chunks_that_fit(const nl_chunk *chunk, int chunks, double numbers);
 
-/** Numbers that rows of J of a sample take at most while they are made. */
-size_t nl_chunks_largest(const nl_chunk *chunk, int chunks);
+/** Parameters of the largest chunk that goes the joined way; 0: none does. */
+size_t nl_chunks_joined_columns(const nl_chunk *chunk, int chunks);
 
 /** Units of the largest chunk that goes the joined way; 0: none does. */
 size_t nl_chunks_joined_units(const nl_chunk *chunk, int chunks);

@@ -32,9 +32,10 @@ typedef struct parts_job {
     nl_passes *passes; /* owned */
     int batch;         /* samples that go through at a time */
     int first;         /* of these, in the list */
-    double *signal;    /* owned; [batch x seeds x outputs] */
-    double *row;       /* owned; gradients before they are turned or rounded */
+    void *signal;      /* owned; [batch x seeds x outputs] */
+    void *row;         /* owned; M before it is turned */
     double *mask;      /* owned; of one sample, joined.h */
+    void *rounded;     /* owned; the mask in the format of the kernel */
     nl_chunk *part;    /* the chunks that are held, [held] */
     int held;
     product_means means;                /* its array owned */
@@ -99,23 +100,36 @@ static nl_status list_samples(parts_job *job)
     return NL_OK;
 }
 
+static nl_passes_spec passes_spec(nl_precision precision, int seeds)
+{
+    return (nl_passes_spec){.precision = precision,
+                            .rows = 1,
+                            .seeds = seeds,
+                            .double_forward = precision == NL_SINGLE};
+}
+
 static nl_status create_passes(parts_job *job)
 {
     const nl_net *net = job->input->net;
-    nl_passes_spec spec = {.precision = NL_DOUBLE, .rows = 1, .seeds = job->seeds};
+    nl_passes_spec spec = passes_spec(job->a->precision, job->seeds);
 
     spec.rows =
         nl_smaller(nl_larger((int)(pass_bytes / nl_passes_bytes(net, &spec)), 1), job->count);
     job->batch = spec.rows;
     job->signal = nl_calloc((size_t)(spec.rows * spec.seeds) * (size_t)net->spec.outputs,
-                            sizeof *job->signal);
+                            nl_precision_bytes(spec.precision));
     if (job->signal == NULL) {
         return NL_FAIL(NL_ERR_NOMEM, "out of memory for back-signals");
     }
     for (int row = 0; row < spec.rows * spec.seeds; row++) {
         const int output = job->seeds > 1 ? row % spec.seeds : job->view.output;
+        const size_t at = (size_t)row * (size_t)net->spec.outputs + (size_t)output;
 
-        job->signal[(size_t)row * (size_t)net->spec.outputs + (size_t)output] = 1.0;
+        if (spec.precision == NL_DOUBLE) {
+            ((double *)job->signal)[at] = 1.0;
+        } else {
+            ((float *)job->signal)[at] = 1.0F;
+        }
     }
     return nl_passes_create(net, &spec, &job->passes);
 }
@@ -157,9 +171,13 @@ static nl_status prepare(parts_job *job)
         status = create_passes(job);
     }
     if (status == NL_OK) {
-        job->row = nl_alloc(nl_chunks_largest(job->chunk, job->chunks), sizeof *job->row);
-        job->mask = nl_alloc((size_t)nl_net_widest(job->input->net), sizeof *job->mask);
-        status = job->row != NULL && job->mask != NULL
+        const size_t size = nl_precision_bytes(job->a->precision);
+        const size_t widest = (size_t)nl_net_widest(job->input->net);
+
+        job->row = nl_alloc(nl_chunks_joined_columns(job->chunk, job->chunks), size);
+        job->mask = nl_alloc(widest, sizeof *job->mask);
+        job->rounded = nl_alloc(widest, size);
+        status = job->row != NULL && job->mask != NULL && job->rounded != NULL
                      ? NL_OK
                      : NL_FAIL(NL_ERR_NOMEM, "out of memory for gradients");
     }
@@ -326,6 +344,7 @@ nl_status nl_parts_fill(const nl_dmat *a, nl_kernel_spec spec, const nl_kernel_i
     free(job.joined);
     free(job.turned);
     free(job.mask);
+    free(job.rounded);
     return status;
 }
 
@@ -421,8 +440,7 @@ double nl_parts_memory(const nl_net *net, nl_precision precision, int order, dou
 {
     const nl_kernel_view view =
         nl_kernel_view_of((nl_kernel_spec){.kind = NL_KERNEL_FULL}, net->spec.outputs);
-    const nl_passes_spec spec = {
-        .precision = NL_DOUBLE, .rows = 1, .seeds = nl_kernel_view_seeds(&view)};
+    const nl_passes_spec spec = passes_spec(precision, nl_kernel_view_seeds(&view));
     const double row = nl_passes_bytes(net, &spec);
     const double of_samples = samples * (double)nl_precision_bytes(precision);
     nl_chunk *chunk = NULL;

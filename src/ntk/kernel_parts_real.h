@@ -6,39 +6,32 @@
  * x columns]; h, delta, gram_h, gram_delta, u, v as in tile_products_real.h.
  */
 
-static void NAME(convert)(size_t n, const double *from, real *to)
-{
-    for (size_t k = 0; k < n; k++) {
-        to[k] = (real)from[k];
-    }
-}
-
 /* v [n] *= scale */
-static void NAME(scale)(size_t n, double scale, double *v)
+static void NAME(scale)(size_t n, double scale, real *v)
 {
     for (size_t k = 0; scale != 1.0 && k < n; k++) {
-        v[k] *= scale;
+        v[k] *= (real)scale;
     }
 }
 
 /* Gradients of sample `at` of the batch, weighted with the roots of the learning rates where they
- * count, to job->row or, where they are in the format that is wanted, to `rows`. */
+ * count. */
 static void NAME(make_rows)(parts_job *job, const nl_chunk *chunk, int at,
-                            const nl_row_range *range, const double *delta, double *rows)
+                            const nl_row_range *range, const real *delta, real *rows)
 {
     const nl_layer *layer = &job->input->net->layer[chunk->layer];
     const size_t weights = (size_t)layer->fan_in * (size_t)chunk->units;
 
     nl_passes_rows(job->passes, chunk->layer, at, range, delta, rows);
     for (int a = 0; job->spec.rate_weighted && a < range->deltas; a++) {
-        double *row = rows + (size_t)a * chunk->columns;
+        real *row = rows + (size_t)a * chunk->columns;
 
         NAME(scale)(weights, sqrt(layer->weight_rate), row);
         NAME(scale)(chunk->columns - weights, sqrt(layer->bias_rate), row + weights);
     }
 }
 
-static void NAME(store_rows)(parts_job *job, const nl_chunk *chunk, int at, const double *delta,
+static void NAME(store_rows)(parts_job *job, const nl_chunk *chunk, int at, const real *delta,
                              real *to)
 {
     const nl_row_range range = {.deltas = job->seeds,
@@ -46,17 +39,12 @@ static void NAME(store_rows)(parts_job *job, const nl_chunk *chunk, int at, cons
                                 .count = chunk->units,
                                 .apart = chunk->columns};
 
-    if (sizeof(real) == sizeof(double)) {
-        NAME(make_rows)(job, chunk, at, &range, delta, (void *)to);
-    } else {
-        NAME(make_rows)(job, chunk, at, &range, delta, job->row);
-        NAME(convert)(chunk->in_size, job->row, to);
-    }
+    NAME(make_rows)(job, chunk, at, &range, delta, to);
 }
 
 /* M, unit by unit, each with its bias behind; and u [units x seeds] from back-signals of the
  * average [seeds x channels]. */
-static void NAME(store_joined)(parts_job *job, const nl_chunk *chunk, int at, const double *delta,
+static void NAME(store_joined)(parts_job *job, const nl_chunk *chunk, int at, const real *delta,
                                real *to, real *u)
 {
     const nl_net *net = job->input->net;
@@ -64,30 +52,33 @@ static void NAME(store_joined)(parts_job *job, const nl_chunk *chunk, int at, co
     const size_t K = (size_t)layer->fan_in;
     const size_t units = (size_t)chunk->units;
     const size_t channels = (size_t)layer->fan_out;
-    const double share = 1.0 / ((double)layer->out.height * layer->out.width);
+    const real share = (real)(1.0 / ((double)layer->out.height * layer->out.width));
+    real *row = job->row;
+    real *mask = job->rounded;
     const nl_row_range range = {.deltas = 1, .first = chunk->first, .count = chunk->units};
 
     nl_joined_mask(job->passes, net, chunk->layer, at, job->mask);
-    NAME(make_rows)(job, chunk, at, &range, job->mask, job->row);
+    for (size_t k = 0; k < (size_t)nl_shape_size(layer->out); k++) {
+        mask[k] = (real)job->mask[k];
+    }
+    NAME(make_rows)(job, chunk, at, &range, mask, row);
     for (size_t o = 0; o < units; o++) {
         for (size_t q = 0; q < K; q++) {
-            to[o * (K + 1) + q] = (real)job->row[q * units + o];
+            to[o * (K + 1) + q] = row[q * units + o];
         }
-        to[o * (K + 1) + K] = (real)job->row[K * units + o];
+        to[o * (K + 1) + K] = row[K * units + o];
         for (size_t a = 0; a < (size_t)job->seeds; a++) {
-            u[o * (size_t)job->seeds + a] =
-                (real)(share * delta[a * channels + (size_t)chunk->first + o]);
+            u[o * (size_t)job->seeds + a] = share * delta[a * channels + (size_t)chunk->first + o];
         }
     }
 }
 
 /* Of sample `at` of the batch, to where it is among the rows or columns. */
-static void NAME(store_sample)(parts_job *job, nl_chunk *chunk, int side, int at,
-                               const double *delta)
+static void NAME(store_sample)(parts_job *job, nl_chunk *chunk, int side, int at, const real *delta)
 {
     const nl_layer *layer = &job->input->net->layer[chunk->layer];
     const size_t place = (size_t)job->place[side][job->first + at];
-    const double *in = nl_passes_input(job->passes, chunk->layer);
+    const real *in = nl_passes_input(job->passes, chunk->layer);
     real *to = (real *)chunk->in[side] + place * chunk->in_size;
     real *of_delta = (real *)chunk->delta[side] + place * chunk->delta_size;
 
@@ -100,14 +91,14 @@ static void NAME(store_sample)(parts_job *job, nl_chunk *chunk, int side, int at
         break;
     case NL_WAY_GRAM:
     default:
-        NAME(convert)(chunk->in_size, in + (size_t)at * (size_t)nl_shape_size(layer->in), to);
-        NAME(convert)(chunk->delta_size, delta, of_delta);
+        memcpy(to, in + (size_t)at * (size_t)nl_shape_size(layer->in), chunk->in_size * sizeof *to);
+        memcpy(of_delta, delta, chunk->delta_size * sizeof *to);
         break;
     }
 }
 
 /* What a chunk needs of the batch that went through. */
-static void NAME(store)(parts_job *job, nl_chunk *chunk, const double *delta)
+static void NAME(store)(parts_job *job, nl_chunk *chunk, const real *delta)
 {
     const nl_layer *layer = &job->input->net->layer[chunk->lowest];
     const size_t signals = (size_t)job->seeds * (size_t)nl_shape_size(layer->out);
