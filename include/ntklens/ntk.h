@@ -45,6 +45,22 @@ int nl_kernel_order(nl_kernel_spec spec, int samples, int outputs);
  *  back-signals. */
 double nl_kernel_flops(const nl_net *net, nl_kernel_spec spec, int samples);
 
+/** A fill on one rank. */
+typedef struct nl_fill_terms {
+    nl_kernel_spec spec;
+    nl_precision precision;
+    int samples;
+    double panel_bytes; /* as in nl_kernel_input */
+} nl_fill_terms;
+
+/** Its operations: nl_kernel_flops(), and the passes that are made again for further parts. */
+typedef struct nl_fill_work {
+    int parts;       /* of the parameters; 0: a chain of dense layers has none */
+    double passes;   /* through the network and back, rows of J: they go as the samples */
+    double products; /* of gradients: these go as their square */
+} nl_fill_work;
+nl_fill_work nl_kernel_fill_work(const nl_net *net, const nl_fill_terms *terms);
+
 /** Bytes of its fill beside the matrix, for so many samples of local rows and columns together.
  *
  *  @param[in] panel_bytes  as in nl_kernel_input */

@@ -1,6 +1,7 @@
 /** @file kernel.c  Kernels into block-cyclic storage, tile by tile. */
 #include "kernel_parts.h"
 #include "kernel_view.h"
+#include "kernel_work.h"
 #include "samples.h"
 #include "tile_products.h"
 #include "tiles.h"
@@ -104,6 +105,13 @@ double nl_kernel_flops(const nl_net *net, nl_kernel_spec spec, int samples)
         }
     }
     return flops;
+}
+
+nl_fill_work nl_kernel_fill_work(const nl_net *net, const nl_fill_terms *terms)
+{
+    return nl_net_is_dense(net)
+               ? (nl_fill_work){.products = nl_kernel_flops(net, terms->spec, terms->samples)}
+               : nl_parts_work(net, terms);
 }
 
 double nl_kernel_fill_bytes(const nl_net *net, nl_precision precision, int order, double samples,

@@ -409,32 +409,6 @@ nl_status nl_parts_for_each_tile(const nl_dmat *layout, nl_kernel_spec spec,
     return status;
 }
 
-double nl_parts_flops(const nl_net *net, nl_kernel_spec spec, int samples)
-{
-    const nl_kernel_view view = nl_kernel_view_of(spec, net->spec.outputs);
-    const double seeds = nl_kernel_view_seeds(&view);
-    const double n = (double)samples * view.rows_per_sample;
-    double flops = samples * (1.0 + seeds) * nl_net_forward_flops(net);
-
-    for (int l = 0; l < net->layers; l++) {
-        const nl_layer *layer = &net->layer[l];
-        const double parameters = (double)nl_layer_weights(layer) + layer->fan_out;
-
-        if (layer->kind == NL_DENSE) {
-            flops += (double)samples * samples * layer->fan_in;
-            flops +=
-                layer->role == NL_ROLE_OUTPUT ? 0.0 : n * n * layer->fan_out * view.outputs_summed;
-        } else if (nl_joined_average(net, l) >= 0) {
-            flops += samples * nl_layer_forward_flops(layer);
-            flops += (double)samples * samples * parameters + n * n * layer->fan_out;
-        } else if (layer->fan_out > 0) {
-            flops += samples * seeds * nl_layer_forward_flops(layer); /* rows of J */
-            flops += n * n * parameters * view.outputs_summed;
-        }
-    }
-    return flops;
-}
-
 double nl_parts_memory(const nl_net *net, nl_precision precision, int order, double samples,
                        double panel_bytes)
 {

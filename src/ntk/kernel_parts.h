@@ -25,7 +25,4 @@ NL_MUST_CHECK nl_status nl_parts_for_each_tile(const nl_dmat *layout, nl_kernel_
 double nl_parts_memory(const nl_net *net, nl_precision precision, int order, double samples,
                        double panel_bytes);
 
-/** Floating-point operations of the fill on one rank, in one part. */
-double nl_parts_flops(const nl_net *net, nl_kernel_spec spec, int samples);
-
 #endif

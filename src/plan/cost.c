@@ -5,6 +5,7 @@
 #include "ntklens/measure.h"
 #include "ntklens/plan.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 /* The way to tridiagonal form runs at a fraction of GEMM's rate. */
@@ -31,14 +32,36 @@ static bool by_dual(const nl_solve_plan *solve, int k)
     return solve != NULL && solve[k].method == NL_METHOD_DUAL;
 }
 
+nl_fill_work nl_fills_work(const nl_net *net, const nl_measure_plan *plan, int k)
+{
+    const nl_fill_terms terms = {.spec = plan->kernel[k],
+                                 .precision = plan->precision,
+                                 .samples = plan->samples,
+                                 .panel_bytes = nl_fill_memory(net)};
+    const double fills = nl_kernel_cache_bytes(plan, k) > 0.0 ? 1.0 : 3.0;
+    nl_fill_work work = nl_kernel_fill_work(net, &terms);
+
+    work.passes *= fills;
+    work.products *= fills;
+    return work;
+}
+
+double nl_sample_passes(const nl_net *net, nl_kernel_spec spec)
+{
+    const nl_fill_terms terms = {
+        .spec = spec, .precision = NL_DOUBLE, .samples = 1, .panel_bytes = INFINITY};
+
+    return nl_kernel_fill_work(net, &terms).passes;
+}
+
 static double primal_fills_flops(const nl_net *net, const nl_measure_plan *plan, int k)
 {
-    const double fill = nl_kernel_flops(net, plan->kernel[k], plan->samples);
+    const nl_fill_work work = nl_fills_work(net, plan, k);
 
-    if (!(nl_kernel_cache_bytes(plan, k) > 0.0)) {
-        return 3.0 * fill;
-    }
-    return k == 0 ? fill : fill - plan->samples * nl_factors_flops(net);
+    return work.passes + work.products -
+           (nl_net_is_dense(net) && k > 0 && nl_kernel_cache_bytes(plan, k) > 0.0
+                ? plan->samples * nl_factors_flops(net)
+                : 0.0);
 }
 
 double nl_fills_flops(const nl_net *net, const nl_measure_plan *plan, int k,

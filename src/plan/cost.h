@@ -16,6 +16,13 @@ double nl_solve_flops(int n);
 double nl_fills_flops(const nl_net *net, const nl_measure_plan *plan, int k,
                       const nl_solve_plan *solve);
 
+/** The same of itself, told apart by how they go with the samples. */
+nl_fill_work nl_fills_work(const nl_net *net, const nl_measure_plan *plan, int k);
+
+/** Operations of passes, through the network and back, of one sample: the part of a fill that goes
+ *  as the samples. */
+double nl_sample_passes(const nl_net *net, nl_kernel_spec spec);
+
 /** Orders that are solved for kernel k of one state: its own, those of related kernels, and what
  *  eigenvectors take beside.  Returns how many. */
 enum { nl_most_orders = 8 };

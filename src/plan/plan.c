@@ -163,27 +163,49 @@ static double shared_seconds(double seconds, const nl_solve_plan *solve, int ord
     return seconds * (serial + (1.0 - serial) / (rows * cols * shared_efficiency));
 }
 
+/* Rates of the fills of a kind of kernel, or, where those are not told apart, of all. */
+static const nl_throughput *fills_of(const nl_plan *plan, const nl_net *net, nl_kernel_kind kind)
+{
+    const nl_net_throughputs *of = &plan->throughputs.of[net->spec.kind];
+
+    return of->gram[kind].count > 0 ? &of->gram[kind] : &of->effort[NL_EFFORT_GRAM];
+}
+
+/* Of one state: passes go as the samples, products as their square and near a product's rate. */
+static double fill_seconds(const nl_plan *plan, const nl_net *net, const nl_solve_plan *plans,
+                           int k)
+{
+    const nl_kernel_spec spec = plan->measure->kernel[k];
+    const double flops = nl_fills_flops(net, plan->measure, k, plans);
+    const nl_throughput *passes = &plan->throughputs.of[net->spec.kind].gram[spec.kind];
+
+    if (plans[k].method == NL_METHOD_DUAL) {
+        return flops / (dual_share * plan->product_rate);
+    }
+    if (!nl_net_is_dense(net) && passes->count > 0) {
+        const nl_fill_work work = nl_fills_work(net, plan->measure, k);
+        const double sample = nl_sample_passes(net, spec);
+
+        return work.passes / sample * nl_throughput_seconds(passes, sample) +
+               work.products / (nl_products_share * plan->product_rate);
+    }
+    return nl_throughput_seconds(fills_of(plan, net, spec.kind), flops);
+}
+
 static kernel_time time_kernel(const nl_plan *plan, const nl_net *net, const nl_solve_plan *plans,
                                int k)
 {
     const nl_throughputs *throughputs = &plan->throughputs;
     const nl_solve_plan *solve = &plans[k];
-    const nl_throughput *fill = &throughputs->gram[plan->measure->kernel[k].kind];
-    kernel_time time = {
-        .gram = nl_throughput_seconds(fill->count > 0 ? fill : &throughputs->effort[NL_EFFORT_GRAM],
-                                      nl_fills_flops(net, plan->measure, k, plans))};
+    kernel_time time = {.gram = fill_seconds(plan, net, plans, k)};
     int orders[nl_most_orders];
     const int solves = solve->solver != NULL ? nl_solve_orders(plan->measure, k, plans, orders) : 0;
     const nl_throughput *throughput = solve->team > 1 && throughputs->shared_solve.count > 0
                                           ? &throughputs->shared_solve
-                                          : &throughputs->effort[NL_EFFORT_SOLVE];
+                                          : &throughputs->solve;
     int rows = 1;
     int cols = 1;
 
-    if (solve->method == NL_METHOD_DUAL) {
-        time.gram =
-            nl_fills_flops(net, plan->measure, k, plans) / (dual_share * plan->product_rate);
-    }
     nl_grid_shape(solve->team, &rows, &cols);
     for (int j = 0; j < solves; j++) {
         const double seconds = nl_throughput_seconds(throughput, nl_solve_flops(orders[j]));
@@ -227,18 +249,45 @@ static void time_kernels(nl_plan *plan, int cell, const nl_net *net, const nl_co
 static void time_regression(nl_plan *plan, const nl_net *net, int n_train, const nl_cost *cost,
                             cell_time *time)
 {
-    const nl_throughput *fill = &plan->throughputs.gram[NL_KERNEL_TRACED];
     const double flops = nl_regression_flops(net, plan->measure, n_train);
-    const double seconds =
-        flops > 0.0 ? nl_throughput_seconds(
-                          fill->count > 0 ? fill : &plan->throughputs.effort[NL_EFFORT_GRAM], flops)
-                    : 0.0;
-    const double solve = nl_throughput_seconds(&plan->throughputs.effort[NL_EFFORT_SOLVE],
+    const double seconds = !(flops > 0.0) ? 0.0
+                           : nl_net_is_dense(net)
+                               ? nl_throughput_seconds(fills_of(plan, net, NL_KERNEL_TRACED), flops)
+                               : flops / (nl_products_share * plan->product_rate);
+    const double solve = nl_throughput_seconds(&plan->throughputs.solve,
                                                nl_regression_solve_flops(plan->measure, n_train));
 
     time->rank += cost->states * (seconds + solve);
     plan->seconds[NL_EFFORT_GRAM] += cost->states * seconds;
     plan->seconds[NL_EFFORT_SOLVE] += cost->states * solve;
+}
+
+/** What is known of a cell. */
+typedef struct network_terms {
+    const nl_net *net;
+    const nl_cost *cost;
+    const nl_cell_memory *need;
+    const cell_time *time;
+} network_terms;
+
+static void add_to_network(nl_plan *plan, int cell, const network_terms *of)
+{
+    nl_plan_network *out = &plan->network[plan->solves.network[cell]];
+    const nl_effort *train = &of->cost->effort[NL_EFFORT_TRAIN];
+
+    out->cells++;
+    out->steps += train->units;
+    out->step_flops = fmax(out->step_flops, train->unit);
+    out->state_flops = of->cost->effort[NL_EFFORT_GRAM].unit;
+    out->seconds += of->time->rank + of->time->alone + of->time->shared;
+    out->train_seconds +=
+        train->units *
+        nl_throughput_seconds(&plan->throughputs.of[of->net->spec.kind].effort[NL_EFFORT_TRAIN],
+                              train->unit);
+    out->bytes = fmax(out->bytes, of->need->training + fmax(of->need->kernel, of->need->image));
+    for (int k = 0; k < plan->measure->kernels; k++) {
+        out->parts = nl_larger(out->parts, nl_fills_work(of->net, plan->measure, k).parts);
+    }
 }
 
 static nl_status time_cell(nl_plan *plan, int index, cell_time *time)
@@ -264,13 +313,15 @@ static nl_status time_cell(nl_plan *plan, int index, cell_time *time)
     for (int k = 0; k < NL_EFFORT_GRAM; k++) {
         const double seconds =
             cost.effort[k].units *
-            nl_throughput_seconds(&plan->throughputs.effort[k], cost.effort[k].unit);
+            nl_throughput_seconds(&plan->throughputs.of[net->spec.kind].effort[k],
+                                  cost.effort[k].unit);
 
         plan->seconds[k] += seconds;
         time->rank += seconds;
     }
     time_kernels(plan, index, net, &cost, time);
     time_regression(plan, net, cell->n_train, &cost, time);
+    add_to_network(plan, index, &(network_terms){net, &cost, &need, time});
     nl_net_destroy(&net);
     if (plan->team_size > 1) {
         other += 2.0 * (write_seconds + need.checkpoint / write_rate); /* written, and read again */
@@ -429,11 +480,12 @@ static nl_status open_study(nl_plan *plan)
         plan->kernel_seconds =
             nl_calloc((size_t)plan->measure->kernels * (size_t)plan->solves.networks,
                       sizeof *plan->kernel_seconds);
+        plan->network = nl_calloc((size_t)plan->solves.networks, sizeof *plan->network);
         plan->helping = !plan->study->spec.keep_kernels && !plan->measure->eigenvectors;
         plan->data_bytes =
             ((double)plan->info.train_count + plan->info.test_count) *
             ((double)plan->info.inputs * (double)nl_pixel_bytes(&plan->info) + sizeof(uint16_t));
-        if (plan->kernel_seconds == NULL) {
+        if (plan->kernel_seconds == NULL || plan->network == NULL) {
             status = NL_FAIL(NL_ERR_NOMEM, "out of memory for the plan of solves");
         }
     }
@@ -497,6 +549,7 @@ void nl_plan_free(nl_plan *plan)
     free(plan->cells);
     nl_solve_table_free(&plan->solves);
     free(plan->kernel_seconds);
+    free(plan->network);
     free(plan->start);
     *plan = (nl_plan){0};
 }

@@ -14,6 +14,18 @@ typedef struct nl_plan_start {
     double rate_ratio;     /* learning rate over it */
 } nl_plan_start;
 
+/** What the cells of one network take. */
+typedef struct nl_plan_network {
+    int cells;
+    double steps;         /* over its cells */
+    double step_flops;    /* of one, the largest */
+    double state_flops;   /* of the fills of all kernels of a state */
+    double seconds;       /* of one rank, over its cells */
+    double train_seconds; /* of which training */
+    double bytes;         /* peak of a rank beside program and images */
+    int parts;            /* of the parameters in the fill that has most; 0: MLPs have none */
+} nl_plan_network;
+
 /** Everything `ntklens plan` says.  Owns its arrays. */
 typedef struct nl_plan {
     const nl_study *study;
@@ -33,11 +45,12 @@ typedef struct nl_plan {
     double other_seconds;            /* files, checks of states */
     double steps;                    /* over all cells */
     int states;
-    double *kernel_seconds; /* owned; [networks x kernels] of one fill and solve */
-    bool helping;           /* ranks without work measure kernels of cells that others have */
-    int teams;              /* that measure shared kernels side by side */
-    int busy_ranks;         /* that have work at the same time, at most */
-    double wall;            /* seconds on `ranks` ranks */
+    double *kernel_seconds;   /* owned; [networks x kernels] of one fill and solve */
+    nl_plan_network *network; /* owned; [networks] */
+    bool helping;             /* ranks without work measure kernels of cells that others have */
+    int teams;                /* that measure shared kernels side by side */
+    int busy_ranks;           /* that have work at the same time, at most */
+    double wall;              /* seconds on `ranks` ranks */
     double data_bytes;
     double process_bytes; /* program and libraries */
     double rank_bytes;    /* peak of the rank that needs most, as the system counts it */

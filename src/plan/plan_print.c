@@ -1,5 +1,6 @@
 /** @file plan_print.c  A plan for people, for batch systems and for programs. */
 #include "plan.h"
+#include "plan_networks.h"
 #include "plan_stability.h"
 
 #include "ntklens/json.h"
@@ -97,17 +98,6 @@ static void print_kernels(const nl_plan *plan, FILE *stream)
     }
 }
 
-/* The first cell with this network. */
-static const nl_cell *cell_with(const nl_plan *plan, int network)
-{
-    int k = 0;
-
-    while (plan->solves.network[k] != network) {
-        k++;
-    }
-    return &plan->cells[k];
-}
-
 /* A line a network: its parameters decide the method. */
 static void print_methods(const nl_plan *plan, FILE *stream)
 {
@@ -121,7 +111,7 @@ static void print_methods(const nl_plan *plan, FILE *stream)
             "at most, per rank");
     for (int k = 0; k < plan->solves.networks * plan->measure->kernels; k++) {
         const nl_solve_plan *s = &plan->solves.plan[k];
-        const nl_cell *cell = cell_with(plan, k / plan->measure->kernels);
+        const nl_cell *cell = nl_plan_cell_with(plan, k / plan->measure->kernels);
 
         fprintf(stream, "  %-14s %8d  %-22s %-10s %8d  %10.2g  %-9s %5d  %10s  %s\n",
                 nl_kernel_name(plan->measure->kernel[k % plan->measure->kernels], name), s->n,
@@ -270,6 +260,7 @@ static void print_text(const nl_plan *plan, FILE *stream)
     } else {
         print_methods(plan, stream);
     }
+    nl_plan_print_networks(plan, stream);
     print_work(plan, stream);
     print_needs(plan, stream);
     print_starts(plan, stream);
@@ -324,7 +315,7 @@ static void append_kernel(const nl_plan *plan, int kernel, int k, nl_text *text)
                    k > 0 ? "," : "", nl_kernel_name(plan->measure->kernel[kernel], name), s->n,
                    solver_name(s), s->team, nl_solve_memory(s, plan->measure->precision), seconds);
     if (!all_primal(plan)) {
-        const nl_cell *cell = cell_with(plan, k / plan->measure->kernels);
+        const nl_cell *cell = nl_plan_cell_with(plan, k / plan->measure->kernels);
 
         nl_text_append(text, ", \"network\": ");
         nl_json_string(text, nl_cell_name_network(plan->study, cell, network));
@@ -359,7 +350,9 @@ static void print_json(const nl_plan *plan, FILE *stream)
                    "  \"kernels\": [",
                    plan->ranks, plan->count, plan->steps, plan->states);
     append_kernels(plan, &text);
-    nl_text_append(&text, "\n  ],\n  \"work\": {");
+    nl_text_append(&text, "\n  ],\n  \"networks\": ");
+    nl_plan_append_networks(plan, &text);
+    nl_text_append(&text, ",\n  \"work\": {");
     for (int k = 0; k < NL_EFFORT_KINDS; k++) {
         nl_text_append(&text, "%s\n    \"%s\": {\"flops\": %.6g, \"seconds\": %.6g}",
                        k > 0 ? "," : "", nl_effort_name((nl_effort_kind)k), plan->flops[k],

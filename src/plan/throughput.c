@@ -75,6 +75,8 @@ static const double step_seconds = 0.05;     /* spent on steps of one network */
 static const double pass_seconds = 0.03;     /* on passes forward */
 static const double step_flops = 2e9;        /* of a trial's step, at most */
 static const double trial_parameters = 16e6; /* of its network, at most */
+static const double trial_sample = 5e8; /* of a sample's step, at most: images of many channels */
+static const double trial_fills = 1e10; /* of the fills of such a network's kernels, at most */
 
 /** What trials share. */
 typedef struct trial {
@@ -87,6 +89,7 @@ typedef struct trial {
     int *index, *labels;     /* owned; [rows] */
     float *x;                /* owned; [rows x inputs] */
     int rows;                /* room */
+    double product_rate;     /* operations a second of large products */
     nl_throughputs *throughputs;
 } trial;
 
@@ -186,14 +189,37 @@ static nl_status try_training(trial *t, const nl_cell *cell, const nl_net *net, 
         nl_model_create(net, &spec, rows > nl_evaluation_rows ? rows : nl_evaluation_rows, &model);
     if (status == NL_OK) {
         nl_net_initialize(net, 0, nl_model_parameters(model));
-        nl_throughput_add(
-            &t->throughputs->effort[NL_EFFORT_EVALUATE], cost->effort[NL_EFFORT_EVALUATE].unit,
-            time_turns(t, model, spec.loss, false, nl_evaluation_rows) / nl_evaluation_rows);
-        nl_throughput_add(&t->throughputs->effort[NL_EFFORT_TRAIN], rows * sample,
-                          time_turns(t, model, spec.loss, true, rows));
+        nl_throughput_add(&t->throughputs->of[net->spec.kind].effort[NL_EFFORT_EVALUATE],
+                          cost->effort[NL_EFFORT_EVALUATE].unit,
+                          time_turns(t, model, spec.loss, false, nl_evaluation_rows) /
+                              nl_evaluation_rows);
+        nl_throughput_add(&t->throughputs->of[net->spec.kind].effort[NL_EFFORT_TRAIN],
+                          rows * sample, time_turns(t, model, spec.loss, true, rows));
     }
     nl_model_destroy(&model);
     return status;
+}
+
+/* What a fill took. */
+static void add_fill(trial *t, const nl_net *net, nl_kernel_spec spec, int samples, double seconds)
+{
+    nl_throughput *fills = &t->throughputs->of[net->spec.kind].gram[spec.kind];
+    const nl_fill_terms terms = {.spec = spec,
+                                 .precision = t->plan->precision,
+                                 .samples = samples,
+                                 .panel_bytes = nl_fill_memory(net)};
+    const double flops = nl_kernel_flops(net, spec, samples);
+
+    if (nl_net_is_dense(net)) {
+        nl_throughput_add(fills, flops, seconds);
+    } else {
+        const nl_fill_work work = nl_kernel_fill_work(net, &terms);
+        const double products = work.products / (nl_products_share * t->product_rate);
+        const double sample = nl_sample_passes(net, spec);
+
+        nl_throughput_add(fills, sample,
+                          fmax(seconds - products, 0.3 * seconds) * sample / work.passes);
+    }
 }
 
 /* Fill one kernel and, where there is a solver, fill and solve it: the difference is the solve. */
@@ -201,8 +227,7 @@ static nl_status try_kernel(trial *t, const nl_measure_state *state, const nl_me
                             int kernel, const nl_solver *solver)
 {
     const bool shared = solver != NULL && !solver->one_rank;
-    nl_throughput *solves =
-        shared ? &t->throughputs->shared_solve : &t->throughputs->effort[NL_EFFORT_SOLVE];
+    nl_throughput *solves = shared ? &t->throughputs->shared_solve : &t->throughputs->solve;
     nl_solve_plan solve = {.team = 1};
     nl_measurement out = {0};
     nl_measurer *measurer = NULL;
@@ -227,8 +252,7 @@ static nl_status try_kernel(trial *t, const nl_measure_state *state, const nl_me
         }
         gram = worked() - start;
     }
-    nl_throughput_add(&t->throughputs->gram[plan->kernel[kernel].kind],
-                      nl_kernel_flops(state->net, plan->kernel[kernel], plan->samples), gram);
+    add_fill(t, state->net, plan->kernel[kernel], plan->samples, gram);
     if (status == NL_OK && solver != NULL) {
         solve.solver = solver;
         start = worked();
@@ -289,12 +313,35 @@ static int samples_within(const nl_measure_plan *plan, const nl_dataset_info *in
     return samples;
 }
 
+/* Fewer samples, of a network whose passes take most of a fill. */
+static int samples_tractable(const trial *t, const nl_net *net, int samples)
+{
+    const int least = 8;
+    double flops = trial_fills + 1.0;
+
+    while (!nl_net_is_dense(net) && samples > least && flops > trial_fills) {
+        flops = 0.0;
+        for (int k = 0; k < t->plan->kernels; k++) {
+            flops += nl_kernel_flops(net, t->plan->kernel[k], samples);
+        }
+        samples = flops > trial_fills ? samples - 1 : samples;
+    }
+    return samples;
+}
+
+static bool is_tractable(const nl_net *net)
+{
+    return (double)net->size <= trial_parameters &&
+           (nl_net_is_dense(net) || 3.0 * nl_net_forward_flops(net) <= trial_sample);
+}
+
 /* Make the cell's network, and as long as it is too large to be tried at once, half as wide. */
 static nl_status create_tractable(nl_cell *cell, const nl_dataset_info *info, nl_net **net)
 {
+    const int least = nl_cell_kind(cell) == NL_MLP ? 64 : 16;
     nl_status status = nl_cell_net_create(cell, info, net);
 
-    while (status == NL_OK && cell->width > 64 && (double)(*net)->size > trial_parameters) {
+    while (status == NL_OK && cell->width > least && !is_tractable(*net)) {
         nl_net_destroy(net);
         nl_cell_set_width(cell, cell->width / 2);
         status = nl_cell_net_create(cell, info, net);
@@ -302,7 +349,8 @@ static nl_status create_tractable(nl_cell *cell, const nl_dataset_info *info, nl
     return status;
 }
 
-static nl_status try_cell(trial *t, const nl_cell *wanted, int place, bool last)
+/* solves: is no solve timed yet?  Those depend on the order alone. */
+static nl_status try_cell(trial *t, const nl_cell *wanted, int place, bool last, bool solves)
 {
     const int most = samples_within(t->plan, &t->info, trial_order);
     const int fewer = samples_within(t->plan, &t->info, trial_order / 2);
@@ -315,12 +363,11 @@ static nl_status try_cell(trial *t, const nl_cell *wanted, int place, bool last)
 
         status = try_training(t, &cell, net, &cost);
     }
-    /* Solves depend on the order alone: the first network tells. */
     if (status == NL_OK && (place % 2 == 0 || last)) {
-        status = try_kernels(t, &cell, net, most, place == 0);
+        status = try_kernels(t, &cell, net, samples_tractable(t, net, most), solves && place == 0);
     }
     if (status == NL_OK && place == 0 && most < t->plan->samples) {
-        status = try_kernels(t, &cell, net, fewer, true);
+        status = try_kernels(t, &cell, net, samples_tractable(t, net, fewer), solves);
     }
     nl_net_destroy(&net);
     return status;
@@ -334,30 +381,27 @@ static int compare_work(const void *a, const void *b)
     return (x->flops > y->flops) - (x->flops < y->flops);
 }
 
-nl_status nl_throughputs_measure(const nl_throughputs_request *of, nl_throughputs *out)
-{
-    const int count = of->count;
-    trial t = {.study = of->study,
-               .info = *of->info,
-               .plan = of->plan,
-               .shared = of->shared,
-               .throughputs = out};
-    nl_throughput_point *steps =
-        nl_calloc((size_t)count, sizeof *steps); /* seconds: index of the cell */
-    int distinct = 0;
-    nl_status status =
-        steps == NULL ? NL_FAIL(NL_ERR_NOMEM, "out of memory for %d cells", count) : NL_OK;
+/** Work of a step of the cells of one kind, ascending, each size once. */
+typedef struct step_list {
+    nl_throughput_point *step; /* owned; seconds: index of the cell */
+    int count;
+} step_list;
 
-    *out = (nl_throughputs){0};
-    if (status == NL_OK) {
-        status = trial_create(&t);
-    }
-    for (int k = 0; status == NL_OK && k < count; k++) {
+static nl_status list_steps(const nl_throughputs_request *of, nl_net_kind kind, step_list *out)
+{
+    nl_status status = NL_OK;
+    int all = 0;
+
+    out->count = 0;
+    for (int k = 0; status == NL_OK && k < of->count; k++) {
         nl_net *net = NULL;
 
+        if (nl_cell_kind(&of->cells[k]) != kind) {
+            continue;
+        }
         status = nl_cell_net_create(&of->cells[k], of->info, &net);
         if (status == NL_OK) {
-            steps[k] =
+            out->step[all++] =
                 (nl_throughput_point){nl_cell_cost(of->study, &of->cells[k], net, of->plan, NULL)
                                           .effort[NL_EFFORT_TRAIN]
                                           .unit,
@@ -365,24 +409,60 @@ nl_status nl_throughputs_measure(const nl_throughputs_request *of, nl_throughput
         }
         nl_net_destroy(&net);
     }
-    if (status == NL_OK) {
-        qsort(steps, (size_t)count, sizeof *steps, compare_work);
-        for (int k = 0; k < count; k++) {
-            if (distinct == 0 || steps[distinct - 1].flops < steps[k].flops) {
-                steps[distinct++] = steps[k];
-            }
+    if (all > 0) {
+        qsort(out->step, (size_t)all, sizeof *out->step, compare_work);
+    }
+    for (int k = 0; k < all; k++) {
+        if (out->count == 0 || out->step[out->count - 1].flops < out->step[k].flops) {
+            out->step[out->count++] = out->step[k];
         }
     }
-    for (int k = 0, tried = distinct < trial_cells ? distinct : trial_cells;
-         status == NL_OK && k < tried; k++) {
-        const int at = tried > 1 ? k * (distinct - 1) / (tried - 1) : 0;
+    return status;
+}
 
-        status = try_cell(&t, &of->cells[(int)steps[at].seconds], k, k == tried - 1);
+/* Some of the cells of one kind. */
+static nl_status try_kind(trial *t, const nl_throughputs_request *of, const step_list *list,
+                          bool solves)
+{
+    const int tried = list->count < trial_cells ? list->count : trial_cells;
+    nl_status status = NL_OK;
+
+    for (int k = 0; status == NL_OK && k < tried; k++) {
+        const int at = tried > 1 ? k * (list->count - 1) / (tried - 1) : 0;
+
+        status = try_cell(t, &of->cells[(int)list->step[at].seconds], k, k == tried - 1, solves);
+    }
+    return status;
+}
+
+nl_status nl_throughputs_measure(const nl_throughputs_request *of, nl_throughputs *out)
+{
+    trial t = {.study = of->study,
+               .info = *of->info,
+               .plan = of->plan,
+               .shared = of->shared,
+               .product_rate = 1e9 * nl_blas_speed(of->plan->precision),
+               .throughputs = out};
+    step_list list = {.step = nl_calloc((size_t)of->count, sizeof *list.step)};
+    bool solves = true;
+    nl_status status =
+        list.step == NULL ? NL_FAIL(NL_ERR_NOMEM, "out of memory for %d cells", of->count) : NL_OK;
+
+    *out = (nl_throughputs){0};
+    if (status == NL_OK) {
+        status = trial_create(&t);
+    }
+    for (int kind = 0; status == NL_OK && kind < NL_NET_KIND_COUNT; kind++) {
+        status = list_steps(of, (nl_net_kind)kind, &list);
+        if (status == NL_OK) {
+            status = try_kind(&t, of, &list, solves);
+        }
+        solves = solves && list.count == 0;
     }
     if (gethostname(out->source, sizeof out->source - 1) != 0) {
         snprintf(out->source, sizeof out->source, "this machine");
     }
     trial_free(&t);
-    free(steps);
+    free(list.step);
     return status;
 }

@@ -6,6 +6,7 @@
 
 #include "ntklens/eigen.h"
 #include "ntklens/folder.h"
+#include "ntklens/nn.h"
 
 /** A unit of work of so many operations took so long. */
 typedef struct nl_throughput_point {
@@ -20,13 +21,22 @@ typedef struct nl_throughput {
     nl_throughput_point point[nl_throughput_points];
 } nl_throughput;
 
-/** Seconds of one unit of work.  0: step; of one sample; fill of one kernel; solve of one kernel.
- */
+/** Of the rate of large products, what those of gradients run at. */
+static const double nl_products_share = 0.6;
+
+/** Seconds of one unit of work: a step; evaluation of one sample; fill of one kernel, also by
+ *  nl_kernel_kind (empty: not told apart), and there, of networks that are no chains of dense
+ *  layers, the passes of one sample, nl_sample_passes(). */
+typedef struct nl_net_throughputs {
+    nl_throughput effort[NL_EFFORT_SOLVE];
+    nl_throughput gram[3];
+} nl_net_throughputs;
+
 typedef struct nl_throughputs {
-    nl_throughput effort[NL_EFFORT_KINDS];
-    nl_throughput gram[3];      /* the fills again, by nl_kernel_kind; empty: not told apart */
-    nl_throughput shared_solve; /* of a distributed solver, on one rank */
-    char source[256];           /* "measured on <host>", or the timings file */
+    nl_net_throughputs of[NL_NET_KIND_COUNT]; /* operations of one kind run at another rate */
+    nl_throughput solve;                      /* of one kernel on one rank */
+    nl_throughput shared_solve;               /* of a distributed solver, on one rank */
+    char source[256];                         /* "measured on <host>", or the timings file */
 } nl_throughputs;
 
 /** Insert a point; what is measured twice is averaged.  A full table drops it. */

@@ -78,11 +78,11 @@ static void add_largest_kernel(const earlier *e, const nl_net *net, const nl_cos
         solve =
             fmax(solve, nl_solve_flops(nl_kernel_order(spec, e->plan->samples, e->info.classes)));
     }
-    nl_throughput_add(&throughputs->effort[NL_EFFORT_GRAM], gram,
+    nl_throughput_add(&throughputs->of[net->spec.kind].effort[NL_EFFORT_GRAM], gram,
                       timing->seconds[NL_EFFORT_GRAM] / cost->states * gram /
                           cost->effort[NL_EFFORT_GRAM].unit);
     if (cost->effort[NL_EFFORT_SOLVE].unit > 0.0) {
-        nl_throughput_add(&throughputs->effort[NL_EFFORT_SOLVE], solve,
+        nl_throughput_add(&throughputs->solve, solve,
                           timing->seconds[NL_EFFORT_SOLVE] / cost->states * solve /
                               cost->effort[NL_EFFORT_SOLVE].unit);
     }
@@ -98,13 +98,23 @@ static nl_status add_cell(const earlier *e, const nl_cell *cell, const nl_timing
         const nl_cost cost = nl_cell_cost(e->study, cell, net, e->plan, NULL);
 
         for (int k = 0; k < NL_EFFORT_GRAM; k++) {
-            nl_throughput_add(&throughputs->effort[k], cost.effort[k].unit,
+            nl_throughput_add(&throughputs->of[net->spec.kind].effort[k], cost.effort[k].unit,
                               timing->seconds[k] / cost.effort[k].units);
         }
         add_largest_kernel(e, net, &cost, timing, throughputs);
     }
     nl_net_destroy(&net);
     return status;
+}
+
+static int steps_known(const nl_throughputs *throughputs)
+{
+    int known = 0;
+
+    for (int kind = 0; kind < NL_NET_KIND_COUNT; kind++) {
+        known += throughputs->of[kind].effort[NL_EFFORT_TRAIN].count;
+    }
+    return known;
 }
 
 nl_status nl_throughputs_read(const char *path, nl_throughputs *out)
@@ -126,7 +136,7 @@ nl_status nl_throughputs_read(const char *path, nl_throughputs *out)
         earlier_study_close(&e);
     }
     free(timings);
-    if (status == NL_OK && out->effort[NL_EFFORT_TRAIN].count == 0) {
+    if (status == NL_OK && steps_known(out) == 0) {
         status = NL_FAIL(NL_ERR_DATA, "%s: has no times of finished cells of its study", path);
     }
     return status;

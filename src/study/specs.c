@@ -184,8 +184,11 @@ bool nl_cell_same_start(const nl_cell *a, const nl_cell *b)
 
 const char *nl_cell_name_network(const nl_study *study, const nl_cell *cell, char out[256])
 {
+    const nl_net_kind kind = nl_cell_kind(cell);
     char number[32];
-    int length = snprintf(out, 256, "width %d, depth %d", cell->width, cell->depth);
+    int length = kind == NL_MLP ? snprintf(out, 256, "width %d, depth %d", cell->width, cell->depth)
+                                : snprintf(out, 256, "%s of %d channels, depth %d",
+                                           nl_net_kind_name(kind), cell->width, cell->depth);
 
     for (int key = 0; key < NL_KEY_COUNT && length < 256; key++) {
         const nl_key_info *info = nl_key_describe((nl_key)key);
@@ -193,10 +196,12 @@ const char *nl_cell_name_network(const nl_study *study, const nl_cell *cell, cha
 
         if (info->shape == NL_SHAPE_AXIS && study->value[key].count > 1 &&
             !is_member((nl_key)key) && key != NL_KEY_LEARNING_RATE &&
+            (key != NL_KEY_KIND || kind == NL_MLP) &&
             (value->word == NULL || value->word[0] != '\0')) {
             length += snprintf(out + length, 256 - (size_t)length, ", %s %s", info->column,
-                               value->word != NULL ? value->word
-                                                   : nl_format_double(value->number, number));
+                               info->type == NL_TYPE_BOOL ? nl_scalar_text(info, value, number)
+                               : value->word != NULL      ? value->word
+                                                     : nl_format_double(value->number, number));
         }
     }
     return out;

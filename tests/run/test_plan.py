@@ -150,6 +150,56 @@ def memory_decides_about_ranks():
 
 
 @lib.case
+def convolutional_networks_are_told_one_by_one():
+    """What a convolution takes, counted here; times and memory per network; units in words."""
+    study = lib.write_study(lib.scratch("conv"), """
+study: conv
+data: {source: glyphs, train_sizes: [64], test_size: 100, probe_size: 12}
+model: {kind: [mlp, cnn], widths: [4, 8], depths: [1], stages: [1, 1]}
+training: {max_steps: 30, batch_size: 16}
+measure: {kernels: [traced, full], steps_per_decade: 2}
+seeds: [0, 1]
+""")
+    found = {row["network"]: row for row in plan(study)["networks"]}
+    for c in (4, 8):
+        row = found[f"cnn of {c} channels, depth 1"]
+        weights = 9 * c + 9 * c * c + 10 * c
+        forward = 2 * (784 * 9 * c + 196 * 9 * c * c + 10 * c)
+        lib.check_equal(row["parameters"], weights + 2 * c + 10, "parameters")
+        lib.check_equal(row["step_flops"], 3 * 16 * forward, "operations of a step")
+        lib.check_equal((row["cells"], row["steps"], row["parts"]), (2, 60, 1), "cells, steps and parts")
+        lib.check(row["state_flops"] > 2 * 12 * 11 * forward, f"fewer than the passes: {row}")
+        lib.check(0 < row["train_seconds"] < row["seconds"], f"seconds: {row}")
+        lib.check_equal(found[f"width {c}, depth 1, kind mlp"]["parts"], 0, "parts of an mlp")
+    lib.check(found["cnn of 8 channels, depth 1"]["seconds"] > found["width 8, depth 1, kind mlp"]["seconds"], "order")
+    text = lib.run(["plan", study]).stdout
+    for words in ("cnn of 4 channels, depth 1", "flops a step", "parts"):
+        lib.check(words in text, f"{words!r} is not in:\n{text}")
+    lib.check("core hours" not in text, f"a study of seconds is warned of:\n{text}")
+    dear = lib.run(["plan", study, "--set", "training.max_steps=1000000000", "--set", "model.kind=cnn"]).stdout
+    lib.check("warning: convolutional networks take" in dear and "square of the channels" in dear, dear)
+    mlp = lib.run(["plan", study, "--set", "model.kind=mlp"]).stdout
+    lib.check("flops a step" not in mlp, f"networks of an mlp one by one:\n{mlp}")
+
+
+@lib.case
+def images_that_no_network_fits_are_told_at_once():
+    study = lib.write_study(lib.scratch("small"), """
+study: small
+data: {source: glyphs, train_sizes: [64], test_size: 100, probe_size: 12}
+model: {kind: cnn, widths: [4], depths: [1], stages: [1, 1, 1, 1, 1, 1]}
+training: {max_steps: 30, batch_size: 16}
+""")
+    out = lib.scratch("refused") / "out"
+    for command in (["plan", study], ["run", study, "-o", out]):
+        line = lib.only_complaint(lib.run(command, expect=2))
+        lib.check("model.stages: 5 pools between 6 stages halve images of 28 x 28 to nothing" in line, line)
+    line = lib.only_complaint(lib.run(["run", study, "-o", out], ranks=2, expect=2), ranks=2)
+    lib.check("halve images" in line, line)
+    lib.check(not out.exists(), f"{out} was made")
+
+
+@lib.case
 def batch_header_is_ready():
     name = ["--set", "study=a study (1)"]
     text = lib.run(["plan", tiny(), "--ranks", 3, *name]).stdout
