@@ -13,6 +13,9 @@ typedef struct nl_gradients {
     nl_kernel_spec spec;          /* full or class */
 } nl_gradients;
 
+/** This rank's samples, first .. first + count.  Local. */
+void nl_gradients_share(const nl_gradients *g, int *first, int *count);
+
 /** Multiply w [net->size] by R^1/2.  Local. */
 void nl_gradients_weigh(const nl_gradients *g, double *w);
 
@@ -31,5 +34,10 @@ NL_MUST_CHECK nl_status nl_gradients_transposed(const nl_gradients *g, int colum
  *  @param[out] square  [columns] */
 NL_MUST_CHECK nl_status nl_gradients_squares(const nl_gradients *g, int columns, const double *w,
                                              double *square);
+
+/** Y = R^1/2 J^T J R^1/2 X, of any network, in double; all [net->size x columns].  Collective over
+ *  the grid; the same bits on every rank. */
+NL_MUST_CHECK nl_status nl_gradients_normal(const nl_gradients *g, int columns, const double *x,
+                                            double *y);
 
 #endif

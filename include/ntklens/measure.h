@@ -20,9 +20,11 @@ double nl_kernel_cache_bytes(const nl_measure_plan *plan, int kernel);
 typedef struct nl_solve_plan {
     nl_method method;
     int n;             /* order of the kernel */
-    int order;         /* of the matrix that is solved: n; dual: at most */
-    double operations; /* of one fill and one solve */
-    double held;       /* bytes of what a dual is filled from, on each rank */
+    int order;         /* of the matrix that is solved: n; dual: at most; of the operator */
+    double operations; /* of one fill and one solve, or of all products */
+    double held; /* bytes on each rank beside a matrix: what a dual is filled from; vectors and
+                    factors of a quadrature */
+    double relative_error; /* quadrature: wanted */
     int block;
     int team;                /* ranks that share the kernel; 1: private */
     const nl_solver *solver; /* NULL: `none` */
@@ -39,6 +41,9 @@ enum {
     nl_panel_bytes = 64 << 20, /* of networks of dense layers */
     nl_part_bytes = 256 << 20  /* of others, whose passes are made anew for each part */
 };
+
+/** Bytes of gradient factors that a quadrature holds from product to product, at most. */
+enum { nl_operator_factors = 1 << 30 };
 
 /** Bytes that the fill of a kernel of this network may take beside the matrix. */
 double nl_fill_memory(const nl_net *net);
@@ -61,7 +66,8 @@ typedef struct nl_solve_room {
 
 /**
  * Plan the solve of one kernel.  Pure.  Where the method is not asked for: primal where it fits and
- * takes no more than exact_operations, else dual where that does, else the one of both that fits.
+ * takes no more than exact_operations, else dual where that does, else quadrature; of traced
+ * kernels primal is the only one.
  *
  * @return NL_ERR_STUDY where it fits on no number of these ranks, or the keys contradict each other
  */

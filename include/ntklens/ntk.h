@@ -28,6 +28,7 @@ typedef struct nl_kernel_spec {
 typedef enum nl_method {
     NL_METHOD_PRIMAL,
     NL_METHOD_DUAL,
+    NL_METHOD_QUADRATURE, /* none are: their entropy is estimated (quadrature.h) */
     NL_METHOD_COUNT,
     NL_METHOD_AUTO = NL_METHOD_COUNT
 } nl_method;

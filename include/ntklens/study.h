@@ -27,6 +27,7 @@ typedef struct nl_solve_request {
     int team;                /* ranks that share a kernel; 0: as many as it needs (auto); -1: all */
     nl_method method;        /* NL_METHOD_AUTO: the rule of nl_solve_plan_make() */
     double exact_operations; /* auto: most of an exact way */
+    double relative_error;   /* quadrature: wanted half width of the effective rank over itself */
 } nl_solve_request;
 
 /** What a study asks for beside its axes, typed; the parser makes it once.  Borrows words of the
@@ -213,6 +214,7 @@ typedef struct nl_measure_plan {
     int regression_train, regression_test; /* images of kernel regressions at most; 0: none */
     double ridge;
     nl_precision precision;
+    uint32_t seed;         /* data.seed: of quadrature's probes */
     bool auxiliary_full;   /* spectra of related kernels: of full and class kernels */
     bool auxiliary_traced; /* of traced ones */
     bool eigenvectors;

@@ -27,6 +27,7 @@ static const double normal_95 = 1.96;
 static const double pinched_share = 0.2; /* of the wanted half width, before half is taken off */
 static const double gap_share = 0.35;
 static const double nothing_left = 1e-9; /* of the trace */
+static const double rounding = 2e-5;     /* of the entropy, by products in single precision */
 static const double right_to = 1e-3;     /* of an eigenvalue that is told */
 
 /** One probe. */
@@ -332,7 +333,9 @@ static estimate estimate_of(const quadrature *w)
 
 static double half_width(const quadrature *w, const estimate *e)
 {
-    return normal_95 * e->deviation / sqrt(w->probes) + e->gap + 0.5 * w->pinched;
+    const double noise = w->probes > 0 ? normal_95 * e->deviation / sqrt(w->probes) : 0.0;
+
+    return noise + e->gap + 0.5 * w->pinched + rounding;
 }
 
 /* Probes that the deviation of one asks for. */
@@ -395,7 +398,7 @@ static void tell(const quadrature *w, const estimate *e, int steps, nl_quadratur
     double squares = e->squares;
 
     *out = (nl_quadrature){.entropy = e->entropy - 0.5 * w->pinched,
-                           .entropy_error = w->probes > 0 ? half_width(w, e) : 0.5 * w->pinched,
+                           .entropy_error = half_width(w, e),
                            .lambda_max = r->theta[0] * w->request->trace,
                            .kept = w->kept,
                            .probes = w->probes,
@@ -449,7 +452,6 @@ static nl_status compute(quadrature *w, nl_quadrature *out)
     }
     if (status == NL_OK) {
         tell(w, &e, steps, out);
-        out->entropy_error = fmax(out->entropy_error, e.gap + 0.5 * w->pinched);
     }
     return status;
 }

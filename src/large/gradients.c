@@ -9,8 +9,7 @@
 
 enum { most_panel = 1024 }; /* samples whose activations are held at a time */
 
-/* This rank's samples: first .. first + count. */
-static void own_samples(const nl_gradients *g, int *first, int *count)
+void nl_gradients_share(const nl_gradients *g, int *first, int *count)
 {
     const int ranks = g->grid->rows * g->grid->cols;
     const int rank = g->grid->row * g->grid->cols + g->grid->col;
@@ -31,7 +30,7 @@ static nl_status for_each_panel(const nl_gradients *g, panel_fn *work, void *con
     int left = 0;
     nl_status status = NL_OK;
 
-    own_samples(g, &first, &left);
+    nl_gradients_share(g, &first, &left);
     for (int count = 0; status == NL_OK && left > 0; first += count, left -= count) {
         nl_jacobian *j = NULL;
 
@@ -201,4 +200,56 @@ nl_status nl_gradients_squares(const nl_gradients *g, int columns, const double 
     free(s.product);
     status = nl_agree(g->grid->comm, status);
     return status == NL_OK ? nl_grid_sum(g->grid, square, columns) : status;
+}
+
+/*---------------------------------------------------------------------------------------------
+ * J^T J x
+ *-------------------------------------------------------------------------------------------*/
+
+static nl_status normal_panel(const nl_gradients *g, nl_jacobian *j, int first, int count,
+                              void *context)
+{
+    transposed_work *t = context;
+    const int outputs = t->net->spec.outputs;
+    nl_status status = NL_OK;
+
+    (void)first;
+    for (int c = 0; status == NL_OK && c < t->columns; c++) {
+        nl_jacobian_product(j, t->x + (size_t)c * t->net->size, t->seeds);
+        for (int row = 0; g->spec.kind != NL_KERNEL_FULL && row < count * outputs; row++) {
+            t->seeds[row] *= row % outputs == g->spec.output ? 1.0 : 0.0;
+        }
+        t->into = t->w + (size_t)c * t->net->size;
+        status = nl_jacobian_transposed(j, t->seeds, add_piece, t);
+    }
+    return status;
+}
+
+nl_status nl_gradients_normal(const nl_gradients *g, int columns, const double *x, double *y)
+{
+    const nl_net *net = g->input->net;
+    const size_t count = (size_t)columns * net->size;
+    double *weighed = nl_calloc(count, sizeof *weighed);
+    transposed_work t = {.net = net, .columns = columns, .x = weighed, .w = y};
+    nl_status status = NL_OK;
+
+    memset(y, 0, count * sizeof *y);
+    t.seeds = nl_calloc((size_t)most_panel * (size_t)net->spec.outputs, sizeof *t.seeds);
+    if (weighed == NULL || t.seeds == NULL) {
+        status = NL_FAIL(NL_ERR_NOMEM, "out of memory for gradients of a probe");
+    } else {
+        memcpy(weighed, x, count * sizeof *weighed);
+        for (int c = 0; c < columns; c++) {
+            nl_gradients_weigh(g, weighed + (size_t)c * net->size);
+        }
+        status = for_each_panel(g, normal_panel, &t);
+    }
+    free(weighed);
+    free(t.seeds);
+    status = nl_agree(g->grid->comm, status);
+    for (int c = 0; status == NL_OK && c < columns; c++) {
+        status = nl_grid_sum(g->grid, y + (size_t)c * net->size, (int)net->size);
+        nl_gradients_weigh(g, y + (size_t)c * net->size);
+    }
+    return status;
 }

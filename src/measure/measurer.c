@@ -2,6 +2,7 @@
 #include "checked_fill.h"
 #include "kernel_cache.h"
 #include "measure_dual.h"
+#include "measure_quadrature.h"
 #include "observe.h"
 #include "related.h"
 
@@ -203,6 +204,9 @@ nl_status nl_measure_kernel(nl_measurer *m, const nl_solve_plan *solve, int kern
     nl_measurement_clear(out, solve->n);
     if (solve->method == NL_METHOD_DUAL) {
         return nl_measure_dual(m, solve, kernel, out);
+    }
+    if (solve->method == NL_METHOD_QUADRATURE) {
+        return nl_measure_quadrature(m, solve, kernel, out);
     }
     status = take_matrix(m, solve, &a);
     if (status != NL_OK) {

@@ -2,6 +2,8 @@
 #include "solve_method.h"
 
 #include "ntklens/dual.h"
+#include "ntklens/kernel_operator.h"
+#include "ntklens/quadrature.h"
 
 #include <limits.h>
 #include <math.h>
@@ -14,8 +16,13 @@ bool nl_solve_method_known(nl_method method, const nl_solve_request *request,
     if (method == NL_METHOD_PRIMAL || room->net == NULL) {
         return method == NL_METHOD_PRIMAL;
     }
-    return nl_dual_is_known(room->net, spec) && !request->none &&
-           nl_dual_most(room->net, spec) <= INT_MAX;
+    if (request->none || spec.kind == NL_KERNEL_TRACED) {
+        return false;
+    }
+    if (method == NL_METHOD_QUADRATURE) {
+        return nl_kernel_operator_size(room->net, spec, measure->samples) <= INT_MAX;
+    }
+    return nl_dual_is_known(room->net, spec) && nl_dual_most(room->net, spec) <= INT_MAX;
 }
 
 /* Beside the matrix of a dual: back-signals, images as gradients of a few vectors see them, and
@@ -31,6 +38,23 @@ static double dual_held(const nl_measure_plan *measure, int kernel, const nl_sol
            (vectors * n + weights) * (double)sizeof(double);
 }
 
+/* Vectors of a Krylov space and of probes on every rank; products of it, and what they take. */
+static void size_quadrature(nl_solve_plan *plan, const nl_measure_plan *measure, int kernel,
+                            const nl_solve_room *room)
+{
+    const nl_kernel_spec spec = measure->kernel[kernel];
+    const double wanted = log1p(plan->relative_error);
+    const double products = nl_quadrature_products(wanted);
+
+    plan->vectors = false;
+    plan->order = (int)nl_kernel_operator_size(room->net, spec, measure->samples);
+    plan->operations = products * nl_kernel_operator_flops(room->net, spec, measure->samples) +
+                       6.0 * plan->order * 128.0 * 128.0;
+    plan->held = nl_quadrature_vectors() * plan->order * (double)sizeof(double) +
+                 3.0 * plan->n * (double)sizeof(double) +
+                 nl_kernel_operator_bytes(room->net, measure->samples, 1, nl_operator_factors);
+}
+
 void nl_solve_method_size(nl_solve_plan *plan, const nl_measure_plan *measure, int kernel,
                           const nl_solve_room *room)
 {
@@ -38,12 +62,15 @@ void nl_solve_method_size(nl_solve_plan *plan, const nl_measure_plan *measure, i
 
     plan->n = plan->order = nl_kernel_order(spec, measure->samples, room->outputs);
     plan->columns = spec.kind == NL_KERNEL_FULL ? room->outputs + 2 : 2 * room->outputs + 1;
-    plan->vectors = measure->eigenvectors;
+    plan->vectors = measure->eigenvectors && plan->method == NL_METHOD_PRIMAL;
     plan->cached = 0.0;
     if (plan->method == NL_METHOD_PRIMAL) {
         plan->cached = nl_kernel_cache_bytes(measure, kernel);
         plan->operations =
             room->net == NULL ? 0.0 : nl_kernel_flops(room->net, spec, measure->samples);
+    } else if (plan->method == NL_METHOD_QUADRATURE) {
+        size_quadrature(plan, measure, kernel, room);
+        return;
     } else {
         plan->order = (int)nl_dual_most(room->net, spec);
         plan->held = dual_held(measure, kernel, room, plan->n);
@@ -55,7 +82,7 @@ void nl_solve_method_size(nl_solve_plan *plan, const nl_measure_plan *measure, i
 int nl_solve_method_block(const nl_solve_plan *plan, const nl_measure_plan *measure, int kernel,
                           const nl_solve_room *room, int wanted)
 {
-    return plan->method == NL_METHOD_PRIMAL
+    return plan->method != NL_METHOD_DUAL
                ? nl_kernel_block(measure->kernel[kernel], room->outputs, wanted)
                : nl_dual_block(room->net, wanted);
 }

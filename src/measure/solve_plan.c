@@ -22,6 +22,9 @@ double nl_solve_memory(const nl_solve_plan *plan, nl_precision precision)
     double bytes = 0.0;
     double work = 0.0; /* of observables and solve, which come one after the other */
 
+    if (plan->method == NL_METHOD_QUADRATURE) {
+        return plan->held;
+    }
     nl_grid_shape(plan->team, &rows, &cols);
     bytes = local_bytes(plan, precision, rows, cols) + nl_panel_bytes;
     if (plan->solver != NULL) {
@@ -78,7 +81,8 @@ static bool countable(const nl_solve_plan *plan)
 
 static bool fits(const nl_solve_plan *plan, nl_precision precision, double memory)
 {
-    return countable(plan) && nl_solve_memory(plan, precision) <= memory;
+    return (plan->method == NL_METHOD_QUADRATURE || countable(plan)) &&
+           nl_solve_memory(plan, precision) <= memory;
 }
 
 /* Also where kernels of other orders make the team larger: a grid's longer side has at most
@@ -184,12 +188,15 @@ static void choose_team(const nl_solve_request *request, const nl_measure_plan *
     int rows = 1;
     int cols = 1;
 
+    out->relative_error = request->relative_error;
     nl_solve_method_size(out, measure, kernel, room);
     out->block = nl_solve_method_block(out, measure, kernel, room, nl_shared_block);
     if (request->team > 0) {
         out->team = request->team < room->ranks ? request->team : room->ranks;
     } else if (request->team < 0) {
         out->team = room->ranks;
+    } else if (out->method == NL_METHOD_QUADRATURE) {
+        out->team = 1;
     } else {
         out->team =
             choose_team_size(request->solver, out, measure->precision, room->ranks, room->memory);
@@ -222,7 +229,7 @@ static nl_status complain_of_size(const nl_solve_request *request, nl_precision 
     if (out->method == NL_METHOD_DUAL) {
         snprintf(dual, sizeof dual, " by its dual of order %d", out->order);
     }
-    if (!countable(out)) {
+    if (out->method != NL_METHOD_QUADRATURE && !countable(out)) {
         return NL_FAIL(NL_ERR_STUDY,
                        "%s: a kernel of order %d%s%s has more than 2^31 - 1 elements on each of "
                        "%s; %s",
@@ -254,7 +261,9 @@ static trial try_method(nl_method method, const nl_solve_request *request,
 
     if (t.known) {
         choose_team(request, measure, kernel, room, &t.plan);
-        t.why = choose_solver(request, measure->precision, room, &t.plan, &t.solver);
+        t.why = method == NL_METHOD_QUADRATURE
+                    ? NULL
+                    : choose_solver(request, measure->precision, room, &t.plan, &t.solver);
         t.fits = t.why == NULL && fits(&t.plan, measure->precision, room->memory);
     }
     return t;
@@ -274,8 +283,8 @@ static trial choose_method(const nl_solve_request *request, const nl_measure_pla
         }
     }
     for (int method = 0; method < NL_METHOD_COUNT; method++) {
-        if (trials[method].fits &&
-            (room->net == NULL || trials[method].plan.operations <= request->exact_operations)) {
+        if (trials[method].fits && (method == NL_METHOD_QUADRATURE || room->net == NULL ||
+                                    trials[method].plan.operations <= request->exact_operations)) {
             return trials[method];
         }
     }

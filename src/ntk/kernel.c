@@ -58,8 +58,10 @@ typedef struct tile_window {
 
 const char *nl_method_name(nl_method method)
 {
-    static const char *const names[] = {
-        [NL_METHOD_PRIMAL] = "primal", [NL_METHOD_DUAL] = "dual", [NL_METHOD_AUTO] = "auto"};
+    static const char *const names[] = {[NL_METHOD_PRIMAL] = "primal",
+                                        [NL_METHOD_DUAL] = "dual",
+                                        [NL_METHOD_QUADRATURE] = "quadrature",
+                                        [NL_METHOD_AUTO] = "auto"};
 
     return names[method];
 }

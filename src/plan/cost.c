@@ -27,6 +27,11 @@ static int count_steps(int per_decade, long max_steps, bool last)
     return count;
 }
 
+static bool by_quadrature(const nl_solve_plan *solve, int k)
+{
+    return solve != NULL && solve[k].method == NL_METHOD_QUADRATURE;
+}
+
 static bool by_dual(const nl_solve_plan *solve, int k)
 {
     return solve != NULL && solve[k].method == NL_METHOD_DUAL;
@@ -67,6 +72,9 @@ static double primal_fills_flops(const nl_net *net, const nl_measure_plan *plan,
 double nl_fills_flops(const nl_net *net, const nl_measure_plan *plan, int k,
                       const nl_solve_plan *solve)
 {
+    if (by_quadrature(solve, k)) {
+        return solve[k].operations;
+    }
     if (by_dual(solve, k)) {
         return nl_dual_flops(net, plan->kernel[k], plan->samples);
     }
@@ -82,6 +90,9 @@ int nl_solve_orders(const nl_measure_plan *plan, int k, const nl_solve_plan *sol
         spec.kind == NL_KERNEL_TRACED ? plan->auxiliary_traced : plan->auxiliary_full;
     int count = 0;
 
+    if (by_quadrature(solve, k)) {
+        return 0;
+    }
     if (by_dual(solve, k)) {
         orders[0] = solve[k].order;
         return 1;

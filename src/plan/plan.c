@@ -179,6 +179,9 @@ static double fill_seconds(const nl_plan *plan, const nl_net *net, const nl_solv
     const double flops = nl_fills_flops(net, plan->measure, k, plans);
     const nl_throughput *passes = &plan->throughputs.of[net->spec.kind].gram[spec.kind];
 
+    if (plans[k].method == NL_METHOD_QUADRATURE) {
+        return flops / (dual_share * plan->single_rate);
+    }
     if (plans[k].method == NL_METHOD_DUAL) {
         return flops / (dual_share * plan->product_rate);
     }
@@ -533,6 +536,7 @@ nl_status nl_plan_make(const nl_study *study, const nl_plan_options *options, nl
                                          &out->throughputs);
     }
     if (status == NL_OK) {
+        out->single_rate = 1e9 * nl_blas_speed(NL_SINGLE);
         out->product_rate = 1e9 * nl_blas_speed(out->measure->precision);
         status = measure_time(out);
     }

@@ -39,6 +39,7 @@ typedef struct nl_plan {
     int team_size; /* ranks that share what is shared; 1: nothing is */
     double budget; /* for a kernel, bytes a rank */
     nl_throughputs throughputs;
+    double single_rate;  /* the same in single precision */
     double product_rate; /* operations a second of large products */
     double flops[NL_EFFORT_KINDS];
     double seconds[NL_EFFORT_KINDS]; /* of one rank, over all cells */

@@ -14,7 +14,9 @@ static const double memory_margin = 1.25;
 
 static const char *solver_name(const nl_solve_plan *solve)
 {
-    return solve->solver != NULL ? solve->solver->name : "none";
+    return solve->method == NL_METHOD_QUADRATURE ? "quadrature"
+           : solve->solver != NULL               ? solve->solver->name
+                                                 : "none";
 }
 
 /* Whole MiB of a batch system, with a margin and with what the kernels' budget rests on. */
@@ -106,14 +108,14 @@ static void print_methods(const nl_plan *plan, FILE *stream)
     char seconds[32];
     char network[256];
 
-    fprintf(stream, "\n  %-14s %8s  %-22s %-10s %8s  %10s  %-9s %5s  %10s  %s\n", "kernel",
+    fprintf(stream, "\n  %-14s %8s  %-22s %-10s %8s  %10s  %-10s %5s  %10s  %s\n", "kernel",
             "order n", "network", "method", "solved", "operations", "solver", "ranks", "one takes",
             "at most, per rank");
     for (int k = 0; k < plan->solves.networks * plan->measure->kernels; k++) {
         const nl_solve_plan *s = &plan->solves.plan[k];
         const nl_cell *cell = nl_plan_cell_with(plan, k / plan->measure->kernels);
 
-        fprintf(stream, "  %-14s %8d  %-22s %-10s %8d  %10.2g  %-9s %5d  %10s  %s\n",
+        fprintf(stream, "  %-14s %8d  %-22s %-10s %8d  %10.2g  %-10s %5d  %10s  %s\n",
                 nl_kernel_name(plan->measure->kernel[k % plan->measure->kernels], name), s->n,
                 nl_cell_name_network(plan->study, cell, network), nl_method_name(s->method),
                 s->order, s->operations, solver_name(s), s->team,

@@ -58,7 +58,7 @@ extern const nl_member nl_observed_members[nl_observed_member_count];
 
 /** Columns of one kernel's measurements over the states.  Owned arrays of one entry a state. */
 typedef struct nl_kernel_columns {
-    int64_t *n, *bits; /* bits: 1 done, 2 negative, 4 resolved, 8 refilled, 16 dual */
+    int64_t *n, *bits; /* bits: 1 done, 2 negative, 4 resolved, 8 refilled, 16 times nl_method */
     double *error;     /* of the entropy */
     char (*solver)[nl_file_text_width];
     nl_observables *observed;

@@ -91,10 +91,13 @@ static const column late_columns[] = {
 /** Columns behind all others. */
 static const column last_columns[] = {
     {"method", COLUMN_TEXT, ROW(method),
-     "how eigenvalues were found: primal, of the kernel J J^T; dual, of J^T J.  Of dual nan: "
-     "magnitude_entropy, kernel_change, kernel_distance, kernel_velocity, infinite_distance, "
-     "identity_distance, effective_rank_outputs, with cross-entropy stability_rate, and what other "
-     "kernels or eigenvectors say"},
+     "how eigenvalues were found: primal, of the kernel J J^T; dual, of J^T J; quadrature: they "
+     "were "
+     "not, their entropy is an estimate.  Nan of dual: magnitude_entropy, kernel_change, "
+     "kernel_distance, kernel_velocity, infinite_distance, identity_distance, "
+     "effective_rank_outputs, with cross-entropy stability_rate, and what other kernels or "
+     "eigenvectors say; of quadrature these and label_alignment, lambda_min and whatever small "
+     "eigenvalues make"},
     {"entropy_error", COLUMN_REAL, ROW(entropy_error),
      "95 % half width of entropy: effective_rank lies in exp(entropy -+ entropy_error); 0: exact"},
 };

@@ -226,11 +226,18 @@ static const nl_key_info table[NL_KEY_COUNT] = {
                                  "of the grid on the probe (mlp with relu, erf, gelu)."},
     [NL_KEY_PRECISION] = {"measure.precision", NULL, CHOICE("double|single"), SCALAR, MEASURES,
                           .fallback = "double", .help = "Of kernel and eigensolve."},
-    [NL_KEY_METHOD] = {"measure.method", NULL, CHOICE("auto|primal|dual"), SCALAR, MEASURES,
-                       .added = true, .fallback = "auto",
-                       .help = "How eigenvalues are found.  primal: of the kernel J J^T; dual: of "
-                               "J^T J, which is smaller where images are many and networks narrow; "
-                               "auto: primal where it fits, else dual."},
+    [NL_KEY_METHOD] = {"measure.method", NULL, CHOICE("auto|primal|dual|quadrature"), SCALAR,
+                       MEASURES, .added = true, .fallback = "auto",
+                       .help =
+                           "How eigenvalues are found.  primal: of the kernel J J^T; dual: of "
+                           "J^T J, which is smaller where images are many and networks narrow; "
+                           "quadrature: none are, their entropy is estimated with an error; auto: "
+                           "primal where it fits, else dual, else quadrature (full and class "
+                           "kernels)."},
+    [NL_KEY_RELATIVE_ERROR] = {"measure.relative_error", NULL, REAL(1e-4, 1), SCALAR, MEASURES,
+                               .added = true, .fallback = "0.01",
+                               .help = "method quadrature: wanted 95 % half width of "
+                                       "effective_rank over itself."},
     [NL_KEY_EXACT_OPERATIONS] =
         {"measure.exact_operations", NULL, ABOVE(0, 1e30), SCALAR, MEASURES, .added = true,
          .fallback = "1e14",

@@ -64,6 +64,7 @@ nl_status nl_measure_plan_create(const nl_study *study, const nl_dataset_info *i
     plan->validated = nl_study_number(study, NL_KEY_VALIDATION_SIZE) > 0;
     plan->samples = (int)nl_study_number(study, NL_KEY_PROBE_SIZE);
     plan->classes = outputs;
+    plan->seed = (uint32_t)nl_study_number(study, NL_KEY_DATA_SEED);
     plan->images = *images;
     plan->auxiliary_full = nl_study_is(study, NL_KEY_AUXILIARY_SPECTRA, "all");
     plan->auxiliary_traced = !nl_study_is(study, NL_KEY_AUXILIARY_SPECTRA, "none");

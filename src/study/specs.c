@@ -266,6 +266,7 @@ static nl_solve_request solve_request(const nl_study *study)
                 : strcmp(team, "all") == 0 ? -1
                                            : 0,
         .method = method_of(nl_study_word(study, NL_KEY_METHOD)),
+        .relative_error = nl_study_number(study, NL_KEY_RELATIVE_ERROR),
         .exact_operations = nl_study_number(study, NL_KEY_EXACT_OPERATIONS),
     };
 }

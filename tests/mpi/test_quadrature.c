@@ -123,7 +123,7 @@ static void repeat(spectrum_fn *spectrum, double wanted, int *held, double *rms)
                           "%d products\n",
                           truth, q.entropy, q.entropy_error, q.kept, q.probes, q.steps, q.products);
         }
-        *held += fabs(q.entropy - truth) <= q.entropy_error + 1e-5;
+        *held += fabs(q.entropy - truth) <= q.entropy_error;
         *rms += (q.entropy - truth) * (q.entropy - truth) / runs;
         expect_all(MPI_COMM_WORLD, fabs(q.participation_ratio * sum_of(lambda, order, 2.0) /
                                             (request.trace * request.trace) -

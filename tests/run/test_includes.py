@@ -37,6 +37,7 @@ ROOM_OF_HEADER = {
     "jacobian": "ntk",
     "passes": "nn",
     "json": "io",
+    "kernel_operator": "large",
     "keys": "study",
     "observables": "ntk",
     "quadrature": "eigen",

@@ -17,6 +17,12 @@ measure: {{kernels: [{kernels}], steps_per_decade: 0{more}}}
 UNKNOWN = """magnitude_entropy kernel_change kernel_distance kernel_velocity infinite_distance
     identity_distance effective_rank_outputs stability_rate rate_ratio""".split()
 ROUNDING = "lambda_min condition_number spectral_exponent numerical_rank".split()
+# What quadrature has of products with few vectors, or of the probe.
+EXACTLY = {"trace": 1e-12, "chi_coup": 1e-9, "lambda_max": 1e-5, "participation_ratio": 0.01}
+NETWORKS = {
+    "mlp": [],
+    "resnet": ["model.kind=resnet", "data.probe_size=12", "model.depths=1", "model.stages=[1]"],
+}
 TOLERANCE = {"entropy": 1e-10, "effective_rank": 1e-10}
 
 
@@ -70,9 +76,38 @@ def duals_give_what_kernels_give(activation, loss):
     lib.check_equal({row["method"] for row in primal}, {"primal"}, "method")
 
 
-def the_same_bytes_again():
+def check_estimates(rows, reference, name):
+    lib.check_equal({row["method"] for row in rows}, {"quadrature"}, f"{name}: method")
+    lib.check_equal({row["solver"] for row in rows}, {"quadrature"}, f"{name}: solver")
+    for row, wanted in zip(rows, reference):
+        where = f"{name}, {row['tag']} {row['kernel']}"
+        error = float(row["entropy_error"])
+        lib.check(0.0 < error < 0.0101, f"{where}: entropy_error {error}")
+        lib.check_close(row["entropy"], float(wanted["entropy"]), error, f"{where}: entropy")
+        for column, most in EXACTLY.items():
+            value = float(wanted[column])
+            lib.check_close(row[column], value, most * abs(value), f"{where}: {column}")
+        for column in "lambda_min", "condition_number", "magnitude_entropy", "numerical_rank":
+            lib.check_equal(row[column], "nan", f"{where}: {column}")
+
+
+def quadrature_says_how_far_it_may_be_off(model):
     folder = lib.scratch("large")
-    text = study(kernels="full", more=", method: dual, team_size: all")
+    text = study(kernels="full, class" if model == "mlp" else "full")
+    sets = NETWORKS[model]
+    primal = rows_of(text, folder / "primal", *sets)
+    tables = []
+    for ranks in 1, 2:
+        tables.append(rows_of(text, folder / f"on-{ranks}", "measure.method=quadrature",
+                              "measure.team_size=all", *sets, ranks=ranks))
+        check_estimates(tables[-1], primal, f"{model}, {ranks} ranks")
+    for row, wanted in zip(*tables):
+        lib.check_close(row["entropy"], float(wanted["entropy"]), 1e-4, f"{model}: other ranks")
+
+
+def the_same_bytes_again(method):
+    folder = lib.scratch("large")
+    text = study(kernels="full", more=f", method: {method}, team_size: all")
     for out in "a", "b":
         rows_of(text, folder / out, ranks=2)
     lib.check((folder / "a/results.csv").read_bytes() == (folder / "b/results.csv").read_bytes(),
@@ -103,7 +138,10 @@ def the_plan_says_how():
 
 lib.add("relu, mse", duals_give_what_kernels_give, "relu", "mse")
 lib.add("tanh, cross-entropy", duals_give_what_kernels_give, "tanh", "cross-entropy")
-lib.add("the same bytes again", the_same_bytes_again)
+lib.add("quadrature of an mlp", quadrature_says_how_far_it_may_be_off, "mlp")
+lib.add("quadrature of a resnet", quadrature_says_how_far_it_may_be_off, "resnet")
+lib.add("the same bytes again, dual", the_same_bytes_again, "dual")
+lib.add("the same bytes again, quadrature", the_same_bytes_again, "quadrature")
 lib.add("a finished folder is read back", a_finished_folder_is_read_back)
 lib.add("the plan says how", the_plan_says_how)
 lib.main(quick=["tanh, cross-entropy", "a finished folder is read back", "the plan says how"])

@@ -204,6 +204,11 @@ static void the_method_is_primal_as_long_as_that_takes_no_longer_than_allowed(vo
     assert_int_equal(plan.n, 60000);
     assert_int_equal(plan.team, 1);
     assert_true(plan.operations > 4.0 / 3.0 * pow(plan.order, 3.0) && plan.operations < 1e14);
+    assert_int_equal(make_of(256, set, 2, 64, 5.0 * gigabyte, &plan), NL_OK); /* 2e16 */
+    assert_int_equal(plan.method, NL_METHOD_QUADRATURE);
+    assert_int_equal(plan.order, 60000);
+    assert_true(nl_solve_memory(&plan, NL_DOUBLE) < 4.0 * gigabyte);
+    assert_int_equal(make_of(256, set, 2, 1, 0.5 * gigabyte, &plan), NL_ERR_STUDY);
     set[2] = "measure.exact_operations=1e15";
     assert_int_equal(make_of(8, set, 3, 64, 5.0 * gigabyte, &plan), NL_OK);
     assert_int_equal(plan.method, NL_METHOD_PRIMAL);

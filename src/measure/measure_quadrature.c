@@ -1,0 +1,198 @@
+/** @file measure_quadrature.c  A kernel by quadrature: its entropy estimated from products with
+ * vectors, which are held against the Jacobian. */
+#include "measure_quadrature.h"
+
+#include "ntklens/gradients.h"
+#include "ntklens/kernel_operator.h"
+#include "ntklens/par.h"
+#include "ntklens/quadrature.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Of a product in single precision, over |x| |A x|. */
+static const double product_error = 1e-5;
+
+/** What products are made with. */
+typedef struct quadrature_task {
+    nl_measurer *m;
+    nl_gradients gradients;
+    nl_kernel_operator *op; /* owned */
+    bool checked;           /* the first product was held against the Jacobian */
+    bool refilled;
+} quadrature_task;
+
+static double inner(size_t n, const double *a, const double *b)
+{
+    double sum = 0.0;
+
+    for (size_t k = 0; k < n; k++) {
+        sum += a[k] * b[k];
+    }
+    return sum;
+}
+
+/* |J^T x|^2 or |J x|^2, in double and by passes of its own. */
+static nl_status jacobian_form(const quadrature_task *t, const double *x, double *form)
+{
+    const nl_net *net = t->m->state.net;
+    double *w = NULL;
+    nl_status status = NL_OK;
+
+    if ((size_t)nl_kernel_operator_order(t->op) == net->size) {
+        return nl_gradients_squares(&t->gradients, 1, x, form);
+    }
+    w = nl_calloc(net->size, sizeof *w);
+    status = nl_agree(t->m->grid->comm,
+                      w != NULL ? NL_OK
+                                : NL_FAIL(NL_ERR_NOMEM, "out of memory for gradients of a probe"));
+    if (status == NL_OK) {
+        status = nl_gradients_transposed(&t->gradients, 1, x, w);
+        *form = inner(net->size, w, w);
+    }
+    free(w);
+    return status;
+}
+
+/* The first block: its first vector's form against the Jacobian.  A product that does not match is
+ * left to be found by its asymmetry, as it is made unsymmetric here. */
+static nl_status apply(int columns, const double *x, double *y, void *context)
+{
+    quadrature_task *t = context;
+    const size_t n = (size_t)nl_kernel_operator_order(t->op);
+    double form = 0.0;
+    nl_status status = nl_kernel_operator_apply(columns, x, y, t->op);
+
+    if (status != NL_OK || t->checked) {
+        return status;
+    }
+    status = jacobian_form(t, x, &form);
+    if (status == NL_OK &&
+        !(fabs(inner(n, x, y) - form) <= product_error * sqrt(inner(n, x, x) * inner(n, y, y)))) {
+        t->refilled = true;
+        nl_kernel_operator_destroy(&t->op);
+        status = nl_kernel_operator_create(&t->gradients, nl_operator_factors, &t->op);
+        y[0] = NAN; /* it is not finite: made again */
+    }
+    t->checked = isfinite(y[0]);
+    return status;
+}
+
+/* g^T Theta g of the loss's gradient, and what else is exact. */
+static nl_status observe_exactly(const quadrature_task *t, nl_observables *o)
+{
+    const nl_probe_state *state = t->m->probe;
+    const size_t C = (size_t)state->outputs;
+    const bool full = t->gradients.spec.kind == NL_KERNEL_FULL;
+    const size_t n = (size_t)state->samples * (full ? C : 1);
+    const size_t size = t->m->state.net->size;
+    double *x = nl_calloc(n, sizeof *x);
+    double *w = nl_calloc(size, sizeof *w);
+    double square = 0.0;
+    nl_status status = nl_agree(
+        t->m->grid->comm, x != NULL && w != NULL
+                              ? NL_OK
+                              : NL_FAIL(NL_ERR_NOMEM, "out of memory for gradients of a probe"));
+
+    nl_observe_layers(state, t->gradients.spec, o);
+    o->trace = o->trace_first + o->trace_hidden + o->trace_output;
+    if (status == NL_OK) {
+        for (size_t k = 0; k < n; k++) {
+            x[k] = full ? state->gradient[k]
+                        : state->gradient[k * C + (size_t)t->gradients.spec.output];
+        }
+        square = inner(n, x, x);
+        status = nl_gradients_transposed(&t->gradients, 1, x, w);
+    }
+    if (status == NL_OK) {
+        o->chi_net = o->trace;
+        o->chi_loss = (double)n * square;
+        o->chi_coup = inner(size, w, w) / ((double)n * o->trace * square);
+        o->spectral_position = (double)n * o->chi_coup;
+    }
+    free(x);
+    free(w);
+    if (t->m->state.step == 0) {
+        o->kernel_change = o->kernel_distance = 0.0;
+    }
+    return status;
+}
+
+static void take(const quadrature_task *t, const nl_quadrature *q, nl_measurement *out)
+{
+    nl_observables *o = &out->observed;
+    const double n = out->n;
+    const int leading = t->m->plan->classes;
+    double sum = 0.0;
+
+    out->entropy_error = q->entropy_error;
+    o->entropy = q->entropy;
+    o->effective_rank = exp(q->entropy);
+    o->participation_ratio = q->participation_ratio;
+    o->frobenius_norm = n * o->trace / sqrt(q->participation_ratio);
+    o->entropy_density = q->entropy / log(n);
+    o->lambda_max = q->lambda_max;
+    o->lambda_max_over_n = q->lambda_max / n;
+    o->stable_rank = n * o->trace / q->lambda_max;
+    o->trace_ratio_1 = q->lambda_max / (n * o->trace);
+    for (int k = 0; k < leading && k < q->top_count; k++) {
+        sum += q->top[k];
+    }
+    if (q->top_count >= leading) {
+        o->trace_ratio = sum / (n * o->trace);
+    }
+    if (t->gradients.spec.kind == NL_KERNEL_FULL && t->m->state.loss == NL_MSE) {
+        o->stability_rate = nl_stability_rate(t->m->probe, q->lambda_max);
+    }
+    out->refilled = q->repeated || t->refilled;
+}
+
+static nl_status estimate(quadrature_task *t, const nl_solve_plan *solve, uint32_t seed,
+                          nl_measurement *out)
+{
+    const nl_quadrature_request request = {.comm = t->m->grid->comm,
+                                           .n = nl_kernel_operator_order(t->op),
+                                           .trace = out->n * out->observed.trace,
+                                           .wanted = log1p(solve->relative_error),
+                                           .seed = seed,
+                                           .apply = apply,
+                                           .context = t};
+    nl_quadrature q;
+    char name[32];
+    nl_status status = nl_quadrature_compute(&request, &q);
+
+    if (status == NL_OK) {
+        take(t, &q, out);
+    } else if (status == NL_ERR_NUMERIC && nl_grid_root(t->m->grid)) {
+        status = NL_FAIL(NL_ERR_NUMERIC, "kernel %s of step %ld: twice a product with it was wrong",
+                         nl_kernel_name(t->gradients.spec, name), t->m->state.step);
+    }
+    return status;
+}
+
+nl_status nl_measure_quadrature(nl_measurer *m, const nl_solve_plan *solve, int kernel,
+                                nl_measurement *out)
+{
+    quadrature_task t = {.m = m, .gradients = {m->grid, &m->input, m->plan->kernel[kernel]}};
+    double start = nl_now();
+    nl_status status = NL_OK;
+
+    out->method = NL_METHOD_QUADRATURE;
+    snprintf(out->solver, sizeof out->solver, "quadrature");
+    nl_factors_destroy(&m->factors);
+    m->input.ready = NULL;
+    status = observe_exactly(&t, &out->observed);
+    m->observe_seconds += nl_now() - start;
+    start = nl_now();
+    if (status == NL_OK && isfinite(out->observed.trace) && out->observed.trace > 0.0) {
+        status = nl_kernel_operator_create(&t.gradients, nl_operator_factors, &t.op);
+        if (status == NL_OK) {
+            status = estimate(&t, solve, m->plan->seed, out);
+        }
+    }
+    nl_kernel_operator_destroy(&t.op);
+    m->gram_seconds += nl_now() - start;
+    out->done = status == NL_OK;
+    return status;
+}
