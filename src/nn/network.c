@@ -10,7 +10,8 @@
 enum {
     ntk_streams = 65536, /* added to the layer: ntk draws other numbers than standard */
     kind_streams = 2 * ntk_streams,
-    most_channels = 1 << 20
+    most_channels = 1 << 20,
+    most_blocks = ntk_streams / 8
 };
 
 const char *nl_parametrization_name(nl_parametrization parametrization)
@@ -53,9 +54,9 @@ static nl_status check_convolutional(const nl_net_spec *spec)
     for (int stage = 0; stage < c->stages; stage++) {
         blocks += c->blocks[stage] < 1 ? NAN : (double)c->blocks[stage] * spec->depth;
     }
-    if (!(blocks < ntk_streams / 8)) {
+    if (!(blocks < most_blocks)) {
         return NL_FAIL(NL_ERR_ARG, "stages: expected positive numbers, below %d in all",
-                       ntk_streams / 8);
+                       most_blocks);
     }
     if (c->kernel_size < 1 || c->kernel_size % 2 == 0 || c->channel_growth < 1 ||
         c->dense_multiple < 0 || !(c->branch_scale >= 0.0) || isinf(c->branch_scale) ||

@@ -282,6 +282,7 @@ void nl_passes_destroy(nl_passes **passes)
 /* phi(z), and phi' where it is kept. */
 static void activate_double(nl_activation activation, size_t n, double *h, double *slope)
 {
+    assert(slope != NULL); /* kept in double */
     for (size_t k = 0; k < n; k++) {
         const double z = h[k];
 
@@ -302,6 +303,7 @@ static void multiply_slope_double(nl_activation activation, size_t n, const doub
 {
     (void)activation;
     (void)h;
+    assert(slope != NULL);
     for (size_t k = 0; k < n; k++) {
         delta[k] *= slope[k];
     }

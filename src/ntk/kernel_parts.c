@@ -48,6 +48,7 @@ typedef struct parts_job {
 /** A tile: row samples i .. i + m, column samples j .. j + n. */
 typedef struct tile_place {
     int i, m, j, n;
+    void *theta; /* its first entry; borrowed */
 } tile_place;
 
 /*---------------------------------------------------------------------------------------------
@@ -77,7 +78,7 @@ static void find_places(const parts_job *job, const int *samples, int n, int *pl
 static nl_status list_samples(parts_job *job)
 {
     const nl_local_samples *s = &job->samples;
-    const size_t most = (size_t)(s->rows + s->cols);
+    const size_t most = (size_t)s->rows + (size_t)s->cols;
     int *list = nl_calloc(most, sizeof *list);
 
     job->list = list;
@@ -221,7 +222,10 @@ static int lowest_of(const parts_job *job)
 static void make_tile(int i, int m, int j, int n, void *context)
 {
     parts_job *job = context;
-    const tile_place place = {i, m, j, n};
+    const size_t C = (size_t)job->view.rows_per_sample;
+    const size_t at = (size_t)j * C * (size_t)job->a->ld + (size_t)i * C;
+    const tile_place place = {i, m, j, n,
+                              (char *)job->local + at * nl_precision_bytes(job->a->precision)};
 
     if (job->a->precision == NL_DOUBLE) {
         add_tile_double(job, &place);
@@ -378,7 +382,7 @@ nl_status nl_parts_for_each_tile(const nl_dmat *layout, nl_kernel_spec spec,
 {
     const size_t size = nl_precision_bytes(layout->precision);
     const int unit = nl_kernel_view_of(spec, input->net->spec.outputs).rows_per_sample;
-    const size_t side = (size_t)nl_larger(nl_tile_rows, unit);
+    const size_t side = unit > nl_tile_rows ? (size_t)unit : (size_t)nl_tile_rows;
     void *local = nl_calloc((size_t)layout->ld * (size_t)layout->local_cols, size);
     tile_delivery d = {.layout = layout,
                        .local = local,

@@ -114,8 +114,7 @@ static void NAME(store)(parts_job *job, nl_chunk *chunk, const real *delta)
 }
 
 /* theta += A A^T / C or A A^T, columns of all seeds together where they are summed */
-static void NAME(add_rows)(const parts_job *job, const nl_chunk *chunk, const tile_place *t,
-                           real *theta)
+static void NAME(add_rows)(const parts_job *job, const nl_chunk *chunk, const tile_place *t)
 {
     const int C = job->view.rows_per_sample;
     const int m = t->m * C;
@@ -126,13 +125,12 @@ static void NAME(add_rows)(const parts_job *job, const nl_chunk *chunk, const ti
     const real *rows = (const real *)chunk->in[0] + (size_t)t->i * chunk->in_size;
     const real *cols = (const real *)chunk->in[1] + (size_t)t->j * chunk->in_size;
 
-    BLAS(gemm)("T", "N", &m, &n, &depth, &scale, rows, &depth, cols, &depth, &one, theta,
+    BLAS(gemm)("T", "N", &m, &n, &depth, &scale, rows, &depth, cols, &depth, &one, t->theta,
                &job->a->ld);
 }
 
 /* theta += (u gram_h + v) o gram_delta of a dense layer */
-static void NAME(add_gram)(const parts_job *job, const nl_chunk *chunk, const tile_place *t,
-                           real *theta)
+static void NAME(add_gram)(const parts_job *job, const nl_chunk *chunk, const tile_place *t)
 {
     const nl_layer *layer = &job->input->net->layer[chunk->layer];
     const bool output = chunk->delta_size == 0;
@@ -173,7 +171,7 @@ static void NAME(add_gram)(const parts_job *job, const nl_chunk *chunk, const ti
         .v = (real)(mean * layer->bias_scale * layer->bias_scale * bias_rate),
         .gram_h = job->gram_h,
         .factor = job->factor,
-        .theta = theta,
+        .theta = t->theta,
         .ld = job->a->ld,
     };
 
@@ -188,7 +186,7 @@ static void NAME(add_gram)(const parts_job *job, const nl_chunk *chunk, const ti
 
 /* R_o = M_i[:, o] M_j[:, o] of unit o, [m x n] */
 static void NAME(join)(const parts_job *job, const nl_chunk *chunk, const tile_place *t, int o,
-                       real *products)
+                       void *products)
 {
     const int parameters = (int)(chunk->columns / (size_t)chunk->units);
     const size_t first = (size_t)o * (size_t)parameters;
@@ -208,8 +206,7 @@ static void NAME(join)(const parts_job *job, const nl_chunk *chunk, const tile_p
 }
 
 /* theta[i, j] += scale sum_o R_o[i, j] sum_a u_i^a[o] u_j^a[o] */
-static void NAME(add_joined_sums)(const parts_job *job, const nl_chunk *chunk, const tile_place *t,
-                                  real *theta)
+static void NAME(add_joined_sums)(const parts_job *job, const nl_chunk *chunk, const tile_place *t)
 {
     const int seeds = job->seeds;
     const int lead = (int)chunk->delta_size;
@@ -222,13 +219,13 @@ static void NAME(add_joined_sums)(const parts_job *job, const nl_chunk *chunk, c
 
     for (int o = 0; o < chunk->units; o++) {
         NAME(join)(job, chunk, t, o, products);
-        BLAS(gemm)("T", "N", &t->m, &t->n, &seeds, &scale, ui + o * seeds, &lead, uj + o * seeds,
-                   &lead, &zero, of_u, &t->m);
+        BLAS(gemm)("T", "N", &t->m, &t->n, &seeds, &scale, ui + (size_t)o * (size_t)seeds, &lead,
+                   uj + (size_t)o * (size_t)seeds, &lead, &zero, of_u, &t->m);
         for (int j = 0; j < t->n; j++) {
             const size_t at = (size_t)j * (size_t)t->m;
 
             NAME(add_product)(t->m, products + at, of_u + at,
-                              theta + (size_t)j * (size_t)job->a->ld);
+                              (real *)t->theta + (size_t)j * (size_t)job->a->ld);
         }
     }
 }
@@ -253,8 +250,7 @@ static void NAME(turn)(const parts_job *job, const nl_chunk *chunk, const tile_p
 }
 
 /* theta[(i,a), (j,b)] += sum_o u_i^a[o] u_j^b[o] R_o[i, j] */
-static void NAME(add_joined)(const parts_job *job, const nl_chunk *chunk, const tile_place *t,
-                             real *theta)
+static void NAME(add_joined)(const parts_job *job, const nl_chunk *chunk, const tile_place *t)
 {
     const int C = job->seeds;
     const int rows = t->m * C;
@@ -269,12 +265,14 @@ static void NAME(add_joined)(const parts_job *job, const nl_chunk *chunk, const 
         NAME(turn)(job, chunk, t, j);
         BLAS(gemm)("N", "T", &rows, &C, &chunk->units, &one, job->turned, &rows,
                    uj + (size_t)j * chunk->delta_size, &C, &one,
-                   theta + (size_t)(j * C) * (size_t)job->a->ld, &job->a->ld);
+                   (real *)t->theta + (size_t)(j * C) * (size_t)job->a->ld, &job->a->ld);
     }
 }
 
-static void NAME(clear)(const tile_place *t, int C, real *theta, int ld)
+static void NAME(clear)(const tile_place *t, int C, int ld)
 {
+    real *theta = t->theta;
+
     for (int j = 0; j < t->n * C; j++) {
         memset(theta + (size_t)j * (size_t)ld, 0, (size_t)(t->m * C) * sizeof *theta);
     }
@@ -283,24 +281,20 @@ static void NAME(clear)(const tile_place *t, int C, real *theta, int ld)
 /* All chunks of the part into a tile. */
 static void NAME(add_tile)(const parts_job *job, const tile_place *t)
 {
-    const size_t C = (size_t)job->view.rows_per_sample;
-    const size_t ld = (size_t)job->a->ld;
-    real *theta = (real *)job->local + (size_t)t->j * C * ld + (size_t)t->i * C;
-
     if (job->first_of_all) {
-        NAME(clear)(t, job->view.rows_per_sample, theta, job->a->ld);
+        NAME(clear)(t, job->view.rows_per_sample, job->a->ld);
     }
     for (int k = 0; k < job->held; k++) {
         const nl_chunk *chunk = &job->part[k];
 
         if (chunk->way == NL_WAY_GRAM) {
-            NAME(add_gram)(job, chunk, t, theta);
+            NAME(add_gram)(job, chunk, t);
         } else if (chunk->way == NL_WAY_ROWS) {
-            NAME(add_rows)(job, chunk, t, theta);
+            NAME(add_rows)(job, chunk, t);
         } else if (job->view.rows_per_sample > 1) {
-            NAME(add_joined)(job, chunk, t, theta);
+            NAME(add_joined)(job, chunk, t);
         } else {
-            NAME(add_joined_sums)(job, chunk, t, theta);
+            NAME(add_joined_sums)(job, chunk, t);
         }
     }
 }
