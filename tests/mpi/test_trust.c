@@ -17,18 +17,11 @@ typedef struct subject {
 } subject;
 
 /* Images of the generator, about standardised: much alike, as those of data sets are. */
-static subject create_subject(int samples, int outputs, int width, nl_activation activation,
-                              uint32_t seed)
+static subject subject_of(const nl_net_spec *spec, int samples, uint32_t seed)
 {
-    const nl_net_spec spec = {.inputs = inputs,
-                              .outputs = outputs,
-                              .width = width,
-                              .depth = 2,
-                              .activation = activation,
-                              .weight_variance = 2.0};
     subject s = {.samples = samples};
 
-    assert_int_equal(nl_net_create(&spec, NL_SGD, &s.net), NL_OK);
+    assert_int_equal(nl_net_create(spec, NL_SGD, &s.net), NL_OK);
     s.theta = nl_calloc(s.net->size, sizeof *s.theta);
     s.probe = nl_calloc((size_t)samples * inputs, sizeof *s.probe);
     if (s.theta == NULL || s.probe == NULL) {
@@ -39,12 +32,25 @@ static subject create_subject(int samples, int outputs, int width, nl_activation
     for (int i = 0; i < samples; i++) {
         uint8_t pixels[inputs];
 
-        s.labels[i] = nl_glyph_draw(false, i, pixels) % outputs;
+        s.labels[i] = nl_glyph_draw(false, i, pixels) % spec->outputs;
         for (int k = 0; k < inputs; k++) {
             s.probe[i * inputs + k] = ((float)pixels[k] / 255.0F - 0.11F) / 0.21F;
         }
     }
     return s;
+}
+
+static subject create_subject(int samples, int outputs, int width, nl_activation activation,
+                              uint32_t seed)
+{
+    const nl_net_spec spec = {.inputs = inputs,
+                              .outputs = outputs,
+                              .width = width,
+                              .depth = 2,
+                              .activation = activation,
+                              .weight_variance = 2.0};
+
+    return subject_of(&spec, samples, seed);
 }
 
 /* A unit next to its kink for every sample: bias k of the first layer leaves of z_k(x_k) what
@@ -198,6 +204,130 @@ static bool wrong_ones(const nl_grid *grid, const void *context)
     return every_kernel(grid, NL_RELU, 64.0, false);
 }
 
+/*---------------------------------------------------------------------------------------------
+ * Convolutional and residual networks
+ *-------------------------------------------------------------------------------------------*/
+
+/* The k-th of all combinations of kind, activation, parametrisation, norm, head, downsampling and
+ * biases. */
+static nl_net_spec convolutional_spec(int k, int width, int depth)
+{
+    const int norm = k / 24 % 2;
+    const int head = k / 48 % 2;
+    const int downsampling = k / 96 % NL_DOWNSAMPLING_COUNT;
+    const bool residual = k % 2 == 1;
+    const nl_parametrization parametrization = (nl_parametrization)(k / 8 % 3);
+
+    return (nl_net_spec){
+        .kind = residual ? NL_RESNET : NL_CNN,
+        .inputs = inputs,
+        .outputs = 3,
+        .width = width,
+        .depth = depth,
+        .activation = (nl_activation)(k / 2 % NL_ACTIVATION_COUNT),
+        .parametrization = parametrization,
+        .base_width = 4,
+        .weight_variance = 2.0,
+        .bias_variance = k % 3 == 0 ? 0.1 : 0.0,
+        .convolutional = {.image = {28, 28, 1},
+                          .stages = 3,
+                          .blocks = {1, 1, 1},
+                          .channel_growth = residual ? 2 : 1,
+                          .kernel_size = 3,
+                          .downsampling = (nl_downsampling)downsampling,
+                          .head = (nl_head)head,
+                          .dense_multiple = k % 5 == 0 ? 2 : 0,
+                          .normalization = (nl_normalization)norm,
+                          .branch_scale = k % 7 == 0 ? 0.0 : 1.0,
+                          .biases = k % 3 == 0 || k % 2 == 0},
+    };
+}
+
+enum { convolutional_specs = 96 * NL_DOWNSAMPLING_COUNT };
+
+/** Largest deviations: [double, single][full, traced, class]. */
+typedef struct largest {
+    double deviation[2][3];
+    long checks;
+} largest;
+
+static bool convolutional_holds(const nl_grid *grid, const nl_net_spec *spec, uint32_t seed,
+                                largest *all)
+{
+    static const nl_kernel_spec specs[] = {
+        {NL_KERNEL_FULL, 0, false}, {NL_KERNEL_TRACED, 0, false}, {NL_KERNEL_CLASS, 1, true}};
+    subject s = subject_of(spec, 1 + (int)(seed % 7), seed);
+    bool good = true;
+
+    for (int kind = 0; kind < (int)NL_COUNT(specs); kind++) {
+        for (int precision = NL_DOUBLE; precision <= NL_SINGLE; precision++) {
+            const trust_case c = {.subject = &s,
+                                  .spec = specs[kind],
+                                  .precision = (nl_precision)precision,
+                                  .panel_bytes = seed % 4 == 3 ? 1e6 : 1e9,
+                                  .factor = 1.0};
+            double deviation = 0.0;
+            double *most = &all->deviation[precision][kind];
+
+            if (!fill_and_check(grid, &c, &deviation) || !(deviation <= 1.0)) {
+                print_error(
+                    "%s %d wide, depth %d, %s, %s, norm %d, head %d, downsampling %d, seed %d, "
+                    "kernel %d, precision %d: %g\n",
+                    nl_net_kind_name(spec->kind), spec->width, spec->depth,
+                    nl_activation_name(spec->activation),
+                    nl_parametrization_name(spec->parametrization),
+                    (int)spec->convolutional.normalization, (int)spec->convolutional.head,
+                    (int)spec->convolutional.downsampling, (int)seed, kind, precision, deviation);
+                good = false;
+            }
+            *most = fmax(*most, deviation);
+            all->checks++;
+        }
+    }
+    destroy_subject(&s);
+    return good;
+}
+
+/* Sums of ten million products: their rounding is the largest of all. */
+static bool wide_ones(const nl_grid *grid, largest *all)
+{
+    bool good = true;
+
+    for (int k = 1; k < convolutional_specs; k += 58) {
+        nl_net_spec spec = convolutional_spec(k, 64, 1);
+
+        spec.outputs = 10;
+        good = convolutional_holds(grid, &spec, 1, all) && good;
+    }
+    return good;
+}
+
+static bool convolutional_ones(const nl_grid *grid, const void *context)
+{
+    static const int widths[] = {1, 2, 3, 16};
+    const int *step = context;
+    largest all = {0};
+    bool good = true;
+
+    for (int k = 0; k < convolutional_specs; k += *step) {
+        for (int depth = 1; depth <= (*step > 1 ? 1 : 3); depth++) {
+            for (int w = 0; w < (int)NL_COUNT(widths); w++) {
+                const nl_net_spec spec = convolutional_spec(k, widths[w], depth);
+
+                good = convolutional_holds(grid, &spec, (uint32_t)(k + w + depth), &all) && good;
+            }
+        }
+    }
+    if (*step == 1) {
+        good = wide_ones(grid, &all) && good;
+        print_message("%ld checks, largest deviations: double %.3f full, %.3f traced, %.3f class, "
+                      "rate-weighted; single %.3f, %.3f, %.3f\n",
+                      all.checks, all.deviation[0][0], all.deviation[0][1], all.deviation[0][2],
+                      all.deviation[1][0], all.deviation[1][1], all.deviation[1][2]);
+    }
+    return good;
+}
+
 static void right_kernels_hold(void **state)
 {
     (void)state;
@@ -216,9 +346,30 @@ static void a_wrong_weight_is_found(void **state)
     expect_on_every_grid(wrong_ones, NULL);
 }
 
+static void some_convolutional_kernels_hold(void **state)
+{
+    static const int alone = 37;
+    static const int shared = 131;
+    int ranks = 0;
+
+    (void)state;
+    MPI_Comm_size(MPI_COMM_WORLD, &ranks);
+    expect_on_every_grid(convolutional_ones, ranks == 1 ? &alone : &shared);
+}
+
+static void all_convolutional_kernels_hold(void **state)
+{
+    static const int step = 1;
+
+    (void)state;
+    expect_on_every_grid(convolutional_ones, &step);
+}
+
 int main(int argc, char **argv)
 {
+    const struct CMUnitTest whole[] = {cmocka_unit_test(all_convolutional_kernels_hold)};
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(some_convolutional_kernels_hold),
         cmocka_unit_test(right_kernels_hold),
         cmocka_unit_test(kernels_of_narrow_networks_hold),
         cmocka_unit_test(a_wrong_weight_is_found),
@@ -227,7 +378,8 @@ int main(int argc, char **argv)
     int failed = 0;
 
     MPI_Init_thread(&argc, &argv, MPI_THREAD_MULTIPLE, &provided);
-    failed = cmocka_run_group_tests(tests, NULL, NULL);
+    failed = argc > 1 ? cmocka_run_group_tests(whole, NULL, NULL)
+                      : cmocka_run_group_tests(tests, NULL, NULL);
     MPI_Finalize();
     return failed;
 }
