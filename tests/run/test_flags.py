@@ -269,4 +269,30 @@ def a_probe_from_the_training_set():
     lib.check_equal(len(traces), 1, "traces at init: same start, same probe")
 
 
+@lib.case
+def kernels_of_more_rows_than_parameters_are_flagged_overdetermined():
+    """Of cnn and resnet; tables of MLPs keep their bytes."""
+    out = lib.scratch("overdetermined") / "out"
+    lib.run_study("""
+study: overdetermined
+data: {source: glyphs, train_sizes: [30], test_size: 30, probe_size: 12}
+model: {kind: [mlp, cnn, resnet], widths: [1, 4], depths: [1], stages: [1, 1], biases: [true, false]}
+training: {learning_rate: 0.01, max_steps: 3}
+measure: {kernels: [traced, full], steps_per_decade: 0, auxiliary_spectra: none}
+""", out)
+    rows = lib.table(out)
+    for row in rows:
+        wanted = row["kind"] != "mlp" and int(row["n"]) > int(row["parameters"])
+        lib.check_equal("overdetermined" in flags(row), wanted, f"{row['cell']} {row['tag']} {row['kernel']}")
+        applies = row["kind"] != "mlp"
+        lib.check_equal((row["stages"], row["biases"] != ""), ("1-1" if applies else "", applies), row["cell"])
+        lib.check_equal(row["infinite_distance"] == "nan", row["kind"] != "mlp", f"{row['cell']}: infinite_distance")
+    told = {(row["kind"], row["kernel"]) for row in rows if "overdetermined" in flags(row)}
+    lib.check(("cnn", "full") in told and ("cnn", "traced") not in told, f"flagged: {told}")
+    cells = {row["cell"] for row in rows}
+    lib.check_equal(len(cells), 2 + 4 + 4, "cells: biases make no mlp")
+    status = lib.run(["status", out]).stdout
+    lib.check("10" in status, status)
+
+
 lib.main()

@@ -59,6 +59,26 @@ def table_is_that_of_one_run():
 
 
 @lib.case
+def networks_of_other_kinds_join_mlps():
+    """Keys of a kind count where it is trained: an MLP's folder has no stages to disagree about."""
+    folder = lib.scratch("kinds")
+    small = ("--set", "training.max_steps=5", "--set", "seeds=0", "--set", "training.learning_rate=0.05")
+    cnn = ("--set", "model.kind=cnn", "--set", "model.stages=[2, 1]")
+    lib.run_study(STUDY, folder / "mlp", *small)
+    lib.run_study(STUDY, folder / "cnn", *small, *cnn)
+    lib.run_study(STUDY, folder / "other", *small, "--set", "model.kind=cnn", "--set", "model.stages=[1, 1]")
+    lib.run_study(STUDY, folder / "whole", *small, "--set", "model.kind=[mlp, cnn]", *cnn[2:])
+    lib.run(["merge", "-o", folder / "out", folder / "mlp", folder / "cnn"])
+    lib.check_same_bytes(lib.table_text(folder / "out"), lib.table_text(folder / "whole"), "table")
+    told = lib.only_complaint(
+        lib.run(["merge", "-o", folder / "no", folder / "cnn", folder / "other"], expect=2)
+    )
+    lib.check("model.stages (2, 1 there, 1, 1 here)" in told, told)
+    lib.run_study(STUDY, folder / "mlp", *small, *cnn[2:])  # nothing of the folder depends on them
+    lib.check_equal(len(lib.log_events(folder / "mlp", "cell_done")), 2, "cells of the MLP, trained once")
+
+
+@lib.case
 def other_studies_are_named():
     folder = lib.scratch("merge")
     lib.run_study(STUDY, folder / "a", *PARTS["a"])
