@@ -376,6 +376,49 @@ def train(bench):
         )
 
 
+@benchmark
+def convolution(bench):
+    """Training steps of a cnn of three convolutions on CIFAR-10's images, and its full kernel, on one core.
+
+    PyTorch with mkldnn and channels last, or functorch; the limit is the same operations at GEMM's rate."""
+    one = CORES[:1]
+    seconds = 0.2 if bench.options.quick else 2
+    goals = {16: 2.0, 64: 1.4, 256: 1.1}
+
+    def torch(line, member):
+        def turn():
+            bench.needs("torch", "functorch")
+            return bench.run(line, cores=one)[-1][member]
+
+        return turn
+
+    for width, goal in goals.items():
+        for batch in (32,) if bench.options.quick else (32, 128):
+            same = ["--width", width, "--batch", batch, "--seconds", seconds]
+            ours = bench.micro("bench_convolution", *same)
+            yield Case(
+                f"step, {width} channels, batch {batch}",
+                "ms/step",
+                lambda line=ours: bench.run(line, cores=one)[-1]["milliseconds"],
+                {"torch": torch(bench.peer("convolution", *same), "milliseconds")},
+                limit=lambda line=ours: bench.run(line, cores=one)[-1]["limit_milliseconds"],
+                goal=goal,
+                share_goal=0.85 if width >= 64 else None,
+            )
+    for width, points in ((16, 8),) if bench.options.quick else ((16, 60), (64, 40)):
+        for precision, goal in (("double", 3.0), ("single", 6.0)):
+            same = ["--width", width, "--points", points]
+            ours = bench.micro("bench_convolution", *same, "--precision", precision)
+            yield Case(
+                f"full kernel, {width} channels, n = {10 * points}, {precision}",
+                "s",
+                lambda line=ours: bench.run(line, cores=one)[-1]["seconds"],
+                {"functorch, double": torch(bench.peer("convolution-kernel", *same), "seconds")},
+                limit=lambda line=ours: bench.run(line, cores=one)[-1]["limit_seconds"],
+                goal=goal,
+            )
+
+
 STUDY = """\
 data: {{source: mnist, path: {mnist}, train_sizes: [512], test_size: 2000, probe_size: {probe}, standardize: false}}
 model: {{widths: {widths}, depths: [2], parametrization: standard, activation: relu}}

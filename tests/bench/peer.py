@@ -121,6 +121,56 @@ def train(a):
 
 
 # ---------------------------------------------------------------------------------------------
+# Convolutions
+# ---------------------------------------------------------------------------------------------
+
+
+def convolutional(width, colours=3):
+    """The network of bench_convolution.c."""
+    nn = torch.nn
+    return nn.Sequential(
+        nn.Conv2d(colours, width, 3, padding=1),
+        nn.ReLU(),
+        nn.AvgPool2d(2),
+        nn.Conv2d(width, width, 3, padding=1),
+        nn.ReLU(),
+        nn.AvgPool2d(2),
+        nn.Conv2d(width, width, 3, padding=1),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(width, CLASSES),
+    )
+
+
+def convolution(a):
+    """Training steps in PyTorch's best mode: mkldnn, channels last."""
+    net = convolutional(a.width).to(memory_format=torch.channels_last)
+    x = torch.rand(a.batch, 3, 32, 32).contiguous(memory_format=torch.channels_last)
+    y = torch.randint(0, CLASSES, (a.batch,))
+    optimizer, loss = torch.optim.SGD(net.parameters(), 0.01), torch.nn.CrossEntropyLoss()
+
+    def step():
+        optimizer.zero_grad()
+        loss(net(x), y).backward()
+        optimizer.step()
+
+    step()
+    count = max(4, int(a.seconds / max(timed(step), 1e-6)))
+    tell(what="convolution", width=a.width, batch=a.batch, milliseconds=1e3 * timed(step, count))
+
+
+def convolution_kernel(a):
+    """The full kernel by Jacobian contraction."""
+    net, x = convolutional(a.width), torch.rand(a.points, 3, 32, 32)
+    if not a.single:
+        net, x = net.double(), x.double()
+    functorch_kernel(net, x[:2])
+    seconds = timed(lambda: functorch_kernel(net, x), a.repeats)
+    tell(what="convolution-kernel", width=a.width, n=CLASSES * a.points, seconds=seconds)
+
+
+# ---------------------------------------------------------------------------------------------
 # A whole study
 # ---------------------------------------------------------------------------------------------
 
@@ -196,14 +246,26 @@ def study(a):
     tell(what="study", cells=len(jobs), rows=sum(map(len, tables)), seconds=time.perf_counter() - start)
 
 
+WORK = {
+    "gram": gram,
+    "functorch": gram,
+    "eigen": eigen,
+    "train": train,
+    "convolution": convolution,
+    "convolution-kernel": convolution_kernel,
+    "study": study,
+}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["gram", "functorch", "eigen", "train", "study"])
+    parser.add_argument("what", choices=list(WORK))
     parser.add_argument("--width", type=int, default=512)
     parser.add_argument("--points", type=int, default=400)
     parser.add_argument("--n", type=int, default=1500)
     parser.add_argument("--single", action="store_true")
     parser.add_argument("--optimizer", choices=["sgd", "adam"], default="sgd")
+    parser.add_argument("--batch", type=int, default=BATCH)
     parser.add_argument("--seconds", type=float, default=0.5, help="of training steps, about")
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
@@ -218,7 +280,7 @@ def main():
     torch.set_num_threads(a.threads)
     torch.manual_seed(0)
     stretch_heap()
-    {"gram": gram, "functorch": gram, "eigen": eigen, "train": train, "study": study}[a.what](a)
+    WORK[a.what](a)
 
 
 if __name__ == "__main__":
