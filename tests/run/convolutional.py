@@ -38,6 +38,7 @@ class Network:
                 torch.tensor(np.float64(snapshot[f"{kind}{k}"][()])) for kind in ("weight", "bias")
             ]
         self.at, self.current = 0, self.parameters
+        self.seen = []  # from_layers: what each layer with parameters put out, before the activation
         self.rate = {}  # by the number of the parameter; what is not here, is not trained
 
     def take(self):
@@ -240,6 +241,7 @@ def from_layers(file, step):
 
     def function(network, x):
         held = {"input": x}
+        network.seen = []
         for layer in layers:
             weight = bias = None
             if layer["k"] is not None:
@@ -252,6 +254,8 @@ def from_layers(file, step):
                     network.rate[k + 1] = 1.0
             other = held[layer["plus"]] if layer["plus"] else None
             z = _layer(layer["what"], held[layer["source"]], other, weight, bias)
+            if layer["k"] is not None:
+                network.seen.append(z.detach().numpy())
             held[layer["number"]] = ACTIVATIONS[layer["phi"] or ""](z)
         return held[layer["number"]].flatten(1)
 
