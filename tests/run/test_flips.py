@@ -85,6 +85,19 @@ def a_flipped_bit_in_a_fill_is_noticed():
     lib.check(len(silent) <= RUNS // 10, f"tables changed in silence: {silent}")
 
 
+def a_flipped_bit_in_a_convolutional_fill_is_noticed(kind):
+    noticed, silent = flip("--set", f"model.kind={kind}", "--set", "model.stages=[1, 1]", "--set",
+                           "model.widths=[3]", "--set", "model.depths=[1]", "--set",
+                           "measure.solver=none")  # fmt: skip
+    lib.check(noticed >= RUNS // 4, f"only {noticed} of {RUNS} flipped bits were noticed")
+    lib.check(len(silent) <= RUNS // 10, f"tables changed in silence: {silent}")
+
+
+for _kind in ("cnn", "resnet"):
+    lib.add(f"a flipped bit in a fill is noticed, {_kind}",
+            a_flipped_bit_in_a_convolutional_fill_is_noticed, _kind)  # fmt: skip
+
+
 @lib.case
 def tiny_networks_without_a_flip_are_left_alone():
     """Two units for 784 inputs: their rounding is that of half the kernel.  These seeds failed a check once."""
