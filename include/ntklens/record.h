@@ -64,7 +64,7 @@ typedef struct nl_record {
                                                carries none, as those of older versions */
     bool lacking;       /* its file is older than some observables, which are NaN */
     int64_t parameters; /* trained ones */
-    int64_t weights;    /* entries of the weight matrices */
+    int64_t weights;    /* that a sample meets: of a convolution at each position */
 } nl_record;
 
 /**

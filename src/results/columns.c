@@ -58,7 +58,7 @@ static const column late_columns[] = {
     {"samples_seen", COLUMN_INT, ROW(samples_seen), "training images shown, repeats counted"},
     {"training_flops", COLUMN_REAL, ROW(training_flops),
      "6 x weights x samples_seen: 2 operations per weight forward, 4 backward (Kaplan et al. "
-     "2020)"},
+     "2020); weights of a convolution count at each position"},
 #define OBSERVED(name, meaning) {#name, COLUMN_REAL, ROW(observed.name), meaning},
     NL_OBSERVED(OBSERVED)
 #undef OBSERVED

@@ -62,14 +62,10 @@ static nl_status allocate(nl_training *t)
     return nl_record_create(&t->record);
 }
 
+/* Weights that a sample meets, those of a convolution at each position. */
 static int64_t count_weights(const nl_net *net)
 {
-    int64_t weights = 0;
-
-    for (int l = 0; l < net->layers; l++) {
-        weights += (int64_t)nl_layer_weights(&net->layer[l]);
-    }
-    return weights;
+    return (int64_t)(nl_net_forward_flops(net) / 2.0);
 }
 
 nl_status nl_training_create(const nl_cell *cell, const nl_net *net, const nl_splits *splits,
