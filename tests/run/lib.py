@@ -103,6 +103,12 @@ def data_folder(source):
 # ---------------------------------------------------------------------------------------------
 
 
+# No observables behind the others: keys that an mlp has not, and how its small kernels are solved.
+MLP_HAS = {"stages": "", "channel_growth": "", "kernel_size": "", "downsampling": "", "pool_last": "", "head": "",
+           "dense_multiple": "", "normalization": "", "branch_scale": "", "biases": "",
+           "method": "primal", "entropy_error": "0"}  # fmt: skip
+
+
 def check(condition, message):
     if not condition:
         raise Failure(message)

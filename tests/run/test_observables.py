@@ -18,10 +18,6 @@ ROUNDED = ("lambda_min", "condition_number")
 # test_infinite.py looks at these
 ELSEWHERE = ("infinite_distance", "regression_test_loss", "regression_test_accuracy",
              "regression_kare", "regression_predicted_loss", "regression_learnability")
-# No observables: keys that an mlp has not, and how a kernel was solved.
-FIXED = {"stages": "", "channel_growth": "", "kernel_size": "", "downsampling": "", "pool_last": "", "head": "",
-         "dense_multiple": "", "normalization": "", "branch_scale": "", "biases": "",
-         "method": "primal", "entropy_error": "0"}
 
 STUDY = """\
     data:
@@ -299,8 +295,8 @@ def expected(study, file, row, tags):
 
 def check_row(where, study, file, row, tags):
     wanted = expected(study, file, row, tags)
-    names = [name for name in row if name not in ELSEWHERE and name not in FIXED]
-    lib.check_equal({name: row[name] for name in FIXED}, FIXED, f"{where}: what is no observable")
+    names = [name for name in row if name not in ELSEWHERE and name not in lib.MLP_HAS]
+    lib.check_equal({name: row[name] for name in lib.MLP_HAS}, lib.MLP_HAS, f"{where}: what is no observable")
     observables = [*CONTRACT, *names[names.index("validation_accuracy") + 1 :]]
     lib.check(set(wanted) <= set(observables), f"{where}: columns {set(wanted) - set(observables)}")
     for name in observables:
