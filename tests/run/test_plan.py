@@ -139,7 +139,8 @@ def states_are_measured_side_by_side_and_idle_ranks_are_told():
 @lib.case
 def memory_decides_about_ranks():
     study = tiny()
-    big = ["--set", "data.probe_size=1000"]  # full: 10^4 x 10^4, 800 MB
+    # full: 10^4 x 10^4, 800 MB; auto would take its dual, which fits on one
+    big = ["--set", "data.probe_size=1000", "--set", "measure.method=primal"]
     alone = plan(study, "--memory-per-rank", "4G", *big)
     shared = plan(study, "--memory-per-rank", "400M", *big)
     lib.check_equal(alone["least_ranks"], 1, "ranks of 4G")
