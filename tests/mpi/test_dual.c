@@ -251,7 +251,7 @@ static const nl_kernel_spec specs[] = {{NL_KERNEL_FULL, 0, false},
 static bool network_agrees(const nl_grid *grid, nl_activation activation,
                            nl_parametrization parametrization, double bias_variance)
 {
-    const int depth = 1 + (int)(activation + parametrization) % 3;
+    const int depth = 1 + ((int)activation + (int)parametrization) % 3;
     subject s = create_subject(activation, parametrization, depth, bias_variance);
     bool good = true;
 
