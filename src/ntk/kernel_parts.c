@@ -366,7 +366,7 @@ static void deliver(int i, int m, int j, int n, void *context)
 {
     const tile_delivery *d = context;
     const size_t size = nl_precision_bytes(d->layout->precision);
-    const size_t rows = (size_t)(m * d->unit);
+    const size_t rows = (size_t)m * (size_t)d->unit;
 
     for (int col = 0; col < n * d->unit; col++) {
         const size_t from = (size_t)(j * d->unit + col) * (size_t)d->layout->ld;
@@ -382,7 +382,7 @@ nl_status nl_parts_for_each_tile(const nl_dmat *layout, nl_kernel_spec spec,
 {
     const size_t size = nl_precision_bytes(layout->precision);
     const int unit = nl_kernel_view_of(spec, input->net->spec.outputs).rows_per_sample;
-    const size_t side = unit > nl_tile_rows ? (size_t)unit : (size_t)nl_tile_rows;
+    const size_t side = unit > (int)nl_tile_rows ? (size_t)unit : nl_tile_rows;
     void *local = nl_calloc((size_t)layout->ld * (size_t)layout->local_cols, size);
     tile_delivery d = {.layout = layout,
                        .local = local,
