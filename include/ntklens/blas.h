@@ -16,6 +16,7 @@
 
 /** Floating-point format of kernels and eigensolves. */
 typedef enum nl_precision { NL_DOUBLE, NL_SINGLE } nl_precision;
+size_t nl_precision_bytes(nl_precision precision);
 
 /** C [m x n] = alpha op(A) [m x k] op(B) [k x n] + beta C; op by 'N' or 'T'. */
 void dgemm_(const char *op_a, const char *op_b, const int *m, const int *n, const int *k,
@@ -42,6 +43,9 @@ int nl_vector_bytes(void);
 /** Sum of the squares of v [n], in the same order on every CPU.  Local. */
 double nl_squares_double(size_t n, const double *v);
 double nl_squares_single(size_t n, const float *v);
+
+/** a^T b [n], summed from the first element to the last.  Local. */
+double nl_inner(size_t n, const double *a, const double *b);
 
 /** to [rows x cols] = the transpose of from [cols x rows], both column-major.  Local. */
 void nl_transpose_double(int rows, int cols, const double *from, int ld_from, double *to,

@@ -9,7 +9,6 @@
 
 /** Unit roundoff as LAPACK's dlamch('P'): 2^-52 or 2^-23. */
 double nl_precision_eps(nl_precision precision);
-size_t nl_precision_bytes(nl_precision precision);
 
 /** BLAS threads of this process from now on (OpenBLAS; elsewhere nothing happens). */
 void nl_blas_set_threads(int threads);

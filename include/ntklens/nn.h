@@ -210,6 +210,9 @@ int nl_net_last_hidden(const nl_net *net);
 /** Numbers in the largest output of a layer, for one sample. */
 int nl_net_widest(const nl_net *net);
 
+/** Weights and biases of the layer that has most. */
+size_t nl_net_largest_layer(const nl_net *net);
+
 /** Floating-point operations of one sample's forward pass. */
 double nl_net_forward_flops(const nl_net *net);
 

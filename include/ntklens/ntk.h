@@ -181,6 +181,30 @@ NL_MUST_CHECK nl_status nl_observe_matrix(const nl_dmat *a, nl_kernel_spec spec,
  * Filled kernels are checked
  *-------------------------------------------------------------------------------------------*/
 
+/**
+ * What rounding can do to v^T Theta v, in eps: multiples of the kernel's trace and of |J^T v|^2.
+ *
+ * An entry is off by eps times some multiple of sqrt(Theta_ii Theta_jj); signs of v make a random
+ * walk of those of n^2 entries, some eps trace.  The sum over n^2 entries rounds by another sqrt(n)
+ * eps trace.
+ *
+ * z = W h cancels: a unit is off by sqrt(fan_in) eps of its size, by much the same for images that
+ * are much alike.  That adds up along rows, and |J^T v|^2 is off by as much of itself, which may be
+ * n times the trace; an average over fan_out units is off by sqrt(fan_out) less.
+ *
+ * An entry of a network with convolutions is one sum of products over all their weights, of each
+ * output where it is traced, of which a BLAS adds some hundred at a time to what it has: with all
+ * of a sign, that is off by 0.3 sqrt(products / 256) eps.
+ *
+ * Measured: tests/README.md.
+ */
+typedef struct nl_rounding {
+    double trace, form;
+} nl_rounding;
+
+/** @param[in] rows  order of the matrix that is filled: of the kernel, or of its dual */
+nl_rounding nl_rounding_of(const nl_net *net, nl_kernel_spec spec, double rows);
+
 /** Opaque.  What holds a state's kernels against its Jacobian. */
 typedef struct nl_trust nl_trust;
 

@@ -29,6 +29,9 @@ typedef struct nl_passes_spec {
 double nl_passes_bytes(const nl_net *net, const nl_passes_spec *spec);
 double nl_passes_fixed_bytes(const nl_net *net, const nl_passes_spec *spec);
 
+/** Rows that fit into so many bytes, at least one, at most spec->rows. */
+int nl_passes_rows_within(const nl_net *net, const nl_passes_spec *spec, double bytes);
+
 /** @param[in] net  borrowed */
 NL_MUST_CHECK nl_status nl_passes_create(const nl_net *net, const nl_passes_spec *spec,
                                          nl_passes **out);

@@ -21,16 +21,6 @@ typedef struct lanczos {
     double *z; /* owned; [most_steps x most_steps] eigenvectors of the tridiagonal matrix */
 } lanczos;
 
-static double inner(int n, const double *a, const double *b)
-{
-    double sum = 0.0;
-
-    for (int i = 0; i < n; i++) {
-        sum += a[i] * b[i];
-    }
-    return sum;
-}
-
 /* No eigenvector of interest is orthogonal to it; the same bits everywhere. */
 static void start(lanczos *it)
 {
@@ -39,7 +29,7 @@ static void start(lanczos *it)
     for (int i = 0; i < it->n; i++) {
         it->now[i] = 1.0 + (double)((long)i * 7919 % 1009) / 1009.0;
     }
-    norm = sqrt(inner(it->n, it->now, it->now));
+    norm = sqrt(nl_inner((size_t)it->n, it->now, it->now));
     for (int i = 0; i < it->n; i++) {
         it->now[i] /= norm;
     }
@@ -57,11 +47,11 @@ static nl_status step(lanczos *it, nl_operator_fn *apply, void *context)
     if (status != NL_OK) {
         return status;
     }
-    alpha = inner(it->n, it->now, it->next);
+    alpha = nl_inner((size_t)it->n, it->now, it->next);
     for (int i = 0; i < it->n; i++) {
         it->next[i] -= alpha * it->now[i] + back * it->before[i];
     }
-    beta = sqrt(inner(it->n, it->next, it->next));
+    beta = sqrt(nl_inner((size_t)it->n, it->next, it->next));
     for (int i = 0; i < it->n; i++) {
         it->next[i] /= beta > 0.0 ? beta : 1.0;
     }

@@ -60,25 +60,55 @@ void nl_gradients_weigh(const nl_gradients *g, double *w)
     }
 }
 
+/** Columns in work. */
+typedef struct columns_work {
+    const nl_net *net;
+    int columns;
+    const double *x; /* [columns] of what is multiplied */
+    double *rows;    /* [panel x outputs] rows of J, of one column */
+    double *y;       /* [columns] of what comes out */
+    double *into;    /* the column of y at work */
+} columns_work;
+
+/* Over all panels, with what is multiplied weighed where it is laid out as the parameters. */
+static nl_status walk(const nl_gradients *g, columns_work *t, bool of_parameters, panel_fn *work)
+{
+    const size_t size = (size_t)t->columns * t->net->size;
+    double *weighed = nl_alloc(of_parameters ? size : 0, sizeof *weighed);
+    nl_status status = NL_OK;
+
+    t->rows = nl_alloc((size_t)most_panel * (size_t)t->net->spec.outputs, sizeof *t->rows);
+    if (weighed == NULL || t->rows == NULL) {
+        status = NL_FAIL(NL_ERR_NOMEM, "out of memory for gradients of a probe");
+    } else {
+        if (of_parameters) {
+            memcpy(weighed, t->x, size * sizeof *weighed);
+            t->x = weighed;
+        }
+        for (int c = 0; of_parameters && c < t->columns; c++) {
+            nl_gradients_weigh(g, weighed + (size_t)c * t->net->size);
+        }
+        status = for_each_panel(g, work, t);
+    }
+    free(weighed);
+    free(t->rows);
+    return nl_agree(g->grid->comm, status);
+}
+
+static bool has_row(const nl_gradients *g, int output)
+{
+    return g->spec.kind == NL_KERNEL_FULL || output == g->spec.output;
+}
+
 /*---------------------------------------------------------------------------------------------
  * J^T x
  *-------------------------------------------------------------------------------------------*/
-
-/** Columns in work. */
-typedef struct transposed_work {
-    const nl_net *net;
-    int columns;
-    const double *x;
-    double *w;     /* of all columns */
-    double *into;  /* of the one at work */
-    double *seeds; /* owned; [panel x outputs] */
-} transposed_work;
 
 /* NOLINTNEXTLINE(readability-non-const-parameter): nl_jacobian_piece_fn */
 static nl_status add_piece(int layer, int first, int rows, double *weights, double *biases,
                            void *context)
 {
-    const transposed_work *t = context;
+    const columns_work *t = context;
     const nl_layer *l = &t->net->layer[layer];
     const size_t fan_in = nl_layer_weights(l) / (size_t)l->fan_out;
     double *to = t->into + l->weights + (size_t)first * fan_in;
@@ -92,6 +122,25 @@ static nl_status add_piece(int layer, int first, int rows, double *weights, doub
     return NL_OK;
 }
 
+/* w of column c += J^T rows. */
+static nl_status add_transposed(columns_work *t, nl_jacobian *j, int c)
+{
+    t->into = t->y + (size_t)c * t->net->size;
+    return nl_jacobian_transposed(j, t->rows, add_piece, t);
+}
+
+/* Of all ranks, weighed. */
+static nl_status sum_transposed(const nl_gradients *g, const columns_work *t)
+{
+    nl_status status = NL_OK;
+
+    for (int c = 0; status == NL_OK && c < t->columns; c++) {
+        status = nl_grid_sum(g->grid, t->y + (size_t)c * t->net->size, (int)t->net->size);
+        nl_gradients_weigh(g, t->y + (size_t)c * t->net->size);
+    }
+    return status;
+}
+
 /* Rows of a column that belong to these samples, as seeds of all outputs. */
 static void set_seeds(const nl_gradients *g, const double *x, int first, int count, double *seeds)
 {
@@ -103,9 +152,7 @@ static void set_seeds(const nl_gradients *g, const double *x, int first, int cou
             const size_t row = (size_t)first + (size_t)i;
             const size_t at = (size_t)i * (size_t)outputs + (size_t)a;
 
-            seeds[at] = full                  ? x[row * (size_t)outputs + (size_t)a]
-                        : a == g->spec.output ? x[row]
-                                              : 0.0;
+            seeds[at] = full ? x[row * (size_t)outputs + (size_t)a] : has_row(g, a) ? x[row] : 0.0;
         }
     }
 }
@@ -113,65 +160,52 @@ static void set_seeds(const nl_gradients *g, const double *x, int first, int cou
 static nl_status transpose_panel(const nl_gradients *g, nl_jacobian *j, int first, int count,
                                  void *context)
 {
-    transposed_work *t = context;
+    columns_work *t = context;
     const int order = nl_kernel_order(g->spec, g->input->samples, t->net->spec.outputs);
     nl_status status = NL_OK;
 
     for (int c = 0; status == NL_OK && c < t->columns; c++) {
-        set_seeds(g, t->x + (size_t)c * (size_t)order, first, count, t->seeds);
-        t->into = t->w + (size_t)c * t->net->size;
-        status = nl_jacobian_transposed(j, t->seeds, add_piece, t);
+        set_seeds(g, t->x + (size_t)c * (size_t)order, first, count, t->rows);
+        status = add_transposed(t, j, c);
     }
     return status;
 }
 
 nl_status nl_gradients_transposed(const nl_gradients *g, int columns, const double *x, double *w)
 {
-    transposed_work t = {.net = g->input->net, .columns = columns, .x = x, .w = w};
+    columns_work t = {.net = g->input->net, .columns = columns, .x = x, .y = w};
     nl_status status = NL_OK;
 
     memset(w, 0, (size_t)columns * t.net->size * sizeof *w);
-    t.seeds = nl_calloc((size_t)most_panel * (size_t)t.net->spec.outputs, sizeof *t.seeds);
-    if (t.seeds == NULL) {
-        status = NL_FAIL(NL_ERR_NOMEM, "out of memory for gradients of a probe");
-    }
-    if (status == NL_OK) {
-        status = for_each_panel(g, transpose_panel, &t);
-    }
-    free(t.seeds);
-    status = nl_agree(g->grid->comm, status);
-    for (int c = 0; status == NL_OK && c < columns; c++) {
-        status = nl_grid_sum(g->grid, w + (size_t)c * t.net->size, (int)t.net->size);
-        nl_gradients_weigh(g, w + (size_t)c * t.net->size);
-    }
-    return status;
+    status = walk(g, &t, false, transpose_panel);
+    return status == NL_OK ? sum_transposed(g, &t) : status;
 }
 
 /*---------------------------------------------------------------------------------------------
- * |J w|^2
+ * |J w|^2 and J^T J x
  *-------------------------------------------------------------------------------------------*/
 
-/** Columns in work. */
-typedef struct squares_work {
-    int columns;
-    const double *w; /* weighed */
-    double *product; /* owned; [panel x outputs] */
-    double *square;
-} squares_work;
+/* rows = J x of a column, zeros where the kernel has none. */
+static void multiply(const nl_gradients *g, nl_jacobian *j, const columns_work *t, int c, int count)
+{
+    const int outputs = t->net->spec.outputs;
+
+    nl_jacobian_product(j, t->x + (size_t)c * t->net->size, t->rows);
+    for (int row = 0; row < count * outputs; row++) {
+        t->rows[row] = has_row(g, row % outputs) ? t->rows[row] : 0.0;
+    }
+}
 
 static nl_status square_panel(const nl_gradients *g, nl_jacobian *j, int first, int count,
                               void *context)
 {
-    const squares_work *s = context;
-    const int outputs = g->input->net->spec.outputs;
+    const columns_work *t = context;
 
     (void)first;
-    for (int c = 0; c < s->columns; c++) {
-        nl_jacobian_product(j, s->w + (size_t)c * g->input->net->size, s->product);
-        for (int row = 0; row < count * outputs; row++) {
-            if (g->spec.kind == NL_KERNEL_FULL || row % outputs == g->spec.output) {
-                s->square[c] += s->product[row] * s->product[row];
-            }
+    for (int c = 0; c < t->columns; c++) {
+        multiply(g, j, t, c, count);
+        for (int row = 0; row < count * t->net->spec.outputs; row++) {
+            t->y[c] += t->rows[row] * t->rows[row];
         }
     }
     return NL_OK;
@@ -179,77 +213,34 @@ static nl_status square_panel(const nl_gradients *g, nl_jacobian *j, int first, 
 
 nl_status nl_gradients_squares(const nl_gradients *g, int columns, const double *w, double *square)
 {
-    const nl_net *net = g->input->net;
-    const size_t count = (size_t)columns * net->size;
-    double *weighed = nl_calloc(count, sizeof *weighed);
-    squares_work s = {.columns = columns, .w = weighed, .square = square};
+    columns_work t = {.net = g->input->net, .columns = columns, .x = w, .y = square};
     nl_status status = NL_OK;
 
-    s.product = nl_calloc((size_t)most_panel * (size_t)net->spec.outputs, sizeof *s.product);
-    if (weighed == NULL || s.product == NULL) {
-        status = NL_FAIL(NL_ERR_NOMEM, "out of memory for gradients of a probe");
-    } else {
-        memset(square, 0, (size_t)columns * sizeof *square);
-        memcpy(weighed, w, count * sizeof *weighed);
-        for (int c = 0; c < columns; c++) {
-            nl_gradients_weigh(g, weighed + (size_t)c * net->size);
-        }
-        status = for_each_panel(g, square_panel, &s);
-    }
-    free(weighed);
-    free(s.product);
-    status = nl_agree(g->grid->comm, status);
+    memset(square, 0, (size_t)columns * sizeof *square);
+    status = walk(g, &t, true, square_panel);
     return status == NL_OK ? nl_grid_sum(g->grid, square, columns) : status;
 }
-
-/*---------------------------------------------------------------------------------------------
- * J^T J x
- *-------------------------------------------------------------------------------------------*/
 
 static nl_status normal_panel(const nl_gradients *g, nl_jacobian *j, int first, int count,
                               void *context)
 {
-    transposed_work *t = context;
-    const int outputs = t->net->spec.outputs;
+    columns_work *t = context;
     nl_status status = NL_OK;
 
     (void)first;
     for (int c = 0; status == NL_OK && c < t->columns; c++) {
-        nl_jacobian_product(j, t->x + (size_t)c * t->net->size, t->seeds);
-        for (int row = 0; g->spec.kind != NL_KERNEL_FULL && row < count * outputs; row++) {
-            t->seeds[row] *= row % outputs == g->spec.output ? 1.0 : 0.0;
-        }
-        t->into = t->w + (size_t)c * t->net->size;
-        status = nl_jacobian_transposed(j, t->seeds, add_piece, t);
+        multiply(g, j, t, c, count);
+        status = add_transposed(t, j, c);
     }
     return status;
 }
 
 nl_status nl_gradients_normal(const nl_gradients *g, int columns, const double *x, double *y)
 {
-    const nl_net *net = g->input->net;
-    const size_t count = (size_t)columns * net->size;
-    double *weighed = nl_calloc(count, sizeof *weighed);
-    transposed_work t = {.net = net, .columns = columns, .x = weighed, .w = y};
+    columns_work t = {.net = g->input->net, .columns = columns, .x = x, .y = y};
     nl_status status = NL_OK;
 
-    memset(y, 0, count * sizeof *y);
-    t.seeds = nl_calloc((size_t)most_panel * (size_t)net->spec.outputs, sizeof *t.seeds);
-    if (weighed == NULL || t.seeds == NULL) {
-        status = NL_FAIL(NL_ERR_NOMEM, "out of memory for gradients of a probe");
-    } else {
-        memcpy(weighed, x, count * sizeof *weighed);
-        for (int c = 0; c < columns; c++) {
-            nl_gradients_weigh(g, weighed + (size_t)c * net->size);
-        }
-        status = for_each_panel(g, normal_panel, &t);
-    }
-    free(weighed);
-    free(t.seeds);
-    status = nl_agree(g->grid->comm, status);
-    for (int c = 0; status == NL_OK && c < columns; c++) {
-        status = nl_grid_sum(g->grid, y + (size_t)c * net->size, (int)net->size);
-        nl_gradients_weigh(g, y + (size_t)c * net->size);
-    }
-    return status;
+    memset(y, 0, (size_t)columns * t.net->size * sizeof *y);
+    status = walk(g, &t, true, normal_panel);
+    return status == NL_OK ? sum_transposed(g, &t) : status;
 }

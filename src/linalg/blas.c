@@ -198,3 +198,13 @@ size_t nl_precision_bytes(nl_precision precision)
 {
     return precision == NL_DOUBLE ? sizeof(double) : sizeof(float);
 }
+
+double nl_inner(size_t n, const double *a, const double *b)
+{
+    double sum = 0.0;
+
+    for (size_t k = 0; k < n; k++) {
+        sum += a[k] * b[k];
+    }
+    return sum;
+}

@@ -21,74 +21,114 @@ nl_status nl_measurer_take_input(nl_measurer *m)
     return nl_agree(m->grid->comm, status);
 }
 
-/* A matrix is looked at before the solve, which destroys it; the second time its moments are
- * enough. */
-static nl_status look_at(const nl_kernel_task *task, const nl_dmat *a, bool *holds)
+nl_status nl_fill_held(const nl_held_fill *held, nl_dmat *a)
 {
-    nl_measurer *m = task->measurer;
-    const double start = nl_now();
-    double trace = 0.0;
-    double frobenius2 = 0.0;
-    nl_status status = NL_OK;
-
-    if (!task->checked->known) {
-        status = nl_observe_before(task, a, holds);
-    } else {
-        status = nl_dmat_moments(a, &trace, &frobenius2);
-        *holds = trace == task->checked->trace && frobenius2 == task->checked->frobenius2;
-        *holds = *holds || !isfinite(task->checked->frobenius2);
-    }
-    m->observe_seconds += nl_now() - start;
-    return status;
-}
-
-/* What a fill is made of is made again. */
-static nl_status renew(nl_measurer *m)
-{
-    nl_trust_destroy(&m->trust);
-    return nl_measurer_take_input(m);
-}
-
-nl_status nl_fill_checked(const nl_kernel_task *task, int samples, nl_dmat *a)
-{
-    nl_measurer *m = task->measurer;
-    const bool whole = samples == m->plan->samples;
+    nl_measurer *m = held->measurer;
     char name[32];
     bool holds = false;
     nl_status status = NL_OK;
 
+    nl_kernel_name(held->spec, name);
     for (int turn = 0; status == NL_OK && !holds && turn < 2; turn++) {
-        nl_kernel_input input;
         double start = 0.0;
 
         if (turn > 0) {
-            if (m->grid->row == 0 && m->grid->col == 0) {
-                nl_warn(
-                    "kernel %s of step %ld: it does not match its network's Jacobian; made again",
-                    nl_kernel_name(task->spec, name), m->state.step);
+            if (nl_grid_root(m->grid)) {
+                nl_warn("kernel %s of step %ld: %s does not match its network's Jacobian; made "
+                        "again",
+                        name, m->state.step, held->what);
             }
-            task->out->refilled = true;
-            status = renew(m);
+            held->out->refilled = true;
+            status = held->renew(held->context);
         }
-        input = m->input;
-        input.samples = samples;
         start = nl_now();
         if (status == NL_OK) {
-            status = nl_agree(a->grid->comm, nl_kernel_fill(a, task->spec, &input));
+            status = nl_agree(a->grid->comm, held->fill(a, held->context));
         }
         m->gram_seconds += nl_now() - start;
-        holds = true;
-        if (status == NL_OK && whole) {
-            status = look_at(task, a, &holds);
+        start = nl_now();
+        if (status == NL_OK) {
+            status = held->look_at(a, &holds, held->context);
         }
+        m->observe_seconds += nl_now() - start;
     }
     if (status == NL_OK && !holds) {
-        status =
-            m->grid->row != 0 || m->grid->col != 0
-                ? NL_ERR_NUMERIC
-                : NL_FAIL(NL_ERR_NUMERIC,
-                          "kernel %s of step %ld: twice it did not match its network's Jacobian",
-                          nl_kernel_name(task->spec, name), m->state.step);
+        status = !nl_grid_root(m->grid)
+                     ? NL_ERR_NUMERIC
+                     : NL_FAIL(NL_ERR_NUMERIC,
+                               "kernel %s of step %ld: twice %s did not match its network's "
+                               "Jacobian",
+                               name, m->state.step, held->what);
     }
     return status;
+}
+
+bool nl_same_moments(double trace, double frobenius2, double known_trace, double known_frobenius2)
+{
+    return (trace == known_trace && frobenius2 == known_frobenius2) || !isfinite(known_frobenius2);
+}
+
+/*---------------------------------------------------------------------------------------------
+ * Kernels
+ *-------------------------------------------------------------------------------------------*/
+
+/** A kernel of the first `samples` samples. */
+typedef struct kernel_fill {
+    const nl_kernel_task *task;
+    int samples;
+} kernel_fill;
+
+/* A matrix is looked at before the solve, which destroys it; the second time its moments are
+ * enough, and of fewer samples nothing is known. */
+static nl_status look_at_kernel(const nl_dmat *a, bool *holds, void *context)
+{
+    const kernel_fill *f = context;
+    const nl_checked *checked = f->task->checked;
+    double trace = 0.0;
+    double frobenius2 = 0.0;
+    nl_status status = NL_OK;
+
+    *holds = true;
+    if (f->samples != f->task->measurer->plan->samples) {
+        return NL_OK;
+    }
+    if (!checked->known) {
+        return nl_observe_before(f->task, a, holds);
+    }
+    status = nl_dmat_moments(a, &trace, &frobenius2);
+    *holds = nl_same_moments(trace, frobenius2, checked->trace, checked->frobenius2);
+    return status;
+}
+
+/* What a fill is made of is made again. */
+static nl_status renew_input(void *context)
+{
+    const kernel_fill *f = context;
+
+    nl_trust_destroy(&f->task->measurer->trust);
+    return nl_measurer_take_input(f->task->measurer);
+}
+
+static nl_status fill_kernel(nl_dmat *a, void *context)
+{
+    const kernel_fill *f = context;
+    nl_kernel_input input = f->task->measurer->input;
+
+    input.samples = f->samples;
+    return nl_kernel_fill(a, f->task->spec, &input);
+}
+
+nl_status nl_fill_checked(const nl_kernel_task *task, int samples, nl_dmat *a)
+{
+    kernel_fill f = {.task = task, .samples = samples};
+    const nl_held_fill held = {.measurer = task->measurer,
+                               .spec = task->spec,
+                               .out = task->out,
+                               .what = "it",
+                               .renew = renew_input,
+                               .fill = fill_kernel,
+                               .look_at = look_at_kernel,
+                               .context = &f};
+
+    return nl_fill_held(&held, a);
 }

@@ -6,6 +6,25 @@
 
 #include "ntklens/measure.h"
 
+/** Is this a fill of what had those moments?  What was not finite has none. */
+bool nl_same_moments(double trace, double frobenius2, double known_trace, double known_frobenius2);
+
+/** What is filled into a matrix and held against the Jacobian. */
+typedef struct nl_held_fill {
+    nl_measurer *measurer;
+    nl_kernel_spec spec;
+    nl_measurement *out;               /* refilled: set where it is filled once more */
+    const char *what;                  /* "it", "its dual" */
+    nl_status (*renew)(void *context); /* collective: make what it is filled from again */
+    nl_status (*fill)(nl_dmat *a, void *context);                       /* local */
+    nl_status (*look_at)(const nl_dmat *a, bool *holds, void *context); /* collective */
+    void *context;
+} nl_held_fill;
+
+/** Fill; what does not hold is filled once more from the beginning, and told; a second time is
+ *  NL_ERR_NUMERIC.  Collective. */
+NL_MUST_CHECK nl_status nl_fill_held(const nl_held_fill *held, nl_dmat *a);
+
 /** Fill a matrix with the kernel of the state's first `samples` samples; one that fails its check
  * is filled once more from the beginning, and the row flagged.  Of all samples, the kernel is held
  * against the Jacobian by nl_observe_before() and then against its own moments.  Collective. */

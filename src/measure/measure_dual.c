@@ -2,6 +2,7 @@
  *
  * With u_x = J^T x in the basis of G, x^T Theta x = |u_x|^2 and |Theta x|^2 = u_x^T G u_x. */
 #include "measure_dual.h"
+#include "checked_fill.h"
 
 #include "ntklens/dual.h"
 #include "ntklens/gradients.h"
@@ -32,16 +33,6 @@ typedef struct dual_task {
     bool known; /* it was held against the Jacobian */
     double trace, frobenius2;
 } dual_task;
-
-static double inner(size_t n, const double *a, const double *b)
-{
-    double sum = 0.0;
-
-    for (size_t k = 0; k < n; k++) {
-        sum += a[k] * b[k];
-    }
-    return sum;
-}
 
 /*---------------------------------------------------------------------------------------------
  * Vectors
@@ -90,10 +81,10 @@ static nl_status make_gradients(dual_task *t)
             shares[state->labels[i]] += 1.0 / state->samples;
         }
         fill_vectors(t, shares, x);
-        v->gradient2 = inner(n, gradient, gradient);
+        v->gradient2 = nl_inner(n, gradient, gradient);
         for (int a = 0; a < v->targets; a++) {
             for (int b = 0; b < v->targets; b++) {
-                const double both = inner(n, targets + (size_t)a * n, targets + (size_t)b * n);
+                const double both = nl_inner(n, targets + (size_t)a * n, targets + (size_t)b * n);
 
                 v->target2 += both * both;
             }
@@ -175,19 +166,14 @@ static void free_vectors(dual_vectors *v)
  * Is it the dual of the state?
  *-------------------------------------------------------------------------------------------*/
 
-/* What rounding can do to u^T G u, as ntk/trust.c has it: of entries multiples of the trace, of
- * activations multiples of the form itself. */
+/* Of u^T G u. */
 static double allowed(const dual_task *t, double square, double form)
 {
-    const nl_net *net = t->m->state.net;
-    const double rows = fmax(nl_dual_order(t->dual), t->out->n);
-    double of_form = 0.0;
+    const nl_rounding of =
+        nl_rounding_of(t->m->state.net, t->gradients.spec, fmax(nl_dual_order(t->dual), t->out->n));
 
-    for (int l = 0; l < net->layers; l++) {
-        of_form += 8.0 * sqrt((double)net->layer[l].fan_in / net->layer[l].fan_out);
-    }
     return nl_precision_eps(t->m->plan->precision) *
-           ((32.0 + 3.0 * sqrt(rows)) * t->trace * square + of_form * form);
+           (of.trace * t->trace * square + of.form * form);
 }
 
 /* u^T G u of the last two vectors against |J w|^2. */
@@ -199,9 +185,9 @@ static bool matches(const dual_task *t)
 
     for (int k = 0; k < 2; k++) {
         const size_t at = (size_t)(v->columns - 2 + k) * order;
-        const double form = inner(order, v->u + at, v->y + at);
+        const double form = nl_inner(order, v->u + at, v->y + at);
         /* signs count as an entry's length, one, as those of a kernel's check do */
-        const double square = k == 1 ? 1.0 : inner(order, v->u + at, v->u + at);
+        const double square = k == 1 ? 1.0 : nl_inner(order, v->u + at, v->u + at);
 
         if (!isfinite(t->frobenius2) && !isfinite(v->square[k])) {
             continue; /* neither is finite */
@@ -226,9 +212,9 @@ static double centred_norm2(const dual_task *t)
     double twice = 0.0;
 
     for (int a = 0; a < v->constants; a++) {
-        once += inner(order, v->u + (size_t)a * order, v->y + (size_t)a * order);
+        once += nl_inner(order, v->u + (size_t)a * order, v->y + (size_t)a * order);
         for (int b = 0; b < v->constants; b++) {
-            const double both = inner(order, v->u + (size_t)a * order, v->u + (size_t)b * order);
+            const double both = nl_inner(order, v->u + (size_t)a * order, v->u + (size_t)b * order);
 
             twice += both * both;
         }
@@ -247,7 +233,7 @@ static void observe(const dual_task *t)
     double power = 0.0;
 
     for (int k = 0; k < v->targets; k++) {
-        power += inner(order, targets + (size_t)k * order, targets + (size_t)k * order);
+        power += nl_inner(order, targets + (size_t)k * order, targets + (size_t)k * order);
     }
     o->trace = t->trace / n;
     o->participation_ratio = t->trace * t->trace / t->frobenius2;
@@ -255,7 +241,7 @@ static void observe(const dual_task *t)
     o->label_alignment = power / sqrt(centred_norm2(t) * v->target2);
     o->chi_net = o->trace;
     o->chi_loss = n * v->gradient2;
-    o->chi_coup = inner(order, gradient, gradient) / (t->trace * v->gradient2);
+    o->chi_coup = nl_inner(order, gradient, gradient) / (t->trace * v->gradient2);
     o->spectral_position = n * o->chi_coup;
     nl_observe_layers(t->m->probe, t->gradients.spec, o);
     if (t->m->state.step == 0) {
@@ -264,15 +250,15 @@ static void observe(const dual_task *t)
 }
 
 /* The filled matrix, before the solve destroys it. */
-static nl_status look_at(dual_task *t, const nl_dmat *a, bool *holds)
+static nl_status look_at(const nl_dmat *a, bool *holds, void *context)
 {
+    dual_task *t = context;
     double trace = 0.0;
     double frobenius2 = 0.0;
     nl_status status = nl_dmat_moments(a, &trace, &frobenius2);
 
     if (status != NL_OK || t->known) {
-        *holds = trace == t->trace && frobenius2 == t->frobenius2;
-        *holds = *holds || !isfinite(t->frobenius2);
+        *holds = nl_same_moments(trace, frobenius2, t->trace, t->frobenius2);
         return status;
     }
     t->trace = trace;
@@ -291,8 +277,9 @@ static nl_status look_at(dual_task *t, const nl_dmat *a, bool *holds)
  * Fill and solve
  *-------------------------------------------------------------------------------------------*/
 
-static nl_status make_dual(dual_task *t)
+static nl_status make_dual(void *context)
 {
+    dual_task *t = context;
     nl_measurer *m = t->m;
     const double start = nl_now();
     nl_status status = NL_OK;
@@ -306,48 +293,26 @@ static nl_status make_dual(dual_task *t)
     return nl_agree(m->grid->comm, status);
 }
 
-/* A dual that fails its check is made once more from the beginning, and the row flagged. */
+static nl_status fill_dual(nl_dmat *a, void *context)
+{
+    const dual_task *t = context;
+
+    return nl_dual_fill(a, t->dual);
+}
+
 static nl_status fill(nl_dmat *a, void *context)
 {
     dual_task *t = context;
-    nl_measurer *m = t->m;
-    char name[32];
-    bool holds = false;
-    nl_status status = NL_OK;
+    const nl_held_fill held = {.measurer = t->m,
+                               .spec = t->gradients.spec,
+                               .out = t->out,
+                               .what = "its dual",
+                               .renew = make_dual,
+                               .fill = fill_dual,
+                               .look_at = look_at,
+                               .context = t};
 
-    nl_kernel_name(t->gradients.spec, name);
-    for (int turn = 0; status == NL_OK && !holds && turn < 2; turn++) {
-        double start = 0.0;
-
-        if (turn > 0) {
-            if (nl_grid_root(m->grid)) {
-                nl_warn("kernel %s of step %ld: its dual does not match its network's Jacobian; "
-                        "made again",
-                        name, m->state.step);
-            }
-            t->out->refilled = true;
-            status = make_dual(t);
-        }
-        start = nl_now();
-        if (status == NL_OK) {
-            status = nl_agree(m->grid->comm, nl_dual_fill(a, t->dual));
-        }
-        m->gram_seconds += nl_now() - start;
-        start = nl_now();
-        if (status == NL_OK) {
-            status = look_at(t, a, &holds);
-        }
-        m->observe_seconds += nl_now() - start;
-    }
-    if (status == NL_OK && !holds) {
-        status = !nl_grid_root(m->grid)
-                     ? NL_ERR_NUMERIC
-                     : NL_FAIL(NL_ERR_NUMERIC,
-                               "kernel %s of step %ld: twice its dual did not match its network's "
-                               "Jacobian",
-                               name, m->state.step);
-    }
-    return status;
+    return nl_fill_held(&held, a);
 }
 
 /* The kernel's n eigenvalues: those of the dual and zeros, or the first of them; descending. */

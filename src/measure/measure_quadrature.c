@@ -23,16 +23,6 @@ typedef struct quadrature_task {
     bool refilled;
 } quadrature_task;
 
-static double inner(size_t n, const double *a, const double *b)
-{
-    double sum = 0.0;
-
-    for (size_t k = 0; k < n; k++) {
-        sum += a[k] * b[k];
-    }
-    return sum;
-}
-
 /* |J^T x|^2 or |J x|^2, in double and by passes of its own. */
 static nl_status jacobian_form(const quadrature_task *t, const double *x, double *form)
 {
@@ -49,7 +39,7 @@ static nl_status jacobian_form(const quadrature_task *t, const double *x, double
                                 : NL_FAIL(NL_ERR_NOMEM, "out of memory for gradients of a probe"));
     if (status == NL_OK) {
         status = nl_gradients_transposed(&t->gradients, 1, x, w);
-        *form = inner(net->size, w, w);
+        *form = nl_inner(net->size, w, w);
     }
     free(w);
     return status;
@@ -68,8 +58,8 @@ static nl_status apply(int columns, const double *x, double *y, void *context)
         return status;
     }
     status = jacobian_form(t, x, &form);
-    if (status == NL_OK &&
-        !(fabs(inner(n, x, y) - form) <= product_error * sqrt(inner(n, x, x) * inner(n, y, y)))) {
+    if (status == NL_OK && !(fabs(nl_inner(n, x, y) - form) <=
+                             product_error * sqrt(nl_inner(n, x, x) * nl_inner(n, y, y)))) {
         t->refilled = true;
         nl_kernel_operator_destroy(&t->op);
         status = nl_kernel_operator_create(&t->gradients, nl_operator_factors, &t->op);
@@ -102,13 +92,13 @@ static nl_status observe_exactly(const quadrature_task *t, nl_observables *o)
             x[k] = full ? state->gradient[k]
                         : state->gradient[k * C + (size_t)t->gradients.spec.output];
         }
-        square = inner(n, x, x);
+        square = nl_inner(n, x, x);
         status = nl_gradients_transposed(&t->gradients, 1, x, w);
     }
     if (status == NL_OK) {
         o->chi_net = o->trace;
         o->chi_loss = (double)n * square;
-        o->chi_coup = inner(size, w, w) / ((double)n * o->trace * square);
+        o->chi_coup = nl_inner(size, w, w) / ((double)n * o->trace * square);
         o->spectral_position = (double)n * o->chi_coup;
     }
     free(x);

@@ -283,6 +283,18 @@ int nl_net_widest(const nl_net *net)
     return most;
 }
 
+size_t nl_net_largest_layer(const nl_net *net)
+{
+    size_t most = 0;
+
+    for (int l = 0; l < net->layers; l++) {
+        const size_t size = nl_layer_weights(&net->layer[l]) + (size_t)net->layer[l].fan_out;
+
+        most = size > most ? size : most;
+    }
+    return most;
+}
+
 double nl_net_forward_flops(const nl_net *net)
 {
     double flops = 0.0;

@@ -32,11 +32,6 @@ struct nl_passes {
     nl_passes *exact; /* owned; the forward pass in double, where that is asked for */
 };
 
-static size_t element_bytes(nl_precision precision)
-{
-    return precision == NL_DOUBLE ? sizeof(double) : sizeof(float);
-}
-
 /* In single precision, that of training, some slopes are had from the values. */
 static bool keeps_slope(const nl_net *net, const nl_passes_spec *spec, const nl_layer *layer)
 {
@@ -149,7 +144,14 @@ double nl_passes_bytes(const nl_net *net, const nl_passes_spec *spec)
     }
     free(slot);
     bytes += spec->double_forward ? nl_passes_bytes(net, &exact) : 0.0;
-    return bytes + elements * (double)element_bytes(spec->precision);
+    return bytes + elements * (double)nl_precision_bytes(spec->precision);
+}
+
+int nl_passes_rows_within(const nl_net *net, const nl_passes_spec *spec, double bytes)
+{
+    const double fitting = bytes / nl_passes_bytes(net, spec);
+
+    return fitting >= spec->rows ? spec->rows : nl_larger((int)fitting, 1);
 }
 
 double nl_passes_fixed_bytes(const nl_net *net, const nl_passes_spec *spec)
@@ -158,7 +160,7 @@ double nl_passes_fixed_bytes(const nl_net *net, const nl_passes_spec *spec)
     const double elements =
         (double)scratch_size(net) + (spec->precision == NL_DOUBLE ? (double)net->size : 0.0);
 
-    return elements * (double)element_bytes(spec->precision) +
+    return elements * (double)nl_precision_bytes(spec->precision) +
            (spec->double_forward ? nl_passes_fixed_bytes(net, &exact) : 0.0);
 }
 
@@ -220,7 +222,7 @@ nl_status nl_passes_create(const nl_net *net, const nl_passes_spec *spec, nl_pas
     if (p != NULL) {
         *p = (nl_passes){.net = net,
                          .spec = *spec,
-                         .element = element_bytes(spec->precision),
+                         .element = nl_precision_bytes(spec->precision),
                          .vector_bytes = nl_vector_bytes()};
         p->sample = nl_alloc((size_t)spec->rows * (size_t)net->spec.inputs, p->element);
         p->scratch = nl_alloc(scratch_size(net), p->element);

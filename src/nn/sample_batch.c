@@ -36,22 +36,9 @@ static nl_passes_spec passes_spec(int rows)
  * for gradients are summed part by part. */
 static int rows_together(const nl_net *net)
 {
-    const nl_passes_spec one = passes_spec(1);
-    const double fitting = cached_bytes / nl_passes_bytes(net, &one);
+    const nl_passes_spec spec = passes_spec(most_rows);
 
-    return fitting >= most_rows ? most_rows : nl_larger((int)fitting, least_rows);
-}
-
-static size_t largest_layer(const nl_net *net)
-{
-    size_t most = 0;
-
-    for (int l = 0; l < net->layers; l++) {
-        const size_t size = nl_layer_weights(&net->layer[l]) + (size_t)net->layer[l].fan_out;
-
-        most = size > most ? size : most;
-    }
-    return most;
+    return nl_larger(nl_passes_rows_within(net, &spec, cached_bytes), least_rows);
 }
 
 double nl_sample_batch_floats(const nl_net *net)
@@ -60,7 +47,7 @@ double nl_sample_batch_floats(const nl_net *net)
     const double bytes =
         nl_passes_bytes(net, &spec) * spec.rows + nl_passes_fixed_bytes(net, &spec);
 
-    return bytes / sizeof(float) + (double)net->size + (double)largest_layer(net) +
+    return bytes / sizeof(float) + (double)net->size + (double)nl_net_largest_layer(net) +
            (double)spec.rows * net->spec.outputs;
 }
 
@@ -75,7 +62,7 @@ nl_status nl_sample_batch_create(const nl_net *net, nl_sample_batch **out)
         batch->net = net;
         batch->rows = spec.rows;
         batch->gradient = nl_calloc(net->size, sizeof *batch->gradient);
-        batch->piece = nl_calloc(largest_layer(net), sizeof *batch->piece);
+        batch->piece = nl_calloc(nl_net_largest_layer(net), sizeof *batch->piece);
         batch->error =
             nl_calloc((size_t)spec.rows * (size_t)net->spec.outputs, sizeof *batch->error);
     }

@@ -93,6 +93,16 @@ int nl_chunks_that_fit(const nl_chunk *chunk, int chunks, double numbers)
     return count;
 }
 
+int nl_chunks_lowest(const nl_chunk *chunk, int chunks)
+{
+    int lowest = chunk[0].lowest;
+
+    for (int k = 1; k < chunks; k++) {
+        lowest = nl_smaller(lowest, chunk[k].lowest);
+    }
+    return lowest;
+}
+
 size_t nl_chunks_joined_columns(const nl_chunk *chunk, int chunks)
 {
     size_t most = 0;

@@ -34,6 +34,9 @@ NL_MUST_CHECK nl_status nl_chunks_create(const nl_net *net, const nl_kernel_view
 /** How many chunks, at least one, hold no more than so many numbers of a sample together. */
 int nl_chunks_that_fit(const nl_chunk *chunk, int chunks, double numbers);
 
+/** Layer down to which some chunks, at least one, need back-signals. */
+int nl_chunks_lowest(const nl_chunk *chunk, int chunks);
+
 /** Parameters of the largest chunk that goes the joined way; 0: none does. */
 size_t nl_chunks_joined_columns(const nl_chunk *chunk, int chunks);
 

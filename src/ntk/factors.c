@@ -107,11 +107,6 @@ static void forward(nl_factors *f, const float *theta, const float *x, const int
     }
 }
 
-static size_t element_bytes(nl_precision precision)
-{
-    return precision == NL_DOUBLE ? sizeof(double) : sizeof(float);
-}
-
 /* Of all layers' inputs. */
 static size_t widest(const nl_net *net)
 {
@@ -133,7 +128,7 @@ double nl_factors_bytes(const nl_net *net, nl_precision precision)
             elements += (1.0 + net->spec.outputs) * net->layer[l].fan_out;
         }
     }
-    return elements * (double)element_bytes(precision) +
+    return elements * (double)nl_precision_bytes(precision) +
            (precision == NL_SINGLE ? 2.0 * (double)widest(net) * sizeof(double) : 0.0);
 }
 
@@ -179,7 +174,7 @@ double nl_factors_fixed_bytes(const nl_net *net)
 static nl_status allocate(nl_factors *f, nl_precision precision)
 {
     const size_t samples = (size_t)f->capacity;
-    const size_t size = element_bytes(precision);
+    const size_t size = nl_precision_bytes(precision);
     const size_t outputs = (size_t)f->net->spec.outputs;
     const int layers = f->net->layers;
     bool complete = true;

@@ -41,19 +41,6 @@ static nl_passes_spec passes_spec(int samples)
     return (nl_passes_spec){.precision = NL_DOUBLE, .rows = samples, .seeds = 1, .tangents = true};
 }
 
-/* Weights of the largest layer, and its units. */
-static size_t largest_layer(const nl_net *net)
-{
-    size_t most = 0;
-
-    for (int l = 0; l < net->layers; l++) {
-        const size_t size = nl_layer_weights(&net->layer[l]);
-
-        most = size > most ? size : most;
-    }
-    return most;
-}
-
 double nl_jacobian_bytes(const nl_net *net)
 {
     const nl_passes_spec spec = passes_spec(1);
@@ -75,7 +62,7 @@ double nl_jacobian_fixed_bytes(const nl_net *net, int samples)
 
     if (!nl_net_is_dense(net)) {
         return nl_passes_fixed_bytes(net, &spec) +
-               (double)((largest_layer(net) + (size_t)nl_net_widest(net)) * sizeof(double));
+               (double)((nl_net_largest_layer(net) + (size_t)nl_net_widest(net)) * sizeof(double));
     }
     return ((double)piece_size(net, samples) + nl_net_widest(net) + grams * samples * samples) *
            (double)sizeof(double);
@@ -148,7 +135,7 @@ static nl_status create_passes(nl_jacobian *j, const float *x)
     const nl_passes_spec spec = passes_spec(j->samples);
     nl_status status = nl_passes_create(j->net, &spec, &j->passes);
 
-    j->piece = nl_calloc(largest_layer(j->net), sizeof *j->piece);
+    j->piece = nl_calloc(nl_net_largest_layer(j->net), sizeof *j->piece);
     j->biases = nl_calloc((size_t)nl_net_widest(j->net), sizeof *j->biases);
     if (status == NL_OK && (j->piece == NULL || j->biases == NULL)) {
         status = NL_FAIL(NL_ERR_NOMEM, "out of memory for the Jacobian of %d samples", j->samples);

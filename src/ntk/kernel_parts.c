@@ -2,17 +2,14 @@
 #include "kernel_parts.h"
 #include "chunks.h"
 #include "joined.h"
+#include "output_passes.h"
 #include "samples.h"
 #include "tile_products.h"
 #include "tiles.h"
 
-#include "ntklens/passes.h"
-
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const double pass_bytes = 32e6; /* of samples that go through the network at a time */
 
 /** A fill at work. */
 typedef struct parts_job {
@@ -29,14 +26,13 @@ typedef struct parts_job {
     bool square;     /* rows and columns are the same samples */
     nl_chunk *chunk; /* owned; [chunks] */
     int chunks;
-    nl_passes *passes; /* owned */
-    int batch;         /* samples that go through at a time */
-    int first;         /* of these, in the list */
-    void *signal;      /* owned; [batch x seeds x outputs] */
-    void *row;         /* owned; M before it is turned */
-    double *mask;      /* owned; of one sample, joined.h */
-    void *rounded;     /* owned; the mask in the format of the kernel */
-    nl_chunk *part;    /* the chunks that are held, [held] */
+    nl_output_passes by_output; /* owned */
+    int batch;                  /* its, samples that go through at a time */
+    int first;                  /* of these, in the list */
+    void *row;                  /* owned; M before it is turned */
+    double *mask;               /* owned; of one sample, joined.h */
+    void *rounded;              /* owned; the mask in the format of the kernel */
+    nl_chunk *part;             /* the chunks that are held, [held] */
     int held;
     product_means means;                /* its array owned */
     void *gram_h, *gram_delta, *factor; /* owned; of a tile */
@@ -101,40 +97,6 @@ static nl_status list_samples(parts_job *job)
     return NL_OK;
 }
 
-static nl_passes_spec passes_spec(nl_precision precision, int seeds)
-{
-    return (nl_passes_spec){.precision = precision,
-                            .rows = 1,
-                            .seeds = seeds,
-                            .double_forward = precision == NL_SINGLE};
-}
-
-static nl_status create_passes(parts_job *job)
-{
-    const nl_net *net = job->input->net;
-    nl_passes_spec spec = passes_spec(job->a->precision, job->seeds);
-
-    spec.rows =
-        nl_smaller(nl_larger((int)(pass_bytes / nl_passes_bytes(net, &spec)), 1), job->count);
-    job->batch = spec.rows;
-    job->signal = nl_calloc((size_t)(spec.rows * spec.seeds) * (size_t)net->spec.outputs,
-                            nl_precision_bytes(spec.precision));
-    if (job->signal == NULL) {
-        return NL_FAIL(NL_ERR_NOMEM, "out of memory for back-signals");
-    }
-    for (int row = 0; row < spec.rows * spec.seeds; row++) {
-        const int output = job->seeds > 1 ? row % spec.seeds : job->view.output;
-        const size_t at = (size_t)row * (size_t)net->spec.outputs + (size_t)output;
-
-        if (spec.precision == NL_DOUBLE) {
-            ((double *)job->signal)[at] = 1.0;
-        } else {
-            ((float *)job->signal)[at] = 1.0F;
-        }
-    }
-    return nl_passes_create(net, &spec, &job->passes);
-}
-
 static nl_status create_tiles(parts_job *job)
 {
     const size_t size = nl_precision_bytes(job->a->precision);
@@ -169,7 +131,9 @@ static nl_status prepare(parts_job *job)
             nl_chunks_create(job->input->net, &job->view, job->a->n, &job->chunk, &job->chunks);
     }
     if (status == NL_OK) {
-        status = create_passes(job);
+        status = nl_output_passes_create(job->input, job->a->precision, &job->view, job->count,
+                                         &job->by_output);
+        job->batch = job->by_output.batch;
     }
     if (status == NL_OK) {
         const size_t size = nl_precision_bytes(job->a->precision);
@@ -206,17 +170,6 @@ static void take_layer(int l, const void *delta, void *context)
             store_single(job, &job->part[k], delta);
         }
     }
-}
-
-/* How far down the part's back-signals go. */
-static int lowest_of(const parts_job *job)
-{
-    int lowest = job->part[0].lowest;
-
-    for (int k = 1; k < job->held; k++) {
-        lowest = nl_smaller(lowest, job->part[k].lowest);
-    }
-    return lowest;
 }
 
 static void make_tile(int i, int m, int j, int n, void *context)
@@ -275,7 +228,7 @@ static void let_go(parts_job *job)
 static nl_status add_part(parts_job *job)
 {
     const nl_kernel_input *input = job->input;
-    const int lowest = lowest_of(job);
+    const int lowest = nl_chunks_lowest(job->part, job->held);
     const nl_tile_walk walk = {.rows = job->samples.row,
                                .m = job->samples.rows,
                                .cols = job->samples.col,
@@ -286,8 +239,8 @@ static nl_status add_part(parts_job *job)
     for (job->first = 0; status == NL_OK && job->first < job->count; job->first += job->batch) {
         const int rows = nl_smaller(job->batch, job->count - job->first);
 
-        nl_passes_forward(job->passes, rows, input->probe, job->list + job->first);
-        nl_passes_backward(job->passes, job->signal, lowest, take_layer, job);
+        nl_passes_forward(job->by_output.passes, rows, input->probe, job->list + job->first);
+        nl_passes_backward(job->by_output.passes, job->by_output.signal, lowest, take_layer, job);
     }
     if (status == NL_OK) {
         nl_for_each_lower_tile(&walk, make_tile, job);
@@ -303,7 +256,6 @@ static nl_status add_parts(parts_job *job)
     const double held_samples = job->samples.rows + (job->square ? 0.0 : (double)job->samples.cols);
     nl_status status = NL_OK;
 
-    nl_passes_set_parameters(job->passes, job->input->theta);
     job->first_of_all = true;
     for (int k = 0; status == NL_OK && k < job->chunks; k += job->held) {
         job->part = job->chunk + k;
@@ -333,13 +285,12 @@ nl_status nl_parts_fill(const nl_dmat *a, nl_kernel_spec spec, const nl_kernel_i
             status = add_parts(&job);
         }
     }
-    nl_passes_destroy(&job.passes);
+    nl_output_passes_free(&job.by_output);
     nl_local_samples_free(&job.samples);
     free(job.list);
     free(job.place[0]);
     free(job.place[1]);
     free(job.chunk);
-    free(job.signal);
     free(job.row);
     free(job.means.transposed);
     free(job.gram_h);
@@ -418,8 +369,6 @@ double nl_parts_memory(const nl_net *net, nl_precision precision, int order, dou
 {
     const nl_kernel_view view =
         nl_kernel_view_of((nl_kernel_spec){.kind = NL_KERNEL_FULL}, net->spec.outputs);
-    const nl_passes_spec spec = passes_spec(precision, nl_kernel_view_seeds(&view));
-    const double row = nl_passes_bytes(net, &spec);
     const double of_samples = samples * (double)nl_precision_bytes(precision);
     nl_chunk *chunk = NULL;
     int chunks = 0;
@@ -439,5 +388,5 @@ double nl_parts_memory(const nl_net *net, nl_precision precision, int order, dou
         most = fmax(most, numbers * of_samples);
     }
     free(chunk);
-    return most + fmax(fmin(pass_bytes, row * samples), row) + nl_passes_fixed_bytes(net, &spec);
+    return most + nl_output_passes_bytes(net, precision, &view, samples);
 }

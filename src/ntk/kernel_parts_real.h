@@ -22,7 +22,7 @@ static void NAME(make_rows)(parts_job *job, const nl_chunk *chunk, int at,
     const nl_layer *layer = &job->input->net->layer[chunk->layer];
     const size_t weights = (size_t)layer->fan_in * (size_t)chunk->units;
 
-    nl_passes_rows(job->passes, chunk->layer, at, range, delta, rows);
+    nl_passes_rows(job->by_output.passes, chunk->layer, at, range, delta, rows);
     for (int a = 0; job->spec.rate_weighted && a < range->deltas; a++) {
         real *row = rows + (size_t)a * chunk->columns;
 
@@ -57,7 +57,7 @@ static void NAME(store_joined)(parts_job *job, const nl_chunk *chunk, int at, co
     real *mask = job->rounded;
     const nl_row_range range = {.deltas = 1, .first = chunk->first, .count = chunk->units};
 
-    nl_joined_mask(job->passes, net, chunk->layer, at, job->mask);
+    nl_joined_mask(job->by_output.passes, net, chunk->layer, at, job->mask);
     for (size_t k = 0; k < (size_t)nl_shape_size(layer->out); k++) {
         mask[k] = (real)job->mask[k];
     }
@@ -78,7 +78,7 @@ static void NAME(store_sample)(parts_job *job, nl_chunk *chunk, int side, int at
 {
     const nl_layer *layer = &job->input->net->layer[chunk->layer];
     const size_t place = (size_t)job->place[side][job->first + at];
-    const real *in = nl_passes_input(job->passes, chunk->layer);
+    const real *in = nl_passes_input(job->by_output.passes, chunk->layer);
     real *to = (real *)chunk->in[side] + place * chunk->in_size;
     real *of_delta = (real *)chunk->delta[side] + place * chunk->delta_size;
 

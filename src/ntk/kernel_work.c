@@ -64,16 +64,6 @@ double nl_parts_flops(const nl_net *net, nl_kernel_spec spec, int samples)
            products_of(net, &view, samples);
 }
 
-static int lowest_of(const nl_chunk *chunk, int chunks)
-{
-    int lowest = chunk[0].lowest;
-
-    for (int k = 1; k < chunks; k++) {
-        lowest = nl_smaller(lowest, chunk[k].lowest);
-    }
-    return lowest;
-}
-
 nl_fill_work nl_parts_work(const nl_net *net, const nl_fill_terms *terms)
 {
     const nl_kernel_view view = nl_kernel_view_of(terms->spec, net->spec.outputs);
@@ -92,7 +82,7 @@ nl_fill_work nl_parts_work(const nl_net *net, const nl_fill_terms *terms)
     }
     for (int k = 0, held = 0; k < chunks; k += held) {
         held = nl_chunks_that_fit(chunk + k, chunks - k, numbers);
-        work.passes += terms->samples * pass_of(net, seeds, lowest_of(chunk + k, held));
+        work.passes += terms->samples * pass_of(net, seeds, nl_chunks_lowest(chunk + k, held));
         work.parts++;
     }
     free(chunk);

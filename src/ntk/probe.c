@@ -1,17 +1,15 @@
 /** @file probe.c  What a network does on the probe, beside its kernel. */
 #include "joined.h"
+#include "output_passes.h"
 
 #include "ntklens/ntk.h"
 #include "ntklens/par.h"
-#include "ntklens/passes.h"
 
 #include <float.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { panel_samples = 64 }; /* whose factors are held at once */
-
-static const double pass_bytes = 32e6; /* of samples that go through the network at a time */
 
 static nl_status allocate(const nl_kernel_input *input, nl_loss loss, const int *labels,
                           nl_probe_state **out)
@@ -144,41 +142,35 @@ static void add_joined(const trace_job *job, int l, int sample, const double *de
     }
 }
 
+typedef void add_sample_fn(const trace_job *job, int l, int sample, const double *delta);
+
+/* Of layer l, from back-signals of layer `from`. */
+static void add_layer(const trace_job *job, int l, int from, const double *delta,
+                      add_sample_fn *add)
+{
+    const size_t apart =
+        (size_t)job->state->outputs * (size_t)nl_shape_size(job->state->net->layer[from].out);
+
+    for (int sample = 0; sample < job->rows; sample++) {
+        add(job, l, sample, delta + (size_t)sample * apart);
+    }
+}
+
 /* Squared gradients of each sample and output, of all layers whose back-signals are known now. */
 static void add_gradient_squares(int l, const void *delta, void *context)
 {
     const trace_job *job = context;
     const nl_net *net = job->state->net;
-    const size_t apart = (size_t)job->state->outputs * (size_t)nl_shape_size(net->layer[l].out);
 
-    for (int sample = 0; sample < job->rows; sample++) {
-        const double *of_sample = (const double *)delta + (size_t)sample * apart;
-
-        if (net->layer[l].kind == NL_DENSE) {
-            add_dense(job, l, sample, of_sample);
-        } else if (net->layer[l].fan_out > 0 && nl_joined_average(net, l) < 0) {
-            add_rows(job, l, sample, of_sample);
-        }
-        for (int k = 0; net->layer[l].kind == NL_GLOBAL_AVERAGE && k < l; k++) {
-            if (nl_joined_average(net, k) == l) {
-                add_joined(job, k, sample, of_sample);
-            }
-        }
+    if (net->layer[l].kind == NL_DENSE) {
+        add_layer(job, l, l, delta, add_dense);
+    } else if (net->layer[l].fan_out > 0 && nl_joined_average(net, l) < 0) {
+        add_layer(job, l, l, delta, add_rows);
     }
-}
-
-static void pass_all(trace_job *job, const nl_kernel_input *input, int batch, const double *seeds)
-{
-    const size_t inputs = (size_t)input->net->spec.inputs;
-    const size_t C = (size_t)input->net->spec.outputs;
-
-    nl_passes_set_parameters(job->passes, input->theta);
-    for (int first = 0; first < input->samples; first += batch) {
-        job->rows = nl_smaller(batch, input->samples - first);
-        nl_passes_forward(job->passes, job->rows, input->probe + (size_t)first * inputs, NULL);
-        memcpy(job->state->probability + (size_t)first * C, nl_passes_outputs(job->passes),
-               (size_t)job->rows * C * sizeof *job->state->probability);
-        nl_passes_backward(job->passes, seeds, 0, add_gradient_squares, job);
+    for (int k = 0; net->layer[l].kind == NL_GLOBAL_AVERAGE && k < l; k++) {
+        if (nl_joined_average(net, k) == l) {
+            add_layer(job, k, l, delta, add_joined);
+        }
     }
 }
 
@@ -198,30 +190,29 @@ static size_t largest_convolution(const nl_net *net)
 /* The same of networks that are no chains of dense layers. */
 static nl_status compute_passes(const nl_kernel_input *input, nl_probe_state *state)
 {
-    const size_t C = (size_t)input->net->spec.outputs;
-    nl_passes_spec spec = {.precision = NL_DOUBLE, .rows = 1, .seeds = (int)C};
+    const nl_kernel_view view =
+        nl_kernel_view_of((nl_kernel_spec){.kind = NL_KERNEL_FULL}, state->outputs);
+    const size_t C = (size_t)state->outputs;
+    nl_output_passes by_output;
     trace_job job = {.state = state};
-    double *seeds = NULL;
-    nl_status status = NL_OK;
+    nl_status status = nl_output_passes_create(input, NL_DOUBLE, &view, input->samples, &by_output);
 
-    spec.rows = nl_smaller(nl_larger((int)(pass_bytes / nl_passes_bytes(input->net, &spec)), 1),
-                           input->samples);
-    seeds = nl_calloc((size_t)spec.rows * C * C, sizeof *seeds);
-    job.gradient = nl_calloc(C * largest_convolution(input->net), sizeof *job.gradient);
-    job.mask = nl_calloc((size_t)nl_net_widest(input->net), sizeof *job.mask);
-    if (seeds == NULL || job.gradient == NULL || job.mask == NULL) {
+    job.passes = by_output.passes;
+    job.gradient = nl_alloc(C * largest_convolution(input->net), sizeof *job.gradient);
+    job.mask = nl_alloc((size_t)nl_net_widest(input->net), sizeof *job.mask);
+    if (status == NL_OK && (job.gradient == NULL || job.mask == NULL)) {
         status = NL_FAIL(NL_ERR_NOMEM, "out of memory for the probe's gradients");
-    } else {
-        for (size_t row = 0; row < (size_t)spec.rows * C; row++) {
-            seeds[row * C + row % C] = 1.0;
-        }
-        status = nl_passes_create(input->net, &spec, &job.passes);
     }
-    if (status == NL_OK) {
-        pass_all(&job, input, spec.rows, seeds);
+    for (int first = 0; status == NL_OK && first < input->samples; first += by_output.batch) {
+        const size_t at = (size_t)first * (size_t)input->net->spec.inputs;
+
+        job.rows = nl_smaller(by_output.batch, input->samples - first);
+        nl_passes_forward(by_output.passes, job.rows, input->probe + at, NULL);
+        memcpy(state->probability + (size_t)first * C, nl_passes_outputs(by_output.passes),
+               (size_t)job.rows * C * sizeof *state->probability);
+        nl_passes_backward(by_output.passes, by_output.signal, 0, add_gradient_squares, &job);
     }
-    nl_passes_destroy(&job.passes);
-    free(seeds);
+    nl_output_passes_free(&by_output);
     free(job.gradient);
     free(job.mask);
     return status;

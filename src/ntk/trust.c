@@ -13,25 +13,6 @@ struct nl_trust {
     nl_jacobian *jacobian; /* owned; of this rank's samples */
 };
 
-/* What rounding can do to v^T Theta v, in eps: multiples of the kernel's trace and of |J^T v|^2.
- *
- * An entry is off by eps times some multiple of sqrt(Theta_ii Theta_jj); signs of v make a random
- * walk of those of n^2 entries, some eps trace.  The sum over n^2 entries rounds by another sqrt(n)
- * eps trace.
- *
- * z = W h cancels: a unit is off by sqrt(fan_in) eps of its size, by much the same for images that
- * are much alike.  That adds up along rows, and |J^T v|^2 is off by as much of itself, which may be
- * n times the trace; an average over fan_out units is off by sqrt(fan_out) less.
- *
- * An entry of a network with convolutions is one sum of products over all their weights, of each
- * output where it is traced, of which a BLAS adds some hundred at a time to what it has: with all
- * of a sign, that is off by 0.3 sqrt(products / 256) eps.
- *
- * Measured: tests/README.md. */
-typedef struct tolerance {
-    double trace, form;
-} tolerance;
-
 /* Products in a sum by which convolutions and norms enter an entry. */
 static double products_of(const nl_net *net, nl_kernel_spec spec)
 {
@@ -43,18 +24,17 @@ static double products_of(const nl_net *net, nl_kernel_spec spec)
     return products * (spec.kind == NL_KERNEL_TRACED ? net->spec.outputs : 1.0);
 }
 
-static tolerance tolerance_of(const nl_net *net, nl_kernel_spec spec, int samples)
+nl_rounding nl_rounding_of(const nl_net *net, nl_kernel_spec spec, double rows)
 {
-    const int order = nl_kernel_order(spec, samples, net->spec.outputs);
-    tolerance t = {.trace = 32.0 + 3.0 * sqrt(order) + sqrt(products_of(net, spec)) / 8.0};
+    nl_rounding r = {.trace = 32.0 + 3.0 * sqrt(rows) + sqrt(products_of(net, spec)) / 8.0};
 
     for (int l = 0; l < net->layers; l++) {
         if (net->layer[l].fan_out == 0) {
             continue;
         }
-        t.form += 8.0 * sqrt((double)net->layer[l].fan_in / net->layer[l].fan_out);
+        r.form += 8.0 * sqrt((double)net->layer[l].fan_in / net->layer[l].fan_out);
     }
-    return t;
+    return r;
 }
 
 /* Samples of the window, and this rank's share of them. */
@@ -254,7 +234,8 @@ nl_status nl_trust_deviation(const nl_trust *t, nl_kernel_spec spec, nl_precisio
     const nl_net *net = t->input.net;
     const size_t outputs = (size_t)net->spec.outputs;
     const double eps = nl_precision_eps(precision);
-    const tolerance of = tolerance_of(net, spec, t->input.samples);
+    const nl_rounding of =
+        nl_rounding_of(net, spec, nl_kernel_order(spec, t->input.samples, net->spec.outputs));
     const bool whole = t->count == t->input.samples && spec.kind != NL_KERNEL_TRACED;
     double *v = nl_calloc((size_t)t->input.samples * outputs, sizeof *v);
     double *seeds = nl_calloc((size_t)t->own * outputs, sizeof *seeds);

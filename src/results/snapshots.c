@@ -123,16 +123,11 @@ static const char *path_of(long step, const char *name, int parameters, char out
  * no memory. */
 static nl_status create_scratch(const nl_net *net, float **out)
 {
-    size_t most = 0;
+    const size_t most = nl_net_largest_layer(net);
 
     *out = NULL;
     if (nl_net_is_dense(net)) {
         return NL_OK;
-    }
-    for (int l = 0; l < net->layers; l++) {
-        const size_t weights = nl_layer_weights(&net->layer[l]);
-
-        most = weights > most ? weights : most;
     }
     *out = nl_calloc(most, sizeof **out);
     return *out != NULL ? NL_OK

@@ -3,28 +3,16 @@
 #include "ntklens/eigen.h"
 #include "ntklens/observables.h"
 
-#include "../reference/mlp.h"
 #include "linalg_fixture.h"
+#include "mlp_subject.h"
 
-enum { few_samples = 61, few_inputs = 9, classes = 3, few_units = 4, most_inputs = 110 };
+enum { few_samples = 61, few_inputs = 9, classes = 3, few_units = 4, many_inputs = 110 };
 
 static const double panel_all = 1e9;
 
-/** A network with dead units where its activation has any, and a probe with columns that are
- *  constant or zero. */
-typedef struct subject {
-    int samples, inputs;
-    nl_net *net;
-    float *theta;
-    float *probe;     /* [samples x inputs] */
-    double *jacobian; /* [samples * classes x size], explicit */
-} subject;
-
 /* Constant: 1 and 4; zero: 6. */
-static float pixel(nl_rng *rng, int k)
+static float pixel(int k, float drawn)
 {
-    const float drawn = (float)nl_rng_normal(rng);
-
     return k == 1 ? 0.7F : k == 4 ? -1.3F : k == 6 ? 0.0F : drawn;
 }
 
@@ -35,39 +23,12 @@ static void kill_units(const nl_net *net, float *theta)
     }
 }
 
+/* With dead units where it has biases, and columns that are constant or zero. */
 static subject create_sized_subject(int samples, const nl_net_spec *spec)
 {
-    const int inputs = spec->inputs;
-    nl_rng rng = nl_rng_open(5, NL_PURPOSE_SELF_TEST, (uint32_t)spec->activation,
-                             (uint32_t)spec->parametrization, (uint32_t)spec->depth);
-    subject s = {.samples = samples, .inputs = inputs};
-    double *theta = NULL;
+    const subject_changes changes = {spec->bias_variance > 0.0 ? kill_units : NULL, pixel};
 
-    if (nl_net_create(spec, NL_SGD, &s.net) != NL_OK) {
-        return s;
-    }
-    s.theta = nl_calloc(s.net->size, sizeof *s.theta);
-    theta = nl_calloc(s.net->size, sizeof *theta);
-    s.probe = nl_calloc((size_t)(samples * inputs), sizeof *s.probe);
-    s.jacobian = nl_calloc((size_t)(samples * classes) * s.net->size, sizeof *s.jacobian);
-    nl_net_initialize(s.net, 7, s.theta);
-    if (spec->bias_variance > 0.0) {
-        kill_units(s.net, s.theta);
-    }
-    for (size_t k = 0; k < s.net->size; k++) {
-        theta[k] = (double)s.theta[k];
-    }
-    for (int i = 0; i < samples; i++) {
-        double x[most_inputs];
-
-        for (int k = 0; k < inputs; k++) {
-            s.probe[i * inputs + k] = pixel(&rng, k);
-            x[k] = (double)s.probe[i * inputs + k];
-        }
-        reference_jacobian(s.net, theta, x, s.jacobian + (size_t)(i * classes) * s.net->size);
-    }
-    free(theta);
-    return s;
+    return create_mlp_subject(samples, spec, &changes);
 }
 
 static subject create_subject(nl_activation activation, nl_parametrization parametrization,
@@ -84,14 +45,6 @@ static subject create_subject(nl_activation activation, nl_parametrization param
                               .bias_variance = bias_variance};
 
     return create_sized_subject(few_samples, &spec);
-}
-
-static void destroy_subject(subject *s)
-{
-    nl_net_destroy(&s->net);
-    free(s->theta);
-    free(s->probe);
-    free(s->jacobian);
 }
 
 static nl_kernel_input input_of(const subject *s)
@@ -320,7 +273,7 @@ static void single_precision_is_as_good_as_it_can_be(void **state)
  * the layer below at a time. */
 static void blocks_of_wide_layers_are_the_same(void **state)
 {
-    const nl_net_spec spec = {.inputs = most_inputs,
+    const nl_net_spec spec = {.inputs = many_inputs,
                               .outputs = classes,
                               .width = 36,
                               .depth = 2,

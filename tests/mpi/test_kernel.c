@@ -1,21 +1,12 @@
 /** @file test_kernel.c  Kernels against products of explicit Jacobians, on every grid. */
 #include "ntklens/ntk.h"
 
-#include "../reference/mlp.h"
 #include "linalg_fixture.h"
+#include "mlp_subject.h"
 
 enum { few_samples = 11, inputs = 5, few_classes = 3, few_units = 8 };
 
 static const double panel_all = 1e9;
-
-/** A network with random parameters and a probe. */
-typedef struct subject {
-    int samples, classes;
-    nl_net *net;
-    float *theta;
-    float *probe;     /* [samples x inputs] */
-    double *jacobian; /* [samples * classes x size], explicit */
-} subject;
 
 static subject create_sized_subject(int samples, int classes, int width, nl_activation activation,
                                     nl_parametrization parametrization, int depth)
@@ -29,33 +20,9 @@ static subject create_sized_subject(int samples, int classes, int width, nl_acti
                               .base_width = 4,
                               .weight_variance = 1.7,
                               .bias_variance = 0.6};
-    nl_rng rng = nl_rng_open(5, NL_PURPOSE_SELF_TEST, (uint32_t)activation,
-                             (uint32_t)parametrization, (uint32_t)depth);
-    subject s = {.samples = samples, .classes = classes};
-    double *theta = NULL;
+    const subject_changes none = {NULL, NULL};
 
-    if (nl_net_create(&spec, NL_SGD, &s.net) != NL_OK) {
-        return s;
-    }
-    s.theta = nl_calloc(s.net->size, sizeof *s.theta);
-    theta = nl_calloc(s.net->size, sizeof *theta);
-    s.probe = nl_calloc((size_t)(samples * inputs), sizeof *s.probe);
-    s.jacobian = nl_calloc((size_t)(samples * classes) * s.net->size, sizeof *s.jacobian);
-    nl_net_initialize(s.net, 7, s.theta);
-    for (size_t k = 0; k < s.net->size; k++) {
-        theta[k] = (double)s.theta[k];
-    }
-    for (int i = 0; i < samples; i++) {
-        double x[inputs];
-
-        for (int k = 0; k < inputs; k++) {
-            s.probe[i * inputs + k] = (float)nl_rng_normal(&rng);
-            x[k] = (double)s.probe[i * inputs + k];
-        }
-        reference_jacobian(s.net, theta, x, s.jacobian + (size_t)(i * classes) * s.net->size);
-    }
-    free(theta);
-    return s;
+    return create_mlp_subject(samples, &spec, &none);
 }
 
 static subject create_subject(nl_activation activation, nl_parametrization parametrization,
@@ -63,14 +30,6 @@ static subject create_subject(nl_activation activation, nl_parametrization param
 {
     return create_sized_subject(few_samples, few_classes, few_units, activation, parametrization,
                                 depth);
-}
-
-static void destroy_subject(subject *s)
-{
-    nl_net_destroy(&s->net);
-    free(s->theta);
-    free(s->probe);
-    free(s->jacobian);
 }
 
 /* Inner product of two rows of the explicit Jacobian; rate-weighted: each layer by its rate. */

@@ -14,7 +14,7 @@ static double *zeros(size_t count)
     return block;
 }
 
-static double phi(nl_activation activation, double z)
+double reference_phi(nl_activation activation, double z)
 {
     switch (activation) {
     case NL_RELU:
@@ -80,7 +80,7 @@ static void forward_all(const nl_net *net, const double *theta, const double *x,
             }
             sum = layer->weight_scale * sum + layer->bias_scale * theta[layer->biases + (size_t)i];
             z[(size_t)l * stride + (size_t)i] = sum;
-            h[(size_t)l * stride + (size_t)i] = phi(net->spec.activation, sum);
+            h[(size_t)l * stride + (size_t)i] = reference_phi(net->spec.activation, sum);
         }
     }
 }

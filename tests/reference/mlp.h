@@ -8,6 +8,8 @@
 
 #include "ntklens/nn.h"
 
+double reference_phi(nl_activation activation, double z);
+
 /** Logits of one sample: theta [net->size], x [inputs], f [outputs]. */
 void reference_forward(const nl_net *net, const double *theta, const double *x, double *f);
 

@@ -1,24 +1,11 @@
 /** @file network.c  Any network by the definition of its layers. */
 #include "network.h"
 #include "convolution.h"
+#include "mlp.h"
 #include "pool.h"
 
 #include <math.h>
 #include <stdlib.h>
-
-static double phi(nl_activation activation, double z)
-{
-    switch (activation) {
-    case NL_RELU:
-        return z > 0.0 ? z : 0.0;
-    case NL_TANH:
-        return tanh(z);
-    case NL_ERF:
-        return erf(z);
-    default:
-        return 0.5 * z * (1.0 + erf(z / sqrt(2.0)));
-    }
-}
 
 static void dense(const nl_layer *l, const double *w, const double *h, double *z)
 {
@@ -124,7 +111,7 @@ void reference_outputs(const nl_net *net, const double *theta, const float *x, d
         layer_output(layer, theta, out[layer->from],
                      layer->kind == NL_ADD ? out[layer->plus] : NULL, out[l]);
         for (int k = 0; layer->activates && k < size; k++) {
-            out[l][k] = phi(net->spec.activation, out[l][k]);
+            out[l][k] = reference_phi(net->spec.activation, out[l][k]);
         }
     }
     for (int a = 0; a < net->spec.outputs; a++) {

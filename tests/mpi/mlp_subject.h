@@ -1,0 +1,74 @@
+/** @file mlp_subject.h  What tests of kernels share: an mlp, a probe, and the explicit Jacobian. */
+#ifndef NTKLENS_TESTS_MLP_SUBJECT_H
+#define NTKLENS_TESTS_MLP_SUBJECT_H
+
+#include "ntklens/ntk.h"
+
+#include "../reference/mlp.h"
+
+#include <stdlib.h>
+
+/** A network with random parameters and a probe.  net: NULL where it could not be made. */
+typedef struct subject {
+    int samples, inputs, classes;
+    nl_net *net;
+    float *theta;
+    float *probe;     /* [samples x inputs] */
+    double *jacobian; /* [samples * classes x size], explicit */
+} subject;
+
+/** What is not as it was drawn; NULL: it is. */
+typedef struct subject_changes {
+    void (*parameters)(const nl_net *net, float *theta);
+    float (*pixel)(int k, float drawn); /* of input k */
+} subject_changes;
+
+static inline subject create_mlp_subject(int samples, const nl_net_spec *spec,
+                                         const subject_changes *changes)
+{
+    const int inputs = spec->inputs;
+    const int classes = spec->outputs;
+    nl_rng rng = nl_rng_open(5, NL_PURPOSE_SELF_TEST, (uint32_t)spec->activation,
+                             (uint32_t)spec->parametrization, (uint32_t)spec->depth);
+    subject s = {.samples = samples, .inputs = inputs, .classes = classes};
+    double *theta = NULL;
+    double *x = nl_calloc((size_t)inputs, sizeof *x);
+
+    if (nl_net_create(spec, NL_SGD, &s.net) != NL_OK) {
+        free(x);
+        return s;
+    }
+    s.theta = nl_calloc(s.net->size, sizeof *s.theta);
+    theta = nl_calloc(s.net->size, sizeof *theta);
+    s.probe = nl_calloc((size_t)(samples * inputs), sizeof *s.probe);
+    s.jacobian = nl_calloc((size_t)(samples * classes) * s.net->size, sizeof *s.jacobian);
+    nl_net_initialize(s.net, 7, s.theta);
+    if (changes->parameters != NULL) {
+        changes->parameters(s.net, s.theta);
+    }
+    for (size_t k = 0; k < s.net->size; k++) {
+        theta[k] = (double)s.theta[k];
+    }
+    for (int i = 0; i < samples; i++) {
+        for (int k = 0; k < inputs; k++) {
+            const float drawn = (float)nl_rng_normal(&rng);
+
+            s.probe[i * inputs + k] = changes->pixel != NULL ? changes->pixel(k, drawn) : drawn;
+            x[k] = (double)s.probe[i * inputs + k];
+        }
+        reference_jacobian(s.net, theta, x, s.jacobian + (size_t)(i * classes) * s.net->size);
+    }
+    free(x);
+    free(theta);
+    return s;
+}
+
+static inline void destroy_subject(subject *s)
+{
+    nl_net_destroy(&s->net);
+    free(s->theta);
+    free(s->probe);
+    free(s->jacobian);
+}
+
+#endif
