@@ -255,7 +255,7 @@ def from_layers(file, step):
             other = held[layer["plus"]] if layer["plus"] else None
             z = _layer(layer["what"], held[layer["source"]], other, weight, bias)
             if layer["k"] is not None:
-                network.seen.append(z.detach().numpy())
+                network.seen.append(z.detach())
             held[layer["number"]] = ACTIVATIONS[layer["phi"] or ""](z)
         return held[layer["number"]].flatten(1)
 

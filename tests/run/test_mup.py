@@ -57,7 +57,7 @@ def preactivations(file, step):
         return network.Network(dict(file.attrs), file[f"snapshots/{step}"]).forward(probe)[1]
     net = convolutional.from_layers(file, step)
     net.outputs(_seen)
-    return net.seen
+    return [z.numpy() for z in net.seen]
 
 
 def movement(file):
