@@ -3,6 +3,7 @@
 #include "quantities.h"
 
 #include "ntklens/keys.h"
+#include "ntklens/nn.h"
 #include "ntklens/study.h"
 
 #include <math.h>
@@ -55,16 +56,37 @@ static bool same_value(const char *a, const char *b)
     return strcmp(a, b) == 0;
 }
 
+/* What a row's values are compared within: a key that a kind of networks does not have is empty
+ * there, and its being empty tells no more than the kind itself. */
+static int kind_of(const building *b, int axis, int table, int row)
+{
+    const nl_csv *t = &b->table[table];
+    const char *kind = nl_csv_text(t, row, nl_csv_column(t, "kind"));
+    int k = 0;
+
+    if (strcmp(b->axes.name[axis], "kind") == 0) {
+        return NL_NET_KIND_COUNT;
+    }
+    while (k < NL_NET_KIND_COUNT && strcmp(kind, nl_net_kind_name((nl_net_kind)k)) != 0) {
+        k++;
+    }
+    return k;
+}
+
+/* Differ two values within a kind, or two that are not empty of any? */
 static bool varies(const building *b, int axis)
 {
-    const char *first = NULL;
+    const char *first[NL_NET_KIND_COUNT + 1] = {NULL};
+    const char *told = NULL;
 
     for (int t = 0; t < b->tables; t++) {
         for (int r = 0; r < b->table[t].rows; r++) {
             const char *value = axis_value(b, axis, t, r);
+            const int kind = kind_of(b, axis, t, r);
 
-            first = first == NULL ? value : first;
-            if (!same_value(value, first)) {
+            first[kind] = first[kind] == NULL ? value : first[kind];
+            told = told == NULL && value[0] != '\0' ? value : told;
+            if (!same_value(value, first[kind]) || (value[0] != '\0' && !same_value(value, told))) {
                 return true;
             }
         }
@@ -72,15 +94,29 @@ static bool varies(const building *b, int axis)
     return false;
 }
 
+/* The first value that is not empty. */
+static const char *first_value(const building *b, int axis)
+{
+    for (int t = 0; t < b->tables; t++) {
+        for (int r = 0; r < b->table[t].rows; r++) {
+            const char *value = axis_value(b, axis, t, r);
+
+            if (value[0] != '\0') {
+                return value;
+            }
+        }
+    }
+    return "";
+}
+
 static void list_constants(building *b)
 {
     nl_text *out = &b->data->constants;
 
     for (int a = 0; a < b->axes.count; a++) {
-        const int table = b->table[0].rows > 0 ? 0 : b->tables - 1;
-        const char *value = b->table[table].rows > 0 ? axis_value(b, a, table, 0) : "";
+        const char *value = b->axes.varies[a] ? "" : first_value(b, a);
 
-        if (!b->axes.varies[a] && value[0] != '\0') {
+        if (value[0] != '\0') {
             nl_text_append(out, "%s%s=%s", out->length > 0 ? ", " : "", b->axes.name[a], value);
         }
     }

@@ -414,6 +414,13 @@ def kinds_heads_and_stages_are_never_pooled():
     for row in along:
         wide = slopes[row["held"]] / 2  # parameters are planted as its square
         lib.check(abs(float(row["loglog_slope"]) - wide) < 0.03, f"{row['held']}: not half of that along width")
+    # What varies within no kind heads no group, and is told once for all.
+    out = planted("constant", of_kinds([kinds[0], *kinds[1:3]]), KINDS)
+    told = report(out).stdout
+    held = {row["held"] for row in lib.select(read(out), direction="width", quantity="effective_rank[full]@best")}
+    heads = {f"n_train=512;kind=cnn;head={head}" for head in ("flatten", "global-average")}
+    lib.check_equal(held, {"n_train=512;kind=mlp", *heads}, "groups where stages are constant")
+    lib.check("stages=1-1-1" in told, f"the constant stages are not told:\n{told}")
 
 
 @lib.case
