@@ -11,32 +11,49 @@
  *  precision or better; the same bits on every rank.  Collective. */
 typedef nl_status nl_block_operator_fn(int columns, const double *x, double *y, void *context);
 
+/** Make anew what products are made of, as one of them was wrong.  Collective. */
+typedef nl_status nl_operator_renew_fn(void *context);
+
 /** What is asked of an operator. */
 typedef struct nl_quadrature_request {
-    MPI_Comm comm; /* of the operator */
-    int n;         /* its order */
-    double trace;  /* known exactly */
-    double wanted; /* 95 % half width of the entropy */
-    uint32_t seed; /* of start vectors and probes: the same ones for all operators of an order */
+    MPI_Comm comm;        /* of the operator */
+    int n;                /* its order */
+    double trace;         /* known exactly */
+    double frobenius2;    /* |A|_F^2, where it is known exactly, too; else NaN */
+    double wanted;        /* 95 % half width of the entropy */
+    uint32_t seed;        /* of start vectors and probes: the same for all operators of an order */
+    int targets;          /* vectors whose parts along the leading eigenvectors are wanted */
+    const double *target; /* borrowed; [n x targets] */
     nl_block_operator_fn *apply;
-    void *context; /* borrowed */
+    nl_operator_renew_fn *renew; /* NULL: nothing can be made anew */
+    void *context;               /* borrowed; of both */
 } nl_quadrature_request;
 
-enum { nl_quadrature_top = 64 };
+enum {
+    nl_quadrature_top = 64,   /* leading eigenvalues that are told, at most */
+    nl_quadrature_curve = 432 /* points of the counting function, at most */
+};
 
 /** What quadrature says of p_i = lambda_i / trace. */
 typedef struct nl_quadrature {
     double entropy;             /* -sum p ln p, nats */
     double entropy_error;       /* half width of its 95 % interval */
     double participation_ratio; /* 1 / sum p^2, to some tenths of a percent */
+    double squares_error;       /* 95 % half width of sum p^2 over itself; 0: known exactly */
     double lambda_max;
     int top_count; /* leading eigenvalues that are right to 1e-3 */
     double top[nl_quadrature_top];
-    int kept;      /* Ritz vectors that were deflated */
-    int probes;    /* random vectors, and */
-    int steps;     /* Lanczos steps of each */
-    int products;  /* with vectors, in all */
-    bool repeated; /* a product failed its check and was made again */
+    double power[nl_quadrature_top];   /* sum over the targets of (u_i^T target)^2 */
+    double tilt[nl_quadrature_top];    /* sine of the largest angle between the space of the first i
+                                          eigenvectors and what `power` took for it, about */
+    int points;                        /* of the counting function: */
+    double value[nl_quadrature_curve]; /* eigenvalues, descending, */
+    double rank[nl_quadrature_curve];  /* and their places in the spectrum, from 1 */
+    int kept;                          /* Ritz vectors that were deflated */
+    int probes;                        /* random vectors, and */
+    int steps;                         /* Lanczos steps of each */
+    int products;                      /* with vectors, in all */
+    bool repeated;                     /* a product failed its check and was made again */
 } nl_quadrature;
 
 /**
@@ -45,11 +62,16 @@ typedef struct nl_quadrature {
  * as error.  The rest: z^T f(.) z of probes z on a sphere by Lanczos on the deflated operator with
  * full reorthogonalisation: Gauss quadrature bounds it from above, Gauss-Radau with a node at zero
  * from below (Golub & Meurant 1994); the middle is taken, half the gap counts as error.  The trace
- * of the rest is known, and serves as control variate; the variance is that of a quadratic form on
- * a sphere, from the nodes of all probes.  Probes, steps and depth grow until the half width is as
- * wanted (or 256 probes are spent: then the error says so).
+ * of the rest is known, and serves as control variate, and so does its squared norm, where it is;
+ * the variance is that of a quadratic form on a sphere, from the nodes of all probes.  Probes,
+ * steps and depth grow until the half width is as wanted (or 256 probes are spent: then the error
+ * says so).
  *
- * A product is symmetric, x^T A y = y^T A x; one that is not is made again.
+ * Four probes go on to 30 steps at least: what the counting function wants.  It is right to 5 to 10
+ * % of an eigenvalue where eigenvalues lie close.
+ *
+ * A product is symmetric, x^T A y = y^T A x, with others of its block and with the first block; one
+ * that is not is made again.
  *
  * Every rank works on its own but for the products.  Collective over request->comm.
  *

@@ -27,45 +27,97 @@ static double norm(int n, const double *x)
  * Products
  *-------------------------------------------------------------------------------------------*/
 
-/* Is x_i^T y_j = x_j^T y_i, as far as rounding allows?  What is not finite is not. */
-static bool is_symmetric(int n, int columns, const double *x, const double *y, double *m)
+/** Vectors and what an operator made of them.  Borrowed; [n x count]. */
+typedef struct pairs {
+    int count;
+    const double *x, *y;
+} pairs;
+
+/* Is x_i^T y_j = x_j^T y_i, i of some vectors and j of others, as far as rounding allows?  What is
+ * not finite is not. */
+static bool is_symmetric(int n, const pairs *some, const pairs *others)
 {
+    double m[2][nl_krylov_block * nl_krylov_block];
     double x_norm[nl_krylov_block];
     double y_norm[nl_krylov_block];
     bool good = true;
 
-    dgemm_("T", "N", &columns, &columns, &n, &one, x, &n, y, &n, &zero, m, &columns);
-    for (int i = 0; i < columns; i++) {
-        x_norm[i] = norm(n, x + (size_t)i * (size_t)n);
-        y_norm[i] = norm(n, y + (size_t)i * (size_t)n);
-        good = good && isfinite(y_norm[i]);
+    dgemm_("T", "N", &some->count, &others->count, &n, &one, some->x, &n, others->y, &n, &zero,
+           m[0], &some->count);
+    dgemm_("T", "N", &some->count, &others->count, &n, &one, some->y, &n, others->x, &n, &zero,
+           m[1], &some->count);
+    for (int i = 0; i < some->count; i++) {
+        x_norm[i] = norm(n, some->x + (size_t)i * (size_t)n);
+        y_norm[i] = norm(n, some->y + (size_t)i * (size_t)n);
     }
-    for (int i = 0; i < columns; i++) {
-        for (int j = 0; j < i; j++) {
-            good = good && fabs(m[i * columns + j] - m[j * columns + i]) <=
-                               asymmetry * (x_norm[i] * y_norm[j] + x_norm[j] * y_norm[i]);
+    for (int j = 0; j < others->count; j++) {
+        const double x = norm(n, others->x + (size_t)j * (size_t)n);
+        const double y = norm(n, others->y + (size_t)j * (size_t)n);
+
+        good = good && isfinite(y);
+        for (int i = 0; i < some->count; i++) {
+            good = good && fabs(m[0][j * some->count + i] - m[1][j * some->count + i]) <=
+                               asymmetry * (x_norm[i] * y + x * y_norm[i]);
         }
     }
     return good;
 }
 
+/* Some vectors of the first block, whose first one the operator itself may have looked at. */
+static nl_status keep_references(nl_checked_operator *a, const pairs *block)
+{
+    const size_t size =
+        (size_t)a->request->n * (size_t)nl_smaller(block->count, nl_most_references);
+    nl_status status = NL_OK;
+
+    a->reference = nl_calloc(size, sizeof *a->reference);
+    a->image = nl_calloc(size, sizeof *a->image);
+    if (a->reference == NULL || a->image == NULL) {
+        status = NL_FAIL(NL_ERR_NOMEM, "out of memory for vectors of order %d", a->request->n);
+    } else {
+        a->references = nl_smaller(block->count, nl_most_references);
+        memcpy(a->reference, block->x, size * sizeof *a->reference);
+        memcpy(a->image, block->y, size * sizeof *a->image);
+    }
+    return nl_agree(a->request->comm, status);
+}
+
 nl_status nl_checked_apply(nl_checked_operator *a, int columns, const double *x, double *y)
 {
     const nl_quadrature_request *r = a->request;
-    double m[nl_krylov_block * nl_krylov_block];
+    const pairs block = {columns, x, y};
     bool good = false;
+    nl_status status = NL_OK;
 
-    for (int turn = 0; !good && turn < 2; turn++) {
-        const nl_status status = r->apply(columns, x, y, r->context);
-
-        if (status != NL_OK) {
-            return status;
+    for (int turn = 0; status == NL_OK && !good && turn < 2; turn++) {
+        if (turn > 0) {
+            a->repeated = true;
+            status = r->renew != NULL ? r->renew(r->context) : NL_OK;
         }
-        a->repeated = a->repeated || turn > 0;
-        a->products += columns;
-        good = is_symmetric(r->n, columns, x, y, m);
+        if (status == NL_OK) {
+            status = r->apply(columns, x, y, r->context);
+        }
+        if (status == NL_OK) {
+            const pairs known = {a->references, a->reference, a->image};
+
+            a->products += columns;
+            good = is_symmetric(r->n, &block, &block) && is_symmetric(r->n, &known, &block);
+        }
+    }
+    if (status == NL_OK && good && a->references == 0) {
+        status = keep_references(a, &block);
+    }
+    if (status != NL_OK) {
+        return status;
     }
     return good ? NL_OK : NL_ERR_NUMERIC; /* the same bits, so the same verdict everywhere */
+}
+
+void nl_checked_free(nl_checked_operator *a)
+{
+    free(a->reference);
+    free(a->image);
+    a->reference = a->image = NULL;
 }
 
 void nl_project_out(int n, int kept, const double *q, int columns, double *x, double *m)

@@ -4,18 +4,22 @@
 
 #include "ntklens/quadrature.h"
 
-enum { nl_krylov_block = 16, nl_most_krylov_steps = 12 };
+enum { nl_krylov_block = 16, nl_most_krylov_steps = 12, nl_most_references = 4 };
 
 /** A request, products counted and checked. */
 typedef struct nl_checked_operator {
     const nl_quadrature_request *request; /* borrowed */
     int products;
     bool repeated;
+    int references;            /* vectors of the first block that are kept */
+    double *reference, *image; /* owned; [n x references] they, and what A made of them */
 } nl_checked_operator;
 
-/** Y = A X, held against its own symmetry; made again where it fails. */
+/** Y = A X, held against its own symmetry and that with the first block: an operator that is not
+ *  what it was is found by that.  Made again where it fails. */
 NL_MUST_CHECK nl_status nl_checked_apply(nl_checked_operator *a, int columns, const double *x,
                                          double *y);
+void nl_checked_free(nl_checked_operator *a);
 
 /** Take out of x [n x columns] what lies along q [n x kept], orthonormal, twice; m: scratch,
  *  kept x columns. */

@@ -20,7 +20,6 @@ typedef struct quadrature_task {
     nl_gradients gradients;
     nl_kernel_operator *op; /* owned */
     bool checked;           /* the first product was held against the Jacobian */
-    bool refilled;
 } quadrature_task;
 
 /* |J^T x|^2 or |J x|^2, in double and by passes of its own. */
@@ -45,8 +44,17 @@ static nl_status jacobian_form(const quadrature_task *t, const double *x, double
     return status;
 }
 
+/* What products are made of is made again, after one was wrong. */
+static nl_status renew(void *context)
+{
+    quadrature_task *t = context;
+
+    nl_kernel_operator_destroy(&t->op);
+    return nl_kernel_operator_create(&t->gradients, nl_operator_factors, &t->op);
+}
+
 /* The first block: its first vector's form against the Jacobian.  A product that does not match is
- * left to be found by its asymmetry, as it is made unsymmetric here. */
+ * left to be found by what it is made here, not finite. */
 static nl_status apply(int columns, const double *x, double *y, void *context)
 {
     quadrature_task *t = context;
@@ -60,10 +68,7 @@ static nl_status apply(int columns, const double *x, double *y, void *context)
     status = jacobian_form(t, x, &form);
     if (status == NL_OK && !(fabs(nl_inner(n, x, y) - form) <=
                              product_error * sqrt(nl_inner(n, x, x) * nl_inner(n, y, y)))) {
-        t->refilled = true;
-        nl_kernel_operator_destroy(&t->op);
-        status = nl_kernel_operator_create(&t->gradients, nl_operator_factors, &t->op);
-        y[0] = NAN; /* it is not finite: made again */
+        y[0] = NAN;
     }
     t->checked = isfinite(y[0]);
     return status;
@@ -135,7 +140,7 @@ static void take(const quadrature_task *t, const nl_quadrature *q, nl_measuremen
     if (t->gradients.spec.kind == NL_KERNEL_FULL && t->m->state.loss == NL_MSE) {
         o->stability_rate = nl_stability_rate(t->m->probe, q->lambda_max);
     }
-    out->refilled = q->repeated || t->refilled;
+    out->refilled = q->repeated;
 }
 
 static nl_status estimate(quadrature_task *t, const nl_solve_plan *solve, uint32_t seed,
@@ -144,9 +149,11 @@ static nl_status estimate(quadrature_task *t, const nl_solve_plan *solve, uint32
     const nl_quadrature_request request = {.comm = t->m->grid->comm,
                                            .n = nl_kernel_operator_order(t->op),
                                            .trace = out->n * out->observed.trace,
+                                           .frobenius2 = NAN,
                                            .wanted = log1p(solve->relative_error),
                                            .seed = seed,
                                            .apply = apply,
+                                           .renew = renew,
                                            .context = t};
     nl_quadrature q;
     char name[32];

@@ -17,7 +17,20 @@ typedef struct diagonal {
     int n;
     double *lambda;       /* [n] */
     int products, spoilt; /* -1: none */
+    double bump;          /* added to an eigenvalue from the product `spoilt` on, until renewed */
+    int renewed;
 } diagonal;
+
+enum { bumped = 1234 };
+
+static nl_status renew(void *context)
+{
+    diagonal *d = context;
+
+    d->bump = 0.0;
+    d->renewed++;
+    return NL_OK;
+}
 
 static nl_status apply(int columns, const double *x, double *y, void *context)
 {
@@ -30,8 +43,12 @@ static nl_status apply(int columns, const double *x, double *y, void *context)
             y[at] = (double)(float)(d->lambda[i] * (double)(float)x[at]);
         }
     }
-    if (d->products == d->spoilt) {
+    if (d->products == d->spoilt && d->bump == 0.0) {
         y[d->n / 3] += 1.0;
+    }
+    for (int c = 0; d->spoilt >= 0 && d->products >= d->spoilt && d->bump > 0.0 && c < columns;
+         c++) {
+        y[(size_t)c * (size_t)d->n + bumped] += d->bump * x[(size_t)c * (size_t)d->n + bumped];
     }
     d->products++;
     return NL_OK;
@@ -110,6 +127,7 @@ static void repeat(spectrum_fn *spectrum, double wanted, int *held, double *rms)
         const nl_quadrature_request request = {.comm = MPI_COMM_WORLD,
                                                .n = order,
                                                .trace = sum_of(lambda, order, 1.0),
+                                               .frobenius2 = NAN,
                                                .wanted = wanted,
                                                .seed = (uint32_t)seed,
                                                .apply = apply,
@@ -167,8 +185,10 @@ static nl_status compute(diagonal *d, int n, nl_quadrature *q)
     const nl_quadrature_request request = {.comm = MPI_COMM_WORLD,
                                            .n = n,
                                            .trace = sum_of(d->lambda, n, 1.0),
+                                           .frobenius2 = NAN,
                                            .wanted = 0.02,
                                            .apply = apply,
+                                           .renew = renew,
                                            .context = d};
 
     return nl_quadrature_compute(&request, q);
@@ -218,6 +238,114 @@ static void a_spoilt_product_is_made_again(void **state)
     }
 }
 
+/* An operator that is another one, as symmetric, from some product on: what products are made of
+ * changed in memory. */
+static void another_operator_is_found(void **state)
+{
+    double lambda[order];
+    diagonal d = {.n = order, .lambda = lambda, .spoilt = -1};
+    nl_quadrature right;
+    nl_quadrature q;
+
+    (void)state;
+    for (int i = 0; i < order; i++) {
+        lambda[i] = power_law(i);
+    }
+    expect_all(MPI_COMM_WORLD, compute(&d, order, &right) == NL_OK);
+    for (int spoilt = 1; spoilt < 12; spoilt += 3) {
+        d.products = 0;
+        d.spoilt = spoilt;
+        d.bump = 2e-3 * sum_of(lambda, order, 1.0);
+        d.renewed = 0;
+        expect_all(MPI_COMM_WORLD, compute(&d, order, &q) == NL_OK && q.repeated);
+        expect_all(MPI_COMM_WORLD, d.renewed == 1);
+        expect_all(MPI_COMM_WORLD, q.entropy == right.entropy);
+    }
+}
+
+/* What is known of the squares makes fewer probes do. */
+static void a_known_norm_spares_probes(void **state)
+{
+    static double lambda[order];
+    diagonal d = {.n = order, .lambda = lambda, .spoilt = -1};
+    nl_quadrature_request request = {.comm = MPI_COMM_WORLD,
+                                     .n = order,
+                                     .frobenius2 = NAN,
+                                     .wanted = 0.005,
+                                     .apply = apply,
+                                     .context = &d};
+    double truth = 0.0;
+    nl_quadrature without;
+    nl_quadrature with;
+
+    (void)state;
+    for (int i = 0; i < order; i++) {
+        lambda[i] = falling(i);
+    }
+    truth = entropy_of(lambda, order);
+    request.trace = sum_of(lambda, order, 1.0);
+    expect_all(MPI_COMM_WORLD, nl_quadrature_compute(&request, &without) == NL_OK);
+    request.frobenius2 = sum_of(lambda, order, 2.0);
+    expect_all(MPI_COMM_WORLD, nl_quadrature_compute(&request, &with) == NL_OK);
+    print_message("%d and %d products, %.5f and %.5f +- %.5f\n", without.products, with.products,
+                  without.entropy - truth, with.entropy - truth, with.entropy_error);
+    expect_all(MPI_COMM_WORLD, with.products < 0.8 * without.products);
+    expect_all(MPI_COMM_WORLD, fabs(with.entropy - truth) <= with.entropy_error);
+    expect_all(MPI_COMM_WORLD, with.squares_error == 0.0 && without.squares_error > 0.0);
+    expect_all(MPI_COMM_WORLD, fabs(with.participation_ratio * request.frobenius2 /
+                                        (request.trace * request.trace) -
+                                    1.0) < 1e-6);
+}
+
+/* Eigenvectors are unit vectors here: a target's part along the i-th is its i-th entry. */
+static void leading_directions_and_the_counting_function_are_told(void **state)
+{
+    static double lambda[order];
+    static double target[2 * order];
+    diagonal d = {.n = order, .lambda = lambda, .spoilt = -1};
+    nl_quadrature_request request = {.comm = MPI_COMM_WORLD,
+                                     .n = order,
+                                     .frobenius2 = NAN,
+                                     .wanted = 0.01,
+                                     .targets = 2,
+                                     .target = target,
+                                     .apply = apply,
+                                     .context = &d};
+    double error = 0.0;
+    int counted = 0;
+    nl_quadrature q;
+
+    (void)state;
+    for (int i = 0; i < order; i++) {
+        lambda[i] = falling(i);
+        target[i] = cos(i);
+        target[order + i] = 1.0 / (i + 1);
+    }
+    request.trace = sum_of(lambda, order, 1.0);
+    expect_all(MPI_COMM_WORLD, nl_quadrature_compute(&request, &q) == NL_OK);
+    expect_all(MPI_COMM_WORLD, q.top_count >= 10);
+    for (int i = 0; i < q.top_count; i++) {
+        const double power = target[i] * target[i] + target[order + i] * target[order + i];
+
+        expect_all(MPI_COMM_WORLD, fabs(q.top[i] / lambda[i] - 1.0) < 1e-3);
+        if (q.tilt[i] < 1e-3 && (i == 0 || q.tilt[i - 1] < 1e-3)) {
+            expect_all(MPI_COMM_WORLD, fabs(q.power[i] - power) < 0.01);
+        }
+    }
+    for (int k = 1; k < q.points; k++) {
+        expect_all(MPI_COMM_WORLD, q.value[k] <= q.value[k - 1] && q.rank[k] >= q.rank[k - 1]);
+        if (k >= q.kept && q.rank[k] < 800.0) {
+            const double off = log(q.value[k] / falling((int)lround(q.rank[k]) - 1));
+
+            error += off * off;
+            counted++;
+        }
+    }
+    print_message("%d right, %d kept; %d nodes, rms of ln lambda %.3f\n", q.top_count, q.kept,
+                  counted, sqrt(error / counted));
+    expect_all(MPI_COMM_WORLD, counted > 10 && sqrt(error / counted) < 0.15);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -225,6 +353,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(hard_spectra_are_right_or_honestly_wide),
         cmocka_unit_test(small_orders_are_exact),
         cmocka_unit_test(a_spoilt_product_is_made_again),
+        cmocka_unit_test(another_operator_is_found),
+        cmocka_unit_test(a_known_norm_spares_probes),
+        cmocka_unit_test(leading_directions_and_the_counting_function_are_told),
     };
     int failed = 0;
 
