@@ -5,8 +5,9 @@
 #include <string.h>
 
 enum {
-    chunk_samples = 256,   /* of a product: their inputs stay in cache */
-    smallest_inputs = 96,  /* of a tile that straddles the diagonal and is cut no more */
+    chunk_samples = 128,   /* of a product: their inputs stay in cache */
+    small_tile = 48,       /* inputs of a strip, where the BLAS likes small products */
+    large_tile = 192,      /* else */
     most_cross_rows = 1024 /* of layers against each other at a time */
 };
 
@@ -31,18 +32,39 @@ typedef struct dual_fill {
     local_inputs *rows, *cols; /* [layers] */
     int *sample;               /* [samples] those that count */
     void *weight;              /* [samples] s_i of these */
-    void *left, *right;        /* factors of a product, a chunk of samples each */
-    int left_lead, right_lead;
+    int tile, lead;            /* inputs of a strip; from one sample's to the next's */
+    void *left, *right;        /* factors of a product, a chunk of samples each, in strips */
+    int *reach;                /* columns that a strip of rows has products with */
     void *product;
     int product_lead;
     void *signal; /* [chunk x units] s_i of a layer's units with one of a lower layer */
     void *inputs; /* [inputs] of one sample */
 } dual_fill;
 
-/* A tile of inputs against each other: rows i .. i + m and columns j .. j + n of what is local. */
-typedef struct input_tile {
-    int i, m, j, n;
-} input_tile;
+/** Some of a layer's local inputs. */
+typedef struct input_range {
+    int first, count;
+} input_range;
+
+/** The i-th sample of a chunk. */
+typedef struct chunk_sample {
+    int i, sample;
+} chunk_sample;
+
+/* Columns on or left of the diagonal. */
+static void set_reach(const dual_fill *f, const local_inputs *rows, const local_inputs *cols)
+{
+    int reach = 0;
+
+    for (int first = 0; first < rows->count; first += f->tile) {
+        const int last = nl_smaller(first + f->tile, rows->count) - 1;
+
+        while (reach < cols->count && cols->input[reach] <= rows->input[last]) {
+            reach++;
+        }
+        f->reach[first / f->tile] = reach;
+    }
+}
 
 /* The next rows of a layer, from the input and unit *next on; false: there are no more. */
 static bool next_rows(const dual_fill *f, int l, int *next, row_list *list)
@@ -138,6 +160,7 @@ static nl_status allocate(dual_fill *f)
     int rows = 1;
     int cols = 1;
     int units = 1;
+    size_t strip = 0;
 
     for (int l = 0; l < dual->layers; l++) {
         const int products = nl_smaller(most_cross_rows, f->rows[l].count * dual->layer[l].units);
@@ -146,18 +169,20 @@ static nl_status allocate(dual_fill *f)
         cols = nl_larger(cols, f->cols[l].count);
         units = nl_larger(units, dual->layer[l].units);
     }
-    f->left_lead = nl_leading_dimension(rows, dual->precision);
-    f->right_lead = nl_leading_dimension(cols, dual->precision);
-    f->product_lead = f->left_lead;
+    f->tile = dual->pieces ? small_tile : large_tile;
+    f->lead = nl_leading_dimension(f->tile, dual->precision);
+    f->product_lead = nl_leading_dimension(rows, dual->precision);
+    strip = (size_t)f->lead * chunk_samples;
     f->sample = nl_calloc((size_t)dual->samples, sizeof *f->sample);
     f->weight = nl_calloc((size_t)dual->samples, size);
-    f->left = nl_calloc((size_t)f->left_lead * chunk_samples, size);
-    f->right = nl_calloc((size_t)f->right_lead * chunk_samples, size);
+    f->left = nl_calloc(strip * (size_t)((rows + f->tile - 1) / f->tile), size);
+    f->right = nl_calloc(strip * (size_t)((cols + f->tile - 1) / f->tile), size);
+    f->reach = nl_calloc((size_t)rows, sizeof *f->reach);
     f->product = nl_calloc((size_t)f->product_lead * (size_t)cols, size);
     f->signal = nl_calloc((size_t)units * chunk_samples, size);
-    f->inputs = nl_calloc((size_t)f->left_lead, size);
+    f->inputs = nl_calloc((size_t)rows, size);
     return f->sample != NULL && f->weight != NULL && f->left != NULL && f->right != NULL &&
-                   f->product != NULL && f->signal != NULL && f->inputs != NULL
+                   f->reach != NULL && f->product != NULL && f->signal != NULL && f->inputs != NULL
                ? NL_OK
                : NL_FAIL(NL_ERR_NOMEM, "out of memory for products of a dual kernel");
 }
@@ -178,6 +203,7 @@ static void release(dual_fill *f)
     free(f->weight);
     free(f->left);
     free(f->right);
+    free(f->reach);
     free(f->product);
     free(f->signal);
     free(f->inputs);

@@ -5,8 +5,9 @@
  *   h       what a layer takes, h^{l-1}, as the dual's inputs: scaled, the merged one last
  *   delta   back-signals of unit k: delta[k] [samples x outputs]
  *   s       s_i = <delta_i^l[k], delta_i^m[j]>, of the samples i where it is not zero
- *   A, B    chunks of h as rows (columns) of G have them: [local inputs x chunk], column-major
- *   T       A diag(s) B^T, the part of G of one pair of units
+ *   A, B    chunks of h as rows (columns) of G have them, in strips of `tile` inputs: [tile x
+ * chunk] each, column-major, so that a product of two strips finds both in few pages T       A
+ * diag(s) B^T, the part of G of one pair of units
  */
 
 static const real *NAME(delta_of)(const nl_dual *dual, const nl_dual_layer *d, int k)
@@ -39,26 +40,41 @@ static void NAME(pick_h)(int count, const int *restrict column, double scale,
     }
 }
 
-/* Inputs of a sample as local rows (columns) have them. */
-static void NAME(pick)(const nl_dual_layer *d, const local_inputs *list, int sample, real *out)
+/* Inputs first .. first + count of a sample as local rows (columns) have them, s times. */
+static void NAME(pick)(const nl_dual_layer *d, const local_inputs *list, input_range range,
+                       int sample, real s, real *out)
 {
     const size_t at = (size_t)sample * (size_t)d->layer->fan_in;
+    const int *column = list->column + range.first;
+    const int varying = nl_smaller(range.count, list->varying - range.first);
 
-    if (d->x != NULL) {
-        NAME(pick_x)(list->varying, list->column, d->scale, d->x + at, out);
-    } else {
-        NAME(pick_h)(list->varying, list->column, d->scale, (const real *)d->h + at, out);
+    if (varying > 0 && d->x != NULL) {
+        NAME(pick_x)(varying, column, d->scale, d->x + at, out);
+    } else if (varying > 0) {
+        NAME(pick_h)(varying, column, d->scale, (const real *)d->h + at, out);
     }
-    if (list->count > list->varying) {
-        out[list->varying] = (real)d->constant;
+    if (range.first + range.count > list->varying) {
+        out[list->varying - range.first] = (real)d->constant;
+    }
+    for (int p = 0; s != 1 && p < range.count; p++) {
+        out[p] *= s;
     }
 }
 
-NL_VECTOR_CLONES
-static void NAME(scale_row)(int count, real s, real *restrict row)
+/* Where inputs from `first` on of the i-th sample of a chunk lie in strips. */
+static real *NAME(strip)(const dual_fill *f, void *strips, int first, int i)
 {
-    for (int p = 0; p < count; p++) {
-        row[p] *= s;
+    return (real *)strips +
+           ((size_t)(first / f->tile) * chunk_samples + (size_t)i) * (size_t)f->lead;
+}
+
+/* Those of a sample into strips. */
+static void NAME(pick_strips)(const dual_fill *f, const nl_dual_layer *d, const local_inputs *list,
+                              chunk_sample at, real s, void *strips)
+{
+    for (int first = 0; first < list->count; first += f->tile) {
+        NAME(pick)(d, list, (input_range){first, nl_smaller(f->tile, list->count - first)},
+                   at.sample, s, NAME(strip)(f, strips, first, at.i));
     }
 }
 
@@ -83,56 +99,44 @@ static int NAME(pair_up)(const dual_fill *f, const real *one, const real *other)
     return count;
 }
 
-/* T = or += A B^T of a tile as far as it lies on or below the diagonal. */
-static void NAME(add_lower)(const dual_fill *f, const local_inputs *rows, const local_inputs *cols,
-                            input_tile t, int depth, bool first)
+/* T = or += A B^T of all rows, each strip of them against as many columns as `reach` says. */
+static void NAME(multiply_strips)(const dual_fill *f, int rows, const int *reach, int depth,
+                                  bool first)
 {
-    const int upper = t.m / 2;
-    const int left = t.n / 2;
+    for (int j = 0; j < reach[(rows - 1) / f->tile]; j += f->tile) {
+        for (int i = 0; i < rows; i += f->tile) {
+            const int cols = nl_smaller(f->tile, reach[i / f->tile] - j);
 
-    if (t.m == 0 || t.n == 0 || rows->input[t.i + t.m - 1] < cols->input[t.j]) {
-        return;
-    }
-    if (rows->input[t.i] >= cols->input[t.j + t.n - 1] || nl_smaller(t.m, t.n) < smallest_inputs) {
-        NAME(nl_gemm)(f->dual->pieces, 'T', t.m, t.n, depth, 1, (const real *)f->left + t.i,
-                      f->left_lead, (const real *)f->right + t.j, f->right_lead, first ? 0 : 1,
-                      (real *)f->product + (size_t)t.j * (size_t)f->product_lead + t.i,
-                      f->product_lead);
-        return;
-    }
-    for (int part = 0; part < 4; part++) {
-        const bool down = part % 2 == 1;
-        const bool right = part / 2 == 1;
-        const input_tile quarter = {.i = t.i + (down ? upper : 0),
-                                    .m = down ? t.m - upper : upper,
-                                    .j = t.j + (right ? left : 0),
-                                    .n = right ? t.n - left : left};
-
-        NAME(add_lower)(f, rows, cols, quarter, depth, first);
+            if (cols > 0) {
+                NAME(nl_gemm)(f->dual->pieces, 'T', nl_smaller(f->tile, rows - i), cols, depth, 1,
+                              NAME(strip)(f, f->left, i, 0), f->lead,
+                              NAME(strip)(f, f->right, j, 0), f->lead, first ? 0 : 1,
+                              (real *)f->product + (size_t)j * (size_t)f->product_lead + i,
+                              f->product_lead);
+            }
+        }
     }
 }
 
-/* T of the samples that count. */
+/* T of the samples that count, as far as it lies on or below the diagonal. */
 static void NAME(multiply_pair)(const dual_fill *f, int l, int count)
 {
     const nl_dual_layer *d = &f->dual->layer[l];
     const local_inputs *rows = &f->rows[l];
     const local_inputs *cols = &f->cols[l];
-    const input_tile all = {.m = rows->count, .n = cols->count};
     const real *weight = f->weight;
 
+    set_reach(f, rows, cols);
     for (int first = 0; first < count; first += chunk_samples) {
         const int depth = nl_smaller(chunk_samples, count - first);
 
         for (int i = 0; i < depth; i++) {
-            real *right = (real *)f->right + (size_t)i * (size_t)f->right_lead;
+            const chunk_sample at = {i, f->sample[first + i]};
 
-            NAME(pick)(d, rows, f->sample[first + i],
-                       (real *)f->left + (size_t)i * (size_t)f->left_lead);
-            NAME(pick)(d, cols, f->sample[first + i], right);
-            NAME(scale_row)(cols->count, weight[first + i], right);
+            NAME(pick_strips)(f, d, rows, at, 1, f->left);
+            NAME(pick_strips)(f, d, cols, at, weight[first + i], f->right);
         }
-        NAME(add_lower)(f, rows, cols, all, depth, first == 0);
+        NAME(multiply_strips)(f, rows->count, f->reach, depth, first == 0);
     }
 }
 
@@ -237,11 +241,18 @@ static int NAME(couple_chunk)(const dual_fill *f, const nl_dual_layer *upper, co
     return count;
 }
 
-/* Rows (p,k) of a sample: h[p] s[k]. */
-static void NAME(expand_rows)(const row_list *list, const real *h, const real *s, real *out)
+/* Rows (p,k) of a sample into strips: h[p] s[k]. */
+static void NAME(expand_rows)(const dual_fill *f, const row_list *list, int i, const real *s)
 {
-    for (int t = 0; t < list->count; t++) {
-        out[t] = h[list->input[t]] * s[list->unit[t]];
+    const real *h = f->inputs;
+
+    for (int first = 0; first < list->count; first += f->tile) {
+        const int count = nl_smaller(f->tile, list->count - first);
+        real *out = NAME(strip)(f, f->left, first, i);
+
+        for (int t = 0; t < count; t++) {
+            out[t] = h[list->input[first + t]] * s[list->unit[first + t]];
+        }
     }
 }
 
@@ -252,23 +263,23 @@ static void NAME(fill_cross)(const dual_fill *f, int l, const row_list *list, in
     const nl_dual_layer *lower = &f->dual->layer[m];
     const local_inputs *cols = &f->cols[m];
     const real *delta = NAME(delta_of)(f->dual, lower, j);
-    real *h = f->inputs;
+    const input_range all = {.count = f->rows[l].count};
     bool first = true;
 
+    for (int k = 0; k < list->count; k += f->tile) {
+        f->reach[k / f->tile] = cols->count;
+    }
     for (int at = 0; at < f->dual->samples;) {
         const int depth = NAME(couple_chunk)(f, upper, delta, &at);
 
         for (int i = 0; i < depth; i++) {
-            NAME(pick)(upper, &f->rows[l], f->sample[i], h);
-            NAME(expand_rows)(list, h, (const real *)f->signal + (size_t)i * (size_t)upper->units,
-                              (real *)f->left + (size_t)i * (size_t)f->left_lead);
-            NAME(pick)(lower, cols, f->sample[i],
-                       (real *)f->right + (size_t)i * (size_t)f->right_lead);
+            NAME(pick)(upper, &f->rows[l], all, f->sample[i], 1, f->inputs);
+            NAME(expand_rows)(f, list, i,
+                              (const real *)f->signal + (size_t)i * (size_t)upper->units);
+            NAME(pick_strips)(f, lower, cols, (chunk_sample){i, f->sample[i]}, 1, f->right);
         }
         if (depth > 0) {
-            NAME(nl_gemm)(f->dual->pieces, 'T', list->count, cols->count, depth, 1, f->left,
-                          f->left_lead, f->right, f->right_lead, first ? 0 : 1, f->product,
-                          f->product_lead);
+            NAME(multiply_strips)(f, list->count, f->reach, depth, first);
             first = false;
         }
     }
