@@ -134,10 +134,11 @@ typedef struct nl_measurer {
     bool keep_spectra, keep_kernels;
     nl_measure_state state;
     int cached_cell;                    /* whose kernels are cached; -1: none yet */
-    nl_kernel_input input;              /* of the state */
+    nl_kernel_input input;              /* of the state: its probe, or a prefix of that */
     nl_factors *factors;                /* owned; of the state's probe, where one rank has room */
     nl_dmat *spare;                     /* owned; a small matrix that no kernel is in; NULL: none */
-    nl_probe_state *probe;              /* owned; of the state; NULL: there is none */
+    nl_probe_state *probe;              /* owned; of the state, on the input's samples; NULL:
+                                           there is none */
     nl_trust *trust;                    /* owned; of the state; NULL: made when it is needed */
     nl_kernel_cache *cache;             /* owned; NULL on grids of several ranks */
     double gram_seconds, solve_seconds; /* spent so far */
@@ -155,7 +156,7 @@ void nl_measurer_destroy(nl_measurer **measurer);
  *
  * @param[in]  state    (global) the same on every rank
  * @param[out] collapsed  every unit of a layer is dead on the probe, or the weights do not move the
- *                        outputs; may be NULL
+ *                        outputs; NULL: not wanted, then nothing is computed before a kernel is
  */
 NL_MUST_CHECK nl_status nl_measure_begin(nl_measurer *measurer, const nl_measure_state *state,
                                          bool *collapsed);
@@ -216,6 +217,10 @@ NL_MUST_CHECK nl_status nl_regress_infinite(const nl_measure_plan *plan,
  */
 NL_MUST_CHECK nl_status nl_infinite_plan(const nl_study_spec *spec, const nl_measure_plan *plan,
                                          const nl_solve_room *room, nl_solve_plan *out);
+
+/** Samples of the probe that closed forms are compared on with kernels of these plans, [kernels]:
+ * of the largest that is solved by itself; 0: there is none.  Pure. */
+int nl_infinite_samples(const nl_measure_plan *plan, const nl_solve_plan *solve);
 
 /** What is measured of an infinitely wide network: its traced kernel, in double whatever
  *  measure.precision says.  Pure.  @param[out] kernel  what the plan's kernels point at */

@@ -26,7 +26,7 @@ typedef struct nl_row {
 NL_MUST_CHECK nl_status nl_record_rows(const nl_record *record, const nl_measure_plan *plan,
                                        const nl_cell *cells, int cell, nl_row **rows, int *count);
 
-/** results.csv: its first line; rows sorted by cell, step, tag, kernel (in place), a line each;
+/** results.csv: its first line; rows sorted by cell, step, tag, kernel, n (in place), a line each;
  * both. Appended to `out`. */
 void nl_rows_write_header(nl_text *out);
 void nl_rows_write_lines(const nl_cell *cells, nl_row *rows, int count, nl_text *out);

@@ -201,8 +201,10 @@ NL_MUST_CHECK nl_status nl_study_merge(const char *out, int count, const char *c
 
 /** Which states are measured, with which kernels; the same for all cells of a study. */
 typedef struct nl_measure_plan {
-    int kernels;
+    int kernels, whole;     /* of them, the first ones: of the whole probe */
     nl_kernel_spec *kernel; /* owned */
+    int *prefix;            /* owned; [kernels] first samples of the probe that it is of, 0: all;
+                               NULL: all are of the whole probe */
     int per_decade;         /* log-spaced measurements; 0: none */
     int at_steps, at_losses;
     long *at_step;   /* owned; ascending */
@@ -222,6 +224,15 @@ typedef struct nl_measure_plan {
 NL_MUST_CHECK nl_status nl_measure_plan_create(const nl_study *study, const nl_dataset_info *images,
                                                nl_measure_plan **out);
 void nl_measure_plan_destroy(nl_measure_plan **plan);
+
+/** Samples of the probe that a kernel is of, its first ones; rows of its matrix.  Pure. */
+int nl_measure_samples(const nl_measure_plan *plan, int kernel);
+int nl_measure_order(const nl_measure_plan *plan, int kernel);
+
+/** "full", of a prefix of the probe "full@500": no two kernels of a plan have the same. */
+enum { nl_measure_name_size = 48 };
+const char *nl_measure_name(const nl_measure_plan *plan, int kernel,
+                            char out[nl_measure_name_size]);
 
 /** Kind of its network. */
 nl_net_kind nl_cell_kind(const nl_cell *cell);

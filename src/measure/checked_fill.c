@@ -3,7 +3,9 @@
 
 #include <math.h>
 
-nl_status nl_measurer_take_input(nl_measurer *m)
+/* Factors of a prefix of the probe are made for each fill: bits then are those of a probe of that
+ * size. */
+nl_status nl_measurer_take_input(nl_measurer *m, int samples)
 {
     const double start = nl_now();
     nl_status status = NL_OK;
@@ -11,9 +13,10 @@ nl_status nl_measurer_take_input(nl_measurer *m)
     m->input = (nl_kernel_input){.net = m->state.net,
                                  .theta = m->state.theta,
                                  .probe = m->state.probe,
-                                 .samples = m->plan->samples,
+                                 .samples = samples,
                                  .panel_bytes = nl_fill_memory(m->state.net)};
-    if (m->grid->rows * m->grid->cols == 1 && nl_kernel_one_panel(&m->input, m->plan->precision)) {
+    if (samples == m->plan->samples && m->grid->rows * m->grid->cols == 1 &&
+        nl_kernel_one_panel(&m->input, m->plan->precision)) {
         status = nl_kernel_factors(&m->input, m->plan->precision, &m->factors);
         m->input.ready = m->factors;
     }
@@ -24,11 +27,11 @@ nl_status nl_measurer_take_input(nl_measurer *m)
 nl_status nl_fill_held(const nl_held_fill *held, nl_dmat *a)
 {
     nl_measurer *m = held->measurer;
-    char name[32];
+    char name[nl_measure_name_size];
     bool holds = false;
     nl_status status = NL_OK;
 
-    nl_kernel_name(held->spec, name);
+    nl_measure_name(m->plan, held->kernel, name);
     for (int turn = 0; status == NL_OK && !holds && turn < 2; turn++) {
         double start = 0.0;
 
@@ -89,7 +92,7 @@ static nl_status look_at_kernel(const nl_dmat *a, bool *holds, void *context)
     nl_status status = NL_OK;
 
     *holds = true;
-    if (f->samples != f->task->measurer->plan->samples) {
+    if (f->samples != f->task->measurer->input.samples) {
         return NL_OK;
     }
     if (!checked->known) {
@@ -104,9 +107,10 @@ static nl_status look_at_kernel(const nl_dmat *a, bool *holds, void *context)
 static nl_status renew_input(void *context)
 {
     const kernel_fill *f = context;
+    nl_measurer *m = f->task->measurer;
 
-    nl_trust_destroy(&f->task->measurer->trust);
-    return nl_measurer_take_input(f->task->measurer);
+    nl_trust_destroy(&m->trust);
+    return nl_measurer_take_input(m, m->input.samples);
 }
 
 static nl_status fill_kernel(nl_dmat *a, void *context)
@@ -122,7 +126,7 @@ nl_status nl_fill_checked(const nl_kernel_task *task, int samples, nl_dmat *a)
 {
     kernel_fill f = {.task = task, .samples = samples};
     const nl_held_fill held = {.measurer = task->measurer,
-                               .spec = task->spec,
+                               .kernel = task->kernel,
                                .out = task->out,
                                .what = "it",
                                .renew = renew_input,

@@ -12,7 +12,7 @@ bool nl_same_moments(double trace, double frobenius2, double known_trace, double
 /** What is filled into a matrix and held against the Jacobian. */
 typedef struct nl_held_fill {
     nl_measurer *measurer;
-    nl_kernel_spec spec;
+    int kernel;                        /* index in the plan */
     nl_measurement *out;               /* refilled: set where it is filled once more */
     const char *what;                  /* "it", "its dual" */
     nl_status (*renew)(void *context); /* collective: make what it is filled from again */
@@ -30,9 +30,9 @@ NL_MUST_CHECK nl_status nl_fill_held(const nl_held_fill *held, nl_dmat *a);
  * against the Jacobian by nl_observe_before() and then against its own moments.  Collective. */
 NL_MUST_CHECK nl_status nl_fill_checked(const nl_kernel_task *task, int samples, nl_dmat *a);
 
-/** What the kernels of the measurer's state are filled from.  One set of factors serves all of them
- *  where this rank measures alone and has room for them; the next state of the network finds it
- *  there.  Collective. */
-NL_MUST_CHECK nl_status nl_measurer_take_input(nl_measurer *m);
+/** What the kernels of the measurer's state and of the first `samples` samples of its probe are
+ * filled from.  Of the whole probe one set of factors serves all of them where this rank measures
+ * alone and has room for them; the next state of the network finds it there.  Collective. */
+NL_MUST_CHECK nl_status nl_measurer_take_input(nl_measurer *m, int samples);
 
 #endif

@@ -25,7 +25,7 @@ struct nl_kernel_cache {
 
 static double packed_bytes(const nl_measure_plan *plan, int kernel)
 {
-    const double n = nl_kernel_order(plan->kernel[kernel], plan->samples, plan->classes);
+    const double n = nl_measure_order(plan, kernel);
 
     return 0.5 * n * (n + 1.0) * (double)nl_precision_bytes(plan->precision);
 }

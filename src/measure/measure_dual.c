@@ -27,6 +27,7 @@ typedef struct dual_vectors {
 typedef struct dual_task {
     nl_measurer *m;
     nl_gradients gradients;
+    int kernel; /* index in the plan */
     nl_measurement *out;
     nl_dual *dual; /* owned */
     dual_vectors vectors;
@@ -207,7 +208,7 @@ static double centred_norm2(const dual_task *t)
 {
     const dual_vectors *v = &t->vectors;
     const size_t order = (size_t)nl_dual_order(t->dual);
-    const double samples = t->m->plan->samples;
+    const double samples = t->m->input.samples;
     double once = 0.0;
     double twice = 0.0;
 
@@ -304,7 +305,7 @@ static nl_status fill(nl_dmat *a, void *context)
 {
     dual_task *t = context;
     const nl_held_fill held = {.measurer = t->m,
-                               .spec = t->gradients.spec,
+                               .kernel = t->kernel,
                                .out = t->out,
                                .what = "its dual",
                                .renew = make_dual,
@@ -387,7 +388,10 @@ static nl_status solve_dual(dual_task *t, const nl_solve_plan *solve)
 nl_status nl_measure_dual(nl_measurer *m, const nl_solve_plan *solve, int kernel,
                           nl_measurement *out)
 {
-    dual_task t = {.m = m, .gradients = {m->grid, &m->input, m->plan->kernel[kernel]}, .out = out};
+    dual_task t = {.m = m,
+                   .gradients = {m->grid, &m->input, m->plan->kernel[kernel]},
+                   .kernel = kernel,
+                   .out = out};
     double start = nl_now();
     nl_status status = NL_OK;
 

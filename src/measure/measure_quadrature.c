@@ -18,6 +18,7 @@ static const double product_error = 1e-5;
 typedef struct quadrature_task {
     nl_measurer *m;
     nl_gradients gradients;
+    int kernel;             /* index in the plan */
     nl_kernel_operator *op; /* owned */
     bool checked;           /* the first product was held against the Jacobian */
 } quadrature_task;
@@ -156,14 +157,14 @@ static nl_status estimate(quadrature_task *t, const nl_solve_plan *solve, uint32
                                            .renew = renew,
                                            .context = t};
     nl_quadrature q;
-    char name[32];
+    char name[nl_measure_name_size];
     nl_status status = nl_quadrature_compute(&request, &q);
 
     if (status == NL_OK) {
         take(t, &q, out);
     } else if (status == NL_ERR_NUMERIC && nl_grid_root(t->m->grid)) {
         status = NL_FAIL(NL_ERR_NUMERIC, "kernel %s of step %ld: twice a product with it was wrong",
-                         nl_kernel_name(t->gradients.spec, name), t->m->state.step);
+                         nl_measure_name(t->m->plan, t->kernel, name), t->m->state.step);
     }
     return status;
 }
@@ -171,7 +172,8 @@ static nl_status estimate(quadrature_task *t, const nl_solve_plan *solve, uint32
 nl_status nl_measure_quadrature(nl_measurer *m, const nl_solve_plan *solve, int kernel,
                                 nl_measurement *out)
 {
-    quadrature_task t = {.m = m, .gradients = {m->grid, &m->input, m->plan->kernel[kernel]}};
+    quadrature_task t = {
+        .m = m, .gradients = {m->grid, &m->input, m->plan->kernel[kernel]}, .kernel = kernel};
     double start = nl_now();
     nl_status status = NL_OK;
 

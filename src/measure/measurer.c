@@ -68,9 +68,29 @@ void nl_measurer_destroy(nl_measurer **measurer)
     }
 }
 
-nl_status nl_measure_begin(nl_measurer *m, const nl_measure_state *state, bool *collapsed)
+/* Look at the first samples of the probe from now on. */
+static nl_status take_samples(nl_measurer *m, int samples)
 {
     double start = 0.0;
+    nl_status status = NL_OK;
+
+    if (m->probe != NULL && m->input.samples == samples) {
+        return NL_OK;
+    }
+    nl_probe_state_destroy(&m->probe);
+    nl_trust_destroy(&m->trust);
+    status = nl_measurer_take_input(m, samples);
+    start = nl_now();
+    if (status == NL_OK) {
+        status = nl_probe_state_create(m->grid->comm, &m->input, m->state.loss, m->state.labels,
+                                       &m->probe);
+    }
+    m->observe_seconds += nl_now() - start;
+    return status;
+}
+
+nl_status nl_measure_begin(nl_measurer *m, const nl_measure_state *state, bool *collapsed)
+{
     nl_status status = NL_OK;
 
     nl_measure_end(m);
@@ -82,16 +102,12 @@ nl_status nl_measure_begin(nl_measurer *m, const nl_measure_state *state, bool *
         nl_kernel_cache_forget(m->cache);
         m->cached_cell = state->cell;
     }
-    status = nl_measurer_take_input(m);
-    start = nl_now();
-    if (status == NL_OK) {
-        status =
-            nl_probe_state_create(m->grid->comm, &m->input, state->loss, state->labels, &m->probe);
+    if (collapsed != NULL) { /* else the kernel says which samples */
+        status = take_samples(m, m->plan->samples);
+        if (status == NL_OK) {
+            *collapsed = nl_probe_state_collapsed(m->probe);
+        }
     }
-    if (status == NL_OK && collapsed != NULL) {
-        *collapsed = nl_probe_state_collapsed(m->probe);
-    }
-    m->observe_seconds += nl_now() - start;
     return status;
 }
 
@@ -115,7 +131,7 @@ static nl_status fill(nl_dmat *a, void *context)
     fill_context *f = context;
     nl_measurer *m = f->task.measurer;
     const bool first = !f->checked.known;
-    nl_status status = nl_fill_checked(&f->task, m->plan->samples, a);
+    nl_status status = nl_fill_checked(&f->task, m->input.samples, a);
 
     return status == NL_OK && first && m->keep_kernels ? nl_dmat_gather(a, 0, f->full) : status;
 }
@@ -202,6 +218,10 @@ nl_status nl_measure_kernel(nl_measurer *m, const nl_solve_plan *solve, int kern
     nl_status status = NL_OK;
 
     nl_measurement_clear(out, solve->n);
+    status = take_samples(m, nl_measure_samples(m->plan, kernel));
+    if (status != NL_OK) {
+        return status;
+    }
     if (solve->method == NL_METHOD_DUAL) {
         return nl_measure_dual(m, solve, kernel, out);
     }

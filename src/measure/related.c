@@ -13,7 +13,7 @@ static nl_status fill_again(const nl_kernel_task *task, int samples, nl_dmat *a)
     const void *packed = nl_kernel_cache_at(m->cache, task->kernel, m->state.step);
 
     if (packed != NULL) {
-        nl_dmat_unpack(a, nl_kernel_order(task->spec, m->plan->samples, m->plan->classes), packed);
+        nl_dmat_unpack(a, nl_measure_order(m->plan, task->kernel), packed);
         return NL_OK;
     }
     return nl_fill_checked(task, samples, a);
@@ -77,7 +77,7 @@ static nl_status rank_of_part(const nl_solve_plan *solve, related r, double *eff
 static nl_status observe_relations(const nl_kernel_task *task, const nl_solve_plan *solve,
                                    nl_dmat **a)
 {
-    const int samples = task->measurer->plan->samples;
+    const int samples = task->measurer->input.samples;
     nl_observables *o = &task->out->observed;
     related r = {.task = task, .relation = CENTRED, .samples = samples};
     nl_status status = rank_of(*a, solve->solver, &r, &o->effective_rank_centred);
@@ -103,7 +103,7 @@ static nl_status observe_vectors(const nl_kernel_task *task, nl_dmat *a)
 {
     const nl_measurer *m = task->measurer;
     nl_measurement *out = task->out;
-    nl_status status = fill_again(task, m->plan->samples, a);
+    nl_status status = fill_again(task, m->input.samples, a);
 
     if (status == NL_OK) {
         status = nl_observe_eigenvectors(a, task->spec, m->probe, &out->observed, &out->directions);

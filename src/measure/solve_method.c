@@ -20,7 +20,8 @@ bool nl_solve_method_known(nl_method method, const nl_solve_request *request,
         return false;
     }
     if (method == NL_METHOD_QUADRATURE) {
-        return nl_kernel_operator_size(room->net, spec, measure->samples) <= INT_MAX;
+        return nl_kernel_operator_size(room->net, spec, nl_measure_samples(measure, kernel)) <=
+               INT_MAX;
     }
     return nl_dual_is_known(room->net, spec) && nl_dual_most(room->net, spec) <= INT_MAX;
 }
@@ -34,7 +35,8 @@ static double dual_held(const nl_measure_plan *measure, int kernel, const nl_sol
         5.0; /* the loss's gradient, probabilities, targets, a spectrum, one more */
     const double weights = 2.0 * (room->outputs + 4.0) * (double)room->net->size;
 
-    return nl_dual_bytes(room->net, measure->kernel[kernel], measure->precision, measure->samples) +
+    return nl_dual_bytes(room->net, measure->kernel[kernel], measure->precision,
+                         nl_measure_samples(measure, kernel)) +
            (vectors * n + weights) * (double)sizeof(double);
 }
 
@@ -47,12 +49,15 @@ static void size_quadrature(nl_solve_plan *plan, const nl_measure_plan *measure,
     const double products = nl_quadrature_products(wanted);
 
     plan->vectors = false;
-    plan->order = (int)nl_kernel_operator_size(room->net, spec, measure->samples);
-    plan->operations = products * nl_kernel_operator_flops(room->net, spec, measure->samples) +
-                       6.0 * plan->order * 128.0 * 128.0;
+    plan->order =
+        (int)nl_kernel_operator_size(room->net, spec, nl_measure_samples(measure, kernel));
+    plan->operations =
+        products * nl_kernel_operator_flops(room->net, spec, nl_measure_samples(measure, kernel)) +
+        6.0 * plan->order * 128.0 * 128.0;
     plan->held = nl_quadrature_vectors() * plan->order * (double)sizeof(double) +
                  3.0 * plan->n * (double)sizeof(double) +
-                 nl_kernel_operator_bytes(room->net, measure->samples, 1, nl_operator_factors);
+                 nl_kernel_operator_bytes(room->net, nl_measure_samples(measure, kernel), 1,
+                                          nl_operator_factors);
 }
 
 void nl_solve_method_size(nl_solve_plan *plan, const nl_measure_plan *measure, int kernel,
@@ -60,21 +65,22 @@ void nl_solve_method_size(nl_solve_plan *plan, const nl_measure_plan *measure, i
 {
     const nl_kernel_spec spec = measure->kernel[kernel];
 
-    plan->n = plan->order = nl_kernel_order(spec, measure->samples, room->outputs);
+    plan->n = plan->order = nl_measure_order(measure, kernel);
     plan->columns = spec.kind == NL_KERNEL_FULL ? room->outputs + 2 : 2 * room->outputs + 1;
     plan->vectors = measure->eigenvectors && plan->method == NL_METHOD_PRIMAL;
     plan->cached = 0.0;
     if (plan->method == NL_METHOD_PRIMAL) {
         plan->cached = nl_kernel_cache_bytes(measure, kernel);
-        plan->operations =
-            room->net == NULL ? 0.0 : nl_kernel_flops(room->net, spec, measure->samples);
+        plan->operations = room->net == NULL ? 0.0
+                                             : nl_kernel_flops(room->net, spec,
+                                                               nl_measure_samples(measure, kernel));
     } else if (plan->method == NL_METHOD_QUADRATURE) {
         size_quadrature(plan, measure, kernel, room);
         return;
     } else {
         plan->order = (int)nl_dual_most(room->net, spec);
         plan->held = dual_held(measure, kernel, room, plan->n);
-        plan->operations = nl_dual_flops(room->net, spec, measure->samples);
+        plan->operations = nl_dual_flops(room->net, spec, nl_measure_samples(measure, kernel));
     }
     plan->operations += 4.0 / 3.0 * pow(plan->order, 3.0);
 }

@@ -41,7 +41,7 @@ nl_fill_work nl_fills_work(const nl_net *net, const nl_measure_plan *plan, int k
 {
     const nl_fill_terms terms = {.spec = plan->kernel[k],
                                  .precision = plan->precision,
-                                 .samples = plan->samples,
+                                 .samples = nl_measure_samples(plan, k),
                                  .panel_bytes = nl_fill_memory(net)};
     const double fills = nl_kernel_cache_bytes(plan, k) > 0.0 ? 1.0 : 3.0;
     nl_fill_work work = nl_kernel_fill_work(net, &terms);
@@ -64,8 +64,8 @@ static double primal_fills_flops(const nl_net *net, const nl_measure_plan *plan,
     const nl_fill_work work = nl_fills_work(net, plan, k);
 
     return work.passes + work.products -
-           (nl_net_is_dense(net) && k > 0 && nl_kernel_cache_bytes(plan, k) > 0.0
-                ? plan->samples * nl_factors_flops(net)
+           (nl_net_is_dense(net) && k > 0 && k < plan->whole && nl_kernel_cache_bytes(plan, k) > 0.0
+                ? nl_measure_samples(plan, k) * nl_factors_flops(net)
                 : 0.0);
 }
 
@@ -76,7 +76,7 @@ double nl_fills_flops(const nl_net *net, const nl_measure_plan *plan, int k,
         return solve[k].operations;
     }
     if (by_dual(solve, k)) {
-        return nl_dual_flops(net, plan->kernel[k], plan->samples);
+        return nl_dual_flops(net, plan->kernel[k], nl_measure_samples(plan, k));
     }
     return primal_fills_flops(net, plan, k);
 }
@@ -85,7 +85,7 @@ int nl_solve_orders(const nl_measure_plan *plan, int k, const nl_solve_plan *sol
                     int orders[nl_most_orders])
 {
     const nl_kernel_spec spec = plan->kernel[k];
-    const int n = nl_kernel_order(spec, plan->samples, plan->classes);
+    const int n = nl_measure_order(plan, k);
     const bool related =
         spec.kind == NL_KERNEL_TRACED ? plan->auxiliary_traced : plan->auxiliary_full;
     int count = 0;

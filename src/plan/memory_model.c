@@ -39,10 +39,10 @@ static double training_bytes(const nl_memory_terms *terms, const nl_cell *cell, 
 static double infinite_bytes(const nl_memory_terms *terms, const nl_net *net)
 {
     const bool weighted = terms->asked->weighted;
+    const int samples = nl_infinite_samples(terms->measure, terms->solve);
 
-    return nl_infinite_is_known(&net->spec)
-               ? (weighted ? 2.0 : 1.0) *
-                     nl_infinite_bytes(terms->measure->samples, net->spec.inputs)
+    return samples > 0 && nl_infinite_is_known(&net->spec)
+               ? (weighted ? 2.0 : 1.0) * nl_infinite_bytes(samples, net->spec.inputs)
                : 0.0;
 }
 
@@ -140,8 +140,9 @@ nl_cell_memory nl_cell_memory_model(const nl_memory_terms *terms, const nl_cell 
     /* The image is built, copied, and read back to be verified: two are held at once. */
     out.image = 2.0 * (terms->team_size > 1 ? out.checkpoint : out.file);
     for (int k = 0; k < terms->measure->kernels; k++) {
-        const double bytes = nl_measure_memory(&terms->solve[k], terms->measure->samples,
-                                               terms->measure->precision, net);
+        const double bytes =
+            nl_measure_memory(&terms->solve[k], nl_measure_samples(terms->measure, k),
+                              terms->measure->precision, net);
 
         if (terms->solve[k].team > 1) {
             shared = fmax(shared, bytes);

@@ -84,7 +84,7 @@ static double kernel_seconds(const nl_plan *plan, int kernel)
 
 static void print_kernels(const nl_plan *plan, FILE *stream)
 {
-    char name[32];
+    char name[nl_measure_name_size];
     char bytes[32];
     char seconds[32];
 
@@ -94,7 +94,7 @@ static void print_kernels(const nl_plan *plan, FILE *stream)
         const nl_solve_plan *s = &plan->solves.plan[k];
 
         fprintf(stream, "  %-22s %8d  %-10s %6d  %11s  %s\n",
-                nl_kernel_name(plan->measure->kernel[k], name), s->n, solver_name(s), s->team,
+                nl_measure_name(plan->measure, k, name), s->n, solver_name(s), s->team,
                 nl_format_seconds(kernel_seconds(plan, k), seconds),
                 nl_format_bytes(nl_solve_memory(s, plan->measure->precision), bytes));
     }
@@ -103,7 +103,7 @@ static void print_kernels(const nl_plan *plan, FILE *stream)
 /* A line a network: its parameters decide the method. */
 static void print_methods(const nl_plan *plan, FILE *stream)
 {
-    char name[32];
+    char name[nl_measure_name_size];
     char bytes[32];
     char seconds[32];
     char network[256];
@@ -116,7 +116,7 @@ static void print_methods(const nl_plan *plan, FILE *stream)
         const nl_cell *cell = nl_plan_cell_with(plan, k / plan->measure->kernels);
 
         fprintf(stream, "  %-14s %8d  %-22s %-10s %8d  %10.2g  %-10s %5d  %10s  %s\n",
-                nl_kernel_name(plan->measure->kernel[k % plan->measure->kernels], name), s->n,
+                nl_measure_name(plan->measure, k % plan->measure->kernels, name), s->n,
                 nl_cell_name_network(plan->study, cell, network), nl_method_name(s->method),
                 s->order, s->operations, solver_name(s), s->team,
                 nl_format_seconds(plan->kernel_seconds[k], seconds),

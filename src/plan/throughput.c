@@ -283,6 +283,8 @@ static nl_status try_kernels(trial *t, const nl_cell *cell, const nl_net *net, i
         theta == NULL ? NL_FAIL(NL_ERR_NOMEM, "out of memory for a trial network") : NL_OK;
 
     reduced.samples = samples;
+    reduced.prefix = NULL;
+    reduced.kernels = t->plan->whole;
     reduced.auxiliary_full = reduced.auxiliary_traced = reduced.eigenvectors = false;
     if (status == NL_OK) {
         nl_net_initialize(net, 0, theta);
@@ -305,7 +307,7 @@ static int samples_within(const nl_measure_plan *plan, const nl_dataset_info *in
 {
     int samples = plan->samples < trial_images ? plan->samples : trial_images;
 
-    for (int k = 0; k < plan->kernels; k++) {
+    for (int k = 0; k < plan->whole; k++) {
         while (samples > 1 && nl_kernel_order(plan->kernel[k], samples, info->classes) > order) {
             samples--;
         }
@@ -321,7 +323,7 @@ static int samples_tractable(const trial *t, const nl_net *net, int samples)
 
     while (!nl_net_is_dense(net) && samples > least && flops > trial_fills) {
         flops = 0.0;
-        for (int k = 0; k < t->plan->kernels; k++) {
+        for (int k = 0; k < t->plan->whole; k++) {
             flops += nl_kernel_flops(net, t->plan->kernel[k], samples);
         }
         samples = flops > trial_fills ? samples - 1 : samples;

@@ -74,9 +74,8 @@ static void add_largest_kernel(const earlier *e, const nl_net *net, const nl_cos
     for (int k = 0; k < e->plan->kernels; k++) {
         const nl_kernel_spec spec = e->plan->kernel[k];
 
-        gram = fmax(gram, nl_kernel_flops(net, spec, e->plan->samples));
-        solve =
-            fmax(solve, nl_solve_flops(nl_kernel_order(spec, e->plan->samples, e->info.classes)));
+        gram = fmax(gram, nl_kernel_flops(net, spec, nl_measure_samples(e->plan, k)));
+        solve = fmax(solve, nl_solve_flops(nl_measure_order(e->plan, k)));
     }
     nl_throughput_add(&throughputs->of[net->spec.kind].effort[NL_EFFORT_GRAM], gram,
                       timing->seconds[NL_EFFORT_GRAM] / cost->states * gram /

@@ -54,7 +54,7 @@ size_t nl_cell_file_limit(const nl_cell *cell, const nl_measure_plan *plan)
     double bytes = 0.0;
 
     for (int k = 0; k < plan->kernels; k++) {
-        const double n = nl_kernel_order(plan->kernel[k], plan->samples, plan->classes);
+        const double n = nl_measure_order(plan, k);
 
         kernels += (double)sizeof(double) * n * (n + 3.0); /* spectrum and directions, too */
     }

@@ -211,14 +211,14 @@ static nl_status get_measurements(const nl_h5_reader *file, const nl_measure_pla
                                   nl_record *record)
 {
     const size_t count = (size_t)record->states;
-    const int order = nl_kernel_order(plan->kernel[kernel], plan->samples, plan->classes);
+    const int order = nl_measure_order(plan, kernel);
     nl_kernel_columns columns = {0};
     nl_status status = nl_kernel_columns_create(&columns, record->states);
-    char name[32];
+    char name[nl_measure_name_size];
     char folder[64];
     char path[128];
 
-    snprintf(folder, sizeof folder, "/measurements/%s", nl_kernel_name(plan->kernel[kernel], name));
+    snprintf(folder, sizeof folder, "/measurements/%s", nl_measure_name(plan, kernel, name));
     snprintf(path, sizeof path, "%s/n", folder);
     THEN(status, nl_h5_get(file, path, NL_H5_INT64, count, columns.n));
     snprintf(path, sizeof path, "%s/bits", folder);
@@ -289,7 +289,7 @@ static nl_status get_array(const nl_h5_reader *file, const char *path, int rank,
 static nl_status get_arrays(const nl_h5_reader *file, const nl_measure_plan *plan, nl_state *state)
 {
     nl_status status = NL_OK;
-    char name[32];
+    char name[nl_measure_name_size];
     char path[96];
 
     for (int k = 0; status == NL_OK && k < plan->kernels; k++) {
@@ -303,7 +303,7 @@ static nl_status get_arrays(const nl_h5_reader *file, const nl_measure_plan *pla
                       {"target_power", 1, &m->directions.target_power},
                       {"gradient_power", 1, &m->directions.gradient_power}};
 
-        nl_kernel_name(plan->kernel[k], name);
+        nl_measure_name(plan, k, name);
         for (size_t a = 0; status == NL_OK && a < NL_COUNT(arrays); a++) {
             snprintf(path, sizeof path, "/%s/%s/%ld", arrays[a].folder, name, state->step);
             status = get_array(file, path, arrays[a].rank, (size_t)m->n, arrays[a].to);

@@ -138,13 +138,13 @@ static nl_status put_curve(nl_h5 *file, const nl_curve *curve)
     return status;
 }
 
-static nl_status put_measurements(nl_h5 *file, const nl_record *record, nl_kernel_spec spec,
+static nl_status put_measurements(nl_h5 *file, const nl_record *record, const nl_measure_plan *plan,
                                   int kernel)
 {
     const size_t dims[1] = {(size_t)record->states};
     nl_kernel_columns columns = {0};
     nl_status status = nl_kernel_columns_create(&columns, record->states);
-    char name[32];
+    char name[nl_measure_name_size];
     char folder[64];
     char path[128];
 
@@ -158,7 +158,7 @@ static nl_status put_measurements(nl_h5 *file, const nl_record *record, nl_kerne
         snprintf(columns.solver[s], nl_file_text_width, "%s", m->solver);
         columns.observed[s] = m->observed;
     }
-    snprintf(folder, sizeof folder, "/measurements/%s", nl_kernel_name(spec, name));
+    snprintf(folder, sizeof folder, "/measurements/%s", nl_measure_name(plan, kernel, name));
     snprintf(path, sizeof path, "%s/n", folder);
     THEN(status, nl_h5_put(file, path, NL_H5_INT64, 1, dims, columns.n));
     snprintf(path, sizeof path, "%s/bits", folder);
@@ -206,14 +206,14 @@ static nl_status put_states(nl_h5 *file, const nl_record *record)
 static nl_status put_arrays(nl_h5 *file, const nl_state *state, const nl_measure_plan *plan)
 {
     nl_status status = NL_OK;
-    char name[32];
+    char name[nl_measure_name_size];
     char path[96];
 
     for (int k = 0; k < plan->kernels; k++) {
         const nl_measurement *m = &state->kernels[k];
         const size_t shape[2] = {(size_t)m->n, (size_t)m->n};
 
-        nl_kernel_name(plan->kernel[k], name);
+        nl_measure_name(plan, k, name);
         if (m->lambda != NULL) {
             snprintf(path, sizeof path, "/spectra/%s/%ld", name, state->step);
             THEN(status, nl_h5_put(file, path, NL_H5_DOUBLE, 1, shape, m->lambda));
@@ -276,7 +276,7 @@ nl_status nl_cell_file_image(const nl_record *record, const nl_cell_context *con
     THEN(status, put_curve(file, &record->curve));
     THEN(status, put_states(file, record));
     for (int k = 0; k < context->plan->kernels; k++) {
-        THEN(status, put_measurements(file, record, context->plan->kernel[k], k));
+        THEN(status, put_measurements(file, record, context->plan, k));
     }
     for (int s = 0; s < record->states; s++) {
         if (record->state[s].theta != NULL) {

@@ -30,7 +30,10 @@ static const column row_columns[] = {
     {"kernel", COLUMN_TEXT, ROW(kernel),
      "traced: mean over outputs, N x N; full: NC x NC; class<a>: one output; mup also "
      "-rate-weighted"},
-    {"n", COLUMN_INT, ROW(n), "order of the kernel"},
+    {"n", COLUMN_INT, ROW(n),
+     "order of the kernel: rows of the same state and kernel that differ in n are of the first "
+     "images "
+     "of the probe each (measure.probe_prefixes), but the largest, of all"},
     {"trace", COLUMN_REAL, ROW(observed.trace), "(1/n) sum lambda_i"},
     {"entropy", COLUMN_REAL, ROW(observed.entropy),
      "S = -sum p_i ln p_i, p_i = lambda_i / sum lambda; nats (Roy & Vetterli 2007)"},
@@ -198,7 +201,10 @@ static int compare_rows(const void *a, const void *b)
     if (order == 0) {
         order = strcmp(x->tag, y->tag);
     }
-    return order != 0 ? order : strcmp(x->kernel, y->kernel);
+    if (order == 0) {
+        order = strcmp(x->kernel, y->kernel);
+    }
+    return order != 0 ? order : (x->n > y->n) - (x->n < y->n); /* prefixes of the probe first */
 }
 
 void nl_rows_write_lines(const nl_cell *cells, nl_row *rows, int count, nl_text *out)

@@ -74,15 +74,16 @@ static int64_t samples_seen(const nl_cell *cell, long step)
     return (int64_t)(step / per_epoch) * cell->n_train + step % per_epoch * batch;
 }
 
-/* Of a state's kernels the one of a kind, with or without the layers' rates; NULL: not asked for.
- */
+/* Of a state's kernels the one of a kind and so many samples, with or without the layers' rates;
+ * NULL: not asked for. */
 static const nl_measurement *kernel_of(const row_list *list, const nl_state *state,
-                                       nl_kernel_kind kind, bool rate_weighted)
+                                       nl_kernel_spec wanted, int samples)
 {
     for (int k = 0; k < list->plan->kernels; k++) {
         const nl_kernel_spec spec = list->plan->kernel[k];
 
-        if (spec.kind == kind && spec.rate_weighted == rate_weighted) {
+        if (spec.kind == wanted.kind && spec.rate_weighted == wanted.rate_weighted &&
+            nl_measure_samples(list->plan, k) == samples) {
             return &state->kernels[k];
         }
     }
@@ -90,19 +91,23 @@ static const nl_measurement *kernel_of(const row_list *list, const nl_state *sta
 }
 
 /* log rank(full) = log rank(traced) + log class_factor. */
-static double class_factor(const row_list *list, const nl_state *state, nl_kernel_spec spec)
+static double class_factor(const row_list *list, const nl_state *state, int kernel)
 {
-    const nl_measurement *full = kernel_of(list, state, NL_KERNEL_FULL, spec.rate_weighted);
-    const nl_measurement *traced = kernel_of(list, state, NL_KERNEL_TRACED, spec.rate_weighted);
+    const nl_kernel_spec spec = list->plan->kernel[kernel];
+    const nl_kernel_spec other = {.kind = NL_KERNEL_TRACED, .rate_weighted = spec.rate_weighted};
+    const nl_measurement *full = &state->kernels[kernel];
+    const nl_measurement *traced =
+        kernel_of(list, state, other, nl_measure_samples(list->plan, kernel));
 
-    return spec.kind != NL_KERNEL_FULL || full == NULL || traced == NULL
+    return spec.kind != NL_KERNEL_FULL || traced == NULL
                ? NAN
                : full->observed.effective_rank / traced->observed.effective_rank;
 }
 
 /* Where a study has mup, the kernel that gradient descent sees is that with the layers' rates. */
-static double rate_ratio(const row_list *list)
+static double rate_ratio(const row_list *list, int samples)
 {
+    nl_kernel_spec spec = {.kind = NL_KERNEL_FULL, .rate_weighted = true};
     const nl_train_spec training = nl_cell_train_spec(&list->cells[list->cell]);
     const nl_state *init = nl_record_find(list->record, 0);
     const nl_measurement *full = NULL;
@@ -110,9 +115,10 @@ static double rate_ratio(const row_list *list)
     if (init == NULL || training.optimizer != NL_SGD) {
         return NAN;
     }
-    full = kernel_of(list, init, NL_KERNEL_FULL, true);
+    full = kernel_of(list, init, spec, samples);
     if (full == NULL) {
-        full = kernel_of(list, init, NL_KERNEL_FULL, false);
+        spec.rate_weighted = false;
+        full = kernel_of(list, init, spec, samples);
     }
     return full == NULL ? NAN : training.learning_rate / full->observed.stability_rate;
 }
@@ -146,8 +152,8 @@ static void add_row(row_list *list, const char *tag, const nl_state *state, int 
     row->regression = state->regression;
     nl_kernel_name(list->plan->kernel[kernel], row->kernel);
     row->observed = measured->observed;
-    row->class_factor = class_factor(list, state, list->plan->kernel[kernel]);
-    row->rate_ratio = rate_ratio(list);
+    row->class_factor = class_factor(list, state, kernel);
+    row->rate_ratio = rate_ratio(list, nl_measure_samples(list->plan, kernel));
     row->entropy_error = measured->entropy_error;
     snprintf(row->method, sizeof row->method, "%s", nl_method_name(measured->method));
     snprintf(row->solver, sizeof row->solver, "%s", measured->solver);

@@ -89,7 +89,7 @@ static nl_status measure_private(nl_cell_work *work, nl_record *record, const fl
                    nl_cell_work_checkpoint_due(work, run->clock.solve_seconds[k])) {
             status = checkpoint(work);
         }
-        if (status == NL_OK && run->alone->probe == NULL) {
+        if (status == NL_OK && run->alone->state.net == NULL) {
             status = begin_private(work, record, theta, state, NULL);
         }
         if (status == NL_OK) {

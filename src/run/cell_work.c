@@ -247,9 +247,9 @@ static nl_status find_closed_forms(const nl_cell_work *work)
 
         if (closed->infinite[weighted] == NULL && nl_infinite_is_known(&closed->spec) &&
             work->solve[k].method == NL_METHOD_PRIMAL) {
-            status =
-                nl_infinite_create(work->net, NL_INFINITE_AT_WIDTH, weighted, run->in.plan->samples,
-                                   work->data->probe_inputs, &closed->infinite[weighted]);
+            status = nl_infinite_create(work->net, NL_INFINITE_AT_WIDTH, weighted,
+                                        nl_infinite_samples(run->in.plan, work->solve),
+                                        work->data->probe_inputs, &closed->infinite[weighted]);
         }
     }
     return status;

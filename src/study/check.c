@@ -66,6 +66,34 @@ static void check_steps(nl_reading *reading)
     }
 }
 
+/* Each is a part of the next, the last of the probe. */
+static void check_prefixes(nl_reading *reading)
+{
+    const nl_values *prefixes = &reading->study->value[NL_KEY_PROBE_PREFIXES];
+    const char *path = nl_key_describe(NL_KEY_PROBE_PREFIXES)->path;
+    const double probe = reading->sound[NL_KEY_PROBE_SIZE]
+                             ? nl_study_number(reading->study, NL_KEY_PROBE_SIZE)
+                             : INFINITY;
+
+    for (int k = 0; reading->sound[NL_KEY_PROBE_PREFIXES] && k < prefixes->count; k++) {
+        const double prefix = prefixes->item[k].number;
+
+        if (k > 0 && prefix < prefixes->item[k - 1].number) {
+            nl_reading_complain(reading, reading->place[NL_KEY_PROBE_PREFIXES], path,
+                                "%.0f after %.0f: rising numbers were expected", prefix,
+                                prefixes->item[k - 1].number);
+            return;
+        }
+        if (prefix >= probe) {
+            nl_reading_complain(reading, reading->place[NL_KEY_PROBE_PREFIXES], path,
+                                "the first %.0f images of a probe of %.0f (data.probe_size): fewer "
+                                "than that were expected",
+                                prefix, probe);
+            return;
+        }
+    }
+}
+
 static void check_grid(nl_reading *reading)
 {
     double cells = 1.0;
@@ -182,6 +210,7 @@ void nl_reading_check(nl_reading *reading)
     check_pool_last(reading);
     check_biases(reading);
     check_probe(reading);
+    check_prefixes(reading);
     check_steps(reading);
     check_grid(reading);
 }

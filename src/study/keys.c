@@ -243,6 +243,12 @@ static const nl_key_info table[NL_KEY_COUNT] = {
          .fallback = "1e14",
          .help = "method auto: an exact way that fits the memory is taken up to so many "
                  "floating-point operations a kernel (1e14: primal to n = 42,000)."},
+    [NL_KEY_PROBE_PREFIXES] = {"measure.probe_prefixes", NULL, INT(1, 1e9), LIST, MEASURES,
+                               .added = true, .fallback = "[]",
+                               .help =
+                                   "Further kernels, of the first so many images of the probe: "
+                                   "rows of their own n, as a study of that probe_size would "
+                                   "have them, for ranks against the number of images; rising."},
     [NL_KEY_SOLVER] = {"measure.solver", NULL, CHOICE("auto|lapack|twostage|scalapack|elpa|none"),
                        SCALAR, EXECUTES, .fallback = "auto",
                        .help = "Eigensolver: lapack on one rank, the others on several; none: no "

@@ -23,6 +23,18 @@ static void add_kernels(nl_measure_plan *plan, nl_kernel_kind kind, int outputs,
     }
 }
 
+/* Once more, of the first samples of the probe each. */
+static void add_prefixes(nl_measure_plan *plan, const nl_values *prefixes)
+{
+    plan->whole = plan->kernels;
+    for (int p = 0; p < prefixes->count; p++) {
+        for (int k = 0; k < plan->whole; k++) {
+            plan->prefix[plan->kernels] = (int)prefixes->item[p].number;
+            plan->kernel[plan->kernels++] = plan->kernel[k];
+        }
+    }
+}
+
 nl_status nl_measure_plan_create(const nl_study *study, const nl_dataset_info *images,
                                  nl_measure_plan **out)
 {
@@ -30,18 +42,22 @@ nl_status nl_measure_plan_create(const nl_study *study, const nl_dataset_info *i
     /* Rates differ between layers in mup only; a grid with mup reports the weighted kernel of all.
      */
     const bool weighted = study->spec.weighted;
+    const nl_values *prefixes = &study->value[NL_KEY_PROBE_PREFIXES];
+    const size_t most = (2 * (size_t)outputs + 4) * ((size_t)prefixes->count + 1);
     nl_measure_plan *plan = calloc(1, sizeof *plan);
 
     *out = NULL;
     if (plan == NULL) {
         goto no_memory;
     }
-    plan->kernel = nl_calloc(2 * (size_t)outputs + 4, sizeof *plan->kernel);
+    plan->kernel = nl_calloc(most, sizeof *plan->kernel);
+    plan->prefix = nl_calloc(most, sizeof *plan->prefix);
     plan->at_steps = study->value[NL_KEY_AT_STEPS].count;
     plan->at_losses = study->value[NL_KEY_AT_TRAIN_LOSS].count;
     plan->at_step = nl_calloc((size_t)plan->at_steps, sizeof *plan->at_step);
     plan->at_loss = nl_calloc((size_t)plan->at_losses, sizeof *plan->at_loss);
-    if (plan->kernel == NULL || plan->at_step == NULL || plan->at_loss == NULL) {
+    if (plan->kernel == NULL || plan->prefix == NULL || plan->at_step == NULL ||
+        plan->at_loss == NULL) {
         goto no_memory;
     }
     if (nl_study_is(study, NL_KEY_KERNELS, "traced")) {
@@ -53,6 +69,7 @@ nl_status nl_measure_plan_create(const nl_study *study, const nl_dataset_info *i
     if (nl_study_is(study, NL_KEY_KERNELS, "class")) {
         add_kernels(plan, NL_KERNEL_CLASS, outputs, weighted);
     }
+    add_prefixes(plan, prefixes);
     for (int k = 0; k < plan->at_steps; k++) {
         plan->at_step[k] = (long)study->value[NL_KEY_AT_STEPS].item[k].number;
     }
@@ -88,9 +105,35 @@ void nl_measure_plan_destroy(nl_measure_plan **plan)
 {
     if (*plan != NULL) {
         free((*plan)->kernel);
+        free((*plan)->prefix);
         free((*plan)->at_step);
         free((*plan)->at_loss);
         free(*plan);
         *plan = NULL;
     }
+}
+
+int nl_measure_samples(const nl_measure_plan *plan, int kernel)
+{
+    const int prefix = plan->prefix != NULL ? plan->prefix[kernel] : 0;
+
+    return prefix > 0 ? prefix : plan->samples;
+}
+
+int nl_measure_order(const nl_measure_plan *plan, int kernel)
+{
+    return nl_kernel_order(plan->kernel[kernel], nl_measure_samples(plan, kernel), plan->classes);
+}
+
+const char *nl_measure_name(const nl_measure_plan *plan, int kernel, char out[nl_measure_name_size])
+{
+    char name[32];
+
+    nl_kernel_name(plan->kernel[kernel], name);
+    if (plan->prefix != NULL && plan->prefix[kernel] > 0) {
+        snprintf(out, nl_measure_name_size, "%s@%d", name, plan->prefix[kernel]);
+    } else {
+        snprintf(out, nl_measure_name_size, "%s", name);
+    }
+    return out;
 }

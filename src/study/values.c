@@ -65,7 +65,8 @@ static bool has_decimal_commas(const nl_yaml_node *list)
 static bool read_list(nl_reading *reading, nl_key key, const nl_yaml_node *list, nl_values *out)
 {
     const nl_key_info *info = nl_key_describe(key);
-    bool may_be_empty = key == NL_KEY_AT_STEPS || key == NL_KEY_AT_TRAIN_LOSS;
+    bool may_be_empty =
+        key == NL_KEY_AT_STEPS || key == NL_KEY_AT_TRAIN_LOSS || key == NL_KEY_PROBE_PREFIXES;
     bool sound = true;
 
     if (list->count == 0 && !may_be_empty) {

@@ -23,7 +23,7 @@ data: {{source: glyphs, train_sizes: [{sizes}], test_size: 200, probe_size: 20}}
 model: {{widths: [{widths}], depths: [2]}}
 training: {{optimizer: momentum, learning_rate: 0.05, batch_size: 32, max_steps: {steps}}}
 seeds: [0, 1]
-measure: {{kernels: [traced, full], steps_per_decade: 4, {solver}}}
+measure: {{kernels: [traced, full], steps_per_decade: 4, probe_prefixes: [8], {solver}}}
 checkpoint: {{every: {every}}}
 """
 

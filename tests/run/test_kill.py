@@ -114,7 +114,7 @@ lib.add(
     "one cell, two ranks that help",
     kill_again_and_again,
     "help",
-    life.study_text(sizes="200", widths="16").replace("probe_size: 20", "probe_size: 90").replace("[0, 1]", "[0]"),
+    life.study_text(sizes="200", widths="16").replace("probe_size: 20", "probe_size: 90").replace("[8]", "[80]").replace("[0, 1]", "[0]"),
     3,
     KILLS,
 )

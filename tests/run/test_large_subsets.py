@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Kernels by their duals: the same columns as by themselves, on any number of ranks; what is chosen."""
+"""Kernels by their duals: the same columns as by themselves, on any number of ranks; what is chosen;
+kernels of the first images of a probe."""
 
 import json
 
@@ -136,6 +137,89 @@ def the_plan_says_how():
     lib.check("dual" in text and "operations" in text, f"no method in\n{text}")
 
 
+# ---------------------------------------------------------------------------------------------
+# Prefixes of the probe
+# ---------------------------------------------------------------------------------------------
+
+PREFIXES = ", probe_prefixes: [30, 60]"
+
+
+def of_samples(rows, samples):
+    """Rows of a probe of so many images: ten outputs."""
+    return [row for row in rows if int(row["n"]) == samples * (10 if row["kernel"] == "full" else 1)]
+
+
+def prefixes_are_smaller_probes(method, kernels, loss):
+    """Each row is, byte for byte, that of a study of that probe; the closed form is compared in
+    tiles, whose sums go by the size of the largest."""
+    folder = lib.scratch("prefixes")
+    more = f", method: {method}"
+    rows = rows_of(study(kernels=kernels, loss=loss, more=more + PREFIXES), folder / "all")
+    places = [(row["step"], row["tag"], row["kernel"], int(row["n"])) for row in rows]
+    lib.check_equal(places, sorted(places, key=lambda p: (int(p[0]), *p[1:])), "order of rows")
+    found = 0
+    for samples in 30, 60, 90:
+        text = study(kernels=kernels, loss=loss, probe=samples, more=more)
+        reference = rows_of(text, folder / f"of-{samples}")
+        part = of_samples(rows, samples)
+        found += len(part)
+        lib.check_equal(len(part), len(reference), f"{samples} samples: rows")
+        for row, wanted in zip(part, reference):
+            where = f"{samples} samples, {row['tag']} {row['kernel']}"
+            distance = wanted.pop("infinite_distance")
+            if distance != "nan":
+                lib.check_close(row["infinite_distance"], distance, 1e-12, f"{where}: infinite")
+            lib.check_equal({key: row[key] for key in wanted}, wanted, where)
+    lib.check_equal(found, len(rows), "rows of some probe")
+
+
+def prefixes_are_the_same_on_other_ranks():
+    folder = lib.scratch("prefixes")
+    text = study(kernels="traced, full", loss="cross-entropy", more=PREFIXES)
+    wide = "model.widths=8"  # of a rank that is no smaller than indices that are compared
+    alone = rows_of(text, folder / "alone", wide)
+    for ranks, team in (2, 1), (3, "all"):
+        sets = wide, f"measure.team_size={team}"
+        rows = rows_of(text, folder / f"on-{ranks}", *sets, ranks=ranks)
+        for row in rows:
+            lib.check(row["solver"] == ("lapack" if team == 1 else "twostage"), row["solver"])
+        if team == 1:
+            lib.check_equal(rows, alone, f"{ranks} ranks, private kernels")
+        else:
+            compare(rows, alone, f"{ranks} ranks")
+
+
+def prefixes_need_no_training():
+    folder = lib.scratch("prefixes")
+    kept = ("output.snapshots=measured", "output.kernels=true")
+    rows_of(study(kernels="full"), folder / "out", *kept)
+    rows = rows_of(study(kernels="full", more=PREFIXES), folder / "out", *kept)
+    lib.check_equal(rows, rows_of(study(kernels="full", more=PREFIXES), folder / "new"), "rows")
+    trained = (folder / "out/timings.csv").read_text().count(",train,")
+    lib.check_equal(trained, 1, "cells that were trained in both runs together")
+    (cell,) = lib.cell_files(folder / "out").values()
+    whole, part = (cell[f"kernels/{name}/0"][:] for name in ("full", "full@30"))
+    lib.check_equal(part.shape, (300, 300), "kernel of a prefix")
+    lib.check(abs(whole[:300, :300] - part).max() <= 1e-13 * abs(part).max(), "it is no prefix")
+    lib.check_equal(cell["spectra/full@60/0"].shape, (600,), "spectrum of a prefix")
+    lib.check_equal(cell["probe/inputs"].shape[0], 90, "probe")
+
+
+def each_prefix_has_a_method_of_its_own():
+    folder = lib.scratch("prefixes")
+    more = PREFIXES + ", exact_operations: 1.0e+8"
+    rows = rows_of(study(kernels="traced, full", more=more), folder / "out")
+    methods = {(row["kernel"], int(row["n"])): row["method"] for row in rows}
+    lib.check_equal(methods[("full", 300)], "primal", "300 rows")
+    lib.check(methods[("full", 900)] != "primal", f"900 rows: {methods[('full', 900)]}")
+    path = lib.write_study(folder, study(kernels="traced, full", more=more))
+    plan = json.loads(lib.run(["plan", path, "--json"]).stdout)
+    planned = {(k["kernel"], k["n"]): k["method"] for k in plan["kernels"]}
+    lib.check_equal(planned, methods, "methods of the plan")
+    text = lib.run(["plan", path]).stdout
+    lib.check("with 6 kernels each" in text and "full@30 " in text, f"no prefixes in\n{text}")
+
+
 lib.add("relu, mse", duals_give_what_kernels_give, "relu", "mse")
 lib.add("tanh, cross-entropy", duals_give_what_kernels_give, "tanh", "cross-entropy")
 lib.add("quadrature of an mlp", quadrature_says_how_far_it_may_be_off, "mlp")
@@ -144,4 +228,11 @@ lib.add("the same bytes again, dual", the_same_bytes_again, "dual")
 lib.add("the same bytes again, quadrature", the_same_bytes_again, "quadrature")
 lib.add("a finished folder is read back", a_finished_folder_is_read_back)
 lib.add("the plan says how", the_plan_says_how)
-lib.main(quick=["tanh, cross-entropy", "a finished folder is read back", "the plan says how"])
+lib.add("prefixes, primal", prefixes_are_smaller_probes, "primal", "traced, full, class", "mse")
+lib.add("prefixes, dual", prefixes_are_smaller_probes, "dual", "full", "cross-entropy")
+lib.add("prefixes, quadrature", prefixes_are_smaller_probes, "quadrature", "full", "mse")
+lib.add("prefixes on other ranks", prefixes_are_the_same_on_other_ranks)
+lib.add("prefixes need no training", prefixes_need_no_training)
+lib.add("each prefix has a method of its own", each_prefix_has_a_method_of_its_own)
+lib.main(quick=["tanh, cross-entropy", "a finished folder is read back", "the plan says how",
+                "prefixes, primal", "each prefix has a method of its own"])  # fmt: skip

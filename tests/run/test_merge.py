@@ -11,7 +11,7 @@ data: {source: glyphs, train_sizes: [64], test_size: 100, probe_size: 12}
 model: {widths: [16, 8], depths: [1]}
 training: {learning_rate: [0.1, 0.05], batch_size: 16, max_steps: 60}
 seeds: [1, 0]
-measure: {kernels: [traced, full], steps_per_decade: 2}
+measure: {kernels: [traced, full], steps_per_decade: 2, probe_prefixes: [5]}
 """
 PARTS = {
     "a": ["--set", "seeds=0"],

@@ -139,7 +139,7 @@ static void a_hash_follows_the_keys_of_its_kind_only(void **state)
         "output.spectra=false",         "measure.regression.train_images=9",
         "measure.regression.ridge=0.1", "measure.regression.train_images=all",
         "measure.method=dual",          "measure.exact_operations=1e13",
-        "measure.relative_error=0.02"};
+        "measure.relative_error=0.02",  "measure.probe_prefixes=[20, 50]"};
     static const char *const neither[] = {"study=x",
                                           "data.path=/x",
                                           "measure.solver=lapack",
@@ -148,6 +148,7 @@ static void a_hash_follows_the_keys_of_its_kind_only(void **state)
                                           "measure.memory_per_rank=1G",
                                           "measure.method=auto",
                                           "measure.relative_error=1e-2",
+                                          "measure.probe_prefixes=[]",
                                           "measure.exact_operations=1.0e14",
                                           "checkpoint.every=1"};
     uint64_t trains = hash_with(NULL, NL_AFFECTS_TRAINING);
