@@ -87,11 +87,13 @@ class Bench:
         if missing:
             raise Unavailable(f"needs Python's {' and '.join(missing)}")
 
-    def mnist(self):
+    def images(self, name):
+        """The folder of a set of images: mnist or cifar10."""
         base = self.options.data
-        folder = pathlib.Path(self.options.start) / base / "mnist" if base else None
+        folder = pathlib.Path(self.options.start) / base / name if base else None
         if folder is None or not folder.is_dir():
-            raise Unavailable("needs MNIST: --data DIR or NTKLENS_DATA, with DIR/mnist from tools/fetch-data")
+            told = f"needs {name}: --data DIR or NTKLENS_DATA, with DIR/{name} from tools/fetch-data"
+            raise Unavailable(told)
         return folder
 
     def environment(self, threads, as_installed=False):
@@ -413,7 +415,12 @@ def convolution(bench):
                 f"full kernel, {width} channels, n = {10 * points}, {precision}",
                 "s",
                 lambda line=ours: bench.run(line, cores=one)[-1]["seconds"],
-                {"functorch, double": torch(bench.peer("convolution-kernel", *same), "seconds")},
+                {
+                    "functorch, double": torch(bench.peer("convolution-kernel", *same), "seconds"),
+                    "structured, double": torch(
+                        bench.peer("convolution-kernel", *same, "--structured"), "seconds"
+                    ),
+                },
                 limit=lambda line=ours: bench.run(line, cores=one)[-1]["limit_seconds"],
                 goal=goal,
             )
@@ -445,7 +452,7 @@ def run_study(bench, ranks, text, **how):
 @benchmark
 def study(bench):
     """A whole study, all that its processes do included, on all cores."""
-    mnist = bench.mnist()
+    mnist = bench.images("mnist")
     widths, steps, probe = ([16], 50, 20) if bench.options.quick else ([16, 64, 256], 2000, 150)
     count = len(CORES)
     for precision, as_installed, goal in (("double", False, 2.0), ("single", False, 2.8), ("double", True, None)):
@@ -472,10 +479,46 @@ def study(bench):
         )
 
 
+CONVOLUTION_STUDY = """\
+data: {{source: cifar10, path: {cifar10}, train_sizes: [512], test_size: 1000, probe_size: {probe}, standardize: false}}
+model: {{kind: cnn, widths: {widths}, depths: [1], stages: [1, 1, 1], weight_variance: 2.0}}
+training: {{loss: cross-entropy, optimizer: sgd, learning_rate: 0.05, batch_size: 32, max_steps: {steps}}}
+seeds: [0, 1]
+measure: {{kernels: [traced, full], steps_per_decade: 4, precision: {precision}}}
+"""
+
+
+@benchmark
+def convolution_study(bench):
+    """A whole study of convolutional networks on CIFAR-10, all that its processes do included, on all cores."""
+    cifar10 = bench.images("cifar10")
+    widths, steps, probe = ([4], 20, 6) if bench.options.quick else ([8, 16, 32], 1000, 60)
+    count = len(CORES)
+    line = bench.peer("study", "--cnn", "--processes", count, "--cifar10", cifar10, "--steps", steps)
+    line += ["--probe", probe, "--rate", 0.05, "--tests", 1000, "--widths", *widths]
+
+    def torch():
+        bench.needs("torch", "numpy", "functorch")
+        return bench.run(line, threads=None)[-1]["seconds"]
+
+    for precision in ("double", "single"):
+        text = CONVOLUTION_STUDY.format(
+            cifar10=cifar10, widths=widths, steps=steps, probe=probe, precision=precision
+        )
+        yield Case(
+            f"{2 * len(widths)} cnns, {precision}",
+            "s",
+            lambda text=text: run_study(bench, count, text, threads=1)[0],
+            {f"torch + functorch, {count} processes": torch},
+            goal=2.5,
+            turns=3,
+        )
+
+
 @benchmark
 def scaling(bench):
     """configs/quickstart.yaml on MNIST, one rank against two; the time of mpirun as a whole."""
-    mnist = bench.mnist()
+    mnist = bench.images("mnist")
     text = (ROOT / "configs" / "quickstart.yaml").read_text()
     head, _, tail = text.partition("  source: glyphs")
     text = head + f"  path: {mnist}\n  source: mnist" + tail
@@ -513,7 +556,7 @@ def large(bench):
     1.25 local matrices and 300 MB)."""
     probe = 40 if bench.options.quick else 2000
     study, out = bench.scratch / "large.yaml", bench.scratch / "large"
-    study.write_text(LARGE.format(mnist=bench.mnist(), probe=probe))
+    study.write_text(LARGE.format(mnist=bench.images("mnist"), probe=probe))
     seconds = []
 
     def planned():

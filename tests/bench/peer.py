@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The same work as a researcher would write it in PyTorch and NumPy, for tools/bench to compare with.
 
-usage: peer.py gram|functorch|eigen|train|study OPTIONS...       needs numpy, torch (functorch)
+usage: peer.py gram|functorch|eigen|train|convolution|...|study OPTIONS...       needs numpy, torch (functorch)
 
 Each prints one JSON object a line. Seconds are wall time of the work alone: imports, drawing of
 inputs and a first turn that warms caches up are not counted, but where a whole study is timed
@@ -160,13 +160,39 @@ def convolution(a):
     tell(what="convolution", width=a.width, batch=a.batch, milliseconds=1e3 * timed(step, count))
 
 
+def structured_kernel(net, x):
+    """The full kernel as a careful user writes it: one pass forward, one backward an output down to each
+    layer's own outputs, all at once; per layer the gradients G [samples x outputs x parameters], and G G^T."""
+    inputs, z = [], []
+    h = x
+    for layer in net:
+        weighted = isinstance(layer, (torch.nn.Conv2d, torch.nn.Linear))
+        inputs += [h.detach()] if weighted else []
+        h = layer(h)
+        z += [h] if weighted else []
+    each = torch.eye(CLASSES, dtype=x.dtype)[:, None].expand(CLASSES, len(x), CLASSES)
+    back = torch.autograd.grad(h, z, each, is_grads_batched=True)  # of each: [outputs x samples x ...]
+    kernel = torch.zeros(CLASSES * len(x), CLASSES * len(x), dtype=x.dtype)
+    for h, delta in zip(inputs, back):
+        if h.dim() == 4:
+            h = torch.nn.functional.unfold(h, 3, padding=1)  # [samples x taps x positions]
+        else:
+            h = h[:, :, None]
+        delta = delta.transpose(0, 1).reshape(len(x), -1, h.shape[2])  # [samples x outputs units x positions]
+        rows = (delta @ h.transpose(1, 2)).reshape(CLASSES * len(x), -1)
+        biases = delta.sum(2).reshape(CLASSES * len(x), -1)
+        kernel += rows @ rows.T + biases @ biases.T
+    return kernel
+
+
 def convolution_kernel(a):
-    """The full kernel by Jacobian contraction."""
+    """The full kernel by Jacobian contraction, or layer by layer."""
+    kernel = structured_kernel if a.structured else functorch_kernel
     net, x = convolutional(a.width), torch.rand(a.points, 3, 32, 32)
     if not a.single:
         net, x = net.double(), x.double()
-    functorch_kernel(net, x[:2])
-    seconds = timed(lambda: functorch_kernel(net, x), a.repeats)
+    kernel(net, x[:2])
+    seconds = timed(lambda: kernel(net, x), a.repeats)
     tell(what="convolution-kernel", width=a.width, n=CLASSES * a.points, seconds=seconds)
 
 
@@ -175,7 +201,7 @@ def convolution_kernel(a):
 # ---------------------------------------------------------------------------------------------
 
 
-def read_idx(folder, name, header):
+def read_bytes(folder, name, header=0):
     for path in (pathlib.Path(folder) / name, pathlib.Path(folder) / (name + ".gz")):
         if path.exists():
             opened = gzip.open if path.suffix == ".gz" else open
@@ -184,10 +210,34 @@ def read_idx(folder, name, header):
     raise SystemExit(f"peer.py: {folder}/{name} is missing")
 
 
-def read_set(folder, prefix):
-    images = read_idx(folder, f"{prefix}-images-idx3-ubyte", 16).reshape(-1, PIXELS)
-    labels = read_idx(folder, f"{prefix}-labels-idx1-ubyte", 8)
+def read_mnist(folder, prefix):
+    images = read_bytes(folder, f"{prefix}-images-idx3-ubyte", 16).reshape(-1, PIXELS)
+    labels = read_bytes(folder, f"{prefix}-labels-idx1-ubyte", 8)
     return torch.tensor(images / 255.0, dtype=torch.float32), torch.tensor(labels.astype(np.int64))
+
+
+def read_cifar10(folder, name):
+    """Images [N x 3 x 32 x 32], channels last in memory."""
+    rows = read_bytes(folder, name).reshape(-1, 1 + 3 * 32 * 32)
+    images = torch.tensor(rows[:, 1:].reshape(-1, 3, 32, 32) / 255.0, dtype=torch.float32)
+    return images.contiguous(memory_format=torch.channels_last), torch.tensor(rows[:, 0].astype(np.int64))
+
+
+def read_both(a):
+    """Training and test set."""
+    if a.cnn:
+        return read_cifar10(a.cifar10, "data_batch_1.bin"), read_cifar10(a.cifar10, "test_batch.bin")
+    return read_mnist(a.mnist, "train"), read_mnist(a.mnist, "t10k")
+
+
+def drawn_network(a, width):
+    net = convolutional(width).to(memory_format=torch.channels_last) if a.cnn else perceptron(width)
+    for layer in net:
+        if isinstance(layer, (torch.nn.Linear, torch.nn.Conv2d)):
+            variance = 2 if a.cnn else 1
+            torch.nn.init.normal_(layer.weight, std=(variance / layer.weight[0].numel()) ** 0.5)
+            torch.nn.init.zeros_(layer.bias)
+    return net
 
 
 def observe(kernel):
@@ -201,16 +251,13 @@ def one_cell(job):
     a, width, seed = job
     torch.set_num_threads(a.threads)
     torch.manual_seed(seed)
-    (x_all, y_all), (x_test, y_test) = read_set(a.mnist, "train"), read_set(a.mnist, "t10k")
-    net, loss = perceptron(width), torch.nn.CrossEntropyLoss()
-    optimizer = torch.optim.SGD(net.parameters(), 0.1)
-    for layer in net:
-        if isinstance(layer, torch.nn.Linear):
-            torch.nn.init.normal_(layer.weight, std=layer.in_features**-0.5)
-            torch.nn.init.zeros_(layer.bias)
+    (x_all, y_all), (x_test, y_test) = read_both(a)
+    net, loss = drawn_network(a, width), torch.nn.CrossEntropyLoss()
+    kernel = functorch_kernel if a.cnn else full_kernel  # quicker than structured_kernel up to 32 channels
+    optimizer = torch.optim.SGD(net.parameters(), a.rate)
     chosen = torch.randperm(len(x_all))[: a.size]
     x, y, probe = x_all[chosen], y_all[chosen], x_test[: a.probe]
-    x_test, y_test = x_test[1000:3000], y_test[1000:3000]
+    x_test, y_test = x_test[1000 : 1000 + a.tests], y_test[1000 : 1000 + a.tests]
     due = sorted({0, a.steps} | {round(10 ** (k / 4)) for k in range(int(4 * np.log10(a.steps)) + 1)})
     rows, step = [], 0
 
@@ -219,7 +266,7 @@ def one_cell(job):
             outputs = net(x_test)
             losses = loss(net(x), y).item(), loss(outputs, y_test).item()
             right = (outputs.argmax(1) == y_test).float().mean().item()
-        full = full_kernel(net, probe).double().numpy()
+        full = kernel(net, probe).detach().double().numpy()
         blocks = full.reshape(a.probe, CLASSES, a.probe, CLASSES)
         traced = blocks.diagonal(axis1=1, axis2=3).sum(-1) / CLASSES
         rows.extend((width, seed, step, *losses, right, *observe(k)) for k in (traced, full))
@@ -270,7 +317,12 @@ def main():
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--structured", action="store_true", help="kernels: layer by layer")
+    parser.add_argument("--cnn", action="store_true", help="study: of convolutional networks on CIFAR-10")
     parser.add_argument("--mnist", default="mnist")
+    parser.add_argument("--cifar10", default="cifar10")
+    parser.add_argument("--tests", type=int, default=2000, help="test images of a study")
+    parser.add_argument("--rate", type=float, default=0.1, help="learning rate of a study")
     parser.add_argument("--widths", type=int, nargs="+", default=[16, 64, 256])
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--steps", type=int, default=2000)
