@@ -2,16 +2,19 @@
  * @file dual.h  The dual of a kernel, G = J^T J: of the parameters, where the kernel J J^T is of
  * the outputs.  Both have the same nonzero eigenvalues, so whichever is smaller is solved.
  *
- * J [rows of the kernel x parameters] is never formed.  Of networks that are chains of dense
- * layers, G is filled by pairs of units: with s_i = <delta_i[k], delta_i[j]> over the outputs,
- *   G[(l;p,k),(m;q,j)] = sum_i h_i^{l-1}[p] h_i^{m-1}[q] s_i,
- * rows being ordered by layer, input p and unit k.  A sample whose s_i is zero is skipped: of relu
- * two thirds of them are.
+ * J [rows of the kernel x parameters] is never formed at once.  Of networks that are chains of
+ * dense layers, G is filled by pairs of units: with s_i = <delta_i[k], delta_i[j]> over the
+ * outputs, G[(l;p,k),(m;q,j)] = sum_i h_i^{l-1}[p] h_i^{m-1}[q] s_i, rows being ordered by layer,
+ * input p and unit k.  A sample whose s_i is zero is skipped: of relu two thirds of them are.
  *
- * G is of a smaller basis than the parameters.  Weights behind inputs that are zero on the whole
- * probe and of units with no back-signals have no gradient and no row; of each unit the bias and
- * the weights behind inputs that are constant on the probe have parallel gradients, and become one
- * row by a rotation.
+ * Of other networks rows of J are made, some samples at a time, and multiplied: N C P^2 operations,
+ * shared by the ranks, beside the passes, which every rank makes of all samples.  G is of all
+ * trained parameters then.
+ *
+ * Of chains of dense layers G is of a smaller basis than the parameters.  Weights behind inputs
+ * that are zero on the whole probe and of units with no back-signals have no gradient and no row;
+ * of each unit the bias and the weights behind inputs that are constant on the probe have parallel
+ * gradients, and become one row by a rotation.
  */
 #ifndef NTKLENS_DUAL_H
 #define NTKLENS_DUAL_H
@@ -22,7 +25,7 @@
  *  network and the probe. */
 typedef struct nl_dual nl_dual;
 
-/** Has this kernel of this network a dual?  Full and class kernels of chains of dense layers. */
+/** Has this kernel of this network a dual?  Full and class kernels. */
 bool nl_dual_is_known(const nl_net *net, nl_kernel_spec spec);
 
 /** The largest order that it can have: whatever the parameters and the probe. */

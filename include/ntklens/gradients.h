@@ -16,6 +16,9 @@ typedef struct nl_gradients {
 /** This rank's samples, first .. first + count.  Local. */
 void nl_gradients_share(const nl_gradients *g, int *first, int *count);
 
+/** Bytes of a rank whose share are so many samples. */
+double nl_gradients_bytes(const nl_net *net, int share);
+
 /** Multiply w [net->size] by R^1/2.  Local. */
 void nl_gradients_weigh(const nl_gradients *g, double *w);
 

@@ -133,6 +133,24 @@ void nl_dmat_destroy(nl_dmat **a);
 int nl_dmat_global_row(const nl_dmat *a, int local_row);
 int nl_dmat_global_col(const nl_dmat *a, int local_col);
 
+/** Rows of a tile: large enough for GEMM to run at speed, small enough for the tile and its Gram to
+ *  stay in cache. */
+enum { nl_tile_rows = 640 };
+
+/** Which lower half is walked over.  Borrowed. */
+typedef struct nl_tile_walk {
+    const int *rows, *cols; /* samples, or what else has rows [m], columns [n], in rising order */
+    int m, n;
+    int unit; /* matrix rows of a sample */
+} nl_tile_walk;
+
+/** The tile of the row samples i .. i + m and column samples j .. j + n of the lists. */
+typedef void nl_tile_place_fn(int i, int m, int j, int n, void *context);
+
+/** Tiles on and below the diagonal, those over a column from top to bottom.  What straddles the
+ *  diagonal is cut down to small tiles, so that little above it is made.  Local. */
+void nl_for_each_lower_tile(const nl_tile_walk *walk, nl_tile_place_fn *make, void *context);
+
 /** The part of a column that counts: local rows from here on lie on or below the diagonal.  Pure,
  *  Local. */
 int nl_dmat_first_row(const nl_dmat *a, int global_col);

@@ -115,6 +115,31 @@ NL_MUST_CHECK nl_status nl_kernel_for_each_tile(const nl_dmat *layout, nl_kernel
                                                 const nl_kernel_input *input, nl_tile_fn *take,
                                                 void *context);
 
+/** Opaque.  Makes rows of the Jacobian, of any network, where rows are few and parameters are too.
+ */
+typedef struct nl_gradient_rows nl_gradient_rows;
+
+/**
+ * @param[in] input      borrowed; all but its memory counts
+ * @param[in] spec       full or class: a sample has C rows, or one
+ * @param[in] samples    most that are asked for at a time
+ */
+NL_MUST_CHECK nl_status nl_gradient_rows_create(const nl_kernel_input *input, nl_kernel_spec spec,
+                                                nl_precision precision, int samples,
+                                                nl_gradient_rows **out);
+void nl_gradient_rows_destroy(nl_gradient_rows **rows);
+
+/** Rows of the samples first .. first + count of the probe, each laid out as the parameters; those
+ *  of biases that are not trained are zeros.  Local.
+ *
+ *  @param[out] out  [count x rows of a sample x net->size] */
+void nl_gradient_rows_make(nl_gradient_rows *rows, int first, int count, void *out);
+
+/** Bytes of the object for so many samples; operations a sample. */
+double nl_gradient_rows_bytes(const nl_net *net, nl_kernel_spec spec, nl_precision precision,
+                              int samples);
+double nl_gradient_rows_flops(const nl_net *net, nl_kernel_spec spec);
+
 /** Centre a filled kernel on the samples: H Theta H, H = 1 - 1 1^T / N; full: each output on its
  *  own.  Collective over the matrix's grid. */
 NL_MUST_CHECK nl_status nl_kernel_centre(nl_dmat *a, nl_kernel_spec spec, int outputs);

@@ -220,6 +220,9 @@ nl_status nl_dual_fill(nl_dmat *a, const nl_dual *dual)
                        dual->order, a->n);
     }
     memset(a->local, 0, (size_t)a->ld * (size_t)a->local_cols * nl_precision_bytes(a->precision));
+    if (dual->blocks != NULL) {
+        return nl_dual_blocks_fill(a, dual->blocks);
+    }
     status = list_all(&f);
     if (status == NL_OK) {
         status = allocate(&f);

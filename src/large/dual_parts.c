@@ -21,13 +21,17 @@ static int most_units(const nl_layer *layer, nl_kernel_spec spec)
 
 bool nl_dual_is_known(const nl_net *net, nl_kernel_spec spec)
 {
-    return spec.kind != NL_KERNEL_TRACED && nl_net_is_dense(net);
+    (void)net;
+    return spec.kind != NL_KERNEL_TRACED;
 }
 
 double nl_dual_most(const nl_net *net, nl_kernel_spec spec)
 {
     double order = 0.0;
 
+    if (!nl_net_is_dense(net)) {
+        return (double)net->trained;
+    }
     for (int l = 0; l < net->layers; l++) {
         const nl_layer *layer = &net->layer[l];
 
@@ -38,8 +42,12 @@ double nl_dual_most(const nl_net *net, nl_kernel_spec spec)
 
 double nl_dual_flops(const nl_net *net, nl_kernel_spec spec, int samples)
 {
-    double flops = samples * nl_factors_flops(net);
+    double flops = 0.0;
 
+    if (!nl_net_is_dense(net)) {
+        return nl_dual_blocks_flops(net, spec, samples);
+    }
+    flops = samples * nl_factors_flops(net);
     for (int l = 0; l < net->layers; l++) {
         const nl_layer *layer = &net->layer[l];
         const double inputs = layer->fan_in + 1.0;
@@ -69,6 +77,9 @@ double nl_dual_bytes(const nl_net *net, nl_kernel_spec spec, nl_precision precis
     const int outputs = kernel_outputs(net, spec);
     double elements = 0.0;
 
+    if (!nl_net_is_dense(net)) {
+        return nl_dual_blocks_bytes(net, spec, precision, samples);
+    }
     for (int l = 0; l < net->layers; l++) {
         elements += layer_elements(&net->layer[l], outputs);
     }
@@ -79,7 +90,7 @@ double nl_dual_bytes(const nl_net *net, nl_kernel_spec spec, nl_precision precis
 
 int nl_dual_block(const nl_net *net, int wanted)
 {
-    const int units = net->layer[0].fan_out;
+    const int units = nl_net_is_dense(net) ? net->layer[0].fan_out : 1;
 
     return (wanted + units - 1) / units * units;
 }
@@ -267,6 +278,24 @@ static nl_status create_layers(nl_dual *dual, const nl_kernel_input *input, nl_k
     return status;
 }
 
+static nl_status create_parts(nl_dual *dual, const nl_kernel_input *input, nl_kernel_spec spec)
+{
+    nl_status status = create_layers(dual, input, spec);
+
+    if (status == NL_OK) {
+        status = take_factors(dual, input);
+    }
+    return status == NL_OK ? list_living(dual) : status;
+}
+
+static nl_status create_blocks(nl_dual *dual, const nl_kernel_input *input, nl_kernel_spec spec)
+{
+    const nl_status status = nl_dual_blocks_create(input, spec, dual->precision, &dual->blocks);
+
+    dual->order = status == NL_OK ? nl_dual_blocks_order(dual->blocks) : 0;
+    return status;
+}
+
 nl_status nl_dual_create(const nl_kernel_input *input, nl_kernel_spec spec, nl_precision precision,
                          nl_dual **out)
 {
@@ -288,14 +317,10 @@ nl_status nl_dual_create(const nl_kernel_input *input, nl_kernel_spec spec, nl_p
     if (dual->layer == NULL) {
         status = NL_FAIL(NL_ERR_NOMEM, "out of memory for a dual kernel");
     }
-    if (status == NL_OK) {
-        status = create_layers(dual, input, spec);
-    }
-    if (status == NL_OK) {
-        status = take_factors(dual, input);
-    }
-    if (status == NL_OK) {
-        status = list_living(dual);
+    if (status == NL_OK && !nl_net_is_dense(input->net)) {
+        status = create_blocks(dual, input, spec);
+    } else if (status == NL_OK) {
+        status = create_parts(dual, input, spec);
     }
     if (status != NL_OK) {
         nl_dual_destroy(out);
@@ -317,6 +342,7 @@ void nl_dual_destroy(nl_dual **dual)
         free(d->layer[l].delta);
         free(d->layer[l].fixed);
     }
+    nl_dual_blocks_destroy(&d->blocks);
     free(d->layer);
     free(d);
     *dual = NULL;
@@ -336,6 +362,10 @@ static double merged_coordinate(const nl_dual_layer *d, const double *w, int uni
 
 void nl_dual_coordinates(const nl_dual *dual, const double *w, double *u)
 {
+    if (dual->blocks != NULL) {
+        nl_dual_blocks_coordinates(dual->blocks, w, u);
+        return;
+    }
     u[0] = 0.0;
     for (int l = 0; l < dual->layers; l++) {
         const nl_dual_layer *d = &dual->layer[l];

@@ -2,6 +2,8 @@
 #ifndef NTKLENS_LARGE_DUAL_PARTS_H
 #define NTKLENS_LARGE_DUAL_PARTS_H
 
+#include "dual_blocks.h"
+
 #include "ntklens/dual.h"
 
 /** One layer's part.  Inputs are the live columns of what it takes: those that vary, then, where
@@ -23,7 +25,8 @@ typedef struct nl_dual_layer {
 } nl_dual_layer;
 
 struct nl_dual {
-    const nl_net *net; /* borrowed */
+    nl_dual_blocks *blocks; /* owned; all there is of networks that are no chains of dense layers */
+    const nl_net *net;      /* borrowed */
     nl_precision precision;
     bool pieces; /* nl_blas_likes_pieces() */
     int samples;

@@ -19,6 +19,13 @@ void nl_gradients_share(const nl_gradients *g, int *first, int *count)
     *count = (int)(samples * (rank + 1) / ranks) - *first;
 }
 
+double nl_gradients_bytes(const nl_net *net, int share)
+{
+    const int panel = nl_smaller(most_panel, share);
+
+    return panel * nl_jacobian_bytes(net) + nl_jacobian_fixed_bytes(net, panel);
+}
+
 /** What happens to the Jacobian of a panel of samples. */
 typedef nl_status panel_fn(const nl_gradients *g, nl_jacobian *j, int first, int count,
                            void *context);

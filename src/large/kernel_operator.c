@@ -64,7 +64,7 @@ double nl_kernel_operator_bytes(const nl_net *net, int samples, int ranks, doubl
     const double panel = fmin(own, most_panel);
 
     if (!nl_net_is_dense(net)) {
-        return panel * nl_jacobian_bytes(net) + nl_jacobian_fixed_bytes(net, (int)panel);
+        return nl_gradients_bytes(net, (int)own);
     }
     return (all <= held ? all : panel * sample_bytes(net)) + nl_factors_fixed_bytes(net) +
            (double)sizeof(float) * most_columns *

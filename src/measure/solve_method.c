@@ -60,6 +60,11 @@ static void size_quadrature(nl_solve_plan *plan, const nl_measure_plan *measure,
                                           nl_operator_factors);
 }
 
+double nl_solve_operations(int order)
+{
+    return 4.0 / 3.0 * pow(order, 3.0);
+}
+
 void nl_solve_method_size(nl_solve_plan *plan, const nl_measure_plan *measure, int kernel,
                           const nl_solve_room *room)
 {
@@ -82,7 +87,7 @@ void nl_solve_method_size(nl_solve_plan *plan, const nl_measure_plan *measure, i
         plan->held = dual_held(measure, kernel, room, plan->n);
         plan->operations = nl_dual_flops(room->net, spec, nl_measure_samples(measure, kernel));
     }
-    plan->operations += 4.0 / 3.0 * pow(plan->order, 3.0);
+    plan->operations += nl_solve_operations(plan->order);
 }
 
 int nl_solve_method_block(const nl_solve_plan *plan, const nl_measure_plan *measure, int kernel,

@@ -9,6 +9,9 @@
 bool nl_solve_method_known(nl_method method, const nl_solve_request *request,
                            const nl_measure_plan *measure, int kernel, const nl_solve_room *room);
 
+/** Floating-point operations of all eigenvalues of a matrix. */
+double nl_solve_operations(int order);
+
 /** Orders, operations and what is held beside the matrix, by plan->method.  Pure. */
 void nl_solve_method_size(nl_solve_plan *plan, const nl_measure_plan *measure, int kernel,
                           const nl_solve_room *room);

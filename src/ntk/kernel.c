@@ -4,7 +4,6 @@
 #include "kernel_work.h"
 #include "samples.h"
 #include "tile_products.h"
-#include "tiles.h"
 
 #include "ntklens/ntk.h"
 

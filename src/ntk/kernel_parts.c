@@ -5,7 +5,6 @@
 #include "output_passes.h"
 #include "samples.h"
 #include "tile_products.h"
-#include "tiles.h"
 
 #include <math.h>
 #include <stdlib.h>

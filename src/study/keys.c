@@ -242,7 +242,7 @@ static const nl_key_info table[NL_KEY_COUNT] = {
         {"measure.exact_operations", NULL, ABOVE(0, 1e30), SCALAR, MEASURES, .added = true,
          .fallback = "1e14",
          .help = "method auto: an exact way that fits the memory is taken up to so many "
-                 "floating-point operations a kernel (1e14: primal to n = 42,000)."},
+                 "floating-point operations a kernel (primal: of its solve; 1e14: to n = 42,000)."},
     [NL_KEY_PROBE_PREFIXES] = {"measure.probe_prefixes", NULL, INT(1, 1e9), LIST, MEASURES,
                                .added = true, .fallback = "[]",
                                .help =

@@ -1,21 +1,10 @@
-/** @file mlp_subject.h  What tests of kernels share: an mlp, a probe, and the explicit Jacobian. */
+/** @file mlp_subject.h  A subject of tests of kernels that is an mlp. */
 #ifndef NTKLENS_TESTS_MLP_SUBJECT_H
 #define NTKLENS_TESTS_MLP_SUBJECT_H
 
-#include "ntklens/ntk.h"
+#include "subject.h"
 
 #include "../reference/mlp.h"
-
-#include <stdlib.h>
-
-/** A network with random parameters and a probe.  net: NULL where it could not be made. */
-typedef struct subject {
-    int samples, inputs, classes;
-    nl_net *net;
-    float *theta;
-    float *probe;     /* [samples x inputs] */
-    double *jacobian; /* [samples * classes x size], explicit */
-} subject;
 
 /** What is not as it was drawn; NULL: it is. */
 typedef struct subject_changes {
@@ -61,14 +50,6 @@ static inline subject create_mlp_subject(int samples, const nl_net_spec *spec,
     free(x);
     free(theta);
     return s;
-}
-
-static inline void destroy_subject(subject *s)
-{
-    nl_net_destroy(&s->net);
-    free(s->theta);
-    free(s->probe);
-    free(s->jacobian);
 }
 
 #endif

@@ -3,10 +3,13 @@
 #include "ntklens/eigen.h"
 #include "ntklens/observables.h"
 
+#include "convolutional_subject.h"
 #include "linalg_fixture.h"
 #include "mlp_subject.h"
 
 enum { few_samples = 61, few_inputs = 9, classes = 3, few_units = 4, many_inputs = 110 };
+/* Fewer outputs than parameters, more than rows of J are held; and the other way round. */
+enum { many_images = 90, few_images = 31 };
 
 static const double panel_all = 1e9;
 
@@ -350,12 +353,50 @@ static void a_network_without_gradients_has_a_zero(void **state)
     destroy_subject(&s);
 }
 
+/* Convolutional: more rows than parameters; residual: fewer. */
+static bool convolutional_agrees(const nl_grid *grid, const void *context)
+{
+    const nl_parametrization parametrization = *(const nl_parametrization *)context;
+    const bool few_ranks = grid->rows * grid->cols <= 2; /* others: as of chains of dense layers */
+    bool good = true;
+
+    for (int kind = NL_CNN; kind <= (few_ranks ? NL_RESNET : NL_CNN); kind++) {
+        nl_net_spec spec = convolutional_spec((nl_net_kind)kind, parametrization, false);
+        subject s = {0};
+
+        spec.width = 2;
+        s = create_convolutional_subject(kind == NL_CNN ? many_images : few_images, &spec);
+        for (size_t k = 0; k < NL_COUNT(specs); k++) {
+            if (!specs[k].rate_weighted || parametrization == NL_MUP) {
+                good =
+                    dual_equals_kernel(grid, &s, specs[k], NL_DOUBLE, k % 2 == 0 ? 16 : 7) && good;
+            }
+        }
+        good = good && (kind == NL_CNN || dual_equals_kernel(grid, &s, specs[0], NL_SINGLE, 8));
+        destroy_subject(&s);
+    }
+    return good;
+}
+
+static void duals_of_convolutional_networks_are_as_good(void **state)
+{
+    static const nl_parametrization parametrizations[] = {NL_MUP, NL_NTK};
+    int ranks = 0;
+
+    (void)state;
+    MPI_Comm_size(MPI_COMM_WORLD, &ranks);
+    for (int p = 0; p < (ranks > 1 ? 1 : 2); p++) { /* on several ranks the one with rates */
+        expect_on_every_grid(convolutional_agrees, &parametrizations[p]);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(duals_have_the_eigenvalues_of_kernels),
         cmocka_unit_test(single_precision_is_as_good_as_it_can_be),
         cmocka_unit_test(blocks_of_wide_layers_are_the_same),
+        cmocka_unit_test(duals_of_convolutional_networks_are_as_good),
         cmocka_unit_test(what_has_no_gradient_has_no_row),
         cmocka_unit_test(a_network_without_gradients_has_a_zero),
     };

@@ -1,121 +1,11 @@
 /** @file test_kernel_parts.c  Kernels of convolutional and residual networks against products of
  *  explicit Jacobians, on every grid, whatever the memory. */
-#include "ntklens/ntk.h"
-#include "ntklens/passes.h"
-
+#include "convolutional_subject.h"
 #include "linalg_fixture.h"
 
-enum { samples = 9, classes = 3 };
+enum { samples = 9, classes = convolutional_classes };
 
 static const double memory_for_all = 1e9;
-
-/** A network with random parameters, a probe, and its Jacobian. */
-typedef struct subject {
-    nl_net *net;
-    float *theta, *probe;
-    double *jacobian; /* [samples * classes x size], untrained biases 0 */
-} subject;
-
-/* plain: no norm, and a head behind which back-signals of the last layers are products (joined.h).
- */
-static nl_net_spec spec_of(nl_net_kind kind, nl_parametrization parametrization, bool plain)
-{
-    const bool residual = kind == NL_RESNET;
-
-    return (nl_net_spec){
-        .kind = kind,
-        .inputs = 6 * 5 * 2,
-        .outputs = classes,
-        .width = 5,
-        .depth = 1,
-        .activation = NL_RELU,
-        .parametrization = parametrization,
-        .base_width = 2,
-        .weight_variance = 1.7,
-        .bias_variance = 0.4,
-        .convolutional = {.image = {6, 5, 2},
-                          .stages = 2,
-                          .blocks = {1, 1},
-                          .channel_growth = residual ? 2 : 1,
-                          .kernel_size = 3,
-                          .downsampling = residual ? NL_STRIDE : NL_MAX_POOLING,
-                          .head = residual || plain ? NL_GLOBAL_AVERAGE_HEAD : NL_FLATTEN_HEAD,
-                          .dense_multiple = residual ? 0 : 2,
-                          .normalization =
-                              residual && !plain ? NL_LAYER_NORMALIZATION : NL_NO_NORMALIZATION,
-                          .branch_scale = 0.6,
-                          .biases = parametrization != NL_MUP},
-    };
-}
-
-/** J in the making. */
-typedef struct collected {
-    nl_passes *passes;
-    const subject *subject;
-} collected;
-
-static void collect(int l, const void *delta, void *context)
-{
-    const collected *c = context;
-    const nl_net *net = c->subject->net;
-    const nl_layer *layer = &net->layer[l];
-    const size_t size = (size_t)nl_shape_size(layer->out);
-
-    for (int row = 0; layer->fan_out > 0 && row < samples * classes; row++) {
-        double *to = c->subject->jacobian + (size_t)row * net->size;
-
-        nl_passes_gradient(c->passes, l, row / classes, 1,
-                           (const double *)delta + (size_t)row * size, to + layer->weights,
-                           to + layer->biases);
-        if (!layer->trains_bias) {
-            memset(to + layer->biases, 0, (size_t)layer->fan_out * sizeof *to);
-        }
-    }
-}
-
-static void make_jacobian(const subject *s)
-{
-    const nl_passes_spec spec = {.precision = NL_DOUBLE, .rows = samples, .seeds = classes};
-    double seeds[samples * classes * classes] = {0};
-    collected c = {.subject = s};
-
-    for (int row = 0; row < samples * classes; row++) {
-        seeds[row * classes + row % classes] = 1.0;
-    }
-    if (nl_passes_create(s->net, &spec, &c.passes) == NL_OK) {
-        nl_passes_set_parameters(c.passes, s->theta);
-        nl_passes_forward(c.passes, samples, s->probe, NULL);
-        nl_passes_backward(c.passes, seeds, 0, collect, &c);
-    }
-    nl_passes_destroy(&c.passes);
-}
-
-static subject create_subject(const nl_net_spec *spec)
-{
-    nl_rng rng = nl_rng_open(6, NL_PURPOSE_SELF_TEST, (uint32_t)spec->kind, 0, 0);
-    subject s = {0};
-
-    if (nl_net_create(spec, NL_SGD, &s.net) != NL_OK) {
-        return s;
-    }
-    s.theta = nl_calloc(s.net->size, sizeof *s.theta);
-    s.probe = nl_calloc((size_t)(samples * spec->inputs), sizeof *s.probe);
-    s.jacobian = nl_calloc((size_t)(samples * classes) * s.net->size, sizeof *s.jacobian);
-    nl_net_initialize(s.net, 7, s.theta);
-    for (int k = 0; k < samples * spec->inputs; k++) {
-        s.probe[k] = (float)nl_rng_normal(&rng);
-    }
-    make_jacobian(&s);
-    return s;
-}
-
-static void destroy_subject(subject *s)
-{
-    nl_net_destroy(&s->net);
-    free(s->theta);
-    free(s->probe);
-    free(s->jacobian);
-}
 
 /* Inner product of two rows of J, each layer by its rate where asked. */
 static double product(const subject *s, int row, int col, bool weighted)
@@ -282,8 +172,8 @@ static void kernels_equal_products_of_jacobians(void **state)
         for (int p = ranks > 2 ? NL_MUP : 0; p < NL_PARAMETRIZATION_COUNT; p++) {
             for (int plain = 0; plain < 2; plain++) {
                 const nl_net_spec spec =
-                    spec_of((nl_net_kind)kind, (nl_parametrization)p, plain != 0);
-                subject s = create_subject(&spec);
+                    convolutional_spec((nl_net_kind)kind, (nl_parametrization)p, plain != 0);
+                subject s = create_convolutional_subject(samples, &spec);
 
                 expect_all(MPI_COMM_WORLD, s.net != NULL);
                 expect_on_every_grid(check_all, &s);

@@ -22,6 +22,8 @@ ROUNDING = "lambda_min condition_number spectral_exponent numerical_rank".split(
 EXACTLY = {"trace": 1e-12, "chi_coup": 1e-9, "lambda_max": 1e-5, "participation_ratio": 0.01}
 NETWORKS = {
     "mlp": [],
+    "cnn": ["model.kind=cnn", "data.probe_size=60", "model.widths=[3]", "model.depths=1",
+            "model.stages=[1,1]"],
     "resnet": ["model.kind=resnet", "data.probe_size=12", "model.depths=1", "model.stages=[1]"],
 }
 TOLERANCE = {"entropy": 1e-10, "effective_rank": 1e-10}
@@ -64,16 +66,17 @@ def is_number(text):
     return True
 
 
-def duals_give_what_kernels_give(activation, loss):
+def duals_give_what_kernels_give(activation, loss, model="mlp"):
     folder = lib.scratch("large")
     text = study(activation=activation, loss=loss)
-    primal = rows_of(text, folder / "primal")
+    sets = NETWORKS[model]
+    primal = rows_of(text, folder / "primal", *sets)
     for ranks in 1, 2:
         rows = rows_of(text, folder / f"dual-{ranks}", "measure.method=dual",
-                       "measure.team_size=all", ranks=ranks)
+                       "measure.team_size=all", *sets, ranks=ranks)
         lib.check_equal({row["method"] for row in rows}, {"dual"}, "method")
         lib.check_equal({row["entropy_error"] for row in rows}, {"0"}, "entropy_error")
-        compare(rows, primal, f"{activation}, {loss}, {ranks} ranks")
+        compare(rows, primal, f"{model}, {activation}, {loss}, {ranks} ranks")
     lib.check_equal({row["method"] for row in primal}, {"primal"}, "method")
 
 
@@ -106,11 +109,11 @@ def quadrature_says_how_far_it_may_be_off(model):
         lib.check_close(row["entropy"], float(wanted["entropy"]), 1e-4, f"{model}: other ranks")
 
 
-def the_same_bytes_again(method):
+def the_same_bytes_again(method, model="mlp"):
     folder = lib.scratch("large")
     text = study(kernels="full", more=f", method: {method}, team_size: all")
     for out in "a", "b":
-        rows_of(text, folder / out, ranks=2)
+        rows_of(text, folder / out, *NETWORKS[model], ranks=2)
     lib.check((folder / "a/results.csv").read_bytes() == (folder / "b/results.csv").read_bytes(),
               "two runs on the same ranks left different tables")
 
@@ -222,9 +225,11 @@ def each_prefix_has_a_method_of_its_own():
 
 lib.add("relu, mse", duals_give_what_kernels_give, "relu", "mse")
 lib.add("tanh, cross-entropy", duals_give_what_kernels_give, "tanh", "cross-entropy")
+lib.add("a cnn", duals_give_what_kernels_give, "relu", "cross-entropy", "cnn")
 lib.add("quadrature of an mlp", quadrature_says_how_far_it_may_be_off, "mlp")
 lib.add("quadrature of a resnet", quadrature_says_how_far_it_may_be_off, "resnet")
 lib.add("the same bytes again, dual", the_same_bytes_again, "dual")
+lib.add("the same bytes again, dual of a cnn", the_same_bytes_again, "dual", "cnn")
 lib.add("the same bytes again, quadrature", the_same_bytes_again, "quadrature")
 lib.add("a finished folder is read back", a_finished_folder_is_read_back)
 lib.add("the plan says how", the_plan_says_how)

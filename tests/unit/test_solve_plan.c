@@ -157,6 +157,25 @@ static void eigenvectors_reach_that_limit_sooner(void **state)
 }
 
 /* The plan for the full kernel of a network, by the method that is asked for or chosen. */
+static nl_status make_of_net(const nl_net_spec *spec, const char *set[], int sets, int ranks,
+                             double memory, nl_solve_plan *out)
+{
+    outcome o = parse(DATA MODEL "measure: {kernels: [full]}\n", sets, set);
+    nl_measure_plan *measure = NULL;
+    nl_net *net = NULL;
+    nl_status status = o.status;
+
+    assert_int_equal(status, NL_OK);
+    assert_int_equal(nl_net_create(spec, NL_SGD, &net), NL_OK);
+    assert_int_equal(nl_measure_plan_create(o.study, &images, &measure), NL_OK);
+    status = nl_solve_plan_make(&o.study->spec.solve, measure, 0,
+                                &(nl_solve_room){10, ranks, memory, net}, out);
+    nl_measure_plan_destroy(&measure);
+    nl_net_destroy(&net);
+    forget(&o);
+    return status;
+}
+
 static nl_status make_of(int width, const char *set[], int sets, int ranks, double memory,
                          nl_solve_plan *out)
 {
@@ -166,20 +185,8 @@ static nl_status make_of(int width, const char *set[], int sets, int ranks, doub
                               .depth = 2,
                               .activation = NL_RELU,
                               .weight_variance = 1.0};
-    outcome o = parse(DATA MODEL "measure: {kernels: [full]}\n", sets, set);
-    nl_measure_plan *measure = NULL;
-    nl_net *net = NULL;
-    nl_status status = o.status;
 
-    assert_int_equal(status, NL_OK);
-    assert_int_equal(nl_net_create(&spec, NL_SGD, &net), NL_OK);
-    assert_int_equal(nl_measure_plan_create(o.study, &images, &measure), NL_OK);
-    status = nl_solve_plan_make(&o.study->spec.solve, measure, 0,
-                                &(nl_solve_room){10, ranks, memory, net}, out);
-    nl_measure_plan_destroy(&measure);
-    nl_net_destroy(&net);
-    forget(&o);
-    return status;
+    return make_of_net(&spec, set, sets, ranks, memory, out);
 }
 
 /* To n = 40,000 what there was before there were other methods; then the dual, if it is small. */
@@ -218,6 +225,46 @@ static void the_method_is_primal_as_long_as_that_takes_no_longer_than_allowed(vo
     assert_int_equal(plan.method, NL_METHOD_DUAL);
 }
 
+/* Two stages of so many channels on 28 x 28. */
+static nl_net_spec convolutional(int channels)
+{
+    return (nl_net_spec){.kind = NL_CNN,
+                         .inputs = 784,
+                         .outputs = 10,
+                         .width = channels,
+                         .depth = 1,
+                         .activation = NL_RELU,
+                         .weight_variance = 1.0,
+                         .convolutional = {.image = {28, 28, 1},
+                                           .stages = 2,
+                                           .blocks = {1, 1},
+                                           .channel_growth = 1,
+                                           .kernel_size = 3,
+                                           .downsampling = NL_AVERAGE_POOLING,
+                                           .head = NL_GLOBAL_AVERAGE_HEAD,
+                                           .branch_scale = 1.0,
+                                           .biases = true}};
+}
+
+/* A wide one, whose fill takes more than is allowed; a narrow one of too many images. */
+static void kernels_of_convolutional_networks_go_by_their_solves(void **state)
+{
+    const char *set[] = {"data.probe_size=2000", "data.test_size=3000"};
+    nl_net_spec spec = convolutional(512);
+    nl_solve_plan plan;
+
+    (void)state;
+    spec.convolutional.head = NL_FLATTEN_HEAD; /* no layer's part is joined */
+    assert_int_equal(make_of_net(&spec, set, 2, 1, 5.0 * gigabyte, &plan), NL_OK);
+    assert_true(plan.operations > 1e14);
+    assert_int_equal(plan.method, NL_METHOD_PRIMAL);
+    spec = convolutional(8); /* and a global average */
+    set[0] = "data.probe_size=6000";
+    assert_int_equal(make_of_net(&spec, set, 2, 64, 5.0 * gigabyte, &plan), NL_OK);
+    assert_int_equal(plan.method, NL_METHOD_DUAL);
+    assert_int_equal(plan.order, 10 * 8 + 73 * 8 + 9 * 10);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -228,6 +275,7 @@ int main(void)
         cmocka_unit_test(more_than_32_bits_count_is_never_one_ranks),
         cmocka_unit_test(kernels_of_infinite_width_are_planned_in_double),
         cmocka_unit_test(eigenvectors_reach_that_limit_sooner),
+        cmocka_unit_test(kernels_of_convolutional_networks_go_by_their_solves),
         cmocka_unit_test(the_method_is_primal_as_long_as_that_takes_no_longer_than_allowed),
     };
 

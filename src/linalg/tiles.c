@@ -1,7 +1,5 @@
-/** @file tiles.c  The tiles of a kernel's lower half. */
-#include "tiles.h"
-
-#include "ntklens/base.h"
+/** @file tiles.c  The tiles of a matrix's lower half. */
+#include "ntklens/linalg.h"
 
 enum { smallest_rows = 60 }; /* of a tile that is cut in four */
 
