@@ -187,10 +187,10 @@ static nl_status allocate(blocks_fill *f, int panel)
     nl_status status = list_rows(f, a->local_rows, nl_dmat_global_row, depth, &f->rows);
 
     f->square = a->grid->rows * a->grid->cols == 1;
-    if (status == NL_OK && !f->square) {
-        status = list_rows(f, a->local_cols, nl_dmat_global_col, depth, &f->cols);
-    } else {
+    if (f->square) {
         f->cols = f->rows;
+    } else if (status == NL_OK) {
+        status = list_rows(f, a->local_cols, nl_dmat_global_col, depth, &f->cols);
     }
     f->j = nl_alloc((size_t)depth * f->blocks->input.net->size, nl_precision_bytes(a->precision));
     return status == NL_OK && f->j == NULL

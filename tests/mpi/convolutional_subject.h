@@ -74,7 +74,7 @@ static inline void make_jacobian(const subject *s)
 {
     const int C = s->classes;
     const nl_passes_spec spec = {.precision = NL_DOUBLE, .rows = s->samples, .seeds = C};
-    double *seeds = nl_calloc((size_t)(s->samples * C * C), sizeof *seeds);
+    double *seeds = nl_calloc((size_t)s->samples * (size_t)(C * C), sizeof *seeds);
     collected c = {.subject = s};
 
     for (int row = 0; row < s->samples * C; row++) {
@@ -98,8 +98,8 @@ static inline subject create_convolutional_subject(int samples, const nl_net_spe
         return s;
     }
     s.theta = nl_calloc(s.net->size, sizeof *s.theta);
-    s.probe = nl_calloc((size_t)(samples * spec->inputs), sizeof *s.probe);
-    s.jacobian = nl_calloc((size_t)(samples * s.classes) * s.net->size, sizeof *s.jacobian);
+    s.probe = nl_calloc((size_t)samples * (size_t)spec->inputs, sizeof *s.probe);
+    s.jacobian = nl_calloc((size_t)samples * (size_t)s.classes * s.net->size, sizeof *s.jacobian);
     nl_net_initialize(s.net, 7, s.theta);
     for (int k = 0; k < samples * spec->inputs; k++) {
         s.probe[k] = (float)nl_rng_normal(&rng);
