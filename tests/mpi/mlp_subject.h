@@ -29,8 +29,8 @@ static inline subject create_mlp_subject(int samples, const nl_net_spec *spec,
     }
     s.theta = nl_calloc(s.net->size, sizeof *s.theta);
     theta = nl_calloc(s.net->size, sizeof *theta);
-    s.probe = nl_calloc((size_t)(samples * inputs), sizeof *s.probe);
-    s.jacobian = nl_calloc((size_t)(samples * classes) * s.net->size, sizeof *s.jacobian);
+    s.probe = nl_calloc((size_t)samples * (size_t)inputs, sizeof *s.probe);
+    s.jacobian = nl_calloc((size_t)samples * (size_t)classes * s.net->size, sizeof *s.jacobian);
     nl_net_initialize(s.net, 7, s.theta);
     if (changes->parameters != NULL) {
         changes->parameters(s.net, s.theta);
