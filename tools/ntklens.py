@@ -5,7 +5,7 @@
     study = ntklens.load("out/quickstart")
     study.table                         # results.csv, a row for each network, state and kernel
     study.flags                         # its column flags: table.flags is pandas' own attribute
-    study.at("best", "full")            # its rows of one tag and kernel
+    study.at("best", "full")            # its rows of one tag and kernel, of the whole probe
     study.curves()                      # loss and accuracy of every network against step
     study.spectra("full", "best")       # a row of eigenvalues for each network, the largest first
     study.snapshot(cell, "best")        # weights and biases of one network
@@ -90,13 +90,19 @@ class Study:
         return sorted(self.table["kernel"].unique())
 
     @property
+    def whole(self):
+        """The table without kernels of fewer images than the whole probe (measure.probe_prefixes)."""
+        return whole(self.table)
+
+    @property
     def cells(self):
         """One row per network: its id and what it is."""
         return self.table[IDENTITY].drop_duplicates().reset_index(drop=True)
 
-    def at(self, tag, kernel=None):
-        """Rows of the table of one tag, and of one kernel where it is named."""
-        rows = self.table[self.table["tag"] == tag]
+    def at(self, tag, kernel=None, n=None):
+        """Rows of the table of one tag, and of one kernel where it is named: of the whole probe, or of this order."""
+        rows = self.whole if n is None else self.table[self.table["n"] == n]
+        rows = rows[rows["tag"] == tag]
         return rows if kernel is None else rows[rows["kernel"] == kernel]
 
     def curves(self):
@@ -104,7 +110,8 @@ class Study:
         return self._gather(lambda file, cell: _values(file, "curve"))
 
     def spectra(self, kernel="full", tag="best"):
-        """Eigenvalues: one row per network, columns 1 ... n, descending.  Networks without are left out."""
+        """Eigenvalues: one row per network, columns 1 ... n, descending.  Networks without are left out.  Of the
+        first 500 images of the probe (measure.probe_prefixes): kernel "full@500"."""
 
         if isinstance(tag, str) and not (self.table["tag"] == tag).any():
             raise KeyError(f"{self.folder}: no network has the tag {tag}")
@@ -190,6 +197,14 @@ class Study:
             frames.append(frame)
         frames = [frame for frame in frames if len(frame)]
         return pd.concat(frames) if frames else pd.DataFrame()
+
+
+def whole(table):
+    """Rows of the largest order of each kernel: ranks of different orders are not to be pooled."""
+    if "n" not in table:
+        return table
+    most = table.groupby("kernel")["n"].transform("max")
+    return table[~(table["n"] < most)]
 
 
 def _images(name, values):

@@ -18,6 +18,7 @@ typedef struct nl_interval {
 typedef struct nl_sample {
     double x, y;
     long seed;
+    double error; /* standard error of log y that is known beforehand; 0: it is exact */
 } nl_sample;
 
 /** Quantile of Student's t for a two-sided interval of 95 %. */
@@ -84,6 +85,10 @@ typedef struct nl_fit {
  * change it, cannot be tested.  Where an offset beyond its range fits better, by more than chance
  * gives in 95 %, no exponent has one either: neither law holds.
  *
+ * Errors that are known of samples weigh the points, and widen intervals as if seeds shared them:
+ * estimates by the same random vectors do.  Where seeds do not tell how networks differ, points are
+ * weighed as if by 0.01.
+ *
  * @return NL_ERR_NOMEM, or NL_OK also where nothing can be fitted
  */
 NL_MUST_CHECK nl_status nl_fit_power_law(int count, const nl_sample *samples, nl_offset_range range,
@@ -105,6 +110,7 @@ NL_MUST_CHECK nl_status nl_fit_local(int count, const nl_sample *samples, nl_loc
 typedef struct nl_grid_sample {
     double width, data, y;
     long seed;
+    double error; /* as in nl_sample */
 } nl_grid_sample;
 
 /** y = offset + width_amplitude W^-alpha + data_amplitude N^-beta. */

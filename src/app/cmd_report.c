@@ -100,7 +100,9 @@ const nl_command nl_command_report = {
     .details =
         "Reads results.csv and study.yaml of each folder, which may have been edited or joined;\n"
         "several folders (a width study and a data study) become one report.  Writes summary.md,\n"
-        "fits.csv (all fits with intervals of 95 %), robustness.csv, transition.csv and, with\n"
+        "fits.csv (all fits with intervals of 95 %), robustness.csv, transition.csv, tables of "
+        "ranks by\n"
+        "the number of images (measure.probe_prefixes) and, with\n"
         "Python and matplotlib, figures and report.html.  Spectra are drawn from cells/ where they "
         "are there.",
     .options = options,

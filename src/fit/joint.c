@@ -14,7 +14,7 @@ enum { least_scales = 3, parameters = 5, linear_parameters = 3, most_iterations 
 
 /** A point of the grid. */
 typedef struct grid_point {
-    double log_width, log_data, sum, squares, mean, weight;
+    double log_width, log_data, sum, known, mean, weight;
     int count;
 } grid_point;
 
@@ -65,6 +65,7 @@ static void collect(int count, const nl_grid_sample *samples, grid *g)
             grid_point *p = point_of(g, log(samples[k].width), log(samples[k].data));
 
             p->sum += samples[k].y;
+            p->known += pow(samples[k].error, 2.0);
             p->count++;
         } else {
             g->unused++;
@@ -86,6 +87,7 @@ static void collect(int count, const nl_grid_sample *samples, grid *g)
 
         p->mean = p->sum / p->count;
         p->weight = p->count / (p->mean * p->mean * g->variance);
+        p->weight /= 1.0 + p->known / g->variance; /* of errors that samples share */
     }
 }
 

@@ -10,6 +10,8 @@ typedef struct nl_points {
     double *x;     /* owned, [count]: ascending */
     double *place; /* owned, [count]: log x, less the middle of the first and the last */
     double *y;     /* owned, [seeds x count]: NaN where there is no sample */
+    double *known; /* owned, [count]: variance of log y that is known, mean over the samples */
+    bool exact;    /* all of these are 0 */
 
     /* Of nl_points_scatter(): log y = mean of its point + effect of its seed + noise. */
     bool paired;        /* seeds link the points; else there are no effects of seeds */
@@ -28,8 +30,12 @@ NL_MUST_CHECK nl_status nl_points_create(int count, const nl_sample *samples, nl
 void nl_points_free(nl_points *points);
 
 /** Slopes of log y against log x, one per seed that has two points or more and half of the range.
- *  slope, intercept: [seeds].  Returns how many. */
+ *  Of points that are not exact, weighed by their variance: after nl_points_scatter().  slope,
+ *  intercept: [seeds].  Returns how many. */
 int nl_points_slopes(const nl_points *points, double *slope, double *intercept);
+
+/** Variance that known errors give to a slope of all points, were they the same for all seeds. */
+double nl_points_known_slope(const nl_points *points);
 
 /** Has a seed the points for a slope? */
 bool nl_points_linked(const nl_points *points, int seed);

@@ -20,6 +20,9 @@ static const double constant_slope = 1e-12;
 /* A law that is this unlikely to leave such residuals does not fit. */
 static const double misfit_level = 0.01;
 
+/* Of a two-sided interval of 95 % from an error that is known. */
+static const double normal_quantile = 1.959963984540054;
+
 static bool is_constant(int count, const double *slopes, const nl_points *p)
 {
     if (count == 0) {
@@ -56,17 +59,26 @@ static double two_sided(double t, double degrees)
     return degrees > 0.0 ? 2.0 * gsl_cdf_tdist_Q(fabs(t), degrees) : NAN;
 }
 
-/* Mean of the seeds' slopes. */
-static void take_slopes(int slopes, const double *slope, const double *intercept, nl_fit *out)
+/* Mean of the seeds' slopes.  What is known to be uncertain at their points they may share. */
+static void take_slopes(const nl_points *p, int slopes, const double *slope,
+                        const double *intercept, nl_fit *out)
 {
+    const double known = nl_points_known_slope(p);
+
     out->slope = nl_student_mean(slopes, slope);
     out->amplitude = exp(nl_student_mean(slopes, intercept).value);
     if (slopes < 2) {
         nl_note(out->note, "one seed: no interval");
     } else {
-        const double error = (out->slope.high - out->slope.value) / nl_student_quantile(slopes - 1);
+        const double t = nl_student_quantile(slopes - 1);
+        const double half = out->slope.high - out->slope.value;
+        const double wider = hypot(half, normal_quantile * sqrt(known));
 
-        out->slope_p = two_sided(out->slope.value / error, slopes - 1);
+        if (known > 0.0) {
+            out->slope.low = out->slope.value - wider;
+            out->slope.high = out->slope.value + wider;
+        }
+        out->slope_p = two_sided(out->slope.value / (wider / t), slopes - 1);
     }
 }
 
@@ -318,7 +330,7 @@ static nl_status fit_points(nl_points *p, nl_offset_range range, nl_fit *out)
         nl_note(out->note, "constant: the same at every point");
     } else {
         if (slopes > 0 && (p->paired || !(p->degrees > 0.0))) {
-            take_slopes(slopes, slope, intercept, out);
+            take_slopes(p, slopes, slope, intercept, out);
         } else {
             take_pooled(p, out);
         }

@@ -422,6 +422,21 @@ static double count_degrees(const work *w)
     return p->paired ? samples - (p->seeds - p->loose) + 1 : samples;
 }
 
+/* Of the means' variances a part is known, and sure. */
+static void add_known(nl_points *p)
+{
+    for (int j = 0; j < p->count; j++) {
+        const double estimated = 1.0 / p->weight[j];
+        const double share = estimated / (estimated + p->known[j]);
+
+        p->weight[j] = share / estimated;
+        for (int k = 0; k < p->count; k++) {
+            p->covariance[j * p->count + k] *= share;
+            p->covariance[k * p->count + j] *= share;
+        }
+    }
+}
+
 static void estimate(work *w)
 {
     nl_points *p = w->p;
@@ -450,6 +465,9 @@ static void estimate(work *w)
     }
     for (int j = 0; j < p->count; j++) {
         p->weight[j] = w->samples[j] / p->variance[j];
+    }
+    if (!p->exact && p->degrees > 0.0) {
+        add_known(p);
     }
 }
 

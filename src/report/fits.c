@@ -31,15 +31,16 @@ static double least_value(const nl_report_networks *data, int cell, int kernel, 
     for (int r = 0; r < data->rows; r++) {
         const nl_report_row *row = &data->row[r];
 
-        if (row->cell == cell && row->kernel == kernel && !row->diverged) {
+        if (row->cell == cell && row->kernel == kernel && !row->diverged && !row->part) {
             least = fmin(least, row->value[quantity]);
         }
     }
     return least;
 }
 
-/* Value of a quantity in a network, NaN where it is left out, which is counted. */
-static double value_of(const nl_report_networks *data, int cell, nl_series_fit *f)
+/* Value of a quantity in a network, NaN where it is left out, which is counted; *error: of its
+ * logarithm. */
+static double value_of(const nl_report_networks *data, int cell, nl_series_fit *f, double *error)
 {
     const bool ratio = f->tag == nl_ratio || f->tag == nl_base;
     const int best = nl_report_tag(data, "best");
@@ -48,6 +49,7 @@ static double value_of(const nl_report_networks *data, int cell, nl_series_fit *
         ratio ? state_row(data, cell, nl_report_tag(data, "init"), f->kernel) : row;
     double value = NAN;
 
+    *error = 0.0;
     if (row == NULL || base == NULL) {
         f->empty++;
         return NAN;
@@ -75,6 +77,9 @@ static double value_of(const nl_report_networks *data, int cell, nl_series_fit *
         f->empty++;
         return NAN;
     }
+    *error = nl_quantity_error(f->quantity, f->tag == nl_base ? base->entropy_error
+                                            : ratio ? hypot(row->entropy_error, base->entropy_error)
+                                                    : row->entropy_error);
     f->overdetermined += nl_quantities[f->quantity].definition != NULL && row->overdetermined;
     return f->tag == nl_base ? base->value[f->quantity] : value;
 }
@@ -87,13 +92,15 @@ static int collect(const nl_report_networks *data, const nl_series *series, nl_s
 
     for (int c = 0; c < data->cells; c++) {
         if (nl_series_holds(series, &data->cell[c])) {
-            const double y = value_of(data, c, f);
+            double error = 0.0;
+            const double y = value_of(data, c, f, &error);
 
             if (!isnan(y)) {
                 samples[count++] =
                     (nl_sample){.x = nl_series_scale(&data->cell[c], series->direction),
                                 .y = y,
-                                .seed = data->cell[c].seed};
+                                .seed = data->cell[c].seed,
+                                .error = error};
             }
         }
     }
@@ -221,10 +228,11 @@ static nl_status fit_joint(const nl_report_networks *data, const char *setting, 
         const nl_report_network *cell = &data->cell[c];
 
         if (cell->setting == setting) {
-            samples[count++] = (nl_grid_sample){.width = cell->width,
-                                                .data = cell->n_train,
-                                                .y = value_of(data, c, &counted),
-                                                .seed = cell->seed};
+            nl_grid_sample *sample = &samples[count++];
+
+            *sample =
+                (nl_grid_sample){.width = cell->width, .data = cell->n_train, .seed = cell->seed};
+            sample->y = value_of(data, c, &counted, &sample->error);
         }
     }
     status = nl_fit_joint_law(count, samples, range_of(&counted), &joint.fit);

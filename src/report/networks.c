@@ -363,6 +363,10 @@ static nl_status read_row(building *b, int table, int row)
     r->untrained = has_flag(flags, "untrained");
     r->collapsed = has_flag(flags, "collapsed");
     r->overdetermined = has_flag(flags, "overdetermined");
+    if (status == NL_OK) {
+        status = nl_csv_number(t, row, nl_csv_column(t, "entropy_error"), &r->entropy_error);
+        r->entropy_error = r->entropy_error > 0.0 ? r->entropy_error : 0.0;
+    }
     r->value = data->values + (size_t)data->rows * (size_t)nl_quantity_count;
     if (status == NL_OK) {
         status = nl_csv_number(t, row, nl_csv_column(t, "n"), &r->order);
@@ -391,6 +395,41 @@ int nl_report_find(const nl_report_networks *data, int cell, int tag, int kernel
                        (size_t)kernel];
 }
 
+/* Ranks grow with the images that they are measured on: of each kernel and setting rows of the most
+ * images count, the others are told of by themselves. */
+static nl_status mark_parts(nl_report_networks *data)
+{
+    double *most = nl_calloc((size_t)data->settings * (size_t)data->kernels, sizeof *most);
+    bool *whole = nl_calloc((size_t)data->cells, sizeof *whole);
+    nl_status status = NL_OK;
+
+    if (most == NULL || whole == NULL) {
+        status = NL_FAIL(NL_ERR_NOMEM, "out of memory for %d networks", data->cells);
+    }
+    for (int turn = 0; status == NL_OK && turn < 2; turn++) {
+        for (int r = 0; r < data->rows; r++) {
+            nl_report_row *row = &data->row[r];
+            const char *setting = data->cell[row->cell].setting_without_depth;
+            double *order = NULL;
+            int s = 0;
+
+            while (data->setting[s] != setting) {
+                s++;
+            }
+            order = &most[s * data->kernels + row->kernel];
+            *order = fmax(*order, row->order);
+            row->part = turn > 0 && row->order < *order;
+            whole[row->cell] = whole[row->cell] || (turn > 0 && !row->part);
+        }
+    }
+    for (int c = 0; status == NL_OK && c < data->cells; c++) {
+        data->partial += whole[c] ? 0 : 1;
+    }
+    free(most);
+    free(whole);
+    return status;
+}
+
 static nl_status build_index(nl_report_networks *data)
 {
     const size_t size = (size_t)data->cells * (size_t)data->tags * (size_t)data->kernels;
@@ -406,7 +445,7 @@ static nl_status build_index(nl_report_networks *data)
             ((size_t)row->cell * (size_t)data->tags + (size_t)row->tag) * (size_t)data->kernels +
             (size_t)row->kernel;
 
-        if (row->tag < 0) {
+        if (row->tag < 0 || row->part) {
             continue;
         }
         if (data->index[at] < 0) {
@@ -465,6 +504,9 @@ nl_status nl_report_networks_create(int count, const nl_csv *tables, const char 
         }
     }
     if (status == NL_OK) {
+        status = mark_parts(&data);
+    }
+    if (status == NL_OK) {
         status = build_index(&data);
     }
     if (status != NL_OK) {
@@ -503,4 +545,51 @@ int nl_report_main_kernel(const nl_report_networks *data)
     const int traced = nl_report_kernel(data, "traced");
 
     return full >= 0 ? full : traced >= 0 ? traced : data->kernels - 1 >= 0 ? 0 : -1;
+}
+
+bool nl_report_row_counts(const nl_report_row *row)
+{
+    return !row->censored && !row->diverged && !row->untrained && !row->collapsed;
+}
+
+double nl_report_order(const nl_report_networks *data, const char *setting, int kernel)
+{
+    double order = NAN;
+
+    for (int r = 0; r < data->rows; r++) {
+        const nl_report_row *row = &data->row[r];
+
+        if (row->kernel == kernel && !row->part && data->cell[row->cell].setting == setting) {
+            order = fmax(order, row->order);
+        }
+    }
+    return order;
+}
+
+/* One row an image have kernels that are traced or of one output. */
+double nl_report_images(const nl_report_networks *data, const char *setting, int kernel,
+                        double order)
+{
+    const double whole = nl_report_order(data, setting, kernel);
+    double images = data->probe > 0.0 ? data->probe : NAN;
+
+    for (int k = 0; k < data->kernels; k++) {
+        if (strncmp(data->kernel[k], "full", 4) != 0) {
+            images = fmax(images, nl_report_order(data, setting, k));
+        }
+    }
+    return fmod(whole, images) == 0.0 ? order / (whole / images) : NAN;
+}
+
+const char *nl_report_images_text(const nl_report_networks *data, const char *setting, int kernel,
+                                  double order, char out[64])
+{
+    const double images = nl_report_images(data, setting, kernel, order);
+
+    out[0] = '\0';
+    if (order > 0.0) {
+        snprintf(out, 64, isnan(images) ? "n = %.0f rows" : "%.0f images",
+                 isnan(images) ? order : images);
+    }
+    return out;
 }

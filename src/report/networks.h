@@ -20,8 +20,10 @@ typedef struct nl_report_network {
 typedef struct nl_report_row {
     int cell, tag, kernel; /* indices; tag -1: a log state, which is not fitted */
     bool censored, diverged, untrained, collapsed, overdetermined;
-    double order;  /* of the kernel; NaN: not in the table */
-    double *value; /* borrowed, [nl_quantity_count]: NaN where there is none */
+    bool part;            /* of fewer images than others of its kernel: in no fit of directions */
+    double order;         /* of the kernel; NaN: not in the table */
+    double entropy_error; /* half width of 95 %; 0: the entropy is exact */
+    double *value;        /* borrowed, [nl_quantity_count]: NaN where there is none */
 } nl_report_row;
 
 typedef struct nl_report_networks {
@@ -33,6 +35,8 @@ typedef struct nl_report_networks {
     char *tag[nl_most_tags], *kernel[nl_most_kernels]; /* owned; in the order of reports */
     bool *has;               /* owned, [nl_quantity_count]: does any row have a value? */
     int *index;              /* owned, [cells x tags x kernels]: row, or -1 */
+    int partial;             /* networks of which there are such rows only */
+    double probe;            /* images of it, as the study file says; 0: not known */
     int doubles;             /* rows that repeat a state with other values: the first one counts */
     nl_text constants;       /* axes that do not vary: "activation=relu, loss=mse, ..." */
     nl_text parametrization; /* "standard", or "standard and ntk" */
@@ -50,6 +54,21 @@ int nl_report_find(const nl_report_networks *data, int cell, int tag, int kernel
 /** Index of a tag or kernel by name, -1 where there is none. */
 int nl_report_tag(const nl_report_networks *data, const char *name);
 int nl_report_kernel(const nl_report_networks *data, const char *name);
+
+/** Does a row's state count: is it none of censored, diverged, untrained, collapsed? */
+bool nl_report_row_counts(const nl_report_row *row);
+
+/** Largest order of a kernel among networks of a setting; NaN: none is told. */
+double nl_report_order(const nl_report_networks *data, const char *setting, int kernel);
+
+/** Images that a kernel of this order is of; NaN: neither study nor table say. */
+double nl_report_images(const nl_report_networks *data, const char *setting, int kernel,
+                        double order);
+
+/** "150 images", "n = 1500 rows" where images are not known, "" where the order is not; out holds
+ * 64 bytes. */
+const char *nl_report_images_text(const nl_report_networks *data, const char *setting, int kernel,
+                                  double order, char out[64]);
 
 /** Kernel of the headline: full where it was measured, else traced, else the first; -1: none. */
 int nl_report_main_kernel(const nl_report_networks *data);

@@ -59,6 +59,16 @@ bool nl_quantity_is_core(int quantity)
            strcmp(column, "effective_rank") == 0;
 }
 
+double nl_quantity_error(int quantity, double entropy_error)
+{
+    const double halves = 1.959963984540054; /* standard errors that a half width is */
+    const char *column = nl_quantities[quantity].column;
+    const bool of_entropy =
+        strcmp(column, "effective_rank") == 0 || strcmp(column, "class_factor") == 0;
+
+    return of_entropy && entropy_error > 0.0 ? entropy_error / halves : 0.0;
+}
+
 /* The part of the probe that a rank is of divides what it can be at most. */
 static double part_of(const nl_quantity *quantity)
 {

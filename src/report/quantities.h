@@ -29,6 +29,10 @@ int nl_quantity_find(const char *column);
 /** Does every report tell of it, if only that there are no values? */
 bool nl_quantity_is_core(int quantity);
 
+/** Standard error of its logarithm, where the entropy is estimated with this half width of 95 %; 0:
+ * it is exact, or nothing is said of it. */
+double nl_quantity_error(int quantity, double entropy_error);
+
 /** Where the offset of a quantity can lie; order: of the kernel, NaN where it is not known. */
 nl_offset_range nl_quantity_range(int quantity, double order);
 

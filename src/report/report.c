@@ -1,6 +1,7 @@
 /** @file report.c  ntklens report: tables of one or several folders to fits and words. */
 #include "csv_tables.h"
 #include "markdown_tables.h"
+#include "prefixes.h"
 #include "quantities.h"
 #include "verdict.h"
 
@@ -91,6 +92,19 @@ static void list_differences(int count, const source *sources, nl_text *out)
                            a->fingerprint, b->fingerprint);
         }
     }
+}
+
+/* Images of the probe, where all studies have as many; else 0. */
+static double probe_of(int count, const source *sources)
+{
+    const double probe = sources[0].study != NULL ? sources[0].study->spec.split.probe : 0.0;
+
+    for (int s = 1; s < count; s++) {
+        if (sources[s].study == NULL || sources[s].study->spec.split.probe != probe) {
+            return 0.0;
+        }
+    }
+    return probe;
 }
 
 /* Studies that are told apart need names of their own: the folder where another has the same. */
@@ -189,6 +203,13 @@ static void put_left_out(const nl_report_networks *data, const char *differences
                        "The studies differ in %s, so they are told apart and not compared.\n\n",
                        differences);
     }
+    if (data->partial > 0) {
+        nl_text_append(out,
+                       "%s %s measured on fewer images than others; ranks of different numbers of "
+                       "images are not compared, so nothing is said of them.\n\n",
+                       nl_format_count(data->partial, "network", noun),
+                       data->partial == 1 ? "was" : "were");
+    }
     if (data->doubles > 0) {
         nl_text_append(out, "%s %s a state with other values; the first ones count.\n\n",
                        nl_format_count(data->doubles, "row", noun),
@@ -245,6 +266,7 @@ static void put_words(const nl_report_networks *data, const nl_report_fits *fits
 {
     put_rates(data, summary);
     nl_report_verdict(data, fits, summary);
+    nl_report_prefixes(data, fits, summary);
     nl_report_tables(data, fits, summary);
     if (!summary->failed) {
         fputs(summary->data, stream);
@@ -256,8 +278,11 @@ static nl_status write_report(const nl_report_options *options, const source *so
                               const nl_report_networks *data, const nl_report_fits *fits,
                               const char *differences, FILE *stream)
 {
-    static const char *const names[] = {"summary.md", "fits.csv", "robustness.csv",
-                                        "transition.csv", "local_exponents.csv"};
+    static const char *const names[] = {
+        "summary.md",          "fits.csv",     "robustness.csv",   "transition.csv",
+        "local_exponents.csv", "prefixes.csv", "prefix_slopes.csv"};
+    const size_t last =
+        nl_report_has_prefixes(data) ? NL_COUNT(names) : NL_COUNT(names) - 2; /* of prefixes */
     nl_text text[NL_COUNT(names)] = {0};
     nl_status status = nl_folder_create(options->out);
 
@@ -272,8 +297,10 @@ static nl_status write_report(const nl_report_options *options, const source *so
     nl_report_robustness_csv(data, fits, &text[2]);
     nl_report_transition_csv(data, fits, &text[3]);
     nl_report_local_csv(data, fits, &text[4]);
+    nl_report_prefixes_csv(data, fits, &text[5]);
+    nl_report_prefix_slopes_csv(data, fits, &text[6]);
     for (size_t k = 0; k < NL_COUNT(names); k++) {
-        if (status == NL_OK) {
+        if (status == NL_OK && k < last) {
             status = nl_file_write_text(options->out, names[k], &text[k]);
         }
         nl_text_free(&text[k]);
@@ -307,6 +334,7 @@ nl_status nl_study_report(const nl_report_options *options, FILE *stream)
         name_apart(count, sources, names);
         status = nl_report_networks_create(count, tables, names, differences.length > 0, &data);
     }
+    data.probe = status == NL_OK ? probe_of(count, sources) : 0.0;
     if (status == NL_OK) {
         status = nl_report_fits_create(&data, options->threshold, &fits);
     }

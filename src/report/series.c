@@ -49,7 +49,7 @@ bool nl_report_counts(const nl_report_networks *data, int cell)
             const nl_report_row *row = &data->row[r];
 
             found = true;
-            if (row->censored || row->diverged || row->untrained || row->collapsed) {
+            if (!nl_report_row_counts(row)) {
                 return false;
             }
         }

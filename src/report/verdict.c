@@ -36,8 +36,9 @@ static void say_scales(const nl_report_view *v, nl_direction direction, const nl
     }
 }
 
+/* on: the images that it is measured on; "": nobody says. */
 static nl_sign say_trend(const nl_report_view *v, nl_direction direction, const char *what,
-                         const nl_fit *fit)
+                         const char *on, const nl_fit *fit)
 {
     const char *of = nl_direction_name(direction);
     const nl_sign sign = nl_interval_sign(fit->slope);
@@ -62,7 +63,7 @@ static nl_sign say_trend(const nl_report_view *v, nl_direction direction, const 
     }
     nl_text_append(v->out, "; ");
     say_scales(v, direction, fit);
-    nl_text_append(v->out, ".\n");
+    nl_text_append(v->out, "%s%s.\n", on[0] != '\0' ? "; on " : "", on);
     return sign;
 }
 
@@ -77,15 +78,18 @@ static void say_rank(const nl_report_view *v, int kernel)
     const char *name = v->data->kernel[kernel];
     nl_sign sign[2] = {NL_SIGN_NO_INTERVAL, NL_SIGN_NO_INTERVAL};
     char what[96];
+    char on[64];
     int found = 0;
 
+    nl_report_images_text(v->data, v->setting, kernel, nl_report_order(v->data, v->setting, kernel),
+                          on);
     snprintf(what, sizeof what, "the effective rank of the %s kernel at best", name);
     for (int d = NL_WIDTH; d <= NL_DATA; d++) {
         const nl_fit *fit =
             nl_report_view_fit(v, (nl_direction)d, "effective_rank", kernel, v->best);
 
         if (fit != NULL) {
-            sign[d] = say_trend(v, (nl_direction)d, what, fit);
+            sign[d] = say_trend(v, (nl_direction)d, what, on, fit);
             found++;
         }
     }
@@ -408,6 +412,18 @@ static void say_headline(const nl_report_view *v, nl_direction direction)
     }
 }
 
+static void say_images(const nl_report_view *v)
+{
+    const double order = v->kernel < 0 ? NAN : nl_report_order(v->data, v->setting, v->kernel);
+    char on[64];
+
+    if (order > 0.0) {
+        nl_text_append(
+            v->out, "Ranks are those of kernels on %s: other numbers of images give other ranks.",
+            nl_report_images_text(v->data, v->setting, v->kernel, order, on));
+    }
+}
+
 static void say_claims(nl_report_view *v)
 {
     nl_report_claims(v);
@@ -417,6 +433,7 @@ static void say_claims(nl_report_view *v)
             say_headline(v, (nl_direction)d);
         }
     }
+    say_images(v);
     nl_text_append(v->out, "\n");
 }
 

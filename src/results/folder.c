@@ -33,6 +33,8 @@ static const own_file report_files[] = {
     {"fits.csv", {"direction,held,quantity,model,"}},
     {"robustness.csv", {"direction,held,rank,kernel,"}},
     {"transition.csv", {"held,kernel,c,width,"}},
+    {"prefixes.csv", {"direction,held,scale,kernel,images,"}},
+    {"prefix_slopes.csv", {"against,direction,held,quantity,at,"}},
     {"report.html", {"<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name="}},
 };
 

@@ -26,9 +26,9 @@ data: {source: glyphs, train_sizes: [40, 80], test_size: 100, probe_size: 12}
 model: {widths: [8, 16, 32], depths: [1]}
 training: {loss: mse, learning_rate: 0.1, batch_size: 16, max_steps: 60}
 seeds: [0, 1]
-measure: {kernels: [traced, full], steps_per_decade: 2}
+measure: {kernels: [traced, full], steps_per_decade: 2, probe_prefixes: [6]}
 """
-ALWAYS = ["overview", "loss", "evolution", "scale", "spectra", "compute", "layers", "coupling"]
+ALWAYS = ["overview", "loss", "evolution", "scale", "spectra", "compute", "layers", "coupling", "prefixes"]
 COLUMNS = ["kernel_distance", "infinite_distance"]
 OPTIONAL = ["grid", "kernel_distance", "infinite_distance", "robustness", "local_exponents"]
 OPTIONAL += ["class_kernels", "prediction"]
@@ -260,6 +260,7 @@ def flagged_rows_are_in_no_mean():
     lib.check_equal(list(means.index), [8, 16, 32], "widths")
     lib.check((means["mean"] < 1).all(), f"a flagged row is in a mean: {means}")
     lib.check_equal(list(np.isnan(means["sd"])), [True, False, True], "deviations of one seed")
+    table = table[table["n"].isin(["12", "120"])]  # of the whole probe
     one = table[(table["width"] == "32") & (table["seed"] == "0") & (table["kernel"] == "full")]
     line = group.evolution("trace", "full", 32)["mean"]
     for step, trace in one[one["tag"] == "log"][["step", "trace"]].itertuples(index=False):
@@ -325,6 +326,30 @@ def wrong_folders_are_told():
 
 
 @lib.case
+def prefixes_of_the_probe_are_pooled_with_nothing():
+    folder = grid()
+    study = ntklens.load(folder)
+    lib.check_equal(sorted(study.table["n"].unique()), [6, 12, 60, 120], "orders in the table")
+    lib.check_equal(set(study.at("best", "full")["n"]), {120}, "orders of the whole probe")
+    lib.check_equal(set(study.at("best", "full", n=60)["n"]), {60}, "orders of the prefix")
+    lib.check_equal(study.spectra("full@6", "best").shape[1], 60, "eigenvalues of a prefix")
+    group = groups.find_groups(study)[0]
+    for order in 60, 120:
+        rows = study.at("best", "full", n=order)
+        rows = rows[(rows["n_train"] == group.held["n_train"]) & (rows["width"] == 8) & (rows["flags"] == "")]
+        if len(rows):
+            found = group.prefixes("effective_rank", "full", 8)["mean"][order]
+            lib.check_close(found, rows["effective_rank"].mean(), 1e-9, f"mean of order {order}")
+    means = group.means("effective_rank", "full", "best")["mean"]
+    whole = study.table[(study.table["n"] == 120) & (study.table["tag"] == "best") & (study.table["flags"] == "")]
+    whole = whole[whole["n_train"] == group.held["n_train"]].groupby("width")["effective_rank"].mean()
+    lib.check(np.allclose(means, whole[means.index]), f"{means}, expected {whole}")
+    lib.run(["report", folder, "--no-figures"])
+    fits = groups.Fits(folder / "report")
+    lib.check_equal(list(fits.images("full", [60, 120])), [6, 12], "images of kernels")
+
+
+@lib.case
 def loader_gives_tables_and_spectra():
     folder = grid()
     study = ntklens.load(folder)
@@ -336,7 +361,7 @@ def loader_gives_tables_and_spectra():
         lib.check_equal(spectra.shape, (12, 120), f"networks and eigenvalues at {tag}")
         for (width, depth, n_train, seed, cell), values in spectra.iterrows():
             step = {"step": tag} if tag == 10 else {"tag": tag}
-            row = lib.select(rows, cell=cell, kernel="full", **step)[0]
+            row = lib.select(rows, cell=cell, kernel="full", n=120, **step)[0]
             lib.check_equal((str(width), str(seed)), (row["width"], row["seed"]), "index")
             lib.check_close(values.mean(), row["trace"], 1e-12 * values.max(), f"{cell} trace")
             lib.check((np.diff(values) <= 0).all(), f"{cell}: eigenvalues do not descend")

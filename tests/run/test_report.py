@@ -161,6 +161,74 @@ def planted_laws_are_found_and_told():
     )
 
 
+LARGE = COLUMNS_PLANTED.replace("flags", "participation_ratio,n,entropy_error,flags")
+
+
+def rows_of_order(n, exponent, error=0.0, tags=("init", "best"), off=lambda width: 1.0):
+    """Effective ranks ~ n^0.3 width^exponent of kernels of this order."""
+    draw = random.Random(n)
+    return [(width, 2, 512, seed, tag, "full", 0.02 + 0.8 / width, 3 * width,
+             n**0.3 * width**exponent * math.exp(draw.gauss(0, 0.01)) * off(width), 5 * width**0.1, n, error, "")
+            for width in (8, 16, 32, 64, 128) for seed in range(4) for tag in tags]  # fmt: skip
+
+
+@lib.case
+def ranks_of_other_numbers_of_images_are_pooled_with_nothing():
+    whole = rows_of_order(1500, 0.5)
+    parts = rows_of_order(500, -0.2) + rows_of_order(100, 0.5)
+    alone = planted("alone", whole, names=LARGE)
+    report(alone)
+    for name, rows in ("first", parts + whole), ("last", whole + parts):
+        out = planted(name, rows, names=LARGE)
+        report(out)
+        for table in "fits.csv", "robustness.csv", "local_exponents.csv":
+            lib.check_same_bytes((out / "report" / table).read_text(), (alone / "report" / table).read_text(), table)
+        told = (out / "report/summary.md").read_text()
+        for words in ("repeat", "fewer images than others"):
+            lib.check(words not in told, f"{words!r} is in:\n{told}")
+        for words in ("on n = 1500 rows", "**depends on the number of images**: it rises at 2 of them, falls at 1"):
+            lib.check(words in told, f"{words!r} is not in:\n{told}")
+    slopes = read(out, "prefix_slopes.csv")
+    for at, wanted in (100, 0.5), (500, -0.2), (1500, 0.5):
+        row = lib.one(slopes, against="width", at=at, quantity="effective_rank[full]@best")
+        lib.check(float(row["slope_low"]) < wanted < float(row["slope_high"]), f"{row}, planted {wanted}")
+        lib.check_close(row["slope"], wanted, 0.02, f"slope at {at} rows")
+    row = lib.one(slopes, against="images", at=8, quantity="effective_rank[full]@best")
+    lib.check_equal(row["points"], "3", "points against images")
+    means = read(out, "prefixes.csv")
+    lib.check_equal(len(means), 15, "rows of prefixes.csv: five widths, three orders")
+    lib.check(not (alone / "report/prefixes.csv").exists(), "prefixes.csv without prefixes")
+
+
+@lib.case
+def a_network_seen_on_fewer_images_only_is_left_out():
+    rows = rows_of_order(1500, 0.5)
+    few = [(256, *row[1:]) for row in rows_of_order(500, 0.5) if row[0] == 128]
+    out = planted("few", rows + few, names=LARGE)
+    report(out)
+    fit = lib.one(read(out), direction="width", quantity="effective_rank[full]@best")
+    lib.check_equal(fit["points"], "5", "widths in the fit")
+    told = (out / "report/summary.md").read_text()
+    lib.check("4 networks were measured on fewer images than others" in told, f"not told:\n{told}")
+
+
+@lib.case
+def estimates_weigh_by_their_errors():
+    """A rank that is 30 % off, and said to be that uncertain, bends nothing."""
+    exact = rows_of_order(1500, 0.5)
+    off = [(*row[:8], row[8] * 1.3, *row[9:]) if row[0] == 128 else row for row in exact]
+    told = [(*row[:11], 0.5, row[12]) if row[0] == 128 else row for row in off]
+    slopes = []
+    for name, rows in ("exact", exact), ("off", off), ("told", told):
+        out = planted(name, rows, names=LARGE)
+        report(out)
+        slopes.append(lib.one(read(out), direction="width", quantity="effective_rank[full]@best"))
+    exact, off, told = ([float(row[f"loglog_slope{end}"]) for end in ("", "_low", "_high")] for row in slopes)
+    lib.check(abs(off[0] - 0.5) > 0.05, f"the planted error does not show: {off}")
+    lib.check(abs(told[0] - exact[0]) < 0.01, f"with its error told: {told}, without it {exact}")
+    lib.check(told[1] < 0.5 < told[2], f"interval {told} does not hold what was planted")
+
+
 def split_rows(traced, factor, widths=(8, 16, 32, 64), sizes=(512,), flags=lambda width, size: ""):
     """Effective ranks of the traced kernel ~ traced(width, size) and class factors ~ factor(width, size) at
     best; at init both without their dependence on data."""

@@ -56,6 +56,66 @@ static void expect_share(const char *what, int hits, int of)
     }
 }
 
+/* Half of the points are estimates, whose errors the seeds of a point share, as those of the same
+ * random vectors do: scatter over seeds does not show them. */
+static void known_errors_are_in_the_intervals(void **state)
+{
+    const recipe r = {.points = 6, .seeds = 4, .exponent = -0.3, .noise = 0.01};
+    nl_sample samples[most_samples];
+    int held[2] = {0}; /* with the errors told, and without */
+
+    (void)state;
+    for (int number = 0; number < tables; number++) {
+        const int count = make_table(&r, (uint32_t)number, samples);
+        nl_rng rng = nl_rng_open((uint32_t)number, NL_PURPOSE_SELF_TEST, 77, 0, 0);
+        nl_fit fit;
+
+        for (int j = r.points / 2; j < r.points; j++) {
+            const double error = 0.05 * nl_rng_normal(&rng);
+
+            for (int s = 0; s < r.seeds; s++) {
+                samples[j * r.seeds + s].y *= exp(error);
+                samples[j * r.seeds + s].error = 0.05;
+            }
+        }
+        assert_int_equal(nl_fit_power_law(count, samples, floor_range, &fit), NL_OK);
+        held[0] += holds(fit.slope, 0.3);
+        for (int k = 0; k < count; k++) {
+            samples[k].error = 0.0;
+        }
+        assert_int_equal(nl_fit_power_law(count, samples, floor_range, &fit), NL_OK);
+        held[1] += holds(fit.slope, 0.3);
+    }
+    print_message("%d of %d with errors told, %d without\n", held[0], tables, held[1]);
+    assert_true(held[0] >= 0.93 * tables);
+    assert_true(held[1] < 0.8 * tables);
+}
+
+/* An estimate that may be off by 30 % and is does not bend a line of exact ones, whether several
+ * seeds tell how networks differ or one does not. */
+static void points_weigh_by_known_errors(void **state)
+{
+    nl_sample samples[most_samples];
+    nl_fit fit;
+
+    (void)state;
+    for (int seeds = 1; seeds <= 3; seeds += 2) {
+        const recipe r = {.points = 6, .seeds = seeds, .exponent = -0.5, .noise = 0.002};
+        const int count = make_table(&r, 1, samples);
+
+        for (int s = 0; s < seeds; s++) {
+            samples[count - 1 - s].y *= 1.3;
+        }
+        assert_int_equal(nl_fit_power_law(count, samples, floor_range, &fit), NL_OK);
+        assert_true(fabs(fit.slope.value - 0.5) > 0.04);
+        for (int s = 0; s < seeds; s++) {
+            samples[count - 1 - s].error = 0.3;
+        }
+        assert_int_equal(nl_fit_power_law(count, samples, floor_range, &fit), NL_OK);
+        assert_true(fabs(fit.slope.value - 0.5) < 0.01);
+    }
+}
+
 static void a_clear_offset_is_found(void **state)
 {
     const recipe r = {.points = 9, .seeds = 5, .exponent = 0.7, .offset = 0.3, .noise = 0.01};
@@ -87,7 +147,7 @@ static void what_runs_away_has_no_exponent(void **state)
 
         samples[k] = (nl_sample){
             x, (1.0 - 0.14 * log(x)) * (1.0 + 0.01 * (k % 4)) * (1.0 + 0.002 * (k * k % 5 - 2)),
-            k % 4};
+            k % 4, 0.0};
     }
     assert_int_equal(nl_fit_power_law(24, samples, floor_range, &fit), NL_OK);
     assert_true(fit.ran_away && !fit.identified);
@@ -107,8 +167,8 @@ static void an_offset_stays_within_its_range(void **state)
     for (int k = 0; k < 24; k++) {
         const double x = ldexp(8.0, k / 4);
 
-        samples[k] =
-            (nl_sample){x, (100.0 - 120.0 * pow(x, -0.4)) * (1.0 + 0.01 * (k * k % 5 - 2)), k % 4};
+        samples[k] = (nl_sample){x, (100.0 - 120.0 * pow(x, -0.4)) * (1.0 + 0.01 * (k * k % 5 - 2)),
+                                 k % 4, 0.0};
     }
     assert_int_equal(nl_fit_power_law(24, samples, range, &fit), NL_OK);
     assert_int_equal(fit.law, NL_LAW_OFFSET);
@@ -123,7 +183,7 @@ static void other_seeds_at_each_point_are_pooled(void **state)
 
     (void)state;
     for (int k = 0; k < 15; k++) {
-        samples[k] = (nl_sample){ldexp(1.0, k / 3), ldexp(1.0 + 0.02 * (k % 3), -(k / 3)), k};
+        samples[k] = (nl_sample){ldexp(1.0, k / 3), ldexp(1.0 + 0.02 * (k % 3), -(k / 3)), k, 0.0};
     }
     assert_int_equal(nl_fit_power_law(15, samples, floor_range, &fit), NL_OK);
     assert_int_equal(fit.law, NL_LAW_POWER);
@@ -141,7 +201,7 @@ static void local_exponents_are_those_between_neighbours(void **state)
     for (int k = 0; k < 9; k++) { /* 4, 2, 1.9 at 1, 2, 4, times 1, 1.1, 1.2 by seed */
         const double y[] = {4.0, 2.0, 1.9};
 
-        samples[k] = (nl_sample){ldexp(1.0, k / 3), y[k / 3] * (1.0 + 0.1 * (k % 3)), k % 3};
+        samples[k] = (nl_sample){ldexp(1.0, k / 3), y[k / 3] * (1.0 + 0.1 * (k % 3)), k % 3, 0.0};
     }
     assert_int_equal(nl_fit_local(9, samples, local, &found), NL_OK);
     assert_int_equal(found, 2);
@@ -159,7 +219,7 @@ static void a_peak_is_told(void **state)
 
     (void)state;
     for (int k = 0; k < 15; k++) {
-        samples[k] = (nl_sample){ldexp(1.0, k / 3), y[k / 3] * (1.0 + 0.01 * (k % 3)), k % 3};
+        samples[k] = (nl_sample){ldexp(1.0, k / 3), y[k / 3] * (1.0 + 0.01 * (k % 3)), k % 3, 0.0};
     }
     assert_int_equal(nl_fit_power_law(15, samples, floor_range, &fit), NL_OK);
     assert_true(fit.turn == 4.0 && fit.turn_is_peak);
@@ -181,11 +241,17 @@ static void expect_words(int count, const nl_sample *samples, nl_law law, const 
 
 static void degenerate_tables_get_words(void **state)
 {
-    const nl_sample point[] = {{8, 1.0, 0}, {8, 1.1, 1}};
-    const nl_sample seed[] = {{8, 1.0, 3}, {16, 0.8, 3}, {32, 0.7, 3}, {64, 0.5, 3}, {128, 0.4, 3}};
-    const nl_sample bad[] = {{8, NAN, 0}, {16, -1.0, 0}, {32, INFINITY, 1}, {64, 0.0, 1}};
-    const nl_sample same[] = {{8, 3.0, 0}, {16, 3.0, 0}, {8, 3.5, 1}, {16, 3.5, 1}};
-    const nl_sample lone[] = {{8, 3.0, 0}, {16, 3.1, 1}};
+    const nl_sample point[] = {{8, 1.0, 0, 0.0}, {8, 1.1, 1, 0.0}};
+    const nl_sample seed[] = {{8, 1.0, 3, 0.0},
+                              {16, 0.8, 3, 0.0},
+                              {32, 0.7, 3, 0.0},
+                              {64, 0.5, 3, 0.0},
+                              {128, 0.4, 3, 0.0}};
+    const nl_sample bad[] = {
+        {8, NAN, 0, 0.0}, {16, -1.0, 0, 0.0}, {32, INFINITY, 1, 0.0}, {64, 0.0, 1, 0.0}};
+    const nl_sample same[] = {
+        {8, 3.0, 0, 0.0}, {16, 3.0, 0, 0.0}, {8, 3.5, 1, 0.0}, {16, 3.5, 1, 0.0}};
+    const nl_sample lone[] = {{8, 3.0, 0, 0.0}, {16, 3.1, 1, 0.0}};
 
     (void)state;
     expect_words(0, point, NL_LAW_NONE, "no usable values");
@@ -206,8 +272,8 @@ static void bad_values_are_left_out_and_counted(void **state)
 
     (void)state;
     assert_int_equal(nl_fit_power_law(count, samples, floor_range, &clean), NL_OK);
-    samples[count] = (nl_sample){16.0, NAN, 9};
-    samples[count + 1] = (nl_sample){-16.0, 1.0, 9};
+    samples[count] = (nl_sample){16.0, NAN, 9, 0.0};
+    samples[count + 1] = (nl_sample){-16.0, 1.0, 9, 0.0};
     assert_int_equal(nl_fit_power_law(count + 2, samples, floor_range, &fit), NL_OK);
     assert_int_equal(fit.unused, 2);
     assert_int_equal(fit.seeds, 4);
@@ -223,8 +289,8 @@ static void what_is_not_identified_is_said(void **state)
 
     (void)state;
     for (int k = 0; k < 15; k++) {
-        samples[k] =
-            (nl_sample){ldexp(1.0, k / 3), (k < 3 ? 2.0 : 1.0) * (1.0 + 0.02 * (k % 3)), k % 3};
+        samples[k] = (nl_sample){ldexp(1.0, k / 3), (k < 3 ? 2.0 : 1.0) * (1.0 + 0.02 * (k % 3)),
+                                 k % 3, 0.0};
     }
     assert_int_equal(nl_fit_power_law(15, samples, floor_range, &fit), NL_OK);
     assert_int_equal(fit.law, NL_LAW_POWER);
@@ -269,7 +335,7 @@ static nl_joint_fit joint_of(uint32_t number)
 
         samples[k] = (nl_grid_sample){
             width, data, (0.1 + 3.0 / width + 8.0 / sqrt(data)) * exp(0.01 * nl_rng_normal(&rng)),
-            k / (side * side)};
+            k / (side * side), 0.0};
     }
     assert_int_equal(nl_fit_joint_law(joint_samples, samples, floor_range, &fit), NL_OK);
     return fit;
@@ -292,7 +358,7 @@ static void the_joint_law_is_covered(void **state)
 
 static void a_row_is_no_grid(void **state)
 {
-    const nl_grid_sample row[] = {{8, 64, 1, 0}, {16, 64, 0.8, 0}, {32, 64, NAN, 0}};
+    const nl_grid_sample row[] = {{8, 64, 1, 0, 0.0}, {16, 64, 0.8, 0, 0.0}, {32, 64, NAN, 0, 0.0}};
     nl_joint_fit fit;
 
     (void)state;
@@ -312,7 +378,7 @@ static void crossings_are_interpolated_never_extrapolated(void **state)
     for (int k = 0; k < 8; k++) {
         const int point = k / 2;
 
-        samples[k] = (nl_sample){ldexp(1.0, 2 * point), ldexp(1.0, -2 * point), k % 2};
+        samples[k] = (nl_sample){ldexp(1.0, 2 * point), ldexp(1.0, -2 * point), k % 2, 0.0};
     }
     assert_int_equal(nl_fit_crossing(8, samples, 0.125, &at), NL_OK);
     assert_true(fabs(at.x.value - 8.0) < 1e-12);
@@ -331,6 +397,8 @@ static void crossings_are_interpolated_never_extrapolated(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(known_errors_are_in_the_intervals),
+        cmocka_unit_test(points_weigh_by_known_errors),
         cmocka_unit_test(a_clear_offset_is_found),
         cmocka_unit_test(what_runs_away_has_no_exponent),
         cmocka_unit_test(an_offset_stays_within_its_range),

@@ -93,6 +93,48 @@ def _has(group, column):
     return column in group.rows and np.isfinite(group.rows[column]).any()
 
 
+def prefixes(groups, fits):
+    """Effective rank and participation ratio at best against the images that they are measured on, one curve a
+    width or size."""
+    kernels = [kernel for kernel in fg.kernels_of(groups) if any(len(_orders(g, kernel)) > 1 for g in groups)]
+    if not kernels:
+        raise fg.Absent("no kernels of the first images of the probe in results.csv: measure.probe_prefixes")
+    fg.need(groups, "effective_rank")
+    rows = [(column, kernel) for kernel in kernels for column in ("effective_rank", "participation_ratio")]
+    figure, axes = style.panels(len(rows), len(groups), sharey="row")
+    for row, (column, kernel) in enumerate(rows):
+        for axis, group in zip(axes[row], groups):
+            _against_images(axis, group, fits, column, kernel)
+        fg.finish(axes[row], groups, f"{column.replace('_', ' ')} ({kernel})", legend=False)
+    for axis, group in zip(axes[-1], groups):
+        fg.scale_legend(axis, group)
+    return figure
+
+
+def _orders(group, kernel):
+    return sorted(group.every["n"][group.every["kernel"] == kernel].unique()) if "n" in group.every else []
+
+
+def _against_images(axis, group, fits, column, kernel):
+    """Bars: what the method leaves open; bands: a standard deviation over seeds."""
+    orders = _orders(group, kernel)
+    images = fits.images(kernel, orders)
+    for k, (x, colour) in enumerate(zip(group.scales, style.ordered(len(group.scales)))):
+        line = group.prefixes(column, kernel, x)
+        at = line.index if images is None else images[line.index]
+        low, high = line["mean"] * np.exp(-line["half"]), line["mean"] * np.exp(line["half"])
+        look = {"color": colour, "linestyle": style.DASHES[k % 4], "marker": style.MARKERS[k % len(style.MARKERS)],
+                "markersize": 3.5}  # fmt: skip
+        axis.plot(at, line["mean"], label=style.short(x), **look)
+        axis.fill_between(at, np.maximum(line["mean"] - line["sd"], 1e-3 * line["mean"]), line["mean"] + line["sd"],
+                          color=colour, alpha=0.12, linewidth=0)  # fmt: skip
+        estimates = (line["half"] > 0).to_numpy()
+        both = np.array([line["mean"] - low, high - line["mean"]])[:, estimates]
+        axis.errorbar(np.asarray(at)[estimates], line["mean"][estimates], yerr=both, fmt="none", ecolor=colour, elinewidth=1.2)
+    style.scale_axis(axis.xaxis, orders if images is None else list(images))
+    axis.set_xlabel("rows of the kernel" if images is None else "images that the kernel is of")
+
+
 def class_kernels(groups, fits):
     """Effective rank of each output's kernel at best, beside that of their mean."""
     names = sorted({kernel for g in groups for kernel in g.study.kernels if kernel.removeprefix("class").isdigit()})

@@ -3,6 +3,7 @@
 import dataclasses
 import re
 
+import ntklens
 import numpy as np
 import pandas as pd
 
@@ -28,7 +29,10 @@ class Group:
     study: object  # ntklens.Study
     direction: str  # width | data
     held: dict  # what all of them share and others in the study do not
-    rows: pd.DataFrame  # of the study's table
+    every: pd.DataFrame  # rows of the study's table
+
+    def __post_init__(self):
+        self.rows = ntklens.whole(self.every)  # without kernels of prefixes of the probe
 
     @property
     def scale(self):
@@ -83,6 +87,15 @@ class Group:
                 "step": by_scale["step"].median(),
             }
         )
+
+    def prefixes(self, column, kernel, scale):
+        """Against the order of the kernel, at best and of one width or size: means of clean rows over seeds, their
+        standard deviation, and the half width of their logarithms that the method leaves open."""
+        rows = self.every[(self.every["kernel"] == kernel) & (self.every["tag"] == "best")]
+        rows = rows[(rows[self.scale] == scale) & ~_flagged(rows, LEFT_OUT) & (rows[column] > 0)]
+        half = rows["entropy_error"] if "entropy_error" in rows and column == "effective_rank" else 0.0 * rows[column]
+        rows = pd.DataFrame({"n": rows["n"], "y": rows[column], "half": half}).groupby("n")
+        return pd.DataFrame({"mean": rows["y"].mean(), "sd": rows["y"].std(), "half": rows["half"].mean()})
 
     def clean_cells(self, kernel, tag):
         """Networks whose row of a kernel and tag has no flag that leaves it out."""
@@ -152,6 +165,7 @@ class Fits:
         self.fits = _optional(folder / "fits.csv")
         self.robustness = _optional(folder / "robustness.csv")
         self.transition = _optional(folder / "transition.csv")
+        self.prefixes = _optional(folder / "prefixes.csv")
         self.local = _optional(folder / "local_exponents.csv")
 
     def is_headline(self, group):
@@ -170,6 +184,14 @@ class Fits:
         ]
         rows = [row for _, row in rows.iterrows() if _same(row["held"], group) and _has_law(row)]
         return rows[0] if rows else None
+
+    def images(self, kernel, orders):
+        """Images that kernels of these orders are of, as prefixes.csv says, or None."""
+        if self.prefixes is None:
+            return None
+        rows = self.prefixes[self.prefixes["kernel"] == kernel].drop_duplicates("n").set_index("n")["images"]
+        known = rows.reindex(orders)
+        return None if known.isna().any() else known
 
     def local_exponents(self, group, quantity):
         """Rows of local_exponents.csv for a quantity of a group, empty where there are none."""

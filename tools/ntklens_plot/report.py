@@ -30,6 +30,9 @@ CAPTIONS = {
     "the kernel its position in the spectrum, in mean eigenvalues; and the largest stable learning rate of plain "
     "gradient descent on the probe, linearised there.",
     "class_kernels": "Effective rank at best of the kernel of each output alone, and of their mean, the traced kernel.",
+    "prefixes": "Effective rank and participation ratio at best against the first so many images of the probe that the "
+    "kernel is of, one curve for each width or number of training images. Bars are what the method leaves open, "
+    "exp(entropy -+ entropy_error); bands a standard deviation over seeds. Nothing is said beyond the last point.",
     "prediction": "Mean squared error on the regression's test images: of kernel ridge regression with the traced "
     "kernel at init and at best, as measured and as predicted by eigenlearning from that kernel's spectrum; of the "
     "network itself at best, where it was trained with this loss; and with the kernel of infinite width.",
@@ -41,7 +44,7 @@ CAPTIONS = {
 BARS = " Bars are standard deviations over seeds; crosses are rows that were flagged and are in no mean."
 BARRED = ("overview", "loss", "scale", "grid", "kernel_distance", "layers", "coupling", "class_kernels", "prediction")
 ORDER = ["overview", "loss", "local_exponents", "evolution", "scale", "compute", "spectra"]
-ORDER += ["kernel_distance", "infinite_distance", "layers", "coupling", "class_kernels", "prediction", "grid"]
+ORDER += ["prefixes", "kernel_distance", "infinite_distance", "layers", "coupling", "class_kernels", "prediction", "grid"]
 
 
 def write_report(folders, out):
