@@ -20,19 +20,21 @@ TOKEN = "NTKLENS_TEST_RUN"
 STUDY = """\
 study: life
 data: {{source: glyphs, train_sizes: [{sizes}], test_size: 200, probe_size: 20}}
-model: {{widths: [{widths}], depths: [2]}}
+model: {{widths: [{widths}], {model}}}
 training: {{optimizer: momentum, learning_rate: 0.05, batch_size: 32, max_steps: {steps}}}
 seeds: [0, 1]
 measure: {{kernels: [traced, full], steps_per_decade: 4, probe_prefixes: [8], {solver}}}
 checkpoint: {{every: {every}}}
 """
 
+MLP = "depths: [2]"
+CNN = "kind: cnn, depths: [1], stages: [1, 1]"
 LAPACK = "solver: lapack"
 SHARED = "solver: scalapack, team_size: all"
 
 
-def study_text(sizes="200, 400", widths="8, 16, 32", steps=2000, solver=LAPACK, every=0.05):
-    return STUDY.format(sizes=sizes, widths=widths, steps=steps, solver=solver, every=every)
+def study_text(sizes="200, 400", widths="8, 16, 32", steps=2000, solver=LAPACK, every=0.05, model=MLP):
+    return STUDY.format(sizes=sizes, widths=widths, steps=steps, solver=solver, every=every, model=model)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -240,11 +242,11 @@ def _interrupt(study, out, ranks, cells):
     return _is_rich(out, cells)
 
 
-def interrupted(folder, ranks=2, cells=1, **text):
+def interrupted(folder, ranks=2, cells=1, steps=3000, **text):
     """A study (study_text() with these arguments) and its results folder as a killed run leaves it:
     finished cells, checkpoints, previous ones.  A machine that is through before it can be
-    interrupted gets longer trainings."""
-    for steps in (3000 * 3**k for k in range(6)):
+    interrupted gets longer trainings than `steps`."""
+    for steps in (steps * 3**k for k in range(6)):
         study = lib.write_study(folder, study_text(steps=steps, **text), f"study-{steps}.yaml")
         out = folder / f"interrupted-{steps}"
         if _interrupt(study, out, ranks, cells):

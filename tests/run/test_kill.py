@@ -3,7 +3,8 @@
 
     test_kill.py [kills | quick]    on 2 ranks with LAPACK, on 3 ranks that share every kernel, on 3
                                     ranks of which two measure kernels of the cell of the third, and on
-                                    4 ranks that share the kernels of one cell in two teams
+                                    4 ranks that share the kernels of one cell in two teams; convolutional
+                                    networks on 2 ranks, and one whose kernels a second rank measures
 
 Moments are drawn in time (training, measuring) and in changes of files (writing, renaming).
 NTKLENS_TEST_SEED repeats a sequence.
@@ -124,6 +125,22 @@ lib.add(
     "teams",
     life.study_text(sizes="200", widths="16", solver="solver: scalapack, team_size: 2").replace("[0, 1]", "[0]"),
     4,
+    KILLS,
+)
+lib.add(
+    "convolutional networks",
+    kill_again_and_again,
+    "cnn",
+    life.study_text(sizes="200", widths="2, 3", steps=400, model=life.CNN),
+    2,
+    KILLS,
+)
+lib.add(
+    "one convolutional network, a rank that helps",
+    kill_again_and_again,
+    "cnn-help",
+    life.study_text(sizes="200", widths="3", steps=400, model=life.CNN).replace("[0, 1]", "[0]"),
+    2,
     KILLS,
 )
 lib.main(quick=["LAPACK, 2 ranks"])

@@ -26,10 +26,10 @@ def check_rows(out, reference, ranks):
         lib.check_close(row["lambda_min"], wanted["lambda_min"], smallest, f"{name}: lambda_min")
 
 
-def resize(solver, widths):
+def resize(solver, widths, **text):
     folder = lib.scratch("resize")
     study, left = life.interrupted(
-        folder, ranks=4, sizes="200", widths=widths, solver=solver, every=0.1
+        folder, ranks=4, sizes="200", widths=widths, solver=solver, every=0.1, **text
     )
     whole = folder / "whole"
     life.run(study, whole, ranks=4)
@@ -46,4 +46,6 @@ def resize(solver, widths):
 
 lib.add("private kernels", resize, life.LAPACK, "8, 16, 24, 32")
 lib.add("shared kernels", resize, life.SHARED, "8, 16")
+lib.add("convolutional networks", resize, life.LAPACK, "2, 3", steps=500, model=life.CNN)
+lib.add("convolutional networks, shared kernels", resize, life.SHARED, "2, 3", steps=500, model=life.CNN)
 lib.main(quick=["shared kernels"])

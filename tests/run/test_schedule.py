@@ -15,6 +15,14 @@ ONE_CELL = """\
     measure: {kernels: [traced, full], steps_per_decade: 4, solver: lapack, team_size: 1}
     """
 
+# The same of a convolutional network, and of kernels that two ranks share.
+CNN = (
+    ONE_CELL.replace("widths: [16]", "kind: cnn, widths: [3], depths: [1], stages: [1, 1]")
+    .replace("probe_size: 90", "probe_size: 40")
+    .replace("max_steps: 500", "max_steps: 60")
+)
+CNN_TEAMS = CNN.replace("solver: lapack, team_size: 1", "solver: scalapack, team_size: 2")
+
 # Five cells, each of whose kernels two ranks share.
 TEAMS = """\
     data: {source: glyphs, train_sizes: [100], test_size: 200, probe_size: 20}
@@ -41,15 +49,24 @@ def timings(out):
     return [(cell, phase, int(rank), float(s)) for cell, phase, rank, s, _ in (x.split(",") for x in lines)]
 
 
-@lib.case
-def ranks_without_a_cell_measure_kernels_of_another():
-    alone = results("one", ONE_CELL, 1)
-    shared = results("one", ONE_CELL, 3)
+def kernels_are_given_away(name, text):
+    alone = results(name, text, 1)
+    shared = results(name, text, 3)
     lib.check_same_bytes(lib.table_text(shared), lib.table_text(alone), "results.csv of 3 ranks")
     trained = {rank for _, phase, rank, _ in timings(shared) if phase == "train"}
     measured = {rank for _, phase, rank, _ in timings(shared) if phase == "gram"}
     lib.check_equal(len(trained), 1, "ranks that trained the cell")
     lib.check(len(measured) > 1, f"only ranks {measured} measured kernels")
+
+
+@lib.case
+def ranks_without_a_cell_measure_kernels_of_another():
+    kernels_are_given_away("one", ONE_CELL)
+
+
+@lib.case
+def kernels_of_convolutional_networks_are_given_away():
+    kernels_are_given_away("cnn", CNN)
 
 
 @lib.case
@@ -68,14 +85,23 @@ def any_free_ranks_form_a_team():
         lib.check_same_bytes(text, reference, f"results.csv of {ranks} ranks in teams of two")
 
 
-@lib.case
-def teams_share_the_states_of_one_cell():
-    text = TEAMS.replace("[8, 12, 16, 20, 24]", "[12]").replace("steps_per_decade: 1", "steps_per_decade: 4")
-    alone = results("states", text, 2)
-    shared = results("states", text, 5)
-    lib.check_same_bytes(lib.table_text(shared), lib.table_text(alone), "results.csv of 5 ranks")
+def states_go_to_teams(name, text, ranks):
+    alone = results(name, text, 2)
+    shared = results(name, text, ranks)
+    lib.check_same_bytes(lib.table_text(shared), lib.table_text(alone), f"results.csv of {ranks} ranks")
     leaders = {rank for _, phase, rank, _ in timings(shared) if phase == "solve"}
     lib.check(len(leaders) > 1, f"only the team of ranks {leaders} measured kernels")
+
+
+@lib.case
+def teams_share_the_states_of_one_cell():
+    one = TEAMS.replace("[8, 12, 16, 20, 24]", "[12]")
+    states_go_to_teams("states", one.replace("steps_per_decade: 1", "steps_per_decade: 4"), 5)
+
+
+@lib.case
+def teams_share_the_states_of_a_convolutional_network():
+    states_go_to_teams("cnn-states", CNN_TEAMS, 4)
 
 
 @lib.case
