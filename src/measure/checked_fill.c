@@ -14,7 +14,8 @@ nl_status nl_measurer_take_input(nl_measurer *m, int samples)
                                  .theta = m->state.theta,
                                  .probe = m->state.probe,
                                  .samples = samples,
-                                 .panel_bytes = nl_fill_memory(m->state.net)};
+                                 .panel_bytes = nl_fill_memory(m->state.net),
+                                 .kept = &m->kept};
     if (samples == m->plan->samples && m->grid->rows * m->grid->cols == 1 &&
         nl_kernel_one_panel(&m->input, m->plan->precision)) {
         status = nl_kernel_factors(&m->input, m->plan->precision, &m->factors);

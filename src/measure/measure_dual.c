@@ -397,6 +397,7 @@ nl_status nl_measure_dual(nl_measurer *m, const nl_solve_plan *solve, int kernel
 
     out->method = NL_METHOD_DUAL;
     nl_factors_destroy(&m->factors); /* of a small probe: of no use here */
+    nl_kept_memory_free(&m->kept);
     m->input.ready = NULL;
     status = create_vectors(&t);
     m->observe_seconds += nl_now() - start;

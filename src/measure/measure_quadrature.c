@@ -180,6 +180,7 @@ nl_status nl_measure_quadrature(nl_measurer *m, const nl_solve_plan *solve, int 
     out->method = NL_METHOD_QUADRATURE;
     snprintf(out->solver, sizeof out->solver, "quadrature");
     nl_factors_destroy(&m->factors);
+    nl_kept_memory_free(&m->kept);
     m->input.ready = NULL;
     status = observe_exactly(&t, &out->observed);
     m->observe_seconds += nl_now() - start;

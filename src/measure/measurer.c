@@ -60,6 +60,7 @@ void nl_measurer_destroy(nl_measurer **measurer)
     if (*measurer != NULL) {
         nl_measure_end(*measurer);
         nl_factors_destroy(&(*measurer)->factors);
+        nl_kept_memory_free(&(*measurer)->kept);
         nl_dmat_destroy(&(*measurer)->spare);
         nl_kernel_cache_destroy(&(*measurer)->cache);
         nl_grid_destroy(&(*measurer)->grid);

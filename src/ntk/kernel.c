@@ -115,6 +115,12 @@ nl_fill_work nl_kernel_fill_work(const nl_net *net, const nl_fill_terms *terms)
                : nl_parts_work(net, terms);
 }
 
+double nl_kernel_kept_bytes(const nl_net *net, nl_precision precision, int order, double samples,
+                            double panel_bytes)
+{
+    return nl_net_is_dense(net) ? 0.0 : nl_parts_kept(net, precision, order, samples, panel_bytes);
+}
+
 double nl_kernel_fill_bytes(const nl_net *net, nl_precision precision, int order, double samples,
                             double panel_bytes)
 {

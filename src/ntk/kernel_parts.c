@@ -38,6 +38,7 @@ typedef struct parts_job {
     void *joined;                       /* owned; products [units x n x m] of a tile's samples */
     void *turned;                       /* owned; [units x mC] factors of one column sample */
     bool first_of_all;
+    nl_kept_memory *memory; /* of a part; borrowed */
 } parts_job;
 
 /** A tile: row samples i .. i + m, column samples j .. j + n. */
@@ -186,41 +187,72 @@ static void make_tile(int i, int m, int j, int n, void *context)
     }
 }
 
-static nl_status hold(parts_job *job)
+/* Bytes of some numbers, so that what lies behind them is aligned as they are. */
+static size_t aligned_bytes(size_t count, nl_precision precision)
 {
-    const size_t size = nl_precision_bytes(job->a->precision);
-    const size_t samples[2] = {(size_t)job->samples.rows, (size_t)job->samples.cols};
+    const size_t line = 64;
 
-    for (int k = 0; k < job->held; k++) {
-        nl_chunk *chunk = &job->part[k];
+    return (count * nl_precision_bytes(precision) + line - 1) / line * line;
+}
 
-        for (int side = 0; side < (job->square ? 1 : 2); side++) {
-            chunk->in[side] = nl_alloc(samples[side] * chunk->in_size, size);
-            chunk->delta[side] = nl_alloc(samples[side] * chunk->delta_size, size);
-            if (chunk->in[side] == NULL || chunk->delta[side] == NULL) {
-                return NL_FAIL(NL_ERR_NOMEM, "out of memory for gradients of %d samples",
-                               job->count);
-            }
-        }
-        if (job->square) {
-            chunk->in[1] = chunk->in[0];
-            chunk->delta[1] = chunk->delta[0];
+/* What the chunks that are held take of samples that are rows and, where those differ, columns. */
+static size_t part_bytes(const nl_chunk *part, int held, nl_precision precision,
+                         const size_t samples[2])
+{
+    size_t bytes = 0;
+
+    for (int k = 0; k < held; k++) {
+        for (int side = 0; side < 2; side++) {
+            bytes += aligned_bytes(samples[side] * part[k].in_size, precision) +
+                     aligned_bytes(samples[side] * part[k].delta_size, precision);
         }
     }
+    return bytes;
+}
+
+static nl_status make_room(nl_kept_memory *memory, size_t bytes, int samples)
+{
+    if (memory->bytes >= bytes) {
+        return NL_OK;
+    }
+    nl_kept_memory_free(memory);
+    memory->data = nl_alloc(bytes, 1);
+    if (memory->data == NULL) {
+        return NL_FAIL(NL_ERR_NOMEM, "out of memory for gradients of %d samples", samples);
+    }
+    memory->bytes = bytes;
     return NL_OK;
 }
 
-static void let_go(parts_job *job)
+void nl_kept_memory_free(nl_kept_memory *kept)
 {
-    for (int k = 0; k < job->held; k++) {
+    free(kept->data);
+    *kept = (nl_kept_memory){0};
+}
+
+/* Places of what is stored, one behind the other. */
+static nl_status hold(parts_job *job)
+{
+    const nl_precision precision = job->a->precision;
+    const size_t samples[2] = {(size_t)job->samples.rows,
+                               job->square ? 0 : (size_t)job->samples.cols};
+    const nl_status status =
+        make_room(job->memory, part_bytes(job->part, job->held, precision, samples), job->count);
+    char *at = job->memory->data;
+
+    for (int k = 0; status == NL_OK && k < job->held; k++) {
         nl_chunk *chunk = &job->part[k];
 
-        for (int side = 0; side < (job->square ? 1 : 2); side++) {
-            free(chunk->in[side]);
-            free(chunk->delta[side]);
+        for (int side = 0; side < 2; side++) {
+            const bool same = side == 1 && job->square;
+
+            chunk->in[side] = same ? chunk->in[0] : at;
+            at += aligned_bytes(samples[side] * chunk->in_size, precision);
+            chunk->delta[side] = same ? chunk->delta[0] : at;
+            at += aligned_bytes(samples[side] * chunk->delta_size, precision);
         }
-        chunk->in[0] = chunk->in[1] = chunk->delta[0] = chunk->delta[1] = NULL;
     }
+    return status;
 }
 
 /* Chunks job->part .. + held: passes over all samples, then their products. */
@@ -245,7 +277,6 @@ static nl_status add_part(parts_job *job)
         nl_for_each_lower_tile(&walk, make_tile, job);
         job->first_of_all = false;
     }
-    let_go(job);
     return status;
 }
 
@@ -273,8 +304,10 @@ nl_status nl_parts_fill(const nl_dmat *a, nl_kernel_spec spec, const nl_kernel_i
                      .spec = spec,
                      .view = nl_kernel_view_of(spec, input->net->spec.outputs),
                      .local = local};
+    nl_kept_memory own = {0};
     nl_status status = NL_OK;
 
+    job.memory = input->kept != NULL ? input->kept : &own;
     job.seeds = nl_kernel_view_seeds(&job.view);
     status = nl_local_samples_list(a, job.view.rows_per_sample, &job.samples);
 
@@ -284,6 +317,7 @@ nl_status nl_parts_fill(const nl_dmat *a, nl_kernel_spec spec, const nl_kernel_i
             status = add_parts(&job);
         }
     }
+    nl_kept_memory_free(&own);
     nl_output_passes_free(&job.by_output);
     nl_local_samples_free(&job.samples);
     free(job.list);
@@ -363,12 +397,18 @@ nl_status nl_parts_for_each_tile(const nl_dmat *layout, nl_kernel_spec spec,
     return status;
 }
 
-double nl_parts_memory(const nl_net *net, nl_precision precision, int order, double samples,
-                       double panel_bytes)
+/* As if all outputs had their rows: those of class kernels take less. */
+static nl_kernel_view widest_view(const nl_net *net)
 {
-    const nl_kernel_view view =
-        nl_kernel_view_of((nl_kernel_spec){.kind = NL_KERNEL_FULL}, net->spec.outputs);
+    return nl_kernel_view_of((nl_kernel_spec){.kind = NL_KERNEL_FULL}, net->spec.outputs);
+}
+
+double nl_parts_kept(const nl_net *net, nl_precision precision, int order, double samples,
+                     double panel_bytes)
+{
+    const nl_kernel_view view = widest_view(net);
     const double of_samples = samples * (double)nl_precision_bytes(precision);
+    const size_t all[2] = {(size_t)samples, 0};
     nl_chunk *chunk = NULL;
     int chunks = 0;
     int held = 0;
@@ -378,14 +418,18 @@ double nl_parts_memory(const nl_net *net, nl_precision precision, int order, dou
         return panel_bytes;
     }
     for (int k = 0; k < chunks; k += held) {
-        double numbers = 0.0;
-
         held = nl_chunks_that_fit(chunk + k, chunks - k, panel_bytes / of_samples);
-        for (int c = k; c < k + held; c++) {
-            numbers += (double)(chunk[c].in_size + chunk[c].delta_size);
-        }
-        most = fmax(most, numbers * of_samples);
+        most = fmax(most, (double)part_bytes(chunk + k, held, precision, all));
     }
     free(chunk);
-    return most + nl_output_passes_bytes(net, precision, &view, samples);
+    return most;
+}
+
+double nl_parts_memory(const nl_net *net, nl_precision precision, int order, double samples,
+                       double panel_bytes)
+{
+    const nl_kernel_view view = widest_view(net);
+
+    return nl_parts_kept(net, precision, order, samples, panel_bytes) +
+           nl_output_passes_bytes(net, precision, &view, samples);
 }

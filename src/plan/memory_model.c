@@ -92,21 +92,27 @@ static double kept_bytes(const nl_memory_terms *terms)
 static double found_bytes(const nl_memory_terms *terms, const nl_net *net)
 {
     const nl_precision precision = terms->measure->precision;
-    const double factors = /* others' are gone with the fill */
+    const double factors =
         nl_net_is_dense(net) ? nl_factors_bytes(net, precision) * terms->measure->samples : 0.0;
     double matrix = 0.0;
+    double parts = 0.0; /* others keep the largest part's place */
     bool alone = false;
 
     for (int k = 0; k < terms->measure->kernels; k++) {
         const nl_solve_plan *solve = &terms->solve[k];
 
         alone = alone || solve->team == 1;
+        if (solve->team == 1 && solve->method == NL_METHOD_PRIMAL) {
+            parts = fmax(parts, nl_kernel_kept_bytes(net, precision, solve->n,
+                                                     nl_measure_samples(terms->measure, k),
+                                                     nl_fill_memory(net)));
+        }
         if (solve->team == 1 && solve->cached > 0.0) {
             matrix =
                 fmax(matrix, (double)solve->n * solve->n * (double)nl_precision_bytes(precision));
         }
     }
-    return rounded(matrix) + (alone && factors <= nl_panel_bytes ? factors : 0.0);
+    return rounded(matrix) + (alone && factors <= nl_panel_bytes ? factors : 0.0) + rounded(parts);
 }
 
 nl_cell_memory nl_cell_memory_model(const nl_memory_terms *terms, const nl_cell *cell,

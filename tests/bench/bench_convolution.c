@@ -132,8 +132,13 @@ static void time_kernel(const nl_net *net, int points, nl_precision precision, b
     const double rate = gemm_rate(precision);
     float *x = random_images(net, points);
     float *theta = nl_calloc(net->size, sizeof *theta);
-    nl_kernel_input input = {
-        .net = net, .theta = theta, .probe = x, .samples = points, .panel_bytes = 512e6};
+    nl_kept_memory kept = {0}; /* as from state to state */
+    nl_kernel_input input = {.net = net,
+                             .theta = theta,
+                             .probe = x,
+                             .samples = points,
+                             .panel_bytes = 512e6,
+                             .kept = &kept};
     nl_grid *grid = NULL;
     nl_dmat *a = NULL;
     double best = 1e9;
@@ -153,6 +158,7 @@ static void time_kernel(const nl_net *net, int points, nl_precision precision, b
            "\"precision\": \"%s\", \"seconds\": %.4g, \"limit_seconds\": %.4g}\n",
            net->spec.width, points, traced ? "traced" : "full", bench_precision_name(precision),
            best, nl_kernel_flops(net, kernel, points) / rate);
+    nl_kept_memory_free(&kept);
     nl_dmat_destroy(&a);
     nl_grid_destroy(&grid);
     free(x);
