@@ -482,7 +482,7 @@ def study(bench):
 CONVOLUTION_STUDY = """\
 data: {{source: cifar10, path: {cifar10}, train_sizes: [512], test_size: 1000, probe_size: {probe}, standardize: false}}
 model: {{kind: cnn, widths: {widths}, depths: [1], stages: [1, 1, 1], weight_variance: 2.0}}
-training: {{loss: cross-entropy, optimizer: sgd, learning_rate: 0.05, batch_size: 32, max_steps: {steps}}}
+training: {{loss: cross-entropy, optimizer: sgd, learning_rate: 0.05, batch_size: 32, max_steps: {steps}, evaluations_per_decade: 4}}
 seeds: [0, 1]
 measure: {{kernels: [traced, full], steps_per_decade: 4, precision: {precision}}}
 """
