@@ -3,8 +3,7 @@
 
 #include <math.h>
 
-/* Factors of a prefix of the probe are made for each fill: bits then are those of a probe of that
- * size. */
+/* Factors have room for the samples that they were first made of: the whole probe, as a rule. */
 nl_status nl_measurer_take_input(nl_measurer *m, int samples)
 {
     const double start = nl_now();
@@ -16,8 +15,10 @@ nl_status nl_measurer_take_input(nl_measurer *m, int samples)
                                  .samples = samples,
                                  .panel_bytes = nl_fill_memory(m->state.net),
                                  .kept = &m->kept};
-    if (samples == m->plan->samples && m->grid->rows * m->grid->cols == 1 &&
-        nl_kernel_one_panel(&m->input, m->plan->precision)) {
+    if (m->factors != NULL && m->factors->capacity < samples) {
+        nl_factors_destroy(&m->factors);
+    }
+    if (m->grid->rows * m->grid->cols == 1 && nl_kernel_one_panel(&m->input, m->plan->precision)) {
         status = nl_kernel_factors(&m->input, m->plan->precision, &m->factors);
         m->input.ready = m->factors;
     }

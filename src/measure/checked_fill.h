@@ -31,8 +31,8 @@ NL_MUST_CHECK nl_status nl_fill_held(const nl_held_fill *held, nl_dmat *a);
 NL_MUST_CHECK nl_status nl_fill_checked(const nl_kernel_task *task, int samples, nl_dmat *a);
 
 /** What the kernels of the measurer's state and of the first `samples` samples of its probe are
- * filled from.  Of the whole probe one set of factors serves all of them where this rank measures
- * alone and has room for them; the next state of the network finds it there.  Collective. */
+ * filled from.  One set of factors serves all of them where this rank measures alone and has room
+ * for them; the next state of the network finds it there.  Collective. */
 NL_MUST_CHECK nl_status nl_measurer_take_input(nl_measurer *m, int samples);
 
 #endif

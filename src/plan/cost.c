@@ -64,7 +64,9 @@ static double primal_fills_flops(const nl_net *net, const nl_measure_plan *plan,
     const nl_fill_work work = nl_fills_work(net, plan, k);
 
     return work.passes + work.products -
-           (nl_net_is_dense(net) && k > 0 && k < plan->whole && nl_kernel_cache_bytes(plan, k) > 0.0
+           (nl_net_is_dense(net) && k > 0 &&
+                    nl_measure_samples(plan, k) == nl_measure_samples(plan, k - 1) &&
+                    nl_kernel_cache_bytes(plan, k) > 0.0
                 ? nl_measure_samples(plan, k) * nl_factors_flops(net)
                 : 0.0);
 }

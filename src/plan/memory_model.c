@@ -92,16 +92,19 @@ static double kept_bytes(const nl_memory_terms *terms)
 static double found_bytes(const nl_memory_terms *terms, const nl_net *net)
 {
     const nl_precision precision = terms->measure->precision;
-    const double factors =
-        nl_net_is_dense(net) ? nl_factors_bytes(net, precision) * terms->measure->samples : 0.0;
+    double factors = 0.0;
     double matrix = 0.0;
     double parts = 0.0; /* others keep the largest part's place */
-    bool alone = false;
 
     for (int k = 0; k < terms->measure->kernels; k++) {
         const nl_solve_plan *solve = &terms->solve[k];
+        const double bytes = nl_net_is_dense(net) ? nl_factors_bytes(net, precision) *
+                                                        nl_measure_samples(terms->measure, k)
+                                                  : 0.0;
 
-        alone = alone || solve->team == 1;
+        if (solve->team == 1 && bytes <= nl_panel_bytes) {
+            factors = fmax(factors, bytes);
+        }
         if (solve->team == 1 && solve->method == NL_METHOD_PRIMAL) {
             parts = fmax(parts, nl_kernel_kept_bytes(net, precision, solve->n,
                                                      nl_measure_samples(terms->measure, k),
@@ -112,7 +115,7 @@ static double found_bytes(const nl_memory_terms *terms, const nl_net *net)
                 fmax(matrix, (double)solve->n * solve->n * (double)nl_precision_bytes(precision));
         }
     }
-    return rounded(matrix) + (alone && factors <= nl_panel_bytes ? factors : 0.0) + rounded(parts);
+    return rounded(matrix) + factors + rounded(parts);
 }
 
 nl_cell_memory nl_cell_memory_model(const nl_memory_terms *terms, const nl_cell *cell,

@@ -152,11 +152,11 @@ def of_samples(rows, samples):
     return [row for row in rows if int(row["n"]) == samples * (10 if row["kernel"] == "full" else 1)]
 
 
-def prefixes_are_smaller_probes(method, kernels, loss):
+def prefixes_are_smaller_probes(method, kernels, loss, precision="double"):
     """Each row is, byte for byte, that of a study of that probe; the closed form is compared in
     tiles, whose sums go by the size of the largest."""
     folder = lib.scratch("prefixes")
-    more = f", method: {method}"
+    more = f", method: {method}, precision: {precision}"
     rows = rows_of(study(kernels=kernels, loss=loss, more=more + PREFIXES), folder / "all")
     places = [(row["step"], row["tag"], row["kernel"], int(row["n"])) for row in rows]
     lib.check_equal(places, sorted(places, key=lambda p: (int(p[0]), *p[1:])), "order of rows")
@@ -205,7 +205,11 @@ def prefixes_need_no_training():
     lib.check_equal(part.shape, (300, 300), "kernel of a prefix")
     lib.check(abs(whole[:300, :300] - part).max() <= 1e-13 * abs(part).max(), "it is no prefix")
     lib.check_equal(cell["spectra/full@60/0"].shape, (600,), "spectrum of a prefix")
-    lib.check_equal(cell["probe/inputs"].shape[0], 90, "probe")
+    labels = list(cell["probe/labels"][:])
+    lib.check_equal(len(labels), 90, "probe")
+    for samples in 30, 60, 90:
+        counts = {labels[:samples].count(label) for label in range(10)}
+        lib.check(max(counts) - min(counts) <= 1, f"classes among the first {samples}: {counts}")
 
 
 def each_prefix_has_a_method_of_its_own():
@@ -234,6 +238,7 @@ lib.add("the same bytes again, quadrature", the_same_bytes_again, "quadrature")
 lib.add("a finished folder is read back", a_finished_folder_is_read_back)
 lib.add("the plan says how", the_plan_says_how)
 lib.add("prefixes, primal", prefixes_are_smaller_probes, "primal", "traced, full, class", "mse")
+lib.add("prefixes, single", prefixes_are_smaller_probes, "primal", "full", "cross-entropy", "single")
 lib.add("prefixes, dual", prefixes_are_smaller_probes, "dual", "full", "cross-entropy")
 lib.add("prefixes, quadrature", prefixes_are_smaller_probes, "quadrature", "full", "mse")
 lib.add("prefixes on other ranks", prefixes_are_the_same_on_other_ranks)
