@@ -258,6 +258,11 @@ void nl_trust_destroy(nl_trust **trust);
 /** Bytes that it holds on this rank. */
 double nl_trust_bytes(const nl_trust *trust);
 
+/** The same before it is made, of a kernel of so many samples.  Pure.
+ *
+ *  @param[in] panel_bytes  as in nl_kernel_input */
+double nl_trust_most_bytes(const nl_net *net, int samples, int ranks, double panel_bytes);
+
 /** The random vector of signs that a kernel is checked with, zero outside the window: v [order]. */
 void nl_trust_vector(const nl_trust *trust, nl_kernel_spec spec, double *v);
 

@@ -52,6 +52,7 @@ double nl_measure_memory(const nl_solve_plan *plan, int samples, nl_precision pr
     int rows = 1;
     int cols = 1;
     double both = 0.0;
+    double filling = 0.0;
 
     if (plan->method != NL_METHOD_PRIMAL) {
         return nl_solve_memory(plan, precision);
@@ -63,8 +64,13 @@ double nl_measure_memory(const nl_solve_plan *plan, int samples, nl_precision pr
         (!nl_net_is_dense(net) || samples * nl_factors_bytes(net, precision) <= fill)) {
         both = samples; /* rows and columns are the same samples */
     }
-    return nl_solve_memory(plan, precision) - nl_panel_bytes +
-           nl_kernel_fill_bytes(net, precision, plan->n, both, fill);
+    filling = nl_kernel_fill_bytes(net, precision, plan->n, both, fill);
+    if (!nl_net_is_dense(net)) { /* a check comes behind the fill, beside what that leaves */
+        const double kept = nl_kernel_kept_bytes(net, precision, plan->n, both, fill);
+
+        filling = kept + fmax(filling - kept, nl_trust_most_bytes(net, samples, rows * cols, fill));
+    }
+    return nl_solve_memory(plan, precision) - nl_panel_bytes + filling;
 }
 
 /* What 32-bit libraries can count. */

@@ -91,6 +91,14 @@ double nl_trust_bytes(const nl_trust *trust)
            nl_jacobian_fixed_bytes(trust->input.net, trust->own);
 }
 
+double nl_trust_most_bytes(const nl_net *net, int samples, int ranks, double panel_bytes)
+{
+    const double sample = nl_jacobian_bytes(net);
+    const double own = fmin(ceil((double)samples / ranks), fmax(panel_bytes / sample, 1.0));
+
+    return sample * own + nl_jacobian_fixed_bytes(net, (int)own);
+}
+
 void nl_trust_vector(const nl_trust *t, nl_kernel_spec spec, double *v)
 {
     const int order = nl_kernel_order(spec, t->input.samples, t->input.net->spec.outputs);

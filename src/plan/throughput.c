@@ -222,6 +222,26 @@ static void add_fill(trial *t, const nl_net *net, nl_kernel_spec spec, int sampl
     }
 }
 
+/* Seconds of one kernel of a state.  What the state's kernels share counts with the first of them
+ * where networks have no factors: those are part of every fill's operations. */
+static nl_status time_kernel(nl_measurer *measurer, const nl_measure_state *state,
+                             const nl_solve_plan *solve, int kernel, double *seconds)
+{
+    const bool apart = kernel > 0 && !nl_net_is_dense(state->net);
+    nl_measurement out = {0};
+    bool collapsed = false;
+    double start = worked();
+    nl_status status = nl_measure_begin(measurer, state, apart ? &collapsed : NULL);
+
+    start = apart ? worked() : start;
+    if (status == NL_OK) {
+        status = nl_measure_kernel(measurer, solve, kernel, &out);
+    }
+    *seconds = worked() - start;
+    nl_measurement_clear(&out, 0);
+    return status;
+}
+
 /* Fill one kernel and, where there is a solver, fill and solve it: the difference is the solve. */
 static nl_status try_kernel(trial *t, const nl_measure_state *state, const nl_measure_plan *plan,
                             int kernel, const nl_solver *solver)
@@ -229,10 +249,9 @@ static nl_status try_kernel(trial *t, const nl_measure_state *state, const nl_me
     const bool shared = solver != NULL && !solver->one_rank;
     nl_throughput *solves = shared ? &t->throughputs->shared_solve : &t->throughputs->solve;
     nl_solve_plan solve = {.team = 1};
-    nl_measurement out = {0};
     nl_measurer *measurer = NULL;
-    double start = 0.0;
-    double gram = 0.0;
+    double seconds = 0.0;
+    double gram = INFINITY;
     nl_status status = nl_measurer_create(MPI_COMM_SELF, &t->study->spec, plan, &measurer);
 
     if (status != NL_OK) {
@@ -243,26 +262,20 @@ static nl_status try_kernel(trial *t, const nl_measure_state *state, const nl_me
     solve.order = solve.n;
     solve.block = nl_kernel_block(plan->kernel[kernel], t->info.classes,
                                   shared ? nl_shared_block : nl_private_block);
-    /* Memory that was used once is had without page faults: the second fill is the usual one. */
-    for (int pass = 0; status == NL_OK && pass < 2; pass++) {
-        start = worked();
-        status = nl_measure_begin(measurer, state, NULL);
-        if (status == NL_OK) {
-            status = nl_measure_kernel(measurer, &solve, kernel, &out);
-        }
-        gram = worked() - start;
+    /* Memory that was used once is had without page faults: later fills are the usual ones, and the
+     * quicker of two the less disturbed by what else runs. */
+    for (int pass = 0; status == NL_OK && pass < 3; pass++) {
+        status = time_kernel(measurer, state, &solve, kernel, &seconds);
+        gram = pass > 0 ? fmin(gram, seconds) : gram;
     }
-    add_fill(t, state->net, plan->kernel[kernel], plan->samples, gram);
+    if (status == NL_OK) {
+        add_fill(t, state->net, plan->kernel[kernel], plan->samples, gram);
+    }
     if (status == NL_OK && solver != NULL) {
         solve.solver = solver;
-        start = worked();
-        status = nl_measure_begin(measurer, state, NULL);
-        if (status == NL_OK) {
-            status = nl_measure_kernel(measurer, &solve, kernel, &out);
-        }
-        nl_throughput_add(solves, nl_solve_flops(solve.n), worked() - start - gram);
+        status = time_kernel(measurer, state, &solve, kernel, &seconds);
+        nl_throughput_add(solves, nl_solve_flops(solve.n), seconds - gram);
     }
-    nl_measurement_clear(&out, 0);
     nl_measurer_destroy(&measurer);
     return status == NL_ERR_NUMERIC ? NL_OK : status; /* a trial's spectrum is of no interest */
 }

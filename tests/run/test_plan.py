@@ -43,6 +43,30 @@ SHAPES = {
         seeds: [0]
         measure: {kernels: [traced, full], steps_per_decade: 1}
         """,
+    "cnn-training": """
+        study: cnn-training
+        data: {source: glyphs, train_sizes: [500], test_size: 300, probe_size: 20}
+        model: {kind: cnn, widths: [4, 8, 16], depths: [1], stages: [1, 1]}
+        training: {batch_size: 32, max_steps: 600, learning_rate: 0.05}
+        seeds: [0, 1]
+        measure: {kernels: [traced], steps_per_decade: 2}
+        """,
+    "cnn-kernels": """
+        study: cnn-kernels
+        data: {source: glyphs, train_sizes: [200], test_size: 200, probe_size: 100}
+        model: {kind: cnn, widths: [8, 24], depths: [1], stages: [1, 1, 1], head: flatten}
+        training: {batch_size: 32, max_steps: 30, learning_rate: 0.05}
+        seeds: [0]
+        measure: {kernels: [traced, full], steps_per_decade: 1}
+        """,
+    "resnet": """
+        study: resnet
+        data: {source: glyphs, train_sizes: [300], test_size: 200, probe_size: 40}
+        model: {kind: resnet, widths: [4, 8], depths: [1], stages: [1, 1], normalization: layer-norm}
+        training: {batch_size: 32, max_steps: 200, learning_rate: 0.05, optimizer: momentum}
+        seeds: [0]
+        measure: {kernels: [traced, full], steps_per_decade: 2}
+        """,
 }
 
 
