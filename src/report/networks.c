@@ -25,8 +25,7 @@ typedef struct axes {
 
 typedef struct building {
     int tables;
-    const nl_csv *table;
-    const char *const *names;
+    const nl_report_source *source;
     axes axes;
     nl_report_networks *data;
 } building;
@@ -37,9 +36,9 @@ static const char *axis_value(const building *b, int axis, int table, int row)
     const char *name = b->axes.name[axis];
 
     if (strcmp(name, "study") == 0) {
-        return b->names[table];
+        return b->source[table].name;
     }
-    return nl_csv_text(&b->table[table], row, nl_csv_column(&b->table[table], name));
+    return nl_csv_text(&b->source[table].table, row, nl_csv_column(&b->source[table].table, name));
 }
 
 /* The same value, also where a spreadsheet wrote 0.10 for 0.1. */
@@ -60,7 +59,7 @@ static bool same_value(const char *a, const char *b)
  * there, and its being empty tells no more than the kind itself. */
 static int kind_of(const building *b, int axis, int table, int row)
 {
-    const nl_csv *t = &b->table[table];
+    const nl_csv *t = &b->source[table].table;
     const char *kind = nl_csv_text(t, row, nl_csv_column(t, "kind"));
     int k = 0;
 
@@ -80,7 +79,7 @@ static bool varies(const building *b, int axis)
     const char *told = NULL;
 
     for (int t = 0; t < b->tables; t++) {
-        for (int r = 0; r < b->table[t].rows; r++) {
+        for (int r = 0; r < b->source[t].table.rows; r++) {
             const char *value = axis_value(b, axis, t, r);
             const int kind = kind_of(b, axis, t, r);
 
@@ -98,7 +97,7 @@ static bool varies(const building *b, int axis)
 static const char *first_value(const building *b, int axis)
 {
     for (int t = 0; t < b->tables; t++) {
-        for (int r = 0; r < b->table[t].rows; r++) {
+        for (int r = 0; r < b->source[t].table.rows; r++) {
             const char *value = axis_value(b, axis, t, r);
 
             if (value[0] != '\0') {
@@ -127,10 +126,10 @@ static void list_parametrizations(building *b)
     nl_text *out = &b->data->parametrization;
 
     for (int t = 0; t < b->tables; t++) {
-        const int column = nl_csv_column(&b->table[t], "parametrization");
+        const int column = nl_csv_column(&b->source[t].table, "parametrization");
 
-        for (int r = 0; column >= 0 && r < b->table[t].rows; r++) {
-            const char *value = nl_csv_text(&b->table[t], r, column);
+        for (int r = 0; column >= 0 && r < b->source[t].table.rows; r++) {
+            const char *value = nl_csv_text(&b->source[t].table, r, column);
 
             if (out->length == 0 || strstr(out->data, value) == NULL) {
                 nl_text_append(out, "%s%s", out->length > 0 ? " and " : "", value);
@@ -266,7 +265,7 @@ static nl_status collect_names(building *b)
         status = add_name(&data->tags, data->tag, nl_most_tags, first[k], "tags");
     }
     for (int t = 0; t < b->tables; t++) {
-        const nl_csv *table = &b->table[t];
+        const nl_csv *table = &b->source[t].table;
         const int tag = nl_csv_column(table, "tag");
         const int kernel = nl_csv_column(table, "kernel");
 
@@ -303,7 +302,7 @@ static bool has_flag(const char *flags, const char *word)
 static nl_status find_cell(building *b, int table, int row, int *index)
 {
     static const char *const names[] = {"width", "depth", "n_train", "parameters", "seed"};
-    const nl_csv *t = &b->table[table];
+    const nl_csv *t = &b->source[table].table;
     nl_report_networks *data = b->data;
     double value[NL_COUNT(names)];
     nl_report_network cell = {0};
@@ -328,6 +327,7 @@ static nl_status find_cell(building *b, int table, int row, int *index)
                                .n_train = value[2],
                                .parameters = value[3],
                                .seed = (long)value[4],
+                               .probe = b->source[table].probe,
                                .channels = is_convolutional(t, row),
                                .setting = setting_of(b, table, row, true),
                                .setting_without_depth = setting_of(b, table, row, false)};
@@ -350,7 +350,7 @@ static nl_status find_cell(building *b, int table, int row, int *index)
 
 static nl_status read_row(building *b, int table, int row)
 {
-    const nl_csv *t = &b->table[table];
+    const nl_csv *t = &b->source[table].table;
     nl_report_networks *data = b->data;
     nl_report_row *r = &data->row[data->rows];
     const char *flags = nl_csv_text(t, row, nl_csv_column(t, "flags"));
@@ -470,18 +470,18 @@ static nl_status check_columns(const nl_csv *table)
     return NL_OK;
 }
 
-nl_status nl_report_networks_create(int count, const nl_csv *tables, const char *const names[],
-                                    bool distinct, nl_report_networks *out)
+nl_status nl_report_networks_create(int count, const nl_report_source *sources, bool distinct,
+                                    nl_report_networks *out)
 {
     nl_report_networks data = {0};
-    building b = {.tables = count, .table = tables, .names = names, .data = &data};
+    building b = {.tables = count, .source = sources, .data = &data};
     size_t rows = 0;
     nl_status status = NL_OK;
 
     *out = data;
     for (int t = 0; status == NL_OK && t < count; t++) {
-        status = check_columns(&tables[t]);
-        rows += (size_t)tables[t].rows;
+        status = check_columns(&sources[t].table);
+        rows += (size_t)sources[t].table.rows;
     }
     if (status != NL_OK) {
         return status;
@@ -499,7 +499,7 @@ nl_status nl_report_networks_create(int count, const nl_csv *tables, const char 
         find_axes(&b, distinct);
     }
     for (int t = 0; t < count; t++) {
-        for (int r = 0; status == NL_OK && r < tables[t].rows; r++) {
+        for (int r = 0; status == NL_OK && r < sources[t].table.rows; r++) {
             status = read_row(&b, t, r);
         }
     }
@@ -550,46 +550,4 @@ int nl_report_main_kernel(const nl_report_networks *data)
 bool nl_report_row_counts(const nl_report_row *row)
 {
     return !row->censored && !row->diverged && !row->untrained && !row->collapsed;
-}
-
-double nl_report_order(const nl_report_networks *data, const char *setting, int kernel)
-{
-    double order = NAN;
-
-    for (int r = 0; r < data->rows; r++) {
-        const nl_report_row *row = &data->row[r];
-
-        if (row->kernel == kernel && !row->part && data->cell[row->cell].setting == setting) {
-            order = fmax(order, row->order);
-        }
-    }
-    return order;
-}
-
-/* One row an image have kernels that are traced or of one output. */
-double nl_report_images(const nl_report_networks *data, const char *setting, int kernel,
-                        double order)
-{
-    const double whole = nl_report_order(data, setting, kernel);
-    double images = data->probe > 0.0 ? data->probe : NAN;
-
-    for (int k = 0; k < data->kernels; k++) {
-        if (strncmp(data->kernel[k], "full", 4) != 0) {
-            images = fmax(images, nl_report_order(data, setting, k));
-        }
-    }
-    return fmod(whole, images) == 0.0 ? order / (whole / images) : NAN;
-}
-
-const char *nl_report_images_text(const nl_report_networks *data, const char *setting, int kernel,
-                                  double order, char out[64])
-{
-    const double images = nl_report_images(data, setting, kernel, order);
-
-    out[0] = '\0';
-    if (order > 0.0) {
-        snprintf(out, 64, isnan(images) ? "n = %.0f rows" : "%.0f images",
-                 isnan(images) ? order : images);
-    }
-    return out;
 }

@@ -10,6 +10,7 @@ enum { nl_most_tags = 64, nl_most_kernels = 64 };
 typedef struct nl_report_network {
     double width, depth, n_train, parameters;
     long seed;
+    double probe;        /* images of it, as the study file says; 0: not known */
     bool channels;       /* width is channels: a cnn or resnet */
     const char *setting; /* the axes that vary beside width, n_train and seed, as "depth=2;
                             loss=mse"; "" where none does; the same pointer where it is the same */
@@ -36,16 +37,21 @@ typedef struct nl_report_networks {
     bool *has;               /* owned, [nl_quantity_count]: does any row have a value? */
     int *index;              /* owned, [cells x tags x kernels]: row, or -1 */
     int partial;             /* networks of which there are such rows only */
-    double probe;            /* images of it, as the study file says; 0: not known */
     int doubles;             /* rows that repeat a state with other values: the first one counts */
     nl_text constants;       /* axes that do not vary: "activation=relu, loss=mse, ..." */
     nl_text parametrization; /* "standard", or "standard and ntk" */
 } nl_report_networks;
 
-/** Sort the rows of tables.  names: [count], of the studies; where `distinct`, they are an axis. */
-NL_MUST_CHECK nl_status nl_report_networks_create(int count, const nl_csv *tables,
-                                                  const char *const names[], bool distinct,
-                                                  nl_report_networks *out);
+/** A table as it is read. */
+typedef struct nl_report_source {
+    nl_csv table;     /* borrowed */
+    const char *name; /* of its study; borrowed */
+    double probe;     /* images of it, as the study file says; 0: there is none */
+} nl_report_source;
+
+/** Sort the rows of tables.  distinct: their names are an axis. */
+NL_MUST_CHECK nl_status nl_report_networks_create(int count, const nl_report_source *sources,
+                                                  bool distinct, nl_report_networks *out);
 void nl_report_networks_free(nl_report_networks *data);
 
 /** Row of a state, -1 where there is none. */
@@ -57,18 +63,6 @@ int nl_report_kernel(const nl_report_networks *data, const char *name);
 
 /** Does a row's state count: is it none of censored, diverged, untrained, collapsed? */
 bool nl_report_row_counts(const nl_report_row *row);
-
-/** Largest order of a kernel among networks of a setting; NaN: none is told. */
-double nl_report_order(const nl_report_networks *data, const char *setting, int kernel);
-
-/** Images that a kernel of this order is of; NaN: neither study nor table say. */
-double nl_report_images(const nl_report_networks *data, const char *setting, int kernel,
-                        double order);
-
-/** "150 images", "n = 1500 rows" where images are not known, "" where the order is not; out holds
- * 64 bytes. */
-const char *nl_report_images_text(const nl_report_networks *data, const char *setting, int kernel,
-                                  double order, char out[64]);
 
 /** Kernel of the headline: full where it was measured, else traced, else the first; -1: none. */
 int nl_report_main_kernel(const nl_report_networks *data);

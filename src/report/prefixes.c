@@ -10,12 +10,14 @@
 
 enum { most_orders = 64 };
 
+static const char *const tags[] = {"init", "best", "final"}; /* in the tables for programs */
+
 /** One kernel of the networks of a headline, seen at several numbers of images. */
 typedef struct prefix_view {
     const nl_report_networks *data;
     const nl_report_fits *fits;
     const nl_series *series;
-    int kernel;
+    int kernel, tag;
     int orders;
     double order[most_orders]; /* ascending */
     nl_sample *samples;        /* [data->rows], scratch */
@@ -24,6 +26,53 @@ typedef struct prefix_view {
 static const char *setting_of(const prefix_view *v)
 {
     return v->series->setting;
+}
+
+double nl_report_order(const nl_report_networks *data, const char *setting, int kernel)
+{
+    double order = NAN;
+
+    for (int r = 0; r < data->rows; r++) {
+        const nl_report_row *row = &data->row[r];
+
+        if (row->kernel == kernel && !row->part && data->cell[row->cell].setting == setting) {
+            order = fmax(order, row->order);
+        }
+    }
+    return order;
+}
+
+/* One row an image have kernels that are traced or of one output. */
+double nl_report_images(const nl_report_networks *data, const char *setting, int kernel,
+                        double order)
+{
+    const double whole = nl_report_order(data, setting, kernel);
+    double images = NAN;
+
+    for (int c = 0; c < data->cells; c++) {
+        if (data->cell[c].setting == setting && data->cell[c].probe > 0.0) {
+            images = fmax(images, data->cell[c].probe);
+        }
+    }
+    for (int k = 0; k < data->kernels; k++) {
+        if (strncmp(data->kernel[k], "full", 4) != 0) {
+            images = fmax(images, nl_report_order(data, setting, k));
+        }
+    }
+    return fmod(whole, images) == 0.0 ? order / (whole / images) : NAN;
+}
+
+const char *nl_report_images_text(const nl_report_networks *data, const char *setting, int kernel,
+                                  double order, char out[64])
+{
+    const double images = nl_report_images(data, setting, kernel, order);
+
+    out[0] = '\0';
+    if (order > 0.0) {
+        snprintf(out, 64, isnan(images) ? "n = %.0f rows" : "%.0f images",
+                 isnan(images) ? order : images);
+    }
+    return out;
 }
 
 bool nl_report_has_prefixes(const nl_report_networks *data)
@@ -36,10 +85,10 @@ bool nl_report_has_prefixes(const nl_report_networks *data)
     return false;
 }
 
-/* Is a row one of the view's, at best, and does it count? */
+/* Is a row one of the view's? */
 static bool is_shown(const prefix_view *v, const nl_report_row *row)
 {
-    return row->kernel == v->kernel && row->tag == nl_report_tag(v->data, "best") &&
+    return row->kernel == v->kernel && row->tag == v->tag &&
            nl_series_holds(v->series, &v->data->cell[row->cell]) && row->order > 0.0;
 }
 
@@ -154,11 +203,11 @@ static double next_scale(const prefix_view *v, double from)
 
 typedef void tell(const prefix_view *v, nl_text *out);
 
-/* Each kernel of each headline that was seen at several numbers of images. */
-static void for_each_view(const nl_report_networks *data, const nl_report_fits *fits, tell *say,
-                          nl_text *out)
+/* Each kernel of each headline that was seen at several numbers of images at this tag. */
+static void for_each_view(const nl_report_networks *data, const nl_report_fits *fits,
+                          const char *tag, tell *say, nl_text *out)
 {
-    prefix_view v = {.data = data, .fits = fits};
+    prefix_view v = {.data = data, .fits = fits, .tag = nl_report_tag(data, tag)};
 
     v.samples = nl_calloc((size_t)data->rows + 1, sizeof *v.samples);
     out->failed = out->failed || v.samples == NULL;
@@ -244,9 +293,9 @@ static void say_trends(const prefix_view *v, nl_text *out)
     static const char *const columns[] = {"effective_rank", "participation_ratio"};
     nl_sign sign[most_orders] = {NL_SIGN_UNKNOWN};
 
-    nl_text_append(out, "Slopes against %s at %s, %s kernel at best:\n\n",
+    nl_text_append(out, "Slopes against %s at %s, %s kernel at %s:\n\n",
                    nl_direction_name(v->series->direction), v->series->held,
-                   v->data->kernel[v->kernel]);
+                   v->data->kernel[v->kernel], v->data->tag[v->tag]);
     put_head(v, "slope of the logarithm of", out);
     put_rule(v->orders + 1, out);
     for (size_t c = 0; c < NL_COUNT(columns); c++) {
@@ -285,8 +334,8 @@ static void say_growth(const prefix_view *v, nl_text *out)
 
     nl_text_append(out,
                    "Effective rank (± what the method leaves open) and participation ratio of "
-                   "the %s kernel at best, by %s, at %s:\n\n",
-                   v->data->kernel[v->kernel], unit, v->series->held);
+                   "the %s kernel at %s, by %s, at %s:\n\n",
+                   v->data->kernel[v->kernel], v->data->tag[v->tag], unit, v->series->held);
     put_head(v, unit, out);
     nl_text_append(out, " slope of log rank against log images |");
     put_rule(v->orders + 2, out);
@@ -318,6 +367,17 @@ static void say_main(const prefix_view *v, nl_text *out)
     }
 }
 
+/* Where no network counts at best, states at the end can be told, which none is censored in. */
+static const char *told_tag(const nl_report_networks *data)
+{
+    for (int c = 0; c < data->cells; c++) {
+        if (nl_report_counts(data, c)) {
+            return "best";
+        }
+    }
+    return "final";
+}
+
 void nl_report_prefixes(const nl_report_networks *data, const nl_report_fits *fits, nl_text *out)
 {
     if (!nl_report_has_prefixes(data)) {
@@ -329,7 +389,7 @@ void nl_report_prefixes(const nl_report_networks *data, const nl_report_fits *fi
                         "images hold over those measured and are no extrapolation; images are the "
                         "same for all networks, so intervals over seeds say nothing of other "
                         "images.\n\n");
-    for_each_view(data, fits, say_main, out);
+    for_each_view(data, fits, told_tag(data), say_main, out);
 }
 
 /*---------------------------------------------------------------------------------------------
@@ -361,7 +421,7 @@ static void put_means(const prefix_view *v, nl_text *out)
             nl_csv_append(out, exp(m.entropy + m.error));
             nl_csv_append(out, m.participation);
             nl_csv_append(out, m.error);
-            nl_text_append(out, "\n");
+            nl_text_append(out, ",%s\n", v->data->tag[v->tag]);
         }
     }
 }
@@ -371,8 +431,10 @@ void nl_report_prefixes_csv(const nl_report_networks *data, const nl_report_fits
 {
     nl_text_append(out, "direction,held,scale,kernel,images,n,seeds,effective_rank,"
                         "effective_rank_low,effective_rank_high,participation_ratio,"
-                        "entropy_error\n");
-    for_each_view(data, fits, put_means, out);
+                        "entropy_error,tag\n");
+    for (size_t k = 0; k < NL_COUNT(tags); k++) {
+        for_each_view(data, fits, tags[k], put_means, out);
+    }
 }
 
 /* against: "width", "data" or "images"; at: what is held there beside the series' own. */
@@ -389,7 +451,8 @@ static void put_fit(const prefix_view *v, const char *against, double at, part o
         }
         nl_text_append(out, "%s,%s,", against, nl_direction_name(v->series->direction));
         put_place(v, out);
-        nl_text_append(out, ",%s[%s]@best", columns[c], v->data->kernel[v->kernel]);
+        nl_text_append(out, ",%s[%s]@%s", columns[c], v->data->kernel[v->kernel],
+                       v->data->tag[v->tag]);
         nl_csv_append(out, at);
         nl_csv_append(out, fit.slope.value);
         nl_csv_append(out, fit.slope.low);
@@ -417,5 +480,7 @@ void nl_report_prefix_slopes_csv(const nl_report_networks *data, const nl_report
     nl_text_append(out,
                    "against,direction,held,quantity,at,slope,slope_low,slope_high,points,seeds,"
                    "note\n");
-    for_each_view(data, fits, put_slopes, out);
+    for (size_t k = 0; k < NL_COUNT(tags); k++) {
+        for_each_view(data, fits, tags[k], put_slopes, out);
+    }
 }

@@ -94,27 +94,14 @@ static void list_differences(int count, const source *sources, nl_text *out)
     }
 }
 
-/* Images of the probe, where all studies have as many; else 0. */
-static double probe_of(int count, const source *sources)
-{
-    const double probe = sources[0].study != NULL ? sources[0].study->spec.split.probe : 0.0;
-
-    for (int s = 1; s < count; s++) {
-        if (sources[s].study == NULL || sources[s].study->spec.split.probe != probe) {
-            return 0.0;
-        }
-    }
-    return probe;
-}
-
 /* Studies that are told apart need names of their own: the folder where another has the same. */
-static void name_apart(int count, source *sources, const char **names)
+static void name_apart(int count, source *sources, nl_report_source *out)
 {
     for (int s = 0; s < count; s++) {
-        names[s] = sources[s].name;
+        out[s].name = sources[s].name;
         for (int k = 0; k < count; k++) {
             if (k != s && strcmp(sources[k].name, sources[s].name) == 0) {
-                names[s] = sources[s].shown;
+                out[s].name = sources[s].shown;
             }
         }
     }
@@ -312,8 +299,7 @@ nl_status nl_study_report(const nl_report_options *options, FILE *stream)
 {
     const int count = options->count;
     source *sources = nl_calloc((size_t)count, sizeof *sources);
-    nl_csv *tables = nl_calloc((size_t)count, sizeof *tables);
-    const char **names = nl_calloc((size_t)count, sizeof *names);
+    nl_report_source *tables = nl_calloc((size_t)count, sizeof *tables);
     nl_report_networks data = {0};
     nl_report_fits fits = {0};
     nl_text differences = {0};
@@ -321,20 +307,20 @@ nl_status nl_study_report(const nl_report_options *options, FILE *stream)
 
     nl_text_append(&differences, "%s", "");
     status = nl_folder_check_report(options->out);
-    if (sources == NULL || tables == NULL || names == NULL || differences.failed) {
+    if (sources == NULL || tables == NULL || differences.failed) {
         status = NL_FAIL(NL_ERR_NOMEM, "report: out of memory");
     }
     for (int s = 0; status == NL_OK && s < count; s++) {
         sources[s].folder = options->folders[s];
         status = read_source(&sources[s]);
-        tables[s] = sources[s].table;
+        tables[s].table = sources[s].table;
+        tables[s].probe = sources[s].study != NULL ? sources[s].study->spec.split.probe : 0.0;
     }
     if (status == NL_OK) {
         list_differences(count, sources, &differences);
-        name_apart(count, sources, names);
-        status = nl_report_networks_create(count, tables, names, differences.length > 0, &data);
+        name_apart(count, sources, tables);
+        status = nl_report_networks_create(count, tables, differences.length > 0, &data);
     }
-    data.probe = status == NL_OK ? probe_of(count, sources) : 0.0;
     if (status == NL_OK) {
         status = nl_report_fits_create(&data, options->threshold, &fits);
     }
@@ -349,6 +335,5 @@ nl_status nl_study_report(const nl_report_options *options, FILE *stream)
     }
     free(sources);
     free(tables);
-    free(names);
     return status;
 }

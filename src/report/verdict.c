@@ -2,6 +2,7 @@
  */
 #include "verdict.h"
 #include "claims.h"
+#include "prefixes.h"
 #include "split.h"
 #include "words.h"
 

@@ -196,7 +196,8 @@ def ranks_of_other_numbers_of_images_are_pooled_with_nothing():
     row = lib.one(slopes, against="images", at=8, quantity="effective_rank[full]@best")
     lib.check_equal(row["points"], "3", "points against images")
     means = read(out, "prefixes.csv")
-    lib.check_equal(len(means), 15, "rows of prefixes.csv: five widths, three orders")
+    lib.check_equal(len(lib.select(means, tag="best")), 15, "five widths, three orders")
+    lib.check_equal({row["tag"] for row in means}, {"init", "best"}, "tags of prefixes.csv")
     lib.check(not (alone / "report/prefixes.csv").exists(), "prefixes.csv without prefixes")
 
 

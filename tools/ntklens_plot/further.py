@@ -94,18 +94,20 @@ def _has(group, column):
 
 
 def prefixes(groups, fits):
-    """Effective rank and participation ratio at best against the images that they are measured on, one curve a
-    width or size."""
+    """Effective rank and participation ratio at best, or at the end where no network counts at best, against the images
+    that they are measured on, one curve a width or size."""
     kernels = [kernel for kernel in fg.kernels_of(groups) if any(len(_orders(g, kernel)) > 1 for g in groups)]
     if not kernels:
         raise fg.Absent("no kernels of the first images of the probe in results.csv: measure.probe_prefixes")
     fg.need(groups, "effective_rank")
+    counts = any(len(g.clean_cells(kernel, "best")) for g in groups for kernel in kernels)
+    tag = "best" if counts else "final"  # as `ntklens report` tells them
     rows = [(column, kernel) for kernel in kernels for column in ("effective_rank", "participation_ratio")]
     figure, axes = style.panels(len(rows), len(groups), sharey="row")
     for row, (column, kernel) in enumerate(rows):
         for axis, group in zip(axes[row], groups):
-            _against_images(axis, group, fits, column, kernel)
-        fg.finish(axes[row], groups, f"{column.replace('_', ' ')} ({kernel})", legend=False)
+            _against_images(axis, group, fits, (column, kernel, tag))
+        fg.finish(axes[row], groups, f"{column.replace('_', ' ')} at {tag} ({kernel})", legend=False)
     for axis, group in zip(axes[-1], groups):
         fg.scale_legend(axis, group)
     return figure
@@ -115,12 +117,13 @@ def _orders(group, kernel):
     return sorted(group.every["n"][group.every["kernel"] == kernel].unique()) if "n" in group.every else []
 
 
-def _against_images(axis, group, fits, column, kernel):
-    """Bars: what the method leaves open; bands: a standard deviation over seeds."""
+def _against_images(axis, group, fits, what):
+    """what: column, kernel and tag.  Bars: what the method leaves open; bands: a standard deviation over seeds."""
+    column, kernel, tag = what
     orders = _orders(group, kernel)
     images = fits.images(kernel, orders)
     for k, (x, colour) in enumerate(zip(group.scales, style.ordered(len(group.scales)))):
-        line = group.prefixes(column, kernel, x)
+        line = group.prefixes(column, kernel, x, tag)
         at = line.index if images is None else images[line.index]
         low, high = line["mean"] * np.exp(-line["half"]), line["mean"] * np.exp(line["half"])
         look = {"color": colour, "linestyle": style.DASHES[k % 4], "marker": style.MARKERS[k % len(style.MARKERS)],

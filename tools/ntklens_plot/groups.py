@@ -88,10 +88,10 @@ class Group:
             }
         )
 
-    def prefixes(self, column, kernel, scale):
-        """Against the order of the kernel, at best and of one width or size: means of clean rows over seeds, their
+    def prefixes(self, column, kernel, scale, tag="best"):
+        """Against the order of the kernel, at a tag and of one width or size: means of clean rows over seeds, their
         standard deviation, and the half width of their logarithms that the method leaves open."""
-        rows = self.every[(self.every["kernel"] == kernel) & (self.every["tag"] == "best")]
+        rows = self.every[(self.every["kernel"] == kernel) & (self.every["tag"] == tag)]
         rows = rows[(rows[self.scale] == scale) & ~_flagged(rows, LEFT_OUT) & (rows[column] > 0)]
         half = rows["entropy_error"] if "entropy_error" in rows and column == "effective_rank" else 0.0 * rows[column]
         rows = pd.DataFrame({"n": rows["n"], "y": rows[column], "half": half}).groupby("n")

@@ -30,7 +30,7 @@ CAPTIONS = {
     "the kernel its position in the spectrum, in mean eigenvalues; and the largest stable learning rate of plain "
     "gradient descent on the probe, linearised there.",
     "class_kernels": "Effective rank at best of the kernel of each output alone, and of their mean, the traced kernel.",
-    "prefixes": "Effective rank and participation ratio at best against the first so many images of the probe that the "
+    "prefixes": "Effective rank and participation ratio against the first so many images of the probe that the "
     "kernel is of, one curve for each width or number of training images. Bars are what the method leaves open, "
     "exp(entropy -+ entropy_error); bands a standard deviation over seeds. Nothing is said beyond the last point.",
     "prediction": "Mean squared error on the regression's test images: of kernel ridge regression with the traced "
