@@ -34,7 +34,8 @@ typedef nl_status nl_piece_fn(void *context, const void **bytes, size_t *length)
 
 /** The same for content that is not in memory as a whole: next(context, ...) is called until its
  *  end, and each piece is written before the next one is asked for. */
-NL_MUST_CHECK nl_status nl_file_write_pieces(const char *path, nl_piece_fn *next, void *context);
+NL_MUST_CHECK nl_status nl_file_write_pieces(const char *path, nl_seal seal, nl_piece_fn *next,
+                                             void *context);
 
 /** The same for a text that grew, into `folder`/`name`; NL_ERR_NOMEM where it failed to. */
 NL_MUST_CHECK nl_status nl_file_write_text(const char *folder, const char *name,
@@ -56,8 +57,21 @@ NL_MUST_CHECK nl_status nl_file_read(const char *path, nl_seal seal, unsigned ch
 NL_MUST_CHECK nl_status nl_file_read_limited(const char *path, nl_seal seal, size_t limit,
                                              unsigned char **bytes, size_t *length);
 
-/** The same, plain, for a file that a user named: also a pipe, where the shell hands it over as
- *  /dev/stdin or /dev/fd/N. */
+/** Opaque.  A sealed file that is read from its beginning, piece by piece. */
+typedef struct nl_sealed nl_sealed;
+
+/** Open a sealed file once all of it was held against its trailer; links are not followed.
+ *
+ *  @param[out] length  of its content
+ *  @return as nl_file_read() */
+NL_MUST_CHECK nl_status nl_sealed_open(const char *path, nl_sealed **out, uint64_t *length);
+
+/** The next `length` bytes; NL_ERR_DAMAGED where fewer are left. */
+NL_MUST_CHECK nl_status nl_sealed_read(nl_sealed *sealed, void *bytes, size_t length);
+void nl_sealed_close(nl_sealed **sealed);
+
+/** nl_file_read_limited(), plain, for a file that a user named: also a pipe, where the shell hands
+ * it over as /dev/stdin or /dev/fd/N. */
 NL_MUST_CHECK nl_status nl_file_read_given(const char *path, size_t limit, unsigned char **bytes,
                                            size_t *length);
 

@@ -1,5 +1,5 @@
 /** @file file.c  Files that are whole or absent. */
-#include "ntklens/io.h"
+#include "seal.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -7,34 +7,6 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zlib.h>
-
-/** Ends a sealed file, behind its content.  Little-endian on disk; every bit is checked. */
-typedef struct trailer {
-    unsigned char magic[8];
-    unsigned char length[8]; /* of the content, bytes */
-    unsigned char crc32[4];  /* of the content, zlib's */
-    unsigned char zero[4];
-} trailer;
-
-static const unsigned char trailer_magic[8] = {'N', 'T', 'K', 'L', 'E', 'N', 'S', '1'};
-
-static void put_little_endian(unsigned char *to, int bytes, uint64_t value)
-{
-    for (int k = 0; k < bytes; k++) {
-        to[k] = (unsigned char)(value >> (8 * k));
-    }
-}
-
-static trailer make_trailer(const void *bytes, size_t length)
-{
-    trailer end = {0};
-
-    memcpy(end.magic, trailer_magic, sizeof trailer_magic);
-    put_little_endian(end.length, 8, length);
-    put_little_endian(end.crc32, 4, crc32_z(0, bytes, length));
-    return end;
-}
 
 static nl_status write_failed(const char *path, const char *act)
 {
@@ -179,30 +151,44 @@ typedef struct new_file {
     void *context;     /* of next */
 } new_file;
 
-static nl_status write_pieces(int file, const new_file *f)
+/* Where `bytes` are all, the first piece is the last. */
+static nl_status next_piece(const new_file *f, bool first, const void **bytes, size_t *length)
 {
-    const void *bytes = NULL;
-    size_t length = 0;
-    nl_status status = f->next(f->context, &bytes, &length);
+    nl_status status = NL_OK;
 
-    while (status == NL_OK && length > 0) {
-        status = nl_write_all(file, bytes, length) ? f->next(f->context, &bytes, &length)
-                                                   : write_failed(f->path, "writing");
+    if (f->next != NULL) {
+        status = f->next(f->context, bytes, length);
+    } else {
+        *bytes = f->bytes;
+        *length = first ? f->length : 0;
     }
     return status;
 }
 
 static nl_status write_content(int file, const new_file *f)
 {
-    const trailer end = make_trailer(f->bytes, f->length);
+    const void *bytes = NULL;
+    size_t length = 0;
+    nl_sealing sealing = {0};
+    bool first = true;
+    nl_status status = next_piece(f, first, &bytes, &length);
 
-    if (f->next != NULL) {
-        return write_pieces(file, f);
+    while (status == NL_OK && length > 0) {
+        if (!nl_write_all(file, bytes, length)) {
+            return write_failed(f->path, "writing");
+        }
+        if (f->seal == NL_SEALED) {
+            nl_sealing_add(&sealing, bytes, length);
+        }
+        first = false;
+        status = next_piece(f, first, &bytes, &length);
     }
-    return nl_write_all(file, f->bytes, f->length) &&
-                   (f->seal != NL_SEALED || nl_write_all(file, &end, sizeof end))
-               ? NL_OK
-               : write_failed(f->path, "writing");
+    if (status == NL_OK && f->seal == NL_SEALED) {
+        const nl_trailer end = nl_sealing_end(&sealing);
+
+        status = nl_write_all(file, &end, sizeof end) ? NL_OK : write_failed(f->path, "writing");
+    }
+    return status;
 }
 
 /* Content and trailer into a new file of that name, on disk when it returns. */
@@ -248,13 +234,10 @@ static bool keep_file(const place *p, const place *keep)
     return kept;
 }
 
-static nl_status read_open(int file, const char *path, nl_seal seal, size_t limit,
-                           nl_text *content);
-
 /* A sealed file is read back before it takes the place of another. */
 static nl_status verify(const place *p, const char *name, const new_file *f)
 {
-    nl_text back = {0};
+    uint64_t length = 0;
     nl_status status = NL_OK;
     int file = -1;
 
@@ -265,9 +248,8 @@ static nl_status verify(const place *p, const char *name, const new_file *f)
     if (file < 0) {
         return write_failed(f->path, "reading it back");
     }
-    status = read_open(file, f->path, f->seal, SIZE_MAX, &back);
+    status = nl_seal_check(file, f->path, &length);
     close(file);
-    nl_text_free(&back);
     return status;
 }
 
@@ -323,9 +305,9 @@ nl_status nl_file_write_kept(const char *path, const char *keep, const void *byt
     return write_file(path, keep, &f);
 }
 
-nl_status nl_file_write_pieces(const char *path, nl_piece_fn *next, void *context)
+nl_status nl_file_write_pieces(const char *path, nl_seal seal, nl_piece_fn *next, void *context)
 {
-    const new_file f = {.path = path, .seal = NL_PLAIN, .next = next, .context = context};
+    const new_file f = {.path = path, .seal = seal, .next = next, .context = context};
 
     return write_file(path, NULL, &f);
 }
@@ -349,14 +331,16 @@ nl_status nl_file_write_text(const char *folder, const char *name, const nl_text
 /* Check the trailer and take it off. */
 static nl_status unseal(const char *path, const unsigned char *bytes, size_t *length)
 {
-    trailer expected;
+    nl_sealing sealing = {0};
+    nl_trailer expected;
 
     if (*length < sizeof expected) {
         return NL_FAIL(NL_ERR_DAMAGED, "%s: damaged: %zu bytes, too short for its end mark", path,
                        *length);
     }
     *length -= sizeof expected;
-    expected = make_trailer(bytes, *length);
+    nl_sealing_add(&sealing, bytes, *length);
+    expected = nl_sealing_end(&sealing);
     if (memcmp(bytes + *length, &expected, sizeof expected) != 0) {
         return NL_FAIL(NL_ERR_DAMAGED, "%s: damaged: its content does not match its end mark",
                        path);

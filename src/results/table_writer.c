@@ -147,10 +147,11 @@ static nl_status write_tables(nl_table_writer *writer)
 {
     results_position results = {.writer = writer, .cell = -1};
     const part *timings = writer->first;
-    nl_status status = nl_file_write_pieces(writer->results, next_lines, &results);
+    nl_status status = nl_file_write_pieces(writer->results, NL_PLAIN, next_lines, &results);
 
     nl_text_free(&results.text);
-    return status == NL_OK ? nl_file_write_pieces(writer->timings, next_timings, &timings) : status;
+    return status == NL_OK ? nl_file_write_pieces(writer->timings, NL_PLAIN, next_timings, &timings)
+                           : status;
 }
 
 static bool may_write(const nl_table_writer *writer)

@@ -110,6 +110,65 @@ static void every_flipped_bit_and_every_truncation_is_seen(void **state)
     free(good);
 }
 
+/** Content in pieces of 1, 2, 3 ... bytes. */
+typedef struct pieces {
+    const unsigned char *bytes;
+    size_t at, length, last;
+} pieces;
+
+static nl_status next_bytes(void *context, const void **bytes, size_t *length)
+{
+    pieces *p = context;
+
+    p->last = p->last + 1 < p->length - p->at ? p->last + 1 : p->length - p->at;
+    *bytes = p->bytes + p->at;
+    *length = p->last;
+    p->at += p->last;
+    return NL_OK;
+}
+
+/* The file is that of a single piece; the reader meets every flip and every cut. */
+static void sealed_files_are_written_and_read_in_pieces(void **state)
+{
+    unsigned char content[200];
+    unsigned char back[200] = {0};
+    pieces p = {.bytes = content, .length = sizeof content};
+    unsigned char *bytes = NULL;
+    unsigned char *whole = NULL;
+    size_t length = 0;
+    size_t same = 0;
+    uint64_t told = 0;
+    nl_sealed *sealed = NULL;
+
+    (void)state;
+    for (size_t k = 0; k < sizeof content; k++) {
+        content[k] = (unsigned char)(37 * k);
+    }
+    assert_int_equal(nl_file_write_pieces("pieces", NL_SEALED, next_bytes, &p), NL_OK);
+    assert_int_equal(nl_file_write_atomic("whole", content, sizeof content, NL_SEALED), NL_OK);
+    assert_int_equal(nl_file_read("pieces", NL_PLAIN, &bytes, &length), NL_OK);
+    assert_int_equal(nl_file_read("whole", NL_PLAIN, &whole, &same), NL_OK);
+    assert_int_equal(length, same);
+    assert_memory_equal(bytes, whole, length);
+    assert_int_equal(nl_sealed_open("pieces", &sealed, &told), NL_OK);
+    assert_int_equal(told, sizeof content);
+    assert_int_equal(nl_sealed_read(sealed, back, 150), NL_OK);
+    assert_int_equal(nl_sealed_read(sealed, back + 150, 51), NL_ERR_DAMAGED);
+    assert_int_equal(nl_sealed_read(sealed, back + 150, 50), NL_OK);
+    assert_memory_equal(back, content, sizeof content);
+    nl_sealed_close(&sealed);
+    for (size_t k = 0; k < length; k++) {
+        bytes[k] ^= 1;
+        assert_int_equal(nl_file_write_atomic("pieces", bytes, length, NL_PLAIN), NL_OK);
+        assert_int_equal(nl_sealed_open("pieces", &sealed, &told), NL_ERR_DAMAGED);
+        bytes[k] ^= 1;
+        assert_int_equal(nl_file_write_atomic("pieces", bytes, k, NL_PLAIN), NL_OK);
+        assert_int_equal(nl_sealed_open("pieces", &sealed, &told), NL_ERR_DAMAGED);
+    }
+    free(bytes);
+    free(whole);
+}
+
 static void a_write_that_fails_keeps_the_old_file(void **state)
 {
     unsigned char *bytes = NULL;
@@ -302,6 +361,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_written_is_read_and_no_temporary_stays),
         cmocka_unit_test(every_flipped_bit_and_every_truncation_is_seen),
+        cmocka_unit_test(sealed_files_are_written_and_read_in_pieces),
         cmocka_unit_test(a_write_that_fails_keeps_the_old_file),
         cmocka_unit_test(a_file_stands_in_its_place_at_any_moment),
         cmocka_unit_test(links_are_not_followed),
