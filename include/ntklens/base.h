@@ -219,6 +219,18 @@ const char *nl_format_seconds(double seconds, char out[32]);
 /** Seconds on a clock that never goes back. */
 double nl_now(void);
 
+/** Whom a long loop asks whether to leave early. */
+typedef struct nl_interrupt {
+    bool (*asked)(const void *context);
+    const void *context; /* borrowed */
+} nl_interrupt;
+
+/** Is it to be left?  NULL-safe: nobody asks for it. */
+static inline bool nl_interrupted(const nl_interrupt *interrupt)
+{
+    return interrupt != NULL && interrupt->asked != NULL && interrupt->asked(interrupt->context);
+}
+
 /** Sleep; used between polls, so that a waiting rank leaves its core to others. */
 void nl_sleep(double seconds);
 

@@ -50,10 +50,23 @@ int nl_dual_order(const nl_dual *dual);
  *  `wanted`, so that a rank's rows are, but for blocks' ends, whole inputs.  Pure. */
 int nl_dual_block(const nl_net *net, int wanted);
 
+/** A fill that can be left and gone on with.  It is made of units of work, pairs of units or panels
+ *  of samples, in the same order whenever it is filled on such a grid. */
+typedef struct nl_fill_watch {
+    long done;                                                     /* units that the matrix holds */
+    nl_status (*keep)(const nl_dmat *a, long done, void *context); /* behind each; NULL: nobody */
+    void *context;                                                 /* borrowed */
+    const nl_interrupt *interrupt;                                 /* borrowed; NULL: nobody asks */
+} nl_fill_watch;
+
 /** Fill the local part, on and below the diagonal.  No communication.  Local.
  *
- *  @param[in] a  of order nl_dual_order() and the precision of the dual */
-NL_MUST_CHECK nl_status nl_dual_fill(nl_dmat *a, const nl_dual *dual);
+ *  @param[in]     a      of order nl_dual_order() and the precision of the dual
+ *  @param[in,out] watch  done > 0: the matrix holds so much already;
+ *                       NULL: nothing
+ *  @return NL_STOPPED where it was interrupted: watch->done tells how far it came; what keep()
+ *          returned */
+NL_MUST_CHECK nl_status nl_dual_fill(nl_dmat *a, const nl_dual *dual, nl_fill_watch *watch);
 
 /** A gradient in the basis of G: u^T G u = |J w|^2 for u made of w, rate-weighted |J R^1/2 w|^2
  *  with the rates R.  Local.

@@ -19,6 +19,10 @@ void nl_gradients_share(const nl_gradients *g, int *first, int *count);
 /** Bytes of a rank whose share are so many samples. */
 double nl_gradients_bytes(const nl_net *net, int share);
 
+/** Samples whose activations are held at a time, of `samples`: as many as fit into 256 MiB, 1024 at
+ *  most.  Pure. */
+int nl_gradients_panel(const nl_net *net, int samples);
+
 /** Multiply w [net->size] by R^1/2.  Local. */
 void nl_gradients_weigh(const nl_gradients *g, double *w);
 

@@ -111,9 +111,25 @@ const nl_solve_plan *nl_solve_table_of(const nl_solve_table *table, int cell);
 double nl_measure_memory(const nl_solve_plan *plan, int samples, nl_precision precision,
                          const nl_net *net);
 
+/** Where in a results folder what is known of kernels in work is kept. */
+#define NL_KEPT_FOLDER "checkpoints/kernels"
+
+/** In which, how often, and whom it is told.  Zeros: nowhere. */
+typedef struct nl_keeping {
+    const char *folder; /* borrowed; NULL: nothing is kept */
+    double every;       /* seconds */
+    bool (*may_write)(const void *context);
+    nl_status (*tell)(const void *context, int cell, const char *event, const char *reason);
+    const void *context; /* borrowed */
+} nl_keeping;
+
+/** Bytes that products of a quadrature take before they go to a file, at most, but for one. */
+enum { nl_kept_bytes = 64 << 20 };
+
 /** A state to be measured, and those it is compared with.  All borrowed. */
 typedef struct nl_measure_state {
-    int cell; /* whose step: index in the grid */
+    int cell;       /* whose step: index in the grid */
+    const char *id; /* of the cell, unique in a study; NULL: nothing is kept */
     const nl_net *net;
     const float *theta; /* [net->size] */
     long step;
@@ -132,6 +148,8 @@ typedef struct nl_measurer {
     nl_grid *grid; /* owned */
     const nl_measure_plan *plan;
     bool keep_spectra, keep_kernels;
+    nl_keeping keeping;     /* set by its owner */
+    nl_interrupt interrupt; /* set by its owner */
     nl_measure_state state;
     int cached_cell;                    /* whose kernels are cached; -1: none yet */
     nl_kernel_input input;              /* of the state: its probe, or a prefix of that */

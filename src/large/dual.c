@@ -37,9 +37,38 @@ typedef struct dual_fill {
     int *reach;                /* columns that a strip of rows has products with */
     void *product;
     int product_lead;
-    void *signal; /* [chunk x units] s_i of a layer's units with one of a lower layer */
-    void *inputs; /* [inputs] of one sample */
+    void *signal;         /* [chunk x units] s_i of a layer's units with one of a lower layer */
+    void *inputs;         /* [inputs] of one sample */
+    nl_fill_watch *watch; /* borrowed */
+    long unit;            /* of work, from 1 */
+    nl_status status;
 } dual_fill;
+
+/* The next unit of work; false: the matrix holds it, or the fill is to end. */
+static bool begin_unit(dual_fill *f)
+{
+    f->unit++;
+    return f->status == NL_OK && f->unit > f->watch->done;
+}
+
+/* Before what it made is written: is it to be?  A unit that was left is not. */
+static bool goes_on(dual_fill *f)
+{
+    if (f->status == NL_OK && nl_interrupted(f->watch->interrupt)) {
+        f->status = NL_STOPPED;
+    }
+    return f->status == NL_OK;
+}
+
+static void end_unit(dual_fill *f)
+{
+    if (f->status == NL_OK) {
+        f->watch->done = f->unit;
+        if (f->watch->keep != NULL) {
+            f->status = f->watch->keep(f->a, f->unit, f->watch->context);
+        }
+    }
+}
 
 /** Some of a layer's local inputs. */
 typedef struct input_range {
@@ -209,9 +238,10 @@ static void release(dual_fill *f)
     free(f->inputs);
 }
 
-nl_status nl_dual_fill(nl_dmat *a, const nl_dual *dual)
+nl_status nl_dual_fill(nl_dmat *a, const nl_dual *dual, nl_fill_watch *watch)
 {
-    dual_fill f = {.dual = dual, .a = a};
+    nl_fill_watch nobody = {0};
+    dual_fill f = {.dual = dual, .a = a, .watch = watch != NULL ? watch : &nobody};
     row_list list = {0};
     nl_status status = NL_OK;
 
@@ -219,9 +249,12 @@ nl_status nl_dual_fill(nl_dmat *a, const nl_dual *dual)
         return NL_FAIL(NL_ERR_ARG, "dual kernel of order %d: a matrix of order %d does not fit",
                        dual->order, a->n);
     }
-    memset(a->local, 0, (size_t)a->ld * (size_t)a->local_cols * nl_precision_bytes(a->precision));
+    if (f.watch->done == 0) {
+        memset(a->local, 0,
+               (size_t)a->ld * (size_t)a->local_cols * nl_precision_bytes(a->precision));
+    }
     if (dual->blocks != NULL) {
-        return nl_dual_blocks_fill(a, dual->blocks);
+        return nl_dual_blocks_fill(a, dual->blocks, f.watch);
     }
     status = list_all(&f);
     if (status == NL_OK) {
@@ -233,6 +266,7 @@ nl_status nl_dual_fill(nl_dmat *a, const nl_dual *dual)
         } else {
             fill_single(&f, &list);
         }
+        status = f.status;
     }
     release(&f);
     return status;

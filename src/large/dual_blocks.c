@@ -228,7 +228,8 @@ static void add_panel(blocks_fill *f)
     nl_for_each_lower_tile(&walk, add_tile, f);
 }
 
-static nl_status add_all(blocks_fill *f, int panel)
+/* A panel is added whole or not at all. */
+static nl_status add_all(blocks_fill *f, int panel, nl_fill_watch *watch)
 {
     const nl_dual_blocks *blocks = f->blocks;
     const int samples = blocks->input.samples;
@@ -236,18 +237,24 @@ static nl_status add_all(blocks_fill *f, int panel)
     nl_status status =
         nl_gradient_rows_create(&blocks->input, blocks->spec, blocks->precision, panel, &rows);
 
-    for (int first = 0; status == NL_OK && first < samples; first += panel) {
-        const int count = nl_smaller(panel, samples - first);
+    for (int p = (int)watch->done; status == NL_OK && p * panel < samples; p++) {
+        const int count = nl_smaller(panel, samples - p * panel);
 
-        nl_gradient_rows_make(rows, first, count, f->j);
+        if (nl_interrupted(watch->interrupt)) {
+            status = NL_STOPPED;
+            break;
+        }
+        nl_gradient_rows_make(rows, p * panel, count, f->j);
         f->depth = count * blocks->outputs;
         add_panel(f);
+        watch->done = p + 1L;
+        status = watch->keep != NULL ? watch->keep(f->a, watch->done, watch->context) : NL_OK;
     }
     nl_gradient_rows_destroy(&rows);
     return status;
 }
 
-nl_status nl_dual_blocks_fill(nl_dmat *a, const nl_dual_blocks *blocks)
+nl_status nl_dual_blocks_fill(nl_dmat *a, const nl_dual_blocks *blocks, nl_fill_watch *watch)
 {
     const int panel =
         panel_of(blocks->input.net, blocks->spec, blocks->precision, blocks->input.samples);
@@ -259,7 +266,7 @@ nl_status nl_dual_blocks_fill(nl_dmat *a, const nl_dual_blocks *blocks)
     }
     status = allocate(&f, panel);
     if (status == NL_OK) {
-        status = add_all(&f, panel);
+        status = add_all(&f, panel, watch);
     }
     free_rows(&f.rows);
     if (!f.square) {

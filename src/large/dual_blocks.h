@@ -10,7 +10,7 @@
 #ifndef NTKLENS_LARGE_DUAL_BLOCKS_H
 #define NTKLENS_LARGE_DUAL_BLOCKS_H
 
-#include "ntklens/ntk.h"
+#include "ntklens/dual.h"
 
 /** Opaque.  Borrows the network, its parameters and the probe. */
 typedef struct nl_dual_blocks nl_dual_blocks;
@@ -22,8 +22,10 @@ void nl_dual_blocks_destroy(nl_dual_blocks **blocks);
 /** Rows of G: nl_net.trained. */
 int nl_dual_blocks_order(const nl_dual_blocks *blocks);
 
-/** nl_dual_fill(), nl_dual_coordinates(), nl_dual_bytes() and nl_dual_flops() of such a network. */
-NL_MUST_CHECK nl_status nl_dual_blocks_fill(nl_dmat *a, const nl_dual_blocks *blocks);
+/** nl_dual_fill() into zeros, by panels of samples; nl_dual_coordinates(), nl_dual_bytes() and
+ *  nl_dual_flops() of such a network. */
+NL_MUST_CHECK nl_status nl_dual_blocks_fill(nl_dmat *a, const nl_dual_blocks *blocks,
+                                            nl_fill_watch *watch);
 void nl_dual_blocks_coordinates(const nl_dual_blocks *blocks, const double *w, double *u);
 double nl_dual_blocks_bytes(const nl_net *net, nl_kernel_spec spec, nl_precision precision,
                             int samples);

@@ -166,6 +166,7 @@ static nl_status take_factors(const nl_dual *dual, const nl_kernel_input *input)
     for (int first = 0; status == NL_OK && first < dual->samples; first += panel) {
         const int count = nl_smaller(panel, dual->samples - first);
 
+        status = nl_interrupted(input->interrupt) ? NL_STOPPED : NL_OK;
         for (int k = 0; k < count; k++) {
             list[k] = first + k;
         }

@@ -119,7 +119,7 @@ static void NAME(multiply_strips)(const dual_fill *f, int rows, const int *reach
 }
 
 /* T of the samples that count, as far as it lies on or below the diagonal. */
-static void NAME(multiply_pair)(const dual_fill *f, int l, int count)
+static void NAME(multiply_pair)(dual_fill *f, int l, int count)
 {
     const nl_dual_layer *d = &f->dual->layer[l];
     const local_inputs *rows = &f->rows[l];
@@ -127,7 +127,7 @@ static void NAME(multiply_pair)(const dual_fill *f, int l, int count)
     const real *weight = f->weight;
 
     set_reach(f, rows, cols);
-    for (int first = 0; first < count; first += chunk_samples) {
+    for (int first = 0; first < count && goes_on(f); first += chunk_samples) {
         const int depth = nl_smaller(chunk_samples, count - first);
 
         for (int i = 0; i < depth; i++) {
@@ -172,8 +172,20 @@ static void NAME(store_pair)(const dual_fill *f, int l, int k, int j)
     }
 }
 
-/* A layer's own blocks.  Those of the output layer are all the same, or zero. */
-static void NAME(fill_layer)(const dual_fill *f, int l)
+/* The blocks of the output layer are all the same, or zero. */
+static void NAME(fill_output_layer)(dual_fill *f, int l)
+{
+    if (begin_unit(f)) {
+        NAME(multiply_pair)(f, l, NAME(pair_up)(f, NULL, NULL));
+        for (int k = 0; f->status == NL_OK && k < f->dual->layer[l].units; k++) {
+            NAME(store_pair)(f, l, k, k);
+        }
+        end_unit(f);
+    }
+}
+
+/* A layer's own blocks, one pair of units after the other. */
+static void NAME(fill_layer)(dual_fill *f, int l)
 {
     const nl_dual_layer *d = &f->dual->layer[l];
     int count = 0;
@@ -182,19 +194,22 @@ static void NAME(fill_layer)(const dual_fill *f, int l)
         return;
     }
     if (d->delta == NULL) {
-        NAME(multiply_pair)(f, l, NAME(pair_up)(f, NULL, NULL));
-        for (int k = 0; k < d->units; k++) {
-            NAME(store_pair)(f, l, k, k);
-        }
+        NAME(fill_output_layer)(f, l);
         return;
     }
     for (int k = 0; k < d->units; k++) {
         for (int j = 0; j <= k; j++) {
+            if (!begin_unit(f)) {
+                continue;
+            }
             count = NAME(pair_up)(f, NAME(delta_of)(f->dual, d, k), NAME(delta_of)(f->dual, d, j));
             if (count > 0) {
                 NAME(multiply_pair)(f, l, count);
+            }
+            if (count > 0 && f->status == NL_OK) {
                 NAME(store_pair)(f, l, k, j);
             }
+            end_unit(f);
         }
     }
 }
@@ -257,7 +272,7 @@ static void NAME(expand_rows)(const dual_fill *f, const row_list *list, int i, c
 }
 
 /* Rows of layer l in `list` against columns of unit j of the lower layer m. */
-static void NAME(fill_cross)(const dual_fill *f, int l, const row_list *list, int m, int j)
+static void NAME(fill_cross)(dual_fill *f, int l, const row_list *list, int m, int j)
 {
     const nl_dual_layer *upper = &f->dual->layer[l];
     const nl_dual_layer *lower = &f->dual->layer[m];
@@ -269,7 +284,7 @@ static void NAME(fill_cross)(const dual_fill *f, int l, const row_list *list, in
     for (int k = 0; k < list->count; k += f->tile) {
         f->reach[k / f->tile] = cols->count;
     }
-    for (int at = 0; at < f->dual->samples;) {
+    for (int at = 0; at < f->dual->samples && goes_on(f);) {
         const int depth = NAME(couple_chunk)(f, upper, delta, &at);
 
         for (int i = 0; i < depth; i++) {
@@ -283,7 +298,7 @@ static void NAME(fill_cross)(const dual_fill *f, int l, const row_list *list, in
             first = false;
         }
     }
-    for (int q = 0; !first && q < cols->count; q++) {
+    for (int q = 0; !first && f->status == NL_OK && q < cols->count; q++) {
         const int col = cols->place[(size_t)q * (size_t)lower->units + (size_t)j];
         const real *product = (const real *)f->product + (size_t)q * (size_t)f->product_lead;
 
@@ -293,7 +308,7 @@ static void NAME(fill_cross)(const dual_fill *f, int l, const row_list *list, in
     }
 }
 
-static void NAME(fill)(const dual_fill *f, row_list *list)
+static void NAME(fill)(dual_fill *f, row_list *list)
 {
     for (int l = 0; l < f->dual->layers; l++) {
         int next = 0;
@@ -302,7 +317,10 @@ static void NAME(fill)(const dual_fill *f, row_list *list)
         while (l > 0 && next_rows(f, l, &next, list)) {
             for (int m = 0; m < l; m++) {
                 for (int j = 0; f->cols[m].count > 0 && j < f->dual->layer[m].units; j++) {
-                    NAME(fill_cross)(f, l, list, m, j);
+                    if (begin_unit(f)) {
+                        NAME(fill_cross)(f, l, list, m, j);
+                        end_unit(f);
+                    }
                 }
             }
         }

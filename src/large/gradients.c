@@ -7,7 +7,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { most_panel = 1024 }; /* samples whose activations are held at a time */
+enum { most_panel = 1024, panel_bytes = 256 << 20 };
+
+int nl_gradients_panel(const nl_net *net, int samples)
+{
+    const double fitting = panel_bytes / nl_jacobian_bytes(net);
+
+    return nl_larger(nl_smaller((int)fmin(fitting, most_panel), samples), 1);
+}
+
+/* A rank that is asked to leave does so; the others meet it where they agree. */
+static nl_status go_on(const nl_gradients *g)
+{
+    return nl_interrupted(g->input->interrupt) ? NL_STOPPED : NL_OK;
+}
 
 void nl_gradients_share(const nl_gradients *g, int *first, int *count)
 {
@@ -21,7 +34,7 @@ void nl_gradients_share(const nl_gradients *g, int *first, int *count)
 
 double nl_gradients_bytes(const nl_net *net, int share)
 {
-    const int panel = nl_smaller(most_panel, share);
+    const int panel = nl_gradients_panel(net, share);
 
     return panel * nl_jacobian_bytes(net) + nl_jacobian_fixed_bytes(net, panel);
 }
@@ -33,15 +46,16 @@ typedef nl_status panel_fn(const nl_gradients *g, nl_jacobian *j, int first, int
 static nl_status for_each_panel(const nl_gradients *g, panel_fn *work, void *context)
 {
     const nl_kernel_input *input = g->input;
+    const int panel = nl_gradients_panel(input->net, input->samples);
     int first = 0;
     int left = 0;
-    nl_status status = NL_OK;
+    nl_status status = go_on(g);
 
     nl_gradients_share(g, &first, &left);
     for (int count = 0; status == NL_OK && left > 0; first += count, left -= count) {
         nl_jacobian *j = NULL;
 
-        count = nl_smaller(most_panel, left);
+        count = nl_smaller(panel, left);
         status = nl_jacobian_create(input->net, input->theta,
                                     input->probe + (size_t)first * (size_t)input->net->spec.inputs,
                                     count, &j);
@@ -84,7 +98,9 @@ static nl_status walk(const nl_gradients *g, columns_work *t, bool of_parameters
     double *weighed = nl_alloc(of_parameters ? size : 0, sizeof *weighed);
     nl_status status = NL_OK;
 
-    t->rows = nl_alloc((size_t)most_panel * (size_t)t->net->spec.outputs, sizeof *t->rows);
+    t->rows = nl_alloc((size_t)nl_gradients_panel(t->net, g->input->samples) *
+                           (size_t)t->net->spec.outputs,
+                       sizeof *t->rows);
     if (weighed == NULL || t->rows == NULL) {
         status = NL_FAIL(NL_ERR_NOMEM, "out of memory for gradients of a probe");
     } else {
@@ -174,6 +190,7 @@ static nl_status transpose_panel(const nl_gradients *g, nl_jacobian *j, int firs
     for (int c = 0; status == NL_OK && c < t->columns; c++) {
         set_seeds(g, t->x + (size_t)c * (size_t)order, first, count, t->rows);
         status = add_transposed(t, j, c);
+        status = status == NL_OK ? go_on(g) : status;
     }
     return status;
 }
@@ -207,15 +224,17 @@ static nl_status square_panel(const nl_gradients *g, nl_jacobian *j, int first, 
                               void *context)
 {
     const columns_work *t = context;
+    nl_status status = NL_OK;
 
     (void)first;
-    for (int c = 0; c < t->columns; c++) {
+    for (int c = 0; status == NL_OK && c < t->columns; c++) {
         multiply(g, j, t, c, count);
         for (int row = 0; row < count * t->net->spec.outputs; row++) {
             t->y[c] += t->rows[row] * t->rows[row];
         }
+        status = go_on(g);
     }
-    return NL_OK;
+    return status;
 }
 
 nl_status nl_gradients_squares(const nl_gradients *g, int columns, const double *w, double *square)
@@ -238,6 +257,7 @@ static nl_status normal_panel(const nl_gradients *g, nl_jacobian *j, int first, 
     for (int c = 0; status == NL_OK && c < t->columns; c++) {
         multiply(g, j, t, c, count);
         status = add_transposed(t, j, c);
+        status = status == NL_OK ? go_on(g) : status;
     }
     return status;
 }

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { most_panel = 1024, most_columns = nl_kernel_operator_columns };
+enum { most_panel = 1024, least_panel = 64, most_columns = nl_kernel_operator_columns };
 
 struct nl_kernel_operator {
     nl_gradients g;
@@ -31,6 +31,18 @@ struct nl_kernel_operator {
     float *output;        /* owned; [panel x columns x outputs] */
     double *sum;          /* owned; [size x columns] where vectors are of the kernel's rows */
 };
+
+/* An interruption is noticed between panels: some tenths of a second at most. */
+static const double panel_flops = 2e10;
+
+static int panel_of(const nl_net *net, int own)
+{
+    const double sample =
+        most_columns * nl_kernel_operator_flops(net, (nl_kernel_spec){.kind = NL_KERNEL_FULL}, 1);
+    const int quick = (int)fmax(fmin(panel_flops / sample, most_panel), least_panel);
+
+    return nl_larger(nl_smaller(quick, own), 1);
+}
 
 static double sample_bytes(const nl_net *net)
 {
@@ -61,7 +73,7 @@ double nl_kernel_operator_bytes(const nl_net *net, int samples, int ranks, doubl
 {
     const double own = ceil((double)samples / ranks);
     const double all = own * sample_bytes(net);
-    const double panel = fmin(own, most_panel);
+    const double panel = panel_of(net, (int)own);
 
     if (!nl_net_is_dense(net)) {
         return nl_gradients_bytes(net, (int)own);
@@ -82,6 +94,9 @@ static nl_status make_factors(const nl_kernel_operator *op, int panel, nl_factor
     const int first = op->first + panel * op->panel;
     const int count = nl_smaller(op->panel, op->first + op->own - first);
 
+    if (nl_interrupted(op->g.input->interrupt)) {
+        return NL_STOPPED;
+    }
     for (int k = 0; k < count; k++) {
         list[k] = first + k;
     }
@@ -92,7 +107,10 @@ static nl_status make_factors(const nl_kernel_operator *op, int panel, nl_factor
 static nl_status factors_of(const nl_kernel_operator *op, int panel, const nl_factors **out)
 {
     *out = op->factors[op->held ? panel : 0];
-    return op->held ? NL_OK : make_factors(op, panel, op->factors[0]);
+    if (op->held) {
+        return nl_interrupted(op->g.input->interrupt) ? NL_STOPPED : NL_OK;
+    }
+    return make_factors(op, panel, op->factors[0]);
 }
 
 static const float *delta_of(const nl_factors *f, int l, int i, int outputs)
@@ -435,7 +453,7 @@ nl_status nl_kernel_operator_create(const nl_gradients *g, double held, nl_kerne
         op->order = (int)nl_kernel_operator_size(net, g->spec, g->input->samples);
         op->of_parameters = (size_t)op->order == net->size;
         nl_gradients_share(g, &op->first, &op->own);
-        op->panel = nl_larger(nl_smaller(most_panel, op->own), 1);
+        op->panel = panel_of(net, op->own);
         op->panels = (op->own + op->panel - 1) / op->panel;
         op->held = op->own * sample_bytes(net) <= held;
     }

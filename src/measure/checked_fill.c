@@ -14,7 +14,8 @@ nl_status nl_measurer_take_input(nl_measurer *m, int samples)
                                  .probe = m->state.probe,
                                  .samples = samples,
                                  .panel_bytes = nl_fill_memory(m->state.net),
-                                 .kept = &m->kept};
+                                 .kept = &m->kept,
+                                 .interrupt = &m->interrupt};
     if (m->factors != NULL && m->factors->capacity < samples) {
         nl_factors_destroy(&m->factors);
     }

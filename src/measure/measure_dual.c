@@ -3,11 +3,13 @@
  * With u_x = J^T x in the basis of G, x^T Theta x = |u_x|^2 and |Theta x|^2 = u_x^T G u_x. */
 #include "measure_dual.h"
 #include "checked_fill.h"
+#include "kept.h"
 
 #include "ntklens/dual.h"
 #include "ntklens/gradients.h"
 #include "ntklens/par.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +35,9 @@ typedef struct dual_task {
     dual_vectors vectors;
     bool known; /* it was held against the Jacobian */
     double trace, frobenius2;
+    nl_kept kept;        /* owned */
+    bool begun;          /* a fill was: further ones are from the beginning */
+    nl_fill_watch watch; /* of the fill in work */
 } dual_task;
 
 /*---------------------------------------------------------------------------------------------
@@ -294,11 +299,67 @@ static nl_status make_dual(void *context)
     return nl_agree(m->grid->comm, status);
 }
 
+static size_t bytes_of(const nl_dmat *a)
+{
+    return (size_t)a->ld * (size_t)a->local_cols * nl_precision_bytes(a->precision);
+}
+
+static nl_status write_fill(dual_task *t, const nl_dmat *a)
+{
+    const nl_kept_content content = {
+        .done = t->watch.done, .bytes = {a->local}, .length = {bytes_of(a)}};
+
+    return nl_kept_write(&t->kept, 0, &content);
+}
+
+static nl_status keep_fill(const nl_dmat *a, long done, void *context)
+{
+    dual_task *t = context;
+
+    (void)done;
+    return nl_kept_due(&t->kept) ? write_fill(t, a) : NL_OK;
+}
+
+/* As far as an interrupted run came.  What cannot be read whole is filled from the beginning. */
+static nl_status read_fill(dual_task *t, nl_dmat *a)
+{
+    nl_sealed *sealed = NULL;
+    nl_kept_content head;
+    nl_status status = nl_kept_read(&t->kept, 0, &sealed, &head);
+
+    if (sealed != NULL && head.length[0] == bytes_of(a) && head.done <= LONG_MAX &&
+        nl_sealed_read(sealed, a->local, head.length[0]) == NL_OK) {
+        t->watch.done = (long)head.done;
+        status =
+            nl_kept_tell(&t->kept, "kernel_resumed", "%ld units of its fill found", t->watch.done);
+    }
+    nl_sealed_close(&sealed);
+    return status;
+}
+
 static nl_status fill_dual(nl_dmat *a, void *context)
 {
-    const dual_task *t = context;
+    dual_task *t = context;
+    nl_status status = NL_OK;
 
-    return nl_dual_fill(a, t->dual);
+    t->watch = (nl_fill_watch){
+        .keep = keep_fill, .context = t, .interrupt = t->gradients.input->interrupt};
+    if (!t->begun) {
+        t->begun = true;
+        status = read_fill(t, a);
+    }
+    return status == NL_OK ? nl_dual_fill(a, t->dual, &t->watch) : status;
+}
+
+/* The measurement is to be left: what would take longer to make again is written. */
+static nl_status leave(dual_task *t, const nl_dmat *a)
+{
+    nl_status status = NL_OK;
+
+    if (t->begun && t->watch.done > 0 && nl_kept_worth(&t->kept, (double)bytes_of(a))) {
+        status = write_fill(t, a);
+    }
+    return nl_agree(t->m->grid->comm, status == NL_OK ? NL_STOPPED : status);
 }
 
 static nl_status fill(nl_dmat *a, void *context)
@@ -376,6 +437,9 @@ static nl_status solve_dual(dual_task *t, const nl_solve_plan *solve)
     if (status == NL_OK) {
         status = nl_spectrum_compute(a, solve->solver, fill, t, &spectrum);
     }
+    if (status == NL_STOPPED) {
+        status = leave(t, a);
+    }
     nl_dmat_destroy(&a);
     m->solve_seconds += nl_now() - start - (m->gram_seconds + m->observe_seconds - before);
     if (status == NL_OK) {
@@ -399,7 +463,10 @@ nl_status nl_measure_dual(nl_measurer *m, const nl_solve_plan *solve, int kernel
     nl_factors_destroy(&m->factors); /* of a small probe: of no use here */
     nl_kept_memory_free(&m->kept);
     m->input.ready = NULL;
-    status = create_vectors(&t);
+    status = nl_agree(m->grid->comm, nl_kept_open(m, kernel, NL_METHOD_DUAL, &t.kept));
+    if (status == NL_OK) {
+        status = create_vectors(&t);
+    }
     m->observe_seconds += nl_now() - start;
     if (status == NL_OK) {
         status = make_dual(&t);
@@ -407,6 +474,10 @@ nl_status nl_measure_dual(nl_measurer *m, const nl_solve_plan *solve, int kernel
     if (status == NL_OK) {
         status = solve_dual(&t, solve);
     }
+    if (status == NL_OK || status == NL_ERR_NUMERIC) {
+        nl_kept_remove(&t.kept);
+    }
+    nl_kept_close(&t.kept);
     nl_dual_destroy(&t.dual);
     free_vectors(&t.vectors);
     out->done = status == NL_OK;

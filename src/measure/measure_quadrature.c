@@ -1,6 +1,7 @@
 /** @file measure_quadrature.c  A kernel by quadrature: its entropy estimated from products with
  * vectors, which are held against the Jacobian. */
 #include "measure_quadrature.h"
+#include "kept_products.h"
 
 #include "ntklens/gradients.h"
 #include "ntklens/kernel_operator.h"
@@ -20,6 +21,7 @@ typedef struct quadrature_task {
     nl_gradients gradients;
     int kernel;             /* index in the plan */
     nl_kernel_operator *op; /* owned */
+    nl_kept_products kept;  /* owned */
     bool checked;           /* the first product was held against the Jacobian */
 } quadrature_task;
 
@@ -56,9 +58,8 @@ static nl_status renew(void *context)
 
 /* The first block: its first vector's form against the Jacobian.  A product that does not match is
  * left to be found by what it is made here, not finite. */
-static nl_status apply(int columns, const double *x, double *y, void *context)
+static nl_status make_product(quadrature_task *t, int columns, const double *x, double *y)
 {
-    quadrature_task *t = context;
     const size_t n = (size_t)nl_kernel_operator_order(t->op);
     double form = 0.0;
     nl_status status = nl_kernel_operator_apply(columns, x, y, t->op);
@@ -71,7 +72,46 @@ static nl_status apply(int columns, const double *x, double *y, void *context)
                              product_error * sqrt(nl_inner(n, x, x) * nl_inner(n, y, y)))) {
         y[0] = NAN;
     }
-    t->checked = isfinite(y[0]);
+    return status;
+}
+
+/* Is it one that an interrupted run made?  The same bits on every rank. */
+static nl_status find_product(quadrature_task *t, int columns, const double *x, double *y,
+                              bool *found)
+{
+    const nl_grid *grid = t->m->grid;
+    const int n = nl_kernel_operator_order(t->op);
+    int known = 0;
+    nl_status status = NL_OK;
+
+    if (nl_grid_root(grid)) {
+        status = nl_kept_products_find(&t->kept, columns, x, y, found);
+        known = *found;
+    }
+    status = nl_agree(grid->comm, status);
+    MPI_Bcast(&known, 1, MPI_INT, 0, grid->comm);
+    for (int c = 0; known != 0 && c < columns; c++) {
+        MPI_Bcast(y + (size_t)c * (size_t)n, n, MPI_DOUBLE, 0, grid->comm);
+    }
+    *found = known != 0;
+    return status;
+}
+
+static nl_status apply(int columns, const double *x, double *y, void *context)
+{
+    quadrature_task *t = context;
+    MPI_Comm comm = t->m->grid->comm;
+    bool found = false;
+    nl_status status = find_product(t, columns, x, y, &found);
+
+    if (status == NL_OK && !found) {
+        status = make_product(t, columns, x, y);
+        if (status == NL_OK && nl_grid_root(t->m->grid)) {
+            status = nl_kept_products_add(&t->kept, columns, x, y);
+        }
+        status = nl_agree(comm, status);
+    }
+    t->checked = t->checked || (status == NL_OK && isfinite(y[0]));
     return status;
 }
 
@@ -169,6 +209,30 @@ static nl_status estimate(quadrature_task *t, const nl_solve_plan *solve, uint32
     return status;
 }
 
+/* With what is kept of it. */
+static nl_status estimate_kept(quadrature_task *t, const nl_solve_plan *solve, nl_measurement *out)
+{
+    MPI_Comm comm = t->m->grid->comm;
+    const bool root = nl_grid_root(t->m->grid);
+    nl_status closed = NL_OK;
+    nl_status status =
+        nl_agree(comm, root ? nl_kept_products_open(t->m, t->kernel,
+                                                    nl_kernel_operator_order(t->op), &t->kept)
+                            : NL_OK);
+
+    if (status == NL_OK) {
+        status = estimate(t, solve, t->m->plan->seed, out);
+    }
+    if (root && status == NL_STOPPED) {
+        closed = nl_kept_products_leave(&t->kept);
+    }
+    if (root && closed == NL_OK) {
+        closed = nl_kept_products_close(&t->kept, status == NL_OK || status == NL_ERR_NUMERIC);
+    }
+    closed = nl_agree(comm, closed);
+    return closed > status ? closed : status;
+}
+
 nl_status nl_measure_quadrature(nl_measurer *m, const nl_solve_plan *solve, int kernel,
                                 nl_measurement *out)
 {
@@ -188,7 +252,7 @@ nl_status nl_measure_quadrature(nl_measurer *m, const nl_solve_plan *solve, int 
     if (status == NL_OK && isfinite(out->observed.trace) && out->observed.trace > 0.0) {
         status = nl_kernel_operator_create(&t.gradients, nl_operator_factors, &t.op);
         if (status == NL_OK) {
-            status = estimate(&t, solve, m->plan->seed, out);
+            status = estimate_kept(&t, solve, out);
         }
     }
     nl_kernel_operator_destroy(&t.op);

@@ -80,7 +80,8 @@ static nl_status take_piece(nl_cell_work *work, nl_record *record, piece *next,
     return status;
 }
 
-/* The leader, who alone has the result, walks through its states and tells the others. */
+/* The leader, who alone has the result, walks through its states and tells the others.  NL_STOPPED:
+ * a kernel was left. */
 static nl_status measure_shared_states(nl_cell_work *work, const nl_team *team,
                                        nl_measurer *measurer, nl_record *record,
                                        const nl_continuation *continuation)
@@ -128,12 +129,13 @@ static void note_mix(const nl_run *run, const nl_team *team, nl_record *record)
 }
 
 /* The leader, once its team has nothing left to measure. */
-static nl_status finish_shared(nl_cell_work *work, nl_measurer *measurer, nl_restart *found)
+static nl_status finish_shared(nl_cell_work *work, nl_measurer *measurer, nl_restart *found,
+                               bool left)
 {
     int arrived = 0;
     nl_status status = nl_offload_await(work, found->record, false, &arrived);
 
-    if (status == NL_OK &&
+    if (status == NL_OK && !left &&
         (nl_record_complete(found->record, work->run->in.plan) || !nl_run_stopping(work->run))) {
         status = nl_cell_work_finish(work, found->record, &found->continuation);
     } else if (status == NL_OK || status == NL_STOPPED) {
@@ -169,8 +171,10 @@ nl_status nl_cell_measure_shared(nl_run *run, const nl_team *team, nl_measurer *
         note_mix(run, team, found.record);
         status = measure_shared_states(&work, team, measurer, found.record, &found.continuation);
     }
-    if (status == NL_OK && found.record != NULL) {
-        status = finish_shared(&work, measurer, &found);
+    if ((status == NL_OK || status == NL_STOPPED) && found.record != NULL) {
+        const nl_status finished = finish_shared(&work, measurer, &found, status == NL_STOPPED);
+
+        status = finished > status ? finished : status;
     }
     atomic_store(&run->clock.now_cell, -1);
     nl_record_destroy(&found.record, run->in.plan->kernels);

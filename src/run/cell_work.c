@@ -40,6 +40,39 @@ void nl_cell_work_close(nl_cell_work *work)
 }
 
 /*---------------------------------------------------------------------------------------------
+ * What a measurer may ask
+ *-------------------------------------------------------------------------------------------*/
+
+static bool is_stopping(const void *context)
+{
+    return nl_run_stopping(context);
+}
+
+static bool may_write(const void *context)
+{
+    return nl_run_may_write(context);
+}
+
+static nl_status tell(const void *context, int cell, const char *event, const char *reason)
+{
+    const nl_run *run = context;
+
+    return nl_send_event(run->schedule.service, cell, run->in.team->rank, event, reason);
+}
+
+void nl_cell_work_equip(nl_run *run, nl_measurer *measurer)
+{
+    if (measurer != NULL) {
+        measurer->interrupt = (nl_interrupt){is_stopping, run};
+        measurer->keeping = (nl_keeping){.folder = run->in.options->folder,
+                                         .every = run->clock.checkpoint_every,
+                                         .may_write = may_write,
+                                         .tell = tell,
+                                         .context = run};
+    }
+}
+
+/*---------------------------------------------------------------------------------------------
  * Keeping
  *-------------------------------------------------------------------------------------------*/
 
@@ -102,7 +135,9 @@ void nl_cell_work_set_reserve(const nl_cell_work *work)
         work->training != NULL ? nl_training_clock(work->training).longest_evaluation : 0.0;
 
     for (int k = 0; k < work->run->in.plan->kernels; k++) {
-        longest = fmax(longest, work->run->clock.solve_seconds[k]);
+        if (work->solve[k].method != NL_METHOD_QUADRATURE) { /* which is left within a second */
+            longest = fmax(longest, work->run->clock.solve_seconds[k]);
+        }
     }
     longest = fmax(longest, work->run->clock.regression_seconds);
     atomic_store(&work->run->clock.reserve, (long)(1e3 * (longest + 2.0 * work->last_write)));
@@ -259,6 +294,7 @@ nl_status nl_cell_work_begin(nl_cell_work *work, nl_measurer *measurer, const nl
                              bool *collapsed)
 {
     nl_measure_state state = {.cell = work->index,
+                              .id = work->cell->id,
                               .net = work->net,
                               .theta = moment->theta,
                               .step = moment->step,

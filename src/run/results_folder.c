@@ -252,6 +252,9 @@ static nl_status open_folder(nl_run *run, earlier_run *earlier)
     for (size_t k = 0; status == NL_OK && k < NL_COUNT(written_to); k++) {
         status = remove_temporaries_below(options->folder, written_to[k]);
     }
+    if (status == NL_OK) {
+        status = remove_temporaries_below(options->folder, NL_KEPT_FOLDER);
+    }
     return status;
 }
 

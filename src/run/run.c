@@ -332,6 +332,7 @@ static nl_status prepare(nl_run *run)
     if (status == NL_OK) {
         nl_team_broadcast(run->in.team, &run->in.holder, sizeof run->in.holder, 0);
         status = nl_measurer_create(MPI_COMM_SELF, &run->in.study->spec, run->in.plan, &run->alone);
+        nl_cell_work_equip(run, run->alone);
     }
     status = nl_agree(run->in.team->comm, status);
 
@@ -423,6 +424,7 @@ static nl_status measure_in_team(nl_run *run, const nl_task *task, int cell)
         return status;
     }
     status = nl_measurer_create(part->comm, &run->in.study->spec, run->in.plan, &measurer);
+    nl_cell_work_equip(run, measurer);
     if (status == NL_OK) {
         status = nl_cell_measure_shared(run, part, measurer, cell);
     }
@@ -530,6 +532,9 @@ static nl_status close_results(nl_run *run, nl_status status, double start)
         status = lose(run);
         nl_collector_destroy(&run->out.collector);
         return status;
+    }
+    if (all_finished(run)) {
+        nl_remove_kept(run);
     }
     written = nl_collector_finish(run->out.collector);
     status = written > status ? written : status;

@@ -3,7 +3,9 @@
 #include "run_state.h"
 
 #include "ntklens/cell_files.h"
+#include "ntklens/io.h"
 
+#include <dirent.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -24,6 +26,25 @@ void nl_remove_checkpoints(const nl_run *run, const nl_cell *cell)
         }
         free(path);
     }
+}
+
+void nl_remove_kept(const nl_run *run)
+{
+    char *path = nl_path_join(run->in.options->folder, NL_KEPT_FOLDER);
+    const int folder = path != NULL ? nl_folder_open(path) : -1;
+    DIR *listing = folder >= 0 ? fdopendir(folder) : NULL;
+
+    for (struct dirent *entry = listing != NULL ? readdir(listing) : NULL; entry != NULL;
+         entry = readdir(listing)) {
+        unlinkat(folder, entry->d_name, 0);
+    }
+    if (listing != NULL) {
+        closedir(listing);
+        rmdir(path);
+    } else if (folder >= 0) {
+        close(folder);
+    }
+    free(path);
 }
 
 bool nl_run_may_write(const nl_run *run)

@@ -98,4 +98,7 @@ bool nl_run_may_write(const nl_run *run);
 /** Remove the checkpoints of a cell, where there are any. */
 void nl_remove_checkpoints(const nl_run *run, const nl_cell *cell);
 
+/** All cells are finished: remove what is left of kernels in work, as of other ranks or keys. */
+void nl_remove_kept(const nl_run *run);
+
 #endif

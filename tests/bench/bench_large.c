@@ -162,7 +162,7 @@ static void time_dual(const subject *s, nl_precision precision, double *make, do
                 "the matrix");
     MPI_Barrier(MPI_COMM_WORLD);
     start = nl_now();
-    bench_check(nl_dual_fill(a, dual) == NL_OK, "the fill");
+    bench_check(nl_dual_fill(a, dual, NULL) == NL_OK, "the fill");
     *fill = nl_now() - start;
     nl_dmat_destroy(&a);
     nl_dual_destroy(&dual);

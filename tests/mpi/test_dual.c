@@ -125,7 +125,7 @@ static bool forms_agree(const nl_dmat *g, const nl_dual *dual, const subject *s,
 
 static nl_status fill_dual(nl_dmat *a, void *context)
 {
-    return nl_dual_fill(a, context);
+    return nl_dual_fill(a, context, NULL);
 }
 
 /** A kernel and what it is filled from. */
@@ -182,7 +182,7 @@ static bool dual_equals_kernel(const nl_grid *grid, const subject *s, nl_kernel_
         memset(g->local, 0xff,
                (size_t)g->ld * (size_t)g->local_cols * nl_precision_bytes(precision));
     }
-    good = good && nl_dual_fill(g, dual) == NL_OK &&
+    good = good && nl_dual_fill(g, dual, NULL) == NL_OK &&
            forms_agree(g, dual, s, spec, precision == NL_DOUBLE ? 1e-12 : 1e-4);
     good = good &&
            nl_dmat_create(grid, nl_kernel_order(spec, s->samples, classes),
@@ -294,7 +294,7 @@ static void blocks_of_wide_layers_are_the_same(void **state)
     expect_all(grid->comm, nl_dual_create(&input, specs[0], NL_DOUBLE, &dual) == NL_OK);
     expect_all(grid->comm, nl_dmat_create(grid, nl_dual_order(dual), nl_dual_block(s.net, 64),
                                           NL_DOUBLE, &g) == NL_OK);
-    expect_all(grid->comm, nl_dual_fill(g, dual) == NL_OK);
+    expect_all(grid->comm, nl_dual_fill(g, dual, NULL) == NL_OK);
     expect_all(grid->comm, forms_agree(g, dual, &s, specs[0], 1e-12));
     nl_dmat_destroy(&g);
     nl_dual_destroy(&dual);
@@ -335,7 +335,7 @@ static bool nothing_is_a_zero(const nl_grid *grid, const void *context)
     double frobenius2 = NAN;
     bool good = nl_dual_create(&input, specs[0], NL_DOUBLE, &dual) == NL_OK &&
                 nl_dual_order(dual) == 1 && nl_dmat_create(grid, 1, 4, NL_DOUBLE, &g) == NL_OK &&
-                nl_dual_fill(g, dual) == NL_OK &&
+                nl_dual_fill(g, dual, NULL) == NL_OK &&
                 nl_dmat_moments(g, &trace, &frobenius2) == NL_OK && trace == 0.0;
 
     nl_dmat_destroy(&g);
