@@ -331,7 +331,7 @@ static nl_status read_fill(dual_task *t, nl_dmat *a)
         nl_sealed_read(sealed, a->local, head.length[0]) == NL_OK) {
         t->watch.done = (long)head.done;
         status =
-            nl_kept_tell(&t->kept, "kernel_resumed", "%ld units of its fill found", t->watch.done);
+            nl_kept_tell(&t->kept, "kernel_resumed", "its fill goes on behind unit %ld", t->watch.done);
     }
     nl_sealed_close(&sealed);
     return status;
