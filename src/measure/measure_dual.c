@@ -330,8 +330,8 @@ static nl_status read_fill(dual_task *t, nl_dmat *a)
     if (sealed != NULL && head.length[0] == bytes_of(a) && head.done <= LONG_MAX &&
         nl_sealed_read(sealed, a->local, head.length[0]) == NL_OK) {
         t->watch.done = (long)head.done;
-        status =
-            nl_kept_tell(&t->kept, "kernel_resumed", "its fill goes on behind unit %ld", t->watch.done);
+        status = nl_kept_tell(&t->kept, "kernel_resumed", "its fill goes on behind unit %ld",
+                              t->watch.done);
     }
     nl_sealed_close(&sealed);
     return status;
@@ -442,7 +442,7 @@ static nl_status solve_dual(dual_task *t, const nl_solve_plan *solve)
     }
     nl_dmat_destroy(&a);
     m->solve_seconds += nl_now() - start - (m->gram_seconds + m->observe_seconds - before);
-    if (status == NL_OK) {
+    if (status == NL_OK && spectrum != NULL) {
         status = take_spectrum(t, spectrum);
     }
     nl_spectrum_destroy(&spectrum);

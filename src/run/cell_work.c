@@ -60,16 +60,19 @@ static nl_status tell(const void *context, int cell, const char *event, const ch
     return nl_send_event(run->schedule.service, cell, run->in.team->rank, event, reason);
 }
 
-void nl_cell_work_equip(nl_run *run, nl_measurer *measurer)
+nl_status nl_cell_work_measurer(nl_run *run, MPI_Comm comm, nl_measurer **out)
 {
-    if (measurer != NULL) {
-        measurer->interrupt = (nl_interrupt){is_stopping, run};
-        measurer->keeping = (nl_keeping){.folder = run->in.options->folder,
-                                         .every = run->clock.checkpoint_every,
-                                         .may_write = may_write,
-                                         .tell = tell,
-                                         .context = run};
+    nl_status status = nl_measurer_create(comm, &run->in.study->spec, run->in.plan, out);
+
+    if (*out != NULL) {
+        (*out)->interrupt = (nl_interrupt){is_stopping, run};
+        (*out)->keeping = (nl_keeping){.folder = run->in.options->folder,
+                                       .every = run->clock.checkpoint_every,
+                                       .may_write = may_write,
+                                       .tell = tell,
+                                       .context = run};
     }
+    return status;
 }
 
 /*---------------------------------------------------------------------------------------------

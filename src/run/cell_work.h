@@ -29,9 +29,9 @@ typedef struct nl_cell_work {
 NL_MUST_CHECK nl_status nl_cell_work_open(nl_run *run, int index, nl_cell_work *work);
 void nl_cell_work_close(nl_cell_work *work);
 
-/** A measurer that this run has made may keep what it has in work, and is to stop where the run is;
- *  NULL-safe. */
-void nl_cell_work_equip(nl_run *run, nl_measurer *measurer);
+/** nl_measurer_create() for this run: it keeps what it has in work, and stops where the run does.
+ */
+NL_MUST_CHECK nl_status nl_cell_work_measurer(nl_run *run, MPI_Comm comm, nl_measurer **out);
 
 /** Copy parameters into a state that has none yet. */
 NL_MUST_CHECK nl_status nl_state_keep_theta(const nl_net *net, const float *theta, nl_state *state);

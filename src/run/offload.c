@@ -501,8 +501,7 @@ static nl_status serve_together(nl_run *run, const nl_task *task)
 
     if (status == NL_OK) {
         nl_team_broadcast(part, &cell, sizeof cell, 0);
-        status = nl_measurer_create(part->comm, &run->in.study->spec, run->in.plan, &measurer);
-        nl_cell_work_equip(run, measurer);
+        status = nl_cell_work_measurer(run, part->comm, &measurer);
     }
     if (status == NL_OK) {
         status = measure_together(run, part, measurer, cell, first ? &request : NULL, &measured);

@@ -331,8 +331,7 @@ static nl_status prepare(nl_run *run)
     }
     if (status == NL_OK) {
         nl_team_broadcast(run->in.team, &run->in.holder, sizeof run->in.holder, 0);
-        status = nl_measurer_create(MPI_COMM_SELF, &run->in.study->spec, run->in.plan, &run->alone);
-        nl_cell_work_equip(run, run->alone);
+        status = nl_cell_work_measurer(run, MPI_COMM_SELF, &run->alone);
     }
     status = nl_agree(run->in.team->comm, status);
 
@@ -423,8 +422,7 @@ static nl_status measure_in_team(nl_run *run, const nl_task *task, int cell)
     if (status != NL_OK) {
         return status;
     }
-    status = nl_measurer_create(part->comm, &run->in.study->spec, run->in.plan, &measurer);
-    nl_cell_work_equip(run, measurer);
+    status = nl_cell_work_measurer(run, part->comm, &measurer);
     if (status == NL_OK) {
         status = nl_cell_measure_shared(run, part, measurer, cell);
     }
