@@ -98,6 +98,14 @@ typedef struct nl_convolutional_spec {
     bool biases;         /* false: of no layer */
 } nl_convolutional_spec;
 
+/** What convolutional networks may have at most: channels, or units of a dense layer; inputs of a
+ *  dense layer; convolutions or residual blocks. */
+enum {
+    nl_most_channels = 1000000,
+    nl_most_features = 1000000000,
+    nl_most_blocks = 8000 /* layers have random streams of their own: 2^16 */
+};
+
 typedef struct nl_net_spec {
     nl_net_kind kind;
     int inputs, outputs;

@@ -59,13 +59,15 @@ double nl_dual_blocks_bytes(const nl_net *net, nl_kernel_spec spec, nl_precision
 {
     const int panel = panel_of(net, spec, precision, samples);
     const double rows = (double)panel * rows_of_a_sample(net, spec);
+    const double matrix =
+        (double)net->trained * (double)net->trained * (double)nl_precision_bytes(precision);
 
     /* J, and what is local of it: all rows and all columns at most */
     const double fill = 3.0 * rows * (double)net->size * (double)nl_precision_bytes(precision) +
                         nl_gradient_rows_bytes(net, spec, precision, panel);
 
-    /* before it comes what a check needs of the same samples */
-    return fmax(fill, nl_gradients_bytes(net, samples)) +
+    /* before it, and before there is a matrix, comes what a check needs of the same samples */
+    return fmax(fill, nl_gradients_bytes(net, samples) - matrix) +
            2.0 * (double)net->trained * (double)(sizeof(size_t) + sizeof(double));
 }
 

@@ -22,8 +22,8 @@ void nl_dual_blocks_destroy(nl_dual_blocks **blocks);
 /** Rows of G: nl_net.trained. */
 int nl_dual_blocks_order(const nl_dual_blocks *blocks);
 
-/** nl_dual_fill() into zeros, by panels of samples; nl_dual_coordinates(), nl_dual_bytes() and
- *  nl_dual_flops() of such a network. */
+/** nl_dual_fill() into zeros, by panels of samples; nl_dual_coordinates(), nl_dual_bytes(), beside
+ * the matrix of one rank, and nl_dual_flops() of such a network. */
 NL_MUST_CHECK nl_status nl_dual_blocks_fill(nl_dmat *a, const nl_dual_blocks *blocks,
                                             nl_fill_watch *watch);
 void nl_dual_blocks_coordinates(const nl_dual_blocks *blocks, const double *w, double *u);

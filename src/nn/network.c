@@ -9,9 +9,7 @@
 
 enum {
     ntk_streams = 65536, /* added to the layer: ntk draws other numbers than standard */
-    kind_streams = 2 * ntk_streams,
-    most_channels = 1 << 20,
-    most_blocks = ntk_streams / 8
+    kind_streams = 2 * ntk_streams
 };
 
 const char *nl_parametrization_name(nl_parametrization parametrization)
@@ -54,17 +52,17 @@ static nl_status check_convolutional(const nl_net_spec *spec)
     for (int stage = 0; stage < c->stages; stage++) {
         blocks += c->blocks[stage] < 1 ? NAN : (double)c->blocks[stage] * spec->depth;
     }
-    if (!(blocks < most_blocks)) {
-        return NL_FAIL(NL_ERR_ARG, "stages: expected positive numbers, below %d in all",
-                       most_blocks);
+    if (!(blocks <= nl_most_blocks)) {
+        return NL_FAIL(NL_ERR_ARG, "stages: expected positive numbers, at most %d in all",
+                       nl_most_blocks);
     }
     if (c->kernel_size < 1 || c->kernel_size % 2 == 0 || c->channel_growth < 1 ||
         c->dense_multiple < 0 || !(c->branch_scale >= 0.0) || isinf(c->branch_scale) ||
-        !(widest_layer(spec) <= most_channels)) {
+        !(widest_layer(spec) <= nl_most_channels)) {
         return NL_FAIL(NL_ERR_ARG,
                        "%s: expected an odd kernel, positive growth of channels, at most %d "
                        "channels, a branch scale >= 0",
-                       nl_net_kind_name(spec->kind), most_channels);
+                       nl_net_kind_name(spec->kind), nl_most_channels);
     }
     if (c->downsampling >= NL_DOWNSAMPLING_COUNT || c->head >= NL_HEAD_COUNT ||
         c->normalization >= NL_NORMALIZATION_COUNT ||

@@ -6,12 +6,6 @@
 #include <math.h>
 #include <string.h>
 
-enum {
-    most_channels = 1000000,
-    most_features = 1000000000, /* inputs of a dense layer */
-    most_blocks = 8000          /* convolutions or blocks of a network */
-};
-
 nl_net_kind nl_cell_kind(const nl_cell *cell)
 {
     return (nl_net_kind)cell->value[NL_KEY_KIND].number;
@@ -99,7 +93,7 @@ static nl_shape final_shape(const nl_convolutional_spec *spec, double channels)
         shape.height = (shape.height + (spec->downsampling == NL_STRIDE)) / 2;
         shape.width = (shape.width + (spec->downsampling == NL_STRIDE)) / 2;
     }
-    shape.channels = (int)fmin(channels, most_channels);
+    shape.channels = (int)fmin(channels, nl_most_channels);
     return shape;
 }
 
@@ -120,24 +114,25 @@ static nl_status check_sizes(const nl_study *study, const nl_cell *cell,
     const double units = (double)cell->width * spec->dense_multiple;
     const double features = (double)last.height * last.width * last.channels;
 
-    if (channels > most_channels) {
+    if (channels > nl_most_channels) {
         return NL_FAIL(NL_ERR_STUDY,
                        "%s: model.channel_growth: width %d grows to %.3g channels in %d stages: at "
                        "most %d",
-                       study->file, cell->width, channels, spec->stages, most_channels);
+                       study->file, cell->width, channels, spec->stages, nl_most_channels);
     }
-    if (units > most_channels || (spec->head == NL_FLATTEN_HEAD && features > most_features)) {
+    if (units > nl_most_channels ||
+        (spec->head == NL_FLATTEN_HEAD && features > nl_most_features)) {
         return NL_FAIL(NL_ERR_STUDY,
                        "%s: model.%s: a dense layer of %.3g inputs and %.3g units: at most %d and "
                        "%d",
-                       study->file, units > most_channels ? "dense_multiple" : "head",
+                       study->file, units > nl_most_channels ? "dense_multiple" : "head",
                        spec->head == NL_FLATTEN_HEAD ? features : (double)last.channels, units,
-                       most_features, most_channels);
+                       nl_most_features, nl_most_channels);
     }
-    if (blocks_of(spec, cell->depth) > most_blocks) {
+    if (blocks_of(spec, cell->depth) > nl_most_blocks) {
         return NL_FAIL(NL_ERR_STUDY,
                        "%s: model.stages: %.0f convolutions or blocks of depth %d: at most %d",
-                       study->file, blocks_of(spec, cell->depth), cell->depth, most_blocks);
+                       study->file, blocks_of(spec, cell->depth), cell->depth, nl_most_blocks);
     }
     return NL_OK;
 }
