@@ -274,6 +274,43 @@ def gram(bench):
 
 
 @benchmark
+def large_subsets(bench):
+    """What kernels of --images images are made of on one core: products with 16 vectors, and duals."""
+    points = 300 if bench.options.quick else bench.options.images
+    one = CORES[:1]
+
+    def ours(what, width, member):
+        line = bench.micro("bench_large", "--what", what, "--width", width, "--points", points, "--repeats", 1)
+        return lambda: bench.run(line, cores=one)[-1][member]
+
+    def torch(width):
+        def turn():
+            bench.needs("torch", "functorch")
+            return bench.run(bench.peer("products", "--width", width, "--points", points), cores=one)[-1]["seconds"]
+
+        return turn
+
+    for width in (8,) if bench.options.quick else (8, 64, 256, 1024):
+        yield Case(
+            f"a product, {points} images, width {width}",
+            "s",
+            ours("product", width, "seconds"),
+            {"torch": torch(width)},
+            limit=ours("product", width, "limit_seconds"),
+            goal=3,
+            share_goal=0.6,
+        )
+    for width in (2,) if bench.options.quick else (8, 16):
+        yield Case(
+            f"a dual, {points} images, width {width}",
+            "s",
+            ours("dual", width, "seconds"),
+            limit=ours("dual", width, "limit_seconds"),
+            share_goal=0.6,
+        )
+
+
+@benchmark
 def functorch(bench):
     """The same kernel by Jacobian contraction, the usual way; minutes."""
     points = 20 if bench.options.quick else 400
@@ -639,6 +676,7 @@ def parse():
     parser.add_argument("--quick", action="store_true", help="one turn of one small case of each")
     parser.add_argument("--long", action="store_true", help="also " + " and ".join(LONG))
     parser.add_argument("--turns", type=int, default=5, help="whose median counts (5)")
+    parser.add_argument("--images", type=int, default=6000, help="of large_subsets (6000)")
     parser.add_argument("--data", default=os.environ.get("NTKLENS_DATA"), help="folder that holds mnist/")
     parser.add_argument("--output", help="file of the figures (build/bench/bench.json)")
     program = ROOT / "build" / "bench" / "src" / "app" / "ntklens"

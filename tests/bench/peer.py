@@ -91,6 +91,26 @@ def gram(a):
     tell(what=a.what, width=a.width, n=CLASSES * a.points, seconds=timed(lambda: kernel(net, x), a.repeats))
 
 
+def products(a):
+    """A block of vectors with J^T J, summed over the images: what an iterative solver would be given."""
+    from functorch import jvp, make_functional
+
+    function, theta = make_functional(perceptron(a.width))
+    x = torch.randn(a.points, 784)
+
+    def product(vector):
+        total = [torch.zeros_like(part) for part in vector]
+        for batch in x.split(1000):
+            _, tangent = jvp(lambda *p: function(p, batch), tuple(theta), tuple(vector))
+            outputs = function(theta, batch)
+            for part, gradient in zip(total, torch.autograd.grad(outputs, theta, tangent.detach())):
+                part += gradient
+        return total
+
+    vectors = [[torch.randn_like(part) for part in theta] for _ in range(16)]
+    tell(seconds=timed(lambda: [product(vector) for vector in vectors], a.repeats))
+
+
 def eigen(a):
     rng = np.random.default_rng(0)
     factor = rng.standard_normal((a.n, a.n // 4 + 1))
@@ -296,6 +316,7 @@ def study(a):
 WORK = {
     "gram": gram,
     "functorch": gram,
+    "products": products,
     "eigen": eigen,
     "train": train,
     "convolution": convolution,
