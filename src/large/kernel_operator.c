@@ -32,16 +32,23 @@ struct nl_kernel_operator {
     double *sum;          /* owned; [size x columns] where vectors are of the kernel's rows */
 };
 
-/* An interruption is noticed between panels: some tenths of a second at most. */
-static const double panel_flops = 2e10;
+/* An interruption is noticed between layers of a panel: within a second. */
+static const double layer_flops = 1e11;
 
 static int panel_of(const nl_net *net, int own)
 {
-    const double sample =
-        most_columns * nl_kernel_operator_flops(net, (nl_kernel_spec){.kind = NL_KERNEL_FULL}, 1);
-    const int quick = (int)fmax(fmin(panel_flops / sample, most_panel), least_panel);
+    double most = 1.0;
 
-    return nl_larger(nl_smaller(quick, own), 1);
+    for (int l = 0; l < net->layers; l++) {
+        most = fmax(most, most_columns * nl_layer_forward_flops(&net->layer[l]));
+    }
+    return nl_larger(nl_smaller((int)fmax(fmin(layer_flops / most, most_panel), least_panel), own),
+                     1);
+}
+
+static bool interrupted(const nl_kernel_operator *op)
+{
+    return nl_interrupted(op->g.input->interrupt);
 }
 
 static double sample_bytes(const nl_net *net)
@@ -94,7 +101,7 @@ static nl_status make_factors(const nl_kernel_operator *op, int panel, nl_factor
     const int first = op->first + panel * op->panel;
     const int count = nl_smaller(op->panel, op->first + op->own - first);
 
-    if (nl_interrupted(op->g.input->interrupt)) {
+    if (interrupted(op)) {
         return NL_STOPPED;
     }
     for (int k = 0; k < count; k++) {
@@ -107,10 +114,7 @@ static nl_status make_factors(const nl_kernel_operator *op, int panel, nl_factor
 static nl_status factors_of(const nl_kernel_operator *op, int panel, const nl_factors **out)
 {
     *out = op->factors[op->held ? panel : 0];
-    if (op->held) {
-        return nl_interrupted(op->g.input->interrupt) ? NL_STOPPED : NL_OK;
-    }
-    return make_factors(op, panel, op->factors[0]);
+    return op->held ? NL_OK : make_factors(op, panel, op->factors[0]);
 }
 
 static const float *delta_of(const nl_factors *f, int l, int i, int outputs)
@@ -120,7 +124,7 @@ static const float *delta_of(const nl_factors *f, int l, int i, int outputs)
 }
 
 /* output = J U of a panel, sample by sample [columns x outputs]. */
-static void multiply_panel(const nl_kernel_operator *op, const nl_factors *f, int columns)
+static nl_status multiply_panel(const nl_kernel_operator *op, const nl_factors *f, int columns)
 {
     const int outputs = op->net->spec.outputs;
     const size_t block = (size_t)columns * (size_t)outputs;
@@ -133,6 +137,9 @@ static void multiply_panel(const nl_kernel_operator *op, const nl_factors *f, in
         const int units = columns * layer->fan_out;
         const float *biases = op->packed + (size_t)columns * layer->biases;
 
+        if (interrupted(op)) {
+            return NL_STOPPED;
+        }
         sgemm_("T", "N", &units, &f->samples, &layer->fan_in, &one,
                op->packed + (size_t)columns * layer->weights, &layer->fan_in, f->activation[l],
                &layer->fan_in, &zero, op->signal, &units);
@@ -154,10 +161,11 @@ static void multiply_panel(const nl_kernel_operator *op, const nl_factors *f, in
             }
         }
     }
+    return NL_OK;
 }
 
 /* gradient = J^T output of a panel. */
-static void transpose_panel(const nl_kernel_operator *op, const nl_factors *f, int columns)
+static nl_status transpose_panel(const nl_kernel_operator *op, const nl_factors *f, int columns)
 {
     const int outputs = op->net->spec.outputs;
     const size_t block = (size_t)columns * (size_t)outputs;
@@ -170,6 +178,9 @@ static void transpose_panel(const nl_kernel_operator *op, const nl_factors *f, i
         float *biases = op->gradient + (size_t)columns * layer->biases;
         const float *signal = f->delta[l] != NULL ? op->signal : op->output;
 
+        if (interrupted(op)) {
+            return NL_STOPPED;
+        }
         for (int i = 0; f->delta[l] != NULL && i < f->samples; i++) {
             sgemm_("N", "N", &layer->fan_out, &columns, &outputs, &one, delta_of(f, l, i, outputs),
                    &layer->fan_out, op->output + (size_t)i * block, &outputs, &zero,
@@ -185,6 +196,7 @@ static void transpose_panel(const nl_kernel_operator *op, const nl_factors *f, i
             }
         }
     }
+    return NL_OK;
 }
 
 /*---------------------------------------------------------------------------------------------
@@ -339,9 +351,13 @@ static nl_status apply_to_parameters(const nl_kernel_operator *op, int columns, 
 
         status = factors_of(op, p, &f);
         if (status == NL_OK) {
-            multiply_panel(op, f, columns);
+            status = multiply_panel(op, f, columns);
+        }
+        if (status == NL_OK) {
             mask_outputs(op, columns, f->samples);
-            transpose_panel(op, f, columns);
+            status = transpose_panel(op, f, columns);
+        }
+        if (status == NL_OK) {
             add_gradient(op, columns, y);
         }
     }
@@ -365,10 +381,10 @@ static nl_status apply_to_rows(const nl_kernel_operator *op, int columns, const 
             status = factors_of(op, p, &f);
             if (status == NL_OK && walk == 0) {
                 take_rows(op, columns, first, f->samples, x);
-                transpose_panel(op, f, columns);
+                status = transpose_panel(op, f, columns);
                 add_gradient(op, columns, op->sum);
             } else if (status == NL_OK) {
-                multiply_panel(op, f, columns);
+                status = multiply_panel(op, f, columns);
                 give_rows(op, columns, first, f->samples, y);
             }
         }
