@@ -324,6 +324,9 @@ NL_MUST_CHECK nl_status nl_observe_eigenvectors(nl_dmat *a, nl_kernel_spec spec,
                                                 const nl_probe_state *state,
                                                 nl_observables *observed, nl_directions *out);
 
+/** Of n eigenvalues, descending, found in that precision, and |u_i^T g|^2.  Pure. */
+double nl_used_rank(int n, const double *lambda, double eps, const double *gradient_power);
+
 /** How two kernels A (stored) and B lie to each other: sums over all entries. */
 typedef struct nl_kernel_pair {
     double aa, bb;      /* |A|_F^2, |B|_F^2 */

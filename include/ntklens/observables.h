@@ -120,7 +120,13 @@ nl_observables nl_observables_unknown(void);
 void nl_observe_spectrum(int n, const double *descending, int leading, double eps,
                          nl_observables *out);
 
-/** The same into fresh observables, with k = 1.  Pure. */
+/** spectral_exponent of a spectrum of n eigenvalues of which only some places are known, those
+ *  between by a power law: rank [points] rising, from 1, value [points] descending, positive. Pure.
+ */
+void nl_observe_rank_curve(int n, int points, const double *rank, const double *value,
+                           nl_observables *out);
+
+/** nl_observe_spectrum() into fresh observables, with k = 1.  Pure. */
 nl_observables nl_observe(int n, const double *descending, double eps);
 
 #endif

@@ -22,7 +22,11 @@ typedef struct nl_measurement {
     char solver[16];
     bool fallback;            /* the second solver was used */
     bool refilled;            /* a kernel failed its check, and was made again */
-    double *lambda;           /* owned; [n] descending, NULL where not kept */
+    int values;               /* of lambda: n; of quadrature those that are right to 1e-3 */
+    double *lambda;           /* owned; [values] descending, NULL where not kept */
+    int points;               /* of quadrature: */
+    double *rank_curve;       /* owned; [points][2] places, from 1, and eigenvalues, descending;
+                                 NULL where not kept */
     double *kernel;           /* owned; [n x n], NULL where not kept */
     nl_directions directions; /* owned; NULL where not kept */
 } nl_measurement;

@@ -4,6 +4,7 @@
 #include "measure_dual.h"
 #include "checked_fill.h"
 #include "kept.h"
+#include "probe_vectors.h"
 
 #include "ntklens/dual.h"
 #include "ntklens/gradients.h"
@@ -14,15 +15,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/** Vectors of the kernel's order, and what gradients make of them: `constants` that are the same
- *  for all samples, one an output; centred one-hot `targets`; the loss's gradient; the last one is
- *  of signs, drawn among the parameters. */
+/** Gradients of a few vectors: those of nl_probe_vectors, then one of signs, drawn among the
+ *  parameters. */
 typedef struct dual_vectors {
-    int constants, targets, columns;
-    double gradient2, target2; /* |g|^2; |T|_F^2 of the sum of targets' outer products */
-    double *w;                 /* owned; [net->size x columns] J^T x */
-    double *u, *y;             /* owned; [order x columns] in the basis of G; G u */
-    double square[2];          /* |J w|^2 of the last two: gradient, signs */
+    nl_probe_vectors of;
+    int columns;      /* one more than those */
+    double *w;        /* owned; [net->size x columns] J^T x */
+    double *u, *y;    /* owned; [order x columns] in the basis of G; G u */
+    double *gram;     /* owned; [of.columns x of.columns] */
+    double square[2]; /* |J w|^2 of the last two: gradient, signs */
 } dual_vectors;
 
 /** What the fill needs. */
@@ -44,67 +45,6 @@ typedef struct dual_task {
  * Vectors
  *-------------------------------------------------------------------------------------------*/
 
-/* Columns of x [n x columns - 1]; class: targets of each class, gradient of its own output. */
-static void fill_vectors(const dual_task *t, const double *shares, double *x)
-{
-    const nl_probe_state *state = t->m->probe;
-    const int C = state->outputs;
-    const bool full = t->gradients.spec.kind == NL_KERNEL_FULL;
-    const size_t n = (size_t)state->samples * (size_t)(full ? C : 1);
-    double *targets = x + (size_t)t->vectors.constants * n;
-    double *gradient = targets + (size_t)t->vectors.targets * n;
-
-    for (size_t i = 0; i < (size_t)state->samples; i++) {
-        for (int a = 0; a < C; a++) {
-            const size_t row = full ? i * (size_t)C + (size_t)a : i;
-            const double target = (a == state->labels[i] ? 1.0 : 0.0) - shares[a];
-
-            x[(full ? (size_t)a * n : 0) + row] = 1.0;
-            targets[(full ? 0 : (size_t)a * n) + row] = target;
-            if (full || a == t->gradients.spec.output) {
-                gradient[row] = state->gradient[i * (size_t)C + (size_t)a];
-            }
-        }
-    }
-}
-
-static nl_status make_gradients(dual_task *t)
-{
-    dual_vectors *v = &t->vectors;
-    const nl_probe_state *state = t->m->probe;
-    const int C = state->outputs;
-    const size_t n = (size_t)nl_kernel_order(t->gradients.spec, state->samples, C);
-    double *shares = nl_calloc((size_t)C, sizeof *shares); /* of the classes in the probe */
-    double *x = nl_calloc(n * (size_t)(v->columns - 1), sizeof *x);
-    const double *targets = x + (size_t)v->constants * n;
-    const double *gradient = targets + (size_t)v->targets * n;
-    nl_status status = NL_OK;
-
-    if (shares == NULL || x == NULL) {
-        status = NL_FAIL(NL_ERR_NOMEM, "out of memory for targets of a kernel of order %zu", n);
-    } else {
-        for (int i = 0; i < state->samples; i++) {
-            shares[state->labels[i]] += 1.0 / state->samples;
-        }
-        fill_vectors(t, shares, x);
-        v->gradient2 = nl_inner(n, gradient, gradient);
-        for (int a = 0; a < v->targets; a++) {
-            for (int b = 0; b < v->targets; b++) {
-                const double both = nl_inner(n, targets + (size_t)a * n, targets + (size_t)b * n);
-
-                v->target2 += both * both;
-            }
-        }
-    }
-    status = nl_agree(t->m->grid->comm, status);
-    if (status == NL_OK) {
-        status = nl_gradients_transposed(&t->gradients, v->columns - 1, x, v->w);
-    }
-    free(shares);
-    free(x);
-    return status;
-}
-
 /* Signs among the parameters: the same ones for all states of networks of one size. */
 static void draw_signs(const nl_net *net, double *w)
 {
@@ -119,19 +59,16 @@ static nl_status create_vectors(dual_task *t)
 {
     dual_vectors *v = &t->vectors;
     const nl_net *net = t->m->state.net;
-    const bool full = t->gradients.spec.kind == NL_KERNEL_FULL;
     nl_status status = NL_OK;
 
-    v->constants = full ? net->spec.outputs : 1;
-    v->targets = full ? 1 : net->spec.outputs;
-    v->columns = v->constants + v->targets + 2;
-    v->w = nl_calloc((size_t)v->columns * net->size, sizeof *v->w);
-    if (v->w == NULL) {
-        status = NL_FAIL(NL_ERR_NOMEM, "out of memory for gradients of a probe");
-    }
-    status = nl_agree(t->m->grid->comm, status);
+    v->of = nl_probe_vectors_of(t->m->probe, t->gradients.spec);
+    v->columns = v->of.columns + 1;
+    v->gram = nl_calloc((size_t)v->of.columns * (size_t)v->of.columns, sizeof *v->gram);
+    status = nl_agree(
+        t->m->grid->comm,
+        v->gram != NULL ? NL_OK : NL_FAIL(NL_ERR_NOMEM, "out of memory for gradients of a probe"));
     if (status == NL_OK) {
-        status = make_gradients(t);
+        status = nl_probe_vectors_gradients(&v->of, &t->gradients, 1, &v->w);
     }
     if (status == NL_OK) {
         draw_signs(net, v->w + (size_t)(v->columns - 1) * net->size);
@@ -166,6 +103,7 @@ static void free_vectors(dual_vectors *v)
     free(v->w);
     free(v->u);
     free(v->y);
+    free(v->gram);
 }
 
 /*---------------------------------------------------------------------------------------------
@@ -207,48 +145,21 @@ static bool matches(const dual_task *t)
  * What it says
  *-------------------------------------------------------------------------------------------*/
 
-/* |H Theta H|_F^2 = |Theta|^2 - 2/N sum_a |Theta e_a|^2 + 1/N^2 sum_ab (e_a^T Theta e_b)^2 with the
- * constants e_a */
-static double centred_norm2(const dual_task *t)
-{
-    const dual_vectors *v = &t->vectors;
-    const size_t order = (size_t)nl_dual_order(t->dual);
-    const double samples = t->m->input.samples;
-    double once = 0.0;
-    double twice = 0.0;
-
-    for (int a = 0; a < v->constants; a++) {
-        once += nl_inner(order, v->u + (size_t)a * order, v->y + (size_t)a * order);
-        for (int b = 0; b < v->constants; b++) {
-            const double both = nl_inner(order, v->u + (size_t)a * order, v->u + (size_t)b * order);
-
-            twice += both * both;
-        }
-    }
-    return t->frobenius2 - 2.0 / samples * once + twice / (samples * samples);
-}
-
 static void observe(const dual_task *t)
 {
     const dual_vectors *v = &t->vectors;
     nl_observables *o = &t->out->observed;
     const size_t order = (size_t)nl_dual_order(t->dual);
-    const double n = t->out->n;
-    const double *targets = v->u + (size_t)v->constants * order;
-    const double *gradient = targets + (size_t)v->targets * order;
-    double power = 0.0;
+    nl_kernel_norms norms = {.trace = t->trace, .frobenius2 = t->frobenius2};
 
-    for (int k = 0; k < v->targets; k++) {
-        power += nl_inner(order, targets + (size_t)k * order, targets + (size_t)k * order);
-    }
-    o->trace = t->trace / n;
+    o->trace = t->trace / t->out->n;
     o->participation_ratio = t->trace * t->trace / t->frobenius2;
     o->frobenius_norm = sqrt(t->frobenius2);
-    o->label_alignment = power / sqrt(centred_norm2(t) * v->target2);
-    o->chi_net = o->trace;
-    o->chi_loss = n * v->gradient2;
-    o->chi_coup = nl_inner(order, gradient, gradient) / (t->trace * v->gradient2);
-    o->spectral_position = n * o->chi_coup;
+    for (int a = 0; a < v->of.constants; a++) {
+        norms.constants2 += nl_inner(order, v->u + (size_t)a * order, v->y + (size_t)a * order);
+    }
+    nl_probe_vectors_gram(&v->of, order, v->u, v->gram);
+    nl_probe_vectors_observe(&v->of, v->gram, &norms, o);
     nl_observe_layers(t->m->probe, t->gradients.spec, o);
     if (t->m->state.step == 0) {
         o->kernel_change = o->kernel_distance = 0.0;
@@ -417,11 +328,91 @@ static nl_status take_spectrum(const dual_task *t, const nl_spectrum *spectrum)
     out->fallback = spectrum->fallback;
     snprintf(out->solver, sizeof out->solver, "%s", spectrum->solver->name);
     if (m->keep_spectra) {
+        out->values = out->n;
         out->lambda = lambda;
     } else {
         free(lambda);
     }
     return NL_OK;
+}
+
+/*---------------------------------------------------------------------------------------------
+ * Eigenvectors: of the kernel v_i = J u_i / sqrt(lambda_i), so v_i^T x = u_i^T (J^T x) / sqrt(...)
+ *-------------------------------------------------------------------------------------------*/
+
+/* Directions whose eigenvalue is none but rounding have no power. */
+static void sum_powers(const dual_task *t, const double *lambda, const double *y)
+{
+    const nl_probe_vectors *v = &t->vectors.of;
+    const nl_directions *d = &t->out->directions;
+    const int order = nl_dual_order(t->dual);
+    const double floor = order * nl_precision_eps(t->m->plan->precision) * lambda[0];
+    double so_far = 0.0;
+
+    for (int i = 0; i < t->out->n; i++) {
+        for (int k = 0; i < order && lambda[i] > floor && k <= v->targets; k++) {
+            const double along = y[(size_t)k * (size_t)order + (size_t)i];
+            const double power = along * along / lambda[i];
+
+            if (k < v->targets) {
+                so_far += power;
+            } else {
+                d->gradient_power[i] = power;
+            }
+        }
+        d->target_power[i] = so_far / v->targets2;
+    }
+}
+
+/* Among eigenvalues of zero no direction comes before another. */
+static void observe_directions(const dual_task *t, const double *lambda)
+{
+    const nl_directions *d = &t->out->directions;
+    nl_observables *o = &t->out->observed;
+    const int n = t->out->n;
+    const int tenth = (n + 9) / 10;
+    const int classes = nl_smaller(t->m->plan->classes, n);
+
+    o->target_power = classes <= o->numerical_rank ? d->target_power[classes - 1] : NAN;
+    o->target_power_tenth = tenth <= o->numerical_rank ? d->target_power[tenth - 1] : NAN;
+    o->used_rank = nl_used_rank(nl_smaller(n, nl_dual_order(t->dual)), lambda,
+                                nl_precision_eps(t->m->plan->precision), d->gradient_power);
+}
+
+static nl_status observe_eigenvectors(dual_task *t, nl_dmat *a)
+{
+    const nl_probe_vectors *v = &t->vectors.of;
+    nl_directions *d = &t->out->directions;
+    const size_t order = (size_t)nl_dual_order(t->dual);
+    double *lambda = nl_calloc(order, sizeof *lambda);
+    double *y = nl_calloc(order * (size_t)(v->targets + 1), sizeof *y);
+    nl_status status = NL_OK;
+
+    d->target_power = nl_calloc((size_t)t->out->n, sizeof *d->target_power);
+    d->gradient_power = nl_calloc((size_t)t->out->n, sizeof *d->gradient_power);
+    if (lambda == NULL || y == NULL || d->target_power == NULL || d->gradient_power == NULL) {
+        status = NL_FAIL(NL_ERR_NOMEM, "out of memory for directions of order %d", t->out->n);
+    }
+    status = nl_agree(t->m->grid->comm, status);
+    if (status == NL_OK) {
+        status = fill(a, t);
+    }
+    if (status == NL_OK) {
+        status = nl_dmat_projections(a, v->targets + 1, t->vectors.u + (size_t)v->constants * order,
+                                     lambda, y);
+    }
+    if (status == NL_OK) {
+        sum_powers(t, lambda, y);
+        observe_directions(t, lambda);
+    }
+    free(lambda);
+    free(y);
+    if (status != NL_OK || !t->m->keep_spectra) {
+        free(d->target_power);
+        free(d->gradient_power);
+        *d = (nl_directions){0};
+    }
+    return status;
 }
 
 static nl_status solve_dual(dual_task *t, const nl_solve_plan *solve)
@@ -440,12 +431,15 @@ static nl_status solve_dual(dual_task *t, const nl_solve_plan *solve)
     if (status == NL_STOPPED) {
         status = leave(t, a);
     }
-    nl_dmat_destroy(&a);
-    m->solve_seconds += nl_now() - start - (m->gram_seconds + m->observe_seconds - before);
     if (status == NL_OK && spectrum != NULL) {
         status = take_spectrum(t, spectrum);
     }
     nl_spectrum_destroy(&spectrum);
+    if (status == NL_OK && solve->vectors && isfinite(t->frobenius2)) {
+        status = observe_eigenvectors(t, a);
+    }
+    nl_dmat_destroy(&a);
+    m->solve_seconds += nl_now() - start - (m->gram_seconds + m->observe_seconds - before);
     return status;
 }
 

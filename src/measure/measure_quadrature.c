@@ -2,6 +2,7 @@
  * vectors, which are held against the Jacobian. */
 #include "measure_quadrature.h"
 #include "kept_products.h"
+#include "probe_vectors.h"
 
 #include "ntklens/gradients.h"
 #include "ntklens/kernel_operator.h"
@@ -15,7 +16,12 @@
 /* Of a product in single precision, over |x| |A x|. */
 static const double product_error = 1e-5;
 
-/** What products are made with. */
+/* Of label_alignment, by what is not known of |Theta|_F^2; of target_power, by what is not known of
+ * the leading eigenvectors: beyond, neither is told. */
+static const double alignment_error = 0.01;
+static const double power_error = 0.01;
+
+/** What products are made with, and what is known without them. */
 typedef struct quadrature_task {
     nl_measurer *m;
     nl_gradients gradients;
@@ -23,7 +29,16 @@ typedef struct quadrature_task {
     nl_kernel_operator *op; /* owned */
     nl_kept_products kept;  /* owned */
     bool checked;           /* the first product was held against the Jacobian */
+    nl_probe_vectors vectors;
+    nl_kernel_norms norms;
+    double *w;    /* owned; [net->size x columns] J^T of the vectors, or only [order x targets] */
+    double *gram; /* owned */
 } quadrature_task;
+
+static bool of_parameters(const quadrature_task *t)
+{
+    return (size_t)nl_kernel_operator_order(t->op) == t->m->state.net->size;
+}
 
 /* |J^T x|^2 or |J x|^2, in double and by passes of its own. */
 static nl_status jacobian_form(const quadrature_task *t, const double *x, double *form)
@@ -32,7 +47,7 @@ static nl_status jacobian_form(const quadrature_task *t, const double *x, double
     double *w = NULL;
     nl_status status = NL_OK;
 
-    if ((size_t)nl_kernel_operator_order(t->op) == net->size) {
+    if (of_parameters(t)) {
         return nl_gradients_squares(&t->gradients, 1, x, form);
     }
     w = nl_calloc(net->size, sizeof *w);
@@ -115,47 +130,114 @@ static nl_status apply(int columns, const double *x, double *y, void *context)
     return status;
 }
 
-/* g^T Theta g of the loss's gradient, and what else is exact. */
-static nl_status observe_exactly(const quadrature_task *t, nl_observables *o)
+/* What gradients of a few vectors and factors say exactly. */
+static nl_status observe_exactly(quadrature_task *t, nl_observables *o)
 {
-    const nl_probe_state *state = t->m->probe;
-    const size_t C = (size_t)state->outputs;
-    const bool full = t->gradients.spec.kind == NL_KERNEL_FULL;
-    const size_t n = (size_t)state->samples * (full ? C : 1);
-    const size_t size = t->m->state.net->size;
-    double *x = nl_calloc(n, sizeof *x);
-    double *w = nl_calloc(size, sizeof *w);
-    double square = 0.0;
-    nl_status status = nl_agree(
-        t->m->grid->comm, x != NULL && w != NULL
-                              ? NL_OK
-                              : NL_FAIL(NL_ERR_NOMEM, "out of memory for gradients of a probe"));
+    nl_probe_vectors *v = &t->vectors;
+    double *constants = nl_calloc((size_t)v->constants, sizeof *constants); /* |Theta e_a|^2 */
+    nl_status status = NL_OK;
 
-    nl_observe_layers(state, t->gradients.spec, o);
+    t->gram = nl_calloc((size_t)v->columns * (size_t)v->columns, sizeof *t->gram);
+    status = nl_agree(t->m->grid->comm,
+                      constants != NULL && t->gram != NULL
+                          ? NL_OK
+                          : NL_FAIL(NL_ERR_NOMEM, "out of memory for %d vectors", v->columns));
+    nl_observe_layers(t->m->probe, t->gradients.spec, o);
     o->trace = o->trace_first + o->trace_hidden + o->trace_output;
+    t->norms = (nl_kernel_norms){.trace = (double)v->n * o->trace, .frobenius2 = NAN};
     if (status == NL_OK) {
-        for (size_t k = 0; k < n; k++) {
-            x[k] = full ? state->gradient[k]
-                        : state->gradient[k * C + (size_t)t->gradients.spec.output];
-        }
-        square = nl_inner(n, x, x);
-        status = nl_gradients_transposed(&t->gradients, 1, x, w);
+        status = nl_probe_vectors_gradients(v, &t->gradients, 0, &t->w);
     }
     if (status == NL_OK) {
-        o->chi_net = o->trace;
-        o->chi_loss = (double)n * square;
-        o->chi_coup = nl_inner(size, w, w) / ((double)n * o->trace * square);
-        o->spectral_position = (double)n * o->chi_coup;
+        nl_probe_vectors_gram(v, t->m->state.net->size, t->w, t->gram);
+        status = nl_gradients_squares(&t->gradients, v->constants, t->w, constants);
     }
-    free(x);
-    free(w);
+    for (int a = 0; status == NL_OK && a < v->constants; a++) {
+        t->norms.constants2 += constants[a];
+    }
+    free(constants);
+    if (status == NL_OK) {
+        nl_probe_vectors_observe(v, t->gram, &t->norms, o);
+    }
     if (t->m->state.step == 0) {
         o->kernel_change = o->kernel_distance = 0.0;
     }
     return status;
 }
 
-static void take(const quadrature_task *t, const nl_quadrature *q, nl_measurement *out)
+/* Of all vectors the targets stay, as the operator has them. */
+static nl_status keep_targets(quadrature_task *t)
+{
+    nl_probe_vectors *v = &t->vectors;
+    const size_t order = (size_t)nl_kernel_operator_order(t->op);
+    const size_t from = (size_t)v->constants * order;
+    const size_t count = (size_t)v->targets * order;
+    double *all = t->w;
+    nl_status status = NL_OK;
+
+    if (!of_parameters(t)) {
+        free(t->w);
+        t->w = all = nl_calloc(v->n * (size_t)v->columns, sizeof *all);
+        status = all == NULL ? NL_FAIL(NL_ERR_NOMEM, "out of memory for %d vectors", v->columns)
+                             : nl_probe_vectors_fill(v, all);
+    }
+    if (status == NL_OK) {
+        memmove(all, all + from, count * sizeof *all);
+        all = realloc(all, count * sizeof *all); /* less of it */
+        t->w = all != NULL ? all : t->w;
+    }
+    return nl_agree(t->m->grid->comm, status);
+}
+
+/* C(rho) at rho = C: with u_i of J^T J, v_i = J u_i / sqrt(lambda_i). */
+static double target_power(const quadrature_task *t, const nl_quadrature *q)
+{
+    const int leading = nl_smaller(t->m->plan->classes, t->gradients.input->samples);
+    double power = 0.0;
+
+    if (q->top_count < leading || 2.0 * q->tilt[leading - 1] > power_error) {
+        return NAN;
+    }
+    for (int i = 0; i < leading; i++) {
+        power += q->power[i] / (of_parameters(t) ? q->top[i] : 1.0);
+    }
+    return power / t->vectors.targets2;
+}
+
+/* Norm of the kernel, with what hangs on it. */
+static void take_norm(quadrature_task *t, const nl_quadrature *q, nl_observables *o)
+{
+    const nl_probe_vectors *v = &t->vectors;
+    double centred2 = 0.0;
+
+    t->norms.frobenius2 = t->norms.trace * t->norms.trace / q->participation_ratio;
+    o->participation_ratio = q->participation_ratio;
+    o->frobenius_norm = sqrt(t->norms.frobenius2);
+    centred2 = nl_probe_vectors_centred2(v, t->gram, &t->norms);
+    if (0.5 * q->squares_error * t->norms.frobenius2 <= alignment_error * centred2) {
+        nl_probe_vectors_observe(v, t->gram, &t->norms, o);
+    }
+}
+
+/* The eigenvalues that are right, and the counting function of all. */
+static nl_status keep_spectrum(const nl_quadrature *q, nl_measurement *out)
+{
+    out->lambda = nl_calloc((size_t)q->top_count, sizeof *out->lambda);
+    out->rank_curve = nl_calloc(2 * (size_t)q->points, sizeof *out->rank_curve);
+    if (out->lambda == NULL || out->rank_curve == NULL) {
+        return NL_FAIL(NL_ERR_NOMEM, "out of memory for %d eigenvalues", q->points);
+    }
+    memcpy(out->lambda, q->top, (size_t)q->top_count * sizeof *out->lambda);
+    for (int k = 0; k < q->points; k++) {
+        out->rank_curve[2 * k] = q->rank[k];
+        out->rank_curve[2 * k + 1] = q->value[k];
+    }
+    out->values = q->top_count;
+    out->points = q->points;
+    return NL_OK;
+}
+
+static void take(quadrature_task *t, const nl_quadrature *q, nl_measurement *out)
 {
     nl_observables *o = &out->observed;
     const double n = out->n;
@@ -165,8 +247,9 @@ static void take(const quadrature_task *t, const nl_quadrature *q, nl_measuremen
     out->entropy_error = q->entropy_error;
     o->entropy = q->entropy;
     o->effective_rank = exp(q->entropy);
-    o->participation_ratio = q->participation_ratio;
-    o->frobenius_norm = n * o->trace / sqrt(q->participation_ratio);
+    take_norm(t, q, o);
+    o->target_power = target_power(t, q);
+    nl_observe_rank_curve(out->n, q->points, q->rank, q->value, o);
     o->entropy_density = q->entropy / log(n);
     o->lambda_max = q->lambda_max;
     o->lambda_max_over_n = q->lambda_max / n;
@@ -193,6 +276,8 @@ static nl_status estimate(quadrature_task *t, const nl_solve_plan *solve, uint32
                                            .frobenius2 = NAN,
                                            .wanted = log1p(solve->relative_error),
                                            .seed = seed,
+                                           .targets = t->vectors.targets,
+                                           .target = t->w,
                                            .apply = apply,
                                            .renew = renew,
                                            .context = t};
@@ -202,6 +287,9 @@ static nl_status estimate(quadrature_task *t, const nl_solve_plan *solve, uint32
 
     if (status == NL_OK) {
         take(t, &q, out);
+        if (t->m->keep_spectra) {
+            status = nl_agree(t->m->grid->comm, keep_spectrum(&q, out));
+        }
     } else if (status == NL_ERR_NUMERIC && nl_grid_root(t->m->grid)) {
         status = NL_FAIL(NL_ERR_NUMERIC, "kernel %s of step %ld: twice a product with it was wrong",
                          nl_measure_name(t->m->plan, t->kernel, name), t->m->state.step);
@@ -241,6 +329,7 @@ nl_status nl_measure_quadrature(nl_measurer *m, const nl_solve_plan *solve, int 
     double start = nl_now();
     nl_status status = NL_OK;
 
+    t.vectors = nl_probe_vectors_of(m->probe, t.gradients.spec);
     out->method = NL_METHOD_QUADRATURE;
     snprintf(out->solver, sizeof out->solver, "quadrature");
     nl_factors_destroy(&m->factors);
@@ -252,10 +341,15 @@ nl_status nl_measure_quadrature(nl_measurer *m, const nl_solve_plan *solve, int 
     if (status == NL_OK && isfinite(out->observed.trace) && out->observed.trace > 0.0) {
         status = nl_kernel_operator_create(&t.gradients, nl_operator_factors, &t.op);
         if (status == NL_OK) {
+            status = keep_targets(&t);
+        }
+        if (status == NL_OK) {
             status = estimate_kept(&t, solve, out);
         }
     }
     nl_kernel_operator_destroy(&t.op);
+    free(t.w);
+    free(t.gram);
     m->gram_seconds += nl_now() - start;
     out->done = status == NL_OK;
     return status;

@@ -167,6 +167,7 @@ static nl_status measure_spectrum(nl_dmat *a, const nl_solver *solver, fill_cont
     out->fallback = spectrum->fallback;
     snprintf(out->solver, sizeof out->solver, "%s", spectrum->solver->name);
     if (m->keep_spectra) {
+        out->values = spectrum->n;
         out->lambda = spectrum->lambda;
         spectrum->lambda = NULL;
     }

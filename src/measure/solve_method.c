@@ -72,7 +72,7 @@ void nl_solve_method_size(nl_solve_plan *plan, const nl_measure_plan *measure, i
 
     plan->n = plan->order = nl_measure_order(measure, kernel);
     plan->columns = spec.kind == NL_KERNEL_FULL ? room->outputs + 2 : 2 * room->outputs + 1;
-    plan->vectors = measure->eigenvectors && plan->method == NL_METHOD_PRIMAL;
+    plan->vectors = measure->eigenvectors && plan->method != NL_METHOD_QUADRATURE;
     plan->cached = 0.0;
     if (plan->method == NL_METHOD_PRIMAL) {
         plan->cached = nl_kernel_cache_bytes(measure, kernel);

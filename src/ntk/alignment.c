@@ -224,7 +224,7 @@ static void sum_powers(const vectors *v, const nl_directions *d)
 
 /* Eigenvalues that agree to rounding share a space, in which g has one direction whatever basis the
  * solver chose: narrow networks have exactly equal ones. */
-static double used_rank(int n, const double *lambda, double eps, const double *gradient_power)
+double nl_used_rank(int n, const double *lambda, double eps, const double *gradient_power)
 {
     const double rounding = n * eps * lambda[0];
     double sum = 0.0;
@@ -275,7 +275,7 @@ nl_status nl_observe_eigenvectors(nl_dmat *a, nl_kernel_spec spec, const nl_prob
         observed->target_power = out->target_power[classes - 1];
         observed->target_power_tenth = out->target_power[tenth - 1];
         observed->used_rank =
-            used_rank(a->n, lambda, nl_precision_eps(a->precision), out->gradient_power);
+            nl_used_rank(a->n, lambda, nl_precision_eps(a->precision), out->gradient_power);
     } else {
         free(out->target_power);
         free(out->gradient_power);

@@ -1,6 +1,8 @@
 /** @file observables.c  What a spectrum says. */
 #include "ntklens/observables.h"
 
+#include <stddef.h>
+
 enum { fewest_fitted = 5 };
 
 nl_observables nl_observables_unknown(void)
@@ -58,34 +60,87 @@ static void observe_sums(int n, const double *descending, int leading, nl_observ
     o->entropy_density = n > 1 ? o->entropy / log(n) : NAN;
 }
 
-/* Slope of ln lambda_i against ln i.  The first eigenvalues are outliers that the classes make, the
- * last ones bend down because the probe is finite. */
-static void fit_exponent(int n, const double *descending, double floor, nl_observables *o)
+/** Where eigenvalues are from: all of them, or some places of a spectrum. */
+typedef struct eigenvalues {
+    int points;
+    const double *rank; /* NULL: all are known */
+    const double *value;
+} eigenvalues;
+
+/* ln lambda_i, i from 1; between known places as a power law. */
+static double log_eigenvalue(const eigenvalues *e, int i, int *near)
 {
-    const int from = n / 50 > 2 ? n / 50 : 2;
-    int to = n / 4;
+    double share = 0.0;
+    int k = *near;
+
+    if (e->rank == NULL) {
+        return log(e->value[i - 1]);
+    }
+    while (k + 2 < e->points && e->rank[k + 1] <= i) {
+        k++;
+    }
+    *near = k;
+    share = log(i / e->rank[k]) / log(e->rank[k + 1] / e->rank[k]);
+    return log(e->value[k]) + share * log(e->value[k + 1] / e->value[k]);
+}
+
+/* Slope of ln lambda_i against ln i, i of from .. to.  The first eigenvalues are outliers that the
+ * classes make, the last ones bend down because the probe is finite. */
+static void fit_exponent(const eigenvalues *e, int from, int to, nl_observables *o)
+{
     double x_mean = 0.0;
     double y_mean = 0.0;
     double xx = 0.0;
     double xy = 0.0;
+    int near = 0;
 
-    while (to >= from && !(descending[to - 1] > floor)) {
-        to--;
-    }
     if (to - from + 1 < fewest_fitted) {
         return;
     }
     for (int i = from; i <= to; i++) {
         x_mean += log(i) / (to - from + 1);
-        y_mean += log(descending[i - 1]) / (to - from + 1);
+        y_mean += log_eigenvalue(e, i, &near) / (to - from + 1);
     }
+    near = 0;
     for (int i = from; i <= to; i++) {
         xx += (log(i) - x_mean) * (log(i) - x_mean);
-        xy += (log(i) - x_mean) * (log(descending[i - 1]) - y_mean);
+        xy += (log(i) - x_mean) * (log_eigenvalue(e, i, &near) - y_mean);
     }
     o->spectral_exponent = -xy / xx - 1.0;
     o->spectral_exponent_from = from;
     o->spectral_exponent_to = to;
+}
+
+static int first_fitted(int n)
+{
+    return n / 50 > 2 ? n / 50 : 2;
+}
+
+static void fit_spectrum(int n, const double *descending, double floor, nl_observables *o)
+{
+    const eigenvalues all = {n, NULL, descending};
+    int to = n / 4;
+
+    while (to >= first_fitted(n) && !(descending[to - 1] > floor)) {
+        to--;
+    }
+    fit_exponent(&all, first_fitted(n), to, o);
+}
+
+/* Of products in single precision: below, an eigenvalue is rounding. */
+void nl_observe_rank_curve(int n, int points, const double *rank, const double *value,
+                           nl_observables *out)
+{
+    const double floor = 0x1p-23;
+    const eigenvalues all = {points, rank, value};
+    int last = points;
+
+    while (last > 0 && !(value[last - 1] > floor * value[0])) {
+        last--;
+    }
+    if (last > 1) {
+        fit_exponent(&all, first_fitted(n), (int)fmin(n / 4, rank[last - 1]), out);
+    }
 }
 
 /* tr Theta (Theta + z)^-1: directions whose eigenvalue is above z, softly counted. */
@@ -148,7 +203,7 @@ void nl_observe_spectrum(int n, const double *descending, int leading, double ep
         out->effective_dimension = effective_dimension(n, descending, out->trace);
         out->effective_dimension_tenth = effective_dimension(n, descending, 0.1 * out->trace);
         out->effective_dimension_hundredth = effective_dimension(n, descending, 0.01 * out->trace);
-        fit_exponent(n, descending, floor, out);
+        fit_spectrum(n, descending, floor, out);
     }
 }
 

@@ -7,6 +7,8 @@
  * /states/<column>     measured states; /measurements/<kernel>/<column>: one entry a state
  * /spectra, /kernels   <kernel>/<step>, where the study asks for them
  * <kernel>             traced, full, class<a>; of the first N images of the probe full@N
+ * /rank_curve          <kernel>/<step> [points x 2]: place in the spectrum, from 1, and eigenvalue;
+ *                      by quadrature, whose spectrum is short: eigenvalues that are right to 1e-3
  * /target_power        <kernel>/<step>, C(rho); /gradient_power: |u_i^T g|^2; with eigenvectors
  * /snapshots/<step>    weight<k>, bias<k>, k from 0 over layers with parameters, as PyTorch has
  * them: dense [units x inputs], convolution [channels x inputs x rows x columns], layer norm

@@ -7,6 +7,7 @@
 #include "ntklens/folder.h"
 #include "ntklens/io.h"
 #include "ntklens/machine.h"
+#include "ntklens/quadrature.h"
 
 #include <limits.h>
 #include <math.h>
@@ -260,29 +261,43 @@ static nl_status get_snapshot(const nl_h5_reader *file, const nl_net *net, nl_st
     return nl_snapshot_get(file, net, state->step, state->theta);
 }
 
-/* An array of one kernel and state, [n] or [n x n]; *out stays NULL where the file holds none. */
-static nl_status get_array(const nl_h5_reader *file, const char *path, int rank, size_t n,
-                           double **out)
+/** An array of one kernel and state. */
+typedef struct array {
+    const char *folder;
+    int rank;
+    size_t rows, columns; /* at most; 1 where the rank is 1 */
+    bool shorter;         /* it may have fewer rows */
+    double **to;
+    int *length; /* rows that it has; NULL: as many */
+} array;
+
+/* *to stays NULL where the file holds none. */
+static nl_status get_array(const nl_h5_reader *file, const char *path, const array *a)
 {
-    const size_t count = rank == 1 ? n : n * n;
-    size_t dims[2] = {0};
+    size_t dims[2] = {0, 1};
     nl_status status = NL_OK;
 
     if (!nl_h5_exists(file, path)) {
         return NL_OK;
     }
-    status = nl_h5_shape(file, path, rank, dims); /* before there is memory for what it may lack */
-    if (status == NL_OK && (dims[0] != n || (rank == 2 && dims[1] != n))) {
-        status = NL_FAIL(NL_ERR_DAMAGED, "%s: %s is not of order %zu", file->name, path, n);
+    status =
+        nl_h5_shape(file, path, a->rank, dims); /* before there is memory for what it may lack */
+    if (status == NL_OK &&
+        (dims[0] > a->rows || (dims[0] < a->rows && !a->shorter) || dims[1] != a->columns)) {
+        status = NL_FAIL(NL_ERR_DAMAGED, "%s: %s is %zu x %zu, not %zu x %zu", file->name, path,
+                         dims[0], dims[1], a->rows, a->columns);
     }
     if (status != NL_OK) {
         return status;
     }
-    *out = nl_calloc(count, sizeof **out);
-    if (*out == NULL) {
+    *a->to = nl_calloc(dims[0] * dims[1], sizeof **a->to);
+    if (*a->to == NULL) {
         return NL_FAIL(NL_ERR_NOMEM, "out of memory for %s", path);
     }
-    return nl_h5_get(file, path, NL_H5_DOUBLE, count, *out);
+    if (a->length != NULL) {
+        *a->length = (int)dims[0];
+    }
+    return nl_h5_get(file, path, NL_H5_DOUBLE, dims[0] * dims[1], *a->to);
 }
 
 /* Spectra, matrices and directions of one state. */
@@ -294,19 +309,19 @@ static nl_status get_arrays(const nl_h5_reader *file, const nl_measure_plan *pla
 
     for (int k = 0; status == NL_OK && k < plan->kernels; k++) {
         nl_measurement *m = &state->kernels[k];
-        const struct {
-            const char *folder;
-            int rank;
-            double **to;
-        } arrays[] = {{"spectra", 1, &m->lambda},
-                      {"kernels", 2, &m->kernel},
-                      {"target_power", 1, &m->directions.target_power},
-                      {"gradient_power", 1, &m->directions.gradient_power}};
+        const size_t n = (size_t)m->n;
+        const bool short_one = m->method == NL_METHOD_QUADRATURE;
+        const array arrays[] = {
+            {"spectra", 1, n, 1, short_one, &m->lambda, &m->values},
+            {"rank_curve", 2, nl_quadrature_curve, 2, true, &m->rank_curve, &m->points},
+            {"kernels", 2, n, n, false, &m->kernel, NULL},
+            {"target_power", 1, n, 1, false, &m->directions.target_power, NULL},
+            {"gradient_power", 1, n, 1, false, &m->directions.gradient_power, NULL}};
 
         nl_measure_name(plan, k, name);
         for (size_t a = 0; status == NL_OK && a < NL_COUNT(arrays); a++) {
             snprintf(path, sizeof path, "/%s/%s/%ld", arrays[a].folder, name, state->step);
-            status = get_array(file, path, arrays[a].rank, (size_t)m->n, arrays[a].to);
+            status = get_array(file, path, &arrays[a]);
         }
     }
     return status;

@@ -212,11 +212,17 @@ static nl_status put_arrays(nl_h5 *file, const nl_state *state, const nl_measure
     for (int k = 0; k < plan->kernels; k++) {
         const nl_measurement *m = &state->kernels[k];
         const size_t shape[2] = {(size_t)m->n, (size_t)m->n};
+        const size_t values[1] = {(size_t)m->values};
+        const size_t points[2] = {(size_t)m->points, 2};
 
         nl_measure_name(plan, k, name);
-        if (m->lambda != NULL) {
+        if (m->values > 0) {
             snprintf(path, sizeof path, "/spectra/%s/%ld", name, state->step);
-            THEN(status, nl_h5_put(file, path, NL_H5_DOUBLE, 1, shape, m->lambda));
+            THEN(status, nl_h5_put(file, path, NL_H5_DOUBLE, 1, values, m->lambda));
+        }
+        if (m->points > 0) {
+            snprintf(path, sizeof path, "/rank_curve/%s/%ld", name, state->step);
+            THEN(status, nl_h5_put(file, path, NL_H5_DOUBLE, 2, points, m->rank_curve));
         }
         if (m->kernel != NULL) {
             snprintf(path, sizeof path, "/kernels/%s/%ld", name, state->step);

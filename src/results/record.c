@@ -27,10 +27,12 @@ void nl_continuation_free(nl_continuation *continuation)
 void nl_measurement_free(nl_measurement *measurement)
 {
     free(measurement->lambda);
+    free(measurement->rank_curve);
     free(measurement->kernel);
     free(measurement->directions.target_power);
     free(measurement->directions.gradient_power);
-    measurement->lambda = measurement->kernel = NULL;
+    measurement->lambda = measurement->rank_curve = measurement->kernel = NULL;
+    measurement->values = measurement->points = 0;
     measurement->directions = (nl_directions){0};
 }
 

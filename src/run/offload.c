@@ -4,6 +4,8 @@
 #include "offload.h"
 #include "team_state.h"
 
+#include "ntklens/quadrature.h"
+
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,9 +25,9 @@ typedef struct offload_request {
     long step, previous_step;
 } offload_request;
 
-/** Head of a reply; the eigenvalues follow. */
+/** Head of a reply; the eigenvalues follow, then the rank curve. */
 typedef struct offload_reply {
-    int status, done, fallback, refilled, values;
+    int status, done, fallback, refilled, values, points;
     nl_observables observed;
     int method;
     double entropy_error;
@@ -42,7 +44,8 @@ typedef struct nl_offload {
 
 static size_t reply_size(const nl_cell_work *work, int kernel)
 {
-    return sizeof(offload_reply) + (size_t)work->solve[kernel].n * sizeof(double);
+    return sizeof(offload_reply) +
+           ((size_t)work->solve[kernel].n + 2 * (size_t)nl_quadrature_curve) * sizeof(double);
 }
 
 /*---------------------------------------------------------------------------------------------
@@ -190,6 +193,16 @@ static nl_status take_reply(nl_cell_work *work, const nl_offload *offload, nl_st
             return NL_FAIL(NL_ERR_NOMEM, "out of memory for a spectrum of %d", note->values);
         }
         memcpy(out->lambda, note + 1, (size_t)note->values * sizeof *out->lambda);
+        out->values = note->values;
+    }
+    if (note->points > 0) {
+        out->rank_curve = nl_calloc(2 * (size_t)note->points, sizeof *out->rank_curve);
+        if (out->rank_curve == NULL) {
+            return NL_FAIL(NL_ERR_NOMEM, "out of memory for %d points", note->points);
+        }
+        memcpy(out->rank_curve, (const double *)(note + 1) + note->values,
+               2 * (size_t)note->points * sizeof *out->rank_curve);
+        out->points = note->points;
     }
     out->done = true;
     return NL_OK;
@@ -454,12 +467,14 @@ static nl_status measure_together(nl_run *run, const nl_team *part, nl_measurer 
 static void answer(const nl_run *run, int to, int tag, nl_status status, const nl_measurement *m)
 {
     MPI_Comm peers = nl_service_peers(run->schedule.service);
-    const int values = m->done && m->lambda != NULL ? m->n : 0;
+    const int values = m->done ? m->values : 0;
+    const int points = m->done ? m->points : 0;
     offload_reply note = {.status = (int)status,
                           .done = m->done,
                           .fallback = m->fallback,
                           .refilled = m->refilled,
                           .values = values,
+                          .points = points,
                           .observed = m->observed,
                           .method = (int)m->method,
                           .entropy_error = m->entropy_error};
@@ -468,6 +483,7 @@ static void answer(const nl_run *run, int to, int tag, nl_status status, const n
     memcpy(note.solver, m->solver, sizeof note.solver);
     nl_text_append_bytes(&message, &note, sizeof note);
     nl_text_append_bytes(&message, m->lambda, (size_t)values * sizeof *m->lambda);
+    nl_text_append_bytes(&message, m->rank_curve, 2 * (size_t)points * sizeof *m->rank_curve);
     if (message.failed) {
         note.status = (int)NL_FAIL(NL_ERR_NOMEM, "out of memory for a spectrum of %d", values);
         MPI_Send(&note, sizeof note, MPI_BYTE, to, tag, peers);

@@ -6,6 +6,8 @@ import json
 
 import lib
 
+np = lib.need("numpy")
+
 STUDY = """
 study: large
 data: {{source: glyphs, train_sizes: [64], probe_size: {probe}, test_size: 400}}
@@ -19,11 +21,13 @@ UNKNOWN = """magnitude_entropy kernel_change kernel_distance kernel_velocity inf
     identity_distance effective_rank_outputs stability_rate rate_ratio""".split()
 ROUNDING = "lambda_min condition_number spectral_exponent numerical_rank".split()
 # What quadrature has of products with few vectors, or of the probe.
-EXACTLY = {"trace": 1e-12, "chi_coup": 1e-9, "lambda_max": 1e-5, "participation_ratio": 0.01}
+EXACTLY = {"trace": 1e-12, "chi_coup": 1e-9, "lambda_max": 1e-5, "participation_ratio": 0.01,
+           "label_alignment": 0.01}
 NETWORKS = {
     "mlp": [],
     "cnn": ["model.kind=cnn", "data.probe_size=60", "model.widths=[3]", "model.depths=1",
             "model.stages=[1,1]"],
+    "wide": ["model.widths=[24]"],  # fewer rows of the kernel than parameters
     "resnet": ["model.kind=resnet", "data.probe_size=12", "model.depths=1", "model.stages=[1]"],
 }
 TOLERANCE = {"entropy": 1e-10, "effective_rank": 1e-10}
@@ -50,6 +54,9 @@ def compare(rows, reference, name):
                 continue
             if column in UNKNOWN and row[column] == "nan":
                 continue
+            if column == "target_power_tenth" and float(row["numerical_rank"]) < int(row["n"]) / 10:
+                lib.check_equal(row[column], "nan", f"{where}: {column}, among zeros")
+                continue
             if text in ("nan", "inf") or not is_number(text):
                 lib.check_equal(row[column], text, f"{where}: {column}")
             else:
@@ -68,7 +75,7 @@ def is_number(text):
 
 def duals_give_what_kernels_give(activation, loss, model="mlp"):
     folder = lib.scratch("large")
-    text = study(activation=activation, loss=loss)
+    text = study(activation=activation, loss=loss, more=", eigenvectors: true")
     sets = NETWORKS[model]
     primal = rows_of(text, folder / "primal", *sets)
     for ranks in 1, 2:
@@ -93,11 +100,50 @@ def check_estimates(rows, reference, name):
             lib.check_close(row[column], value, most * abs(value), f"{where}: {column}")
         for column in "lambda_min", "condition_number", "magnitude_entropy", "numerical_rank":
             lib.check_equal(row[column], "nan", f"{where}: {column}")
+        if row["target_power"] != "nan":
+            lib.check_close(row["target_power"], float(wanted["target_power"]), 0.01, f"{where}: target_power")
+
+
+def logarithms(curve, ranks):
+    """ln lambda at these places of a spectrum of which some are known."""
+    place, value = curve
+    return np.interp(np.log(ranks), np.log(place), np.log(value))
+
+
+def check_spectra(out, exact, name):
+    """The largest eigenvalues to 1e-3, and the whole spectrum as a curve."""
+    told = 0
+    for cell, file in lib.cell_files(out).items():
+        other = next(theirs for name, theirs in lib.cell_files(exact).items() if alike(name, cell))
+        with file, other:
+            for path in names_below(file["spectra"]):
+                top, wanted = file["spectra"][path][:], other["spectra"][path][:]
+                lib.check(0 < len(top) < len(wanted), f"{name}: {len(top)} eigenvalues of {path}")
+                worst = np.abs(top / wanted[: len(top)] - 1).max()
+                lib.check(worst < 1e-3, f"{name}: {path}: an eigenvalue is off by {worst}")
+                place, value = file["rank_curve"][path][:].T
+                lib.check((np.diff(place) >= 0).all() and (np.diff(value) <= 0).all(), f"{name}: {path}: no curve")
+                ranks = np.arange(max(len(wanted) // 50, 2), len(wanted) // 4)
+                ranks = ranks[wanted[ranks - 1] > 1e-6 * wanted[0]]
+                off = logarithms((place, value), ranks) - np.log(wanted[ranks - 1])
+                rms = np.sqrt((off ** 2).mean()) if len(ranks) else 0.0
+                lib.check(rms < 0.15, f"{name}: {path}: the rank curve is off by {rms}")
+                told += len(ranks) > 0
+    lib.check(told > 0, f"{name}: no spectrum was compared")
+
+
+def alike(one, other):
+    """Ids of a network, but for the hash of what is measured."""
+    return one.rsplit("-", 1)[0] == other.rsplit("-", 1)[0]
+
+
+def names_below(group):
+    return [f"{kernel}/{step}" for kernel in group for step in group[kernel]]
 
 
 def quadrature_says_how_far_it_may_be_off(model):
     folder = lib.scratch("large")
-    text = study(kernels="full, class" if model == "mlp" else "full")
+    text = study(kernels="full, class" if model == "mlp" else "full", more=", eigenvectors: true")
     sets = NETWORKS[model]
     primal = rows_of(text, folder / "primal", *sets)
     tables = []
@@ -105,6 +151,9 @@ def quadrature_says_how_far_it_may_be_off(model):
         tables.append(rows_of(text, folder / f"on-{ranks}", "measure.method=quadrature",
                               "measure.team_size=all", *sets, ranks=ranks))
         check_estimates(tables[-1], primal, f"{model}, {ranks} ranks")
+        check_spectra(folder / f"on-{ranks}", folder / "primal", f"{model}, {ranks} ranks")
+    told = [row for row in tables[0] if row["target_power"] != "nan"]
+    lib.check(told, "target_power is told nowhere")
     for row, wanted in zip(*tables):
         lib.check_close(row["entropy"], float(wanted["entropy"]), 1e-4, f"{model}: other ranks")
 
@@ -118,9 +167,9 @@ def the_same_bytes_again(method, model="mlp"):
               "two runs on the same ranks left different tables")
 
 
-def a_finished_folder_is_read_back():
+def a_finished_folder_is_read_back(method):
     folder = lib.scratch("large")
-    text = study(kernels="full", more=", method: dual")
+    text = study(kernels="full", more=f", method: {method}")
     rows_of(text, folder / "a")
     before = (folder / "a/results.csv").read_bytes()
     (folder / "a/results.csv").unlink()
@@ -231,11 +280,13 @@ lib.add("relu, mse", duals_give_what_kernels_give, "relu", "mse")
 lib.add("tanh, cross-entropy", duals_give_what_kernels_give, "tanh", "cross-entropy")
 lib.add("a cnn", duals_give_what_kernels_give, "relu", "cross-entropy", "cnn")
 lib.add("quadrature of an mlp", quadrature_says_how_far_it_may_be_off, "mlp")
+lib.add("quadrature of a wide mlp", quadrature_says_how_far_it_may_be_off, "wide")
 lib.add("quadrature of a resnet", quadrature_says_how_far_it_may_be_off, "resnet")
 lib.add("the same bytes again, dual", the_same_bytes_again, "dual")
 lib.add("the same bytes again, dual of a cnn", the_same_bytes_again, "dual", "cnn")
 lib.add("the same bytes again, quadrature", the_same_bytes_again, "quadrature")
-lib.add("a finished folder is read back", a_finished_folder_is_read_back)
+lib.add("a finished folder is read back", a_finished_folder_is_read_back, "dual")
+lib.add("a finished folder is read back, quadrature", a_finished_folder_is_read_back, "quadrature")
 lib.add("the plan says how", the_plan_says_how)
 lib.add("prefixes, primal", prefixes_are_smaller_probes, "primal", "traced, full, class", "mse")
 lib.add("prefixes, single", prefixes_are_smaller_probes, "primal", "full", "cross-entropy", "single")
