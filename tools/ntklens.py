@@ -110,19 +110,28 @@ class Study:
         return self._gather(lambda file, cell: _values(file, "curve"))
 
     def spectra(self, kernel="full", tag="best"):
-        """Eigenvalues: one row per network, columns 1 ... n, descending.  Networks without are left out.  Of the
-        first 500 images of the probe (measure.probe_prefixes): kernel "full@500"."""
+        """Eigenvalues: one row per network, columns 1 ... n, descending.  Networks without are left out; of
+        quadrature there are only those that are right to 1e-3, and NaN behind them.  Of the first 500 images of
+        the probe (measure.probe_prefixes): kernel "full@500"."""
+        return self._arrays("spectra", kernel, tag, lambda values: [values]).rename(columns=lambda k: k + 1)
 
+    def rank_curves(self, kernel="full", tag="best"):
+        """Spectra by quadrature, as far as they are known: columns rank (place in the spectrum, from 1) and
+        eigenvalue, some hundred rows per network.  Networks with all eigenvalues are left out."""
+        frame = self._arrays("rank_curve", kernel, tag, list)
+        return frame.set_axis(["rank", "eigenvalue"], axis=1) if len(frame) else frame
+
+    def _arrays(self, folder, kernel, tag, rows):
+        """One frame of the arrays of a state in the networks' files, by what makes rows of them."""
         if isinstance(tag, str) and not (self.table["tag"] == tag).any():
             raise KeyError(f"{self.folder}: no network has the tag {tag}")
 
-        def row(file, cell):
+        def read(file, cell):
             step = self._steps.get((cell, tag)) if isinstance(tag, str) else int(tag)
-            path = f"spectra/{kernel}/{step}"
-            return [_own(file, path)[:]] if path in file else None
+            path = f"{folder}/{kernel}/{step}"
+            return rows(_own(file, path)[:]) if path in file else None
 
-        frame = self._gather(row)
-        return frame.rename(columns=lambda k: k + 1)
+        return self._gather(read)
 
     def snapshot(self, cell, tag="best"):
         """Parameters of a network, by name: weight0 [fan_out x fan_in], bias0, weight1, ..."""

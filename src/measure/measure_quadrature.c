@@ -181,7 +181,7 @@ static nl_status keep_targets(quadrature_task *t)
         status = all == NULL ? NL_FAIL(NL_ERR_NOMEM, "out of memory for %d vectors", v->columns)
                              : nl_probe_vectors_fill(v, all);
     }
-    if (status == NL_OK) {
+    if (status == NL_OK && all != NULL) {
         memmove(all, all + from, count * sizeof *all);
         all = realloc(all, count * sizeof *all); /* less of it */
         t->w = all != NULL ? all : t->w;
@@ -229,8 +229,10 @@ static nl_status keep_spectrum(const nl_quadrature *q, nl_measurement *out)
     }
     memcpy(out->lambda, q->top, (size_t)q->top_count * sizeof *out->lambda);
     for (int k = 0; k < q->points; k++) {
-        out->rank_curve[2 * k] = q->rank[k];
-        out->rank_curve[2 * k + 1] = q->value[k];
+        double *point = out->rank_curve + 2 * (size_t)k;
+
+        point[0] = q->rank[k];
+        point[1] = q->value[k];
     }
     out->values = q->top_count;
     out->points = q->points;

@@ -139,7 +139,9 @@ void nl_observe_rank_curve(int n, int points, const double *rank, const double *
         last--;
     }
     if (last > 1) {
-        fit_exponent(&all, first_fitted(n), (int)fmin(n / 4, rank[last - 1]), out);
+        const int quarter = n / 4;
+
+        fit_exponent(&all, first_fitted(n), (int)fmin(quarter, rank[last - 1]), out);
     }
 }
 

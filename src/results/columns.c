@@ -95,12 +95,15 @@ static const column late_columns[] = {
 static const column last_columns[] = {
     {"method", COLUMN_TEXT, ROW(method),
      "how eigenvalues were found: primal, of the kernel J J^T; dual, of J^T J; quadrature: they "
-     "were "
-     "not, their entropy is an estimate.  Nan of dual: magnitude_entropy, kernel_change, "
-     "kernel_distance, kernel_velocity, infinite_distance, identity_distance, "
-     "effective_rank_outputs, with cross-entropy stability_rate, and what other kernels or "
-     "eigenvectors say; of quadrature these and label_alignment, lambda_min and whatever small "
-     "eigenvalues make"},
+     "were not, their entropy is an estimate.  Nan of dual: magnitude_entropy, kernel_change, "
+     "kernel_distance (but at init), kernel_velocity, infinite_distance, identity_distance, "
+     "effective_rank_outputs, with cross-entropy stability_rate, what other kernels say, and "
+     "target_power_tenth where n/10 lies among eigenvalues of zero; of quadrature these and all "
+     "that small eigenvalues or all eigenvectors make: lambda_min, condition_number, "
+     "numerical_rank, effective_dimension and its kin, spectral_index, target_power_tenth, "
+     "used_rank.  By quadrature label_alignment and target_power are right to 0.01, else nan, "
+     "participation_ratio to some tenths of a percent, spectral_exponent, of the rank curve, to "
+     "about 0.04 where n is some thousands"},
     {"entropy_error", COLUMN_REAL, ROW(entropy_error),
      "95 % half width of entropy: effective_rank lies in exp(entropy -+ entropy_error); 0: exact"},
 };

@@ -18,7 +18,7 @@ pd = lib.need("pandas")
 TOOLS = lib.ROOT / "tools"
 sys.path.insert(0, str(TOOLS))
 import ntklens  # the loader
-from ntklens_plot import groups, report
+from ntklens_plot import figures, groups, report
 
 STUDY = """
 study: small
@@ -394,6 +394,36 @@ def loader_names_flags_and_reads_spreadsheets():
     lib.check_equal(list(wanted.flags), list(wanted.table["flags"]), "flags")
     lib.check_equal(list(study.table), list(wanted.table), "columns")
     lib.check_equal(list(study.table["trace"]), list(wanted.table["trace"]), "trace")
+
+
+@lib.case
+def spectra_by_quadrature_are_read_off_their_rank_curves():
+    folder = grid()
+    exact = figures.shares_of(ntklens.load(folder), "full", "best")
+
+    def shorten(file):
+        for kernel in file["spectra"]:
+            for step in file[f"spectra/{kernel}"]:
+                values = file[f"spectra/{kernel}/{step}"][:]
+                del file[f"spectra/{kernel}/{step}"]
+                file[f"spectra/{kernel}/{step}"] = values[:5]
+                places = np.unique(np.r_[1:6, 6 : len(values) : 2])
+                file[f"rank_curve/{kernel}/{step}"] = np.c_[places, values[places - 1]]
+
+    for path in (folder / "cells").glob("w32-*.h5"):
+        lib.edit_cell(path, shorten)
+    study = ntklens.load(folder)
+    lib.check_equal(set(study.rank_curves().reset_index()["width"]), {32}, "widths with rank curves")
+    lib.check_equal(list(study.rank_curves().columns), ["rank", "eigenvalue"], "columns")
+    shares = figures.shares_of(study, "full", "best")
+    lib.check_equal(len(shares), len(exact), "networks")
+    for network, line in shares.iterrows():
+        known = line[line > 1e-6]
+        lib.check(len(known) > 20, f"{network}: {len(known)} places")
+        worst = np.abs(np.log(known / exact.loc[network, known.index])).max()
+        lib.check(worst < (0.2 if network[0] == 32 else 1e-12), f"{network}: off by {worst}")
+    plot(folder)
+    check_figures(folder / "report", ["spectra"])
 
 
 @lib.case

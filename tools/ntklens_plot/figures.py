@@ -3,6 +3,7 @@
 import textwrap
 
 import numpy as np
+import pandas as pd
 
 from . import groups as gr
 from . import style
@@ -377,11 +378,33 @@ def spectra(groups, fits):
     return figure
 
 
+def shares_of(study, kernel, tag):
+    """Shares of eigenvalues in their sum, one row per network.  Where there are networks by quadrature, all are
+    taken at the same places, those of quadrature between the points of their rank curves."""
+    table = study.spectra(kernel, tag)
+    curves = study.rank_curves(kernel, tag)
+    if curves.empty:
+        return table.div(table.sum(axis=1), axis=0)
+    cells = curves.index.get_level_values("cell")
+    exact = table[~table.index.get_level_values("cell").isin(cells)]
+    rows = study.at(tag, kernel)
+    sums = (rows["n"] * rows["trace"]).groupby(rows["cell"]).max()  # the whole probe's is the largest
+    places = np.unique(np.geomspace(1, rows["n"].max(), 400).round().astype(int))
+    read = {}
+    for network, curve in curves.groupby(level=list(range(curves.index.nlevels))):
+        known = np.log(curve["rank"]), np.log(curve["eigenvalue"])
+        share = np.exp(np.interp(np.log(places), *known, right=np.nan)) / sums[network[-1]]
+        read[network] = share
+    read = pd.DataFrame.from_dict(read, orient="index", columns=places)
+    read.index = pd.MultiIndex.from_tuples(read.index, names=curves.index.names)
+    return pd.concat([exact.div(exact.sum(axis=1), axis=0).reindex(columns=places), read])
+
+
 def spectrum_lines(axis, group, tag):
     """Medians over seeds, of rows without flags, which descend as spectra do; returns how many were drawn."""
     kernel = main_kernel(group.study)
     try:
-        table = group.study.spectra(kernel, tag)
+        table = shares_of(group.study, kernel, tag)
     except ImportError as missing:
         raise Absent(f"h5py is missing ({missing})") from None
     except ValueError as refused:  # a file that leads to others
@@ -391,7 +414,7 @@ def spectrum_lines(axis, group, tag):
     if table.empty:
         return 0
     table = table[table.index.get_level_values("cell").isin(group.clean_cells(kernel, tag))]
-    shares = table.div(table.sum(axis=1), axis=0).groupby(level=group.scale).median()
+    shares = table.groupby(level=group.scale).median()
     for k, (x, colour) in enumerate(zip(shares.index, style.ordered(len(shares)))):
         line = shares.loc[x]
         look = {"color": colour, "linestyle": style.DASHES[k % 4], "label": style.short(x)}
