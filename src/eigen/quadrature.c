@@ -24,6 +24,7 @@ enum {
 static const double normal_95 = 1.96;
 static const double pinched_share = 0.2; /* of the wanted half width, before half is taken off */
 static const double gap_share = 0.35;
+static const double noise_share = 0.8;   /* at most, however small the rest of the half width is */
 static const double least_tail = 1e-9;   /* of the trace */
 static const double nothing_left = 1e-6; /* of the trace: below, no probe is asked */
 static const double rounding = 2e-5;     /* of the entropy, by products in single precision */
@@ -155,20 +156,30 @@ static nl_estimate estimate_of(const quadrature *w)
     return nl_estimate_of(&rest, w->probes, w->probe);
 }
 
+static double noise_of(const quadrature *w, const nl_estimate *e)
+{
+    return w->probes > 0 ? normal_95 * e->deviation / sqrt(w->probes) : 0.0;
+}
+
 static double half_width(const quadrature *w, const nl_estimate *e)
 {
-    const double noise = w->probes > 0 ? normal_95 * e->deviation / sqrt(w->probes) : 0.0;
-
-    return noise + e->gap + 0.5 * w->pinched + rounding;
+    return noise_of(w, e) + e->gap + 0.5 * w->pinched + rounding;
 }
 
 /* Probes that the deviation of one asks for. */
 static int probes_wanted(const quadrature *w, const nl_estimate *e)
 {
-    const double room = w->request->wanted - e->gap - 0.5 * w->pinched;
-    const double ratio = normal_95 * e->deviation / fmax(room, 0.2 * w->request->wanted);
+    const double wanted = w->request->wanted;
+    const double room = fmin(wanted - e->gap - 0.5 * w->pinched, noise_share * wanted);
+    const double ratio = normal_95 * e->deviation / fmax(room, 0.2 * wanted);
 
     return (int)fmin(ceil(ratio * ratio), most_probes);
+}
+
+static bool is_wide(const quadrature *w, const nl_estimate *e)
+{
+    return half_width(w, e) > w->request->wanted ||
+           noise_of(w, e) > noise_share * w->request->wanted;
 }
 
 /* The first batch says how many steps it takes, and how many probes it will. */
@@ -217,7 +228,7 @@ static nl_status run_further_batches(quadrature *w, nl_estimate *e)
     const nl_deflated on = deflated(w);
     nl_status status = NL_OK;
 
-    while (status == NL_OK && w->probes < most_probes && half_width(w, e) > w->request->wanted) {
+    while (status == NL_OK && w->probes < most_probes && is_wide(w, e)) {
         const int missing = nl_larger(probes_wanted(w, e) - w->probes, 1);
         const int count = nl_smaller(nl_smaller(missing, nl_krylov_block), most_probes - w->probes);
         nl_probe_batch b = {0};
