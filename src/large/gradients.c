@@ -220,6 +220,8 @@ static void multiply(const nl_gradients *g, nl_jacobian *j, const columns_work *
     }
 }
 
+/* Panel by panel: rows of samples that no unit sees are alike, and rounding of one long sum of them
+ * always goes the same way. */
 static nl_status square_panel(const nl_gradients *g, nl_jacobian *j, int first, int count,
                               void *context)
 {
@@ -229,9 +231,7 @@ static nl_status square_panel(const nl_gradients *g, nl_jacobian *j, int first, 
     (void)first;
     for (int c = 0; status == NL_OK && c < t->columns; c++) {
         multiply(g, j, t, c, count);
-        for (int row = 0; row < count * t->net->spec.outputs; row++) {
-            t->y[c] += t->rows[row] * t->rows[row];
-        }
+        t->y[c] += nl_squares_double((size_t)count * (size_t)t->net->spec.outputs, t->rows);
         status = go_on(g);
     }
     return status;

@@ -1,6 +1,7 @@
 /** @file test_dual.c  Duals, G = J^T J, against kernels and explicit Jacobians, on every grid. */
 #include "ntklens/dual.h"
 #include "ntklens/eigen.h"
+#include "ntklens/gradients.h"
 #include "ntklens/observables.h"
 
 #include "convolutional_subject.h"
@@ -10,6 +11,7 @@
 enum { few_samples = 61, few_inputs = 9, classes = 3, few_units = 4, many_inputs = 110 };
 /* Fewer outputs than parameters, more than rows of J are held; and the other way round. */
 enum { many_images = 90, few_images = 31 };
+enum { alike = 50000 }; /* samples whose squares are summed */
 
 static const double panel_all = 1e9;
 
@@ -353,6 +355,55 @@ static void a_network_without_gradients_has_a_zero(void **state)
     destroy_subject(&s);
 }
 
+/* |J w|^2 of as many copies of a sample as were asked for. */
+static bool square_of_copies(const nl_grid *grid, const subject *s, int copies, double *square)
+{
+    float *probe = nl_calloc((size_t)copies * few_inputs, sizeof *probe);
+    double *w = nl_calloc(s->net->size, sizeof *w);
+    nl_kernel_input input = input_of(s);
+    const nl_gradients g = {grid, &input, {.kind = NL_KERNEL_FULL}};
+    bool good = probe != NULL && w != NULL;
+
+    for (size_t k = 0; good && k < (size_t)copies * few_inputs; k++) {
+        probe[k] = s->probe[k % few_inputs];
+    }
+    for (size_t k = 0; good && k < s->net->size; k++) {
+        w[k] = k % 3 == 0 ? 1.0 : -0.7;
+    }
+    input.probe = probe;
+    input.samples = copies;
+    good = good && nl_gradients_squares(&g, 1, w, square) == NL_OK;
+    free(probe);
+    free(w);
+    return good;
+}
+
+/* Sums of terms that are alike round the same way each time. */
+static bool sums_stay_exact(const nl_grid *grid, const void *context)
+{
+    const subject *s = context;
+    const double allowed = 3e-13;
+    double one = 0.0;
+    double all = 0.0;
+    bool good =
+        square_of_copies(grid, s, 1, &one) && square_of_copies(grid, s, alike, &all) && one > 0.0;
+
+    good = good && fabs(all / alike - one) <= allowed * one;
+    if (!good) {
+        print_error("%d samples alike: %.17g each, one: %.17g\n", alike, all / alike, one);
+    }
+    return good;
+}
+
+static void squares_of_samples_that_are_alike_are_right(void **state)
+{
+    subject s = create_subject(NL_TANH, NL_STANDARD, 2, 0.3);
+
+    (void)state;
+    expect_on_every_grid(sums_stay_exact, &s);
+    destroy_subject(&s);
+}
+
 /* Convolutional: more rows than parameters; residual: fewer. */
 static bool convolutional_agrees(const nl_grid *grid, const void *context)
 {
@@ -399,6 +450,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(duals_of_convolutional_networks_are_as_good),
         cmocka_unit_test(what_has_no_gradient_has_no_row),
         cmocka_unit_test(a_network_without_gradients_has_a_zero),
+        cmocka_unit_test(squares_of_samples_that_are_alike_are_right),
     };
     int failed = 0;
 
