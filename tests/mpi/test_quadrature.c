@@ -216,19 +216,25 @@ static void small_orders_are_exact(void **state)
     }
 }
 
+/* Of a power law, with products that are all right. */
+static void compute_undisturbed(diagonal *d, double lambda[order], nl_quadrature *right)
+{
+    for (int i = 0; i < order; i++) {
+        lambda[i] = power_law(i);
+    }
+    expect_all(MPI_COMM_WORLD, compute(d, order, right) == NL_OK && !right->repeated);
+}
+
 /* One product that is spoilt is made again, and the result is that of all right ones. */
 static void a_spoilt_product_is_made_again(void **state)
 {
     double lambda[order];
     diagonal d = {.n = order, .lambda = lambda, .spoilt = -1};
-    nl_quadrature right;
     nl_quadrature q;
+    nl_quadrature right;
 
     (void)state;
-    for (int i = 0; i < order; i++) {
-        lambda[i] = power_law(i);
-    }
-    expect_all(MPI_COMM_WORLD, compute(&d, order, &right) == NL_OK && !right.repeated);
+    compute_undisturbed(&d, lambda, &right);
     for (int spoilt = 0; spoilt < 12; spoilt += 5) {
         d.products = 0;
         d.spoilt = spoilt;
@@ -244,14 +250,11 @@ static void another_operator_is_found(void **state)
 {
     double lambda[order];
     diagonal d = {.n = order, .lambda = lambda, .spoilt = -1};
-    nl_quadrature right;
     nl_quadrature q;
+    nl_quadrature right;
 
     (void)state;
-    for (int i = 0; i < order; i++) {
-        lambda[i] = power_law(i);
-    }
-    expect_all(MPI_COMM_WORLD, compute(&d, order, &right) == NL_OK);
+    compute_undisturbed(&d, lambda, &right);
     for (int spoilt = 1; spoilt < 12; spoilt += 3) {
         d.products = 0;
         d.spoilt = spoilt;
