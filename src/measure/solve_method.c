@@ -45,19 +45,17 @@ static void size_quadrature(nl_solve_plan *plan, const nl_measure_plan *measure,
                             const nl_solve_room *room)
 {
     const nl_kernel_spec spec = measure->kernel[kernel];
+    const int samples = nl_measure_samples(measure, kernel);
     const double wanted = log1p(plan->relative_error);
     const double products = nl_quadrature_products(wanted);
 
     plan->vectors = false;
-    plan->order =
-        (int)nl_kernel_operator_size(room->net, spec, nl_measure_samples(measure, kernel));
-    plan->operations =
-        products * nl_kernel_operator_flops(room->net, spec, nl_measure_samples(measure, kernel)) +
-        6.0 * plan->order * 128.0 * 128.0;
+    plan->order = (int)nl_kernel_operator_size(room->net, spec, samples);
+    plan->operations = products * nl_kernel_operator_flops(room->net, spec, samples) +
+                       6.0 * plan->order * 128.0 * 128.0;
     plan->held = nl_quadrature_vectors() * plan->order * (double)sizeof(double) +
                  3.0 * plan->n * (double)sizeof(double) +
-                 nl_kernel_operator_bytes(room->net, nl_measure_samples(measure, kernel), 1,
-                                          nl_operator_factors);
+                 nl_kernel_operator_bytes(room->net, samples, 1, nl_operator_factors);
 }
 
 double nl_solve_operations(int order)
@@ -69,6 +67,7 @@ void nl_solve_method_size(nl_solve_plan *plan, const nl_measure_plan *measure, i
                           const nl_solve_room *room)
 {
     const nl_kernel_spec spec = measure->kernel[kernel];
+    const int samples = nl_measure_samples(measure, kernel);
 
     plan->n = plan->order = nl_measure_order(measure, kernel);
     plan->columns = spec.kind == NL_KERNEL_FULL ? room->outputs + 2 : 2 * room->outputs + 1;
@@ -76,16 +75,14 @@ void nl_solve_method_size(nl_solve_plan *plan, const nl_measure_plan *measure, i
     plan->cached = 0.0;
     if (plan->method == NL_METHOD_PRIMAL) {
         plan->cached = nl_kernel_cache_bytes(measure, kernel);
-        plan->operations = room->net == NULL ? 0.0
-                                             : nl_kernel_flops(room->net, spec,
-                                                               nl_measure_samples(measure, kernel));
+        plan->operations = room->net == NULL ? 0.0 : nl_kernel_flops(room->net, spec, samples);
     } else if (plan->method == NL_METHOD_QUADRATURE) {
         size_quadrature(plan, measure, kernel, room);
         return;
     } else {
         plan->order = (int)nl_dual_most(room->net, spec);
         plan->held = dual_held(measure, kernel, room, plan->n);
-        plan->operations = nl_dual_flops(room->net, spec, nl_measure_samples(measure, kernel));
+        plan->operations = nl_dual_flops(room->net, spec, samples);
     }
     plan->operations += nl_solve_operations(plan->order);
 }
