@@ -1,5 +1,5 @@
 /**
- * @file convolution.c  Direct convolution, compiled for each width of vectors.
+ * @file convolution.c  Convolution, compiled for each width of vectors.
  *
  * Compilers that are given wider vectors than the CPU has keep them in memory, at a hundredth of
  * the speed; hence a copy of the code for each width.
@@ -14,6 +14,70 @@
 #else
 #define INLINE static inline __attribute__((always_inline))
 #endif
+
+/** From samples to samples: forward, or backward. */
+typedef struct passage {
+    nl_shape from, to;
+    int kernel;
+    int stride; /* of taps */
+    int apart;  /* pixels that are taken, zeros between */
+} passage;
+
+static passage forward_passage(const nl_convolution *v)
+{
+    return (passage){v->in, v->out, v->kernel, v->stride, 1};
+}
+
+static passage backward_passage(const nl_convolution *v)
+{
+    return (passage){v->out, v->in, v->kernel, 1, v->stride};
+}
+
+enum { tiles_at_once = 70 }; /* whose transforms the caches hold; whole blocks of pixels */
+
+/* Tiles of 2 x 2 outputs of a sample. */
+static int tiles_of(nl_shape shape)
+{
+    return (shape.height + 1) / 2 * ((shape.width + 1) / 2);
+}
+
+/** Where a tile of many samples is, one behind the other. */
+typedef struct tile_place {
+    nl_shape shape; /* of a sample */
+    int sample, y, x;
+} tile_place;
+
+static tile_place place_of_tile(nl_shape shape, int tile)
+{
+    const int across = (shape.width + 1) / 2;
+    const int of_sample = tile % tiles_of(shape);
+
+    return (tile_place){shape, tile / tiles_of(shape), of_sample / across * 2,
+                        of_sample % across * 2};
+}
+
+static void next_tile(tile_place *tile)
+{
+    tile->x += 2;
+    if (tile->x >= tile->shape.width) {
+        tile->x = 0;
+        tile->y += 2;
+    }
+    if (tile->y >= tile->shape.height) {
+        tile->y = 0;
+        tile->sample++;
+    }
+}
+
+/* Whether tiles save enough multiplications to pay for their transforms. */
+static bool goes_in_tiles(const nl_convolution *v)
+{
+    const int fewest_channels = 16;
+
+    return v->kernel == 3 && v->stride == 1 && v->in.channels >= fewest_channels &&
+           v->out.channels >= fewest_channels &&
+           16 * tiles_of(v->out) * 3 <= 9 * v->out.height * v->out.width * 2;
+}
 
 /* Each format, in vectors of each width: what a name is made of. */
 #define JOIN(name, format, bytes)    name##_##format##_##bytes
@@ -82,13 +146,17 @@ nl_convolution nl_convolution_of(nl_shape in, int channels, int kernel, int stri
 size_t nl_convolution_scratch(const nl_convolution *convolution)
 {
     const size_t most_lanes = 16;
+    const size_t taps = (size_t)convolution->kernel * (size_t)convolution->kernel;
     const size_t pixels = (size_t)(convolution->in.height + convolution->kernel - 1) *
                           (size_t)(convolution->in.width + convolution->kernel - 1);
     const size_t in = (size_t)convolution->in.channels + most_lanes;
     const size_t out = (size_t)convolution->out.channels + most_lanes;
+    const size_t entries = 16; /* of a tile */
 
-    return pixels * (in + out) +
-           (size_t)convolution->kernel * (size_t)convolution->kernel * in * out;
+    return taps * in * out +
+           (goes_in_tiles(convolution)
+                ? entries * (in * out + (size_t)tiles_at_once * (in + out + 2 * most_lanes))
+                : pixels * (in + out) + taps * in * out);
 }
 
 void nl_convolution_forward_double(const nl_convolution *convolution, int samples, const double *w,

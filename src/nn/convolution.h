@@ -1,14 +1,17 @@
 /**
- * @file convolution.h  Direct convolution: forward, backward, gradient, in double and in single
- * precision.
+ * @file convolution.h  Convolution: forward, backward, gradient, in double and in single precision.
  *
  * Samples lie channels last, [height x width x channels], one after the other; weights
  * [kernel x kernel x in.channels x out.channels] (HWIO).  Zero padding kernel / 2, so that stride 1
  * keeps height and width.
  *
- * Sums are made in one order whatever the width of the vectors: of an output over (tap row, tap
- * column, input channel), of a gradient over (sample, row, column).  Widths that have fused
- * multiply-add, 32 and 64 bytes, give the same bits.
+ * By its definition, or, 3 x 3 taps of many channels, by tiles of 2 x 2 outputs that take less than
+ * half of the multiplications (convolution_tiles_real.h); shapes of one sample alone say which.
+ *
+ * Sums are made in one order whatever the width of the vectors and the number of samples: of an
+ * output over (tap row, tap column, input channel), of a gradient over (sample, row, column), of
+ * tiles over channels, over tiles.  Widths that have fused multiply-add, 32 and 64 bytes, give the
+ * same bits.
  */
 #ifndef NTKLENS_NN_CONVOLUTION_H
 #define NTKLENS_NN_CONVOLUTION_H

@@ -57,13 +57,23 @@ INLINE void NAME(block)(int pixels, int vectors, const NAME(correlation) *t, con
                         int first, real *z)
 {
     const int run = t->kernel * t->in;
-    const int apart = t->stride * t->in;
+    const ptrdiff_t apart = (ptrdiff_t)t->stride * t->in;
     const int here = nl_smaller(vectors * NAME(lanes), t->out - first);
     const size_t step = (size_t)vectors * NAME(lanes);
     const real *w = t->w + (size_t)t->kernel * (size_t)run * (size_t)first;
-    NAME(vector) sum[NAME(most_pixels)][2] = {{{0}}};
+    NAME(vector) sum[NAME(most_pixels)][2];
 
+#pragma GCC unroll 16
+    for (int i = 0; i < pixels; i++) {
+        sum[i][0] = sum[i][1] = (NAME(vector)){0};
+    }
     for (int ky = 0; ky < t->kernel; ky++, x += t->row) {
+        const real *at[NAME(most_pixels) / 3 + 1]; /* every third pixel: few registers */
+
+#pragma GCC unroll 16
+        for (int k = 0; 3 * k < pixels; k++) {
+            at[k] = x + 3 * k * apart;
+        }
         for (int q = 0; q < run; q++, w += step) {
             NAME(vector) wv[2];
 
@@ -71,10 +81,16 @@ INLINE void NAME(block)(int pixels, int vectors, const NAME(correlation) *t, con
             wv[1] = vectors > 1 ? NAME(load)(w + NAME(lanes)) : wv[0];
 #pragma GCC unroll 16
             for (int i = 0; i < pixels; i++) {
-                sum[i][0] += x[i * apart + q] * wv[0];
+                const real xi = at[i / 3][i % 3 * apart];
+
+                sum[i][0] += xi * wv[0];
                 if (vectors > 1) {
-                    sum[i][1] += x[i * apart + q] * wv[1];
+                    sum[i][1] += xi * wv[1];
                 }
+            }
+#pragma GCC unroll 16
+            for (int k = 0; 3 * k < pixels; k++) {
+                at[k]++;
             }
         }
     }
@@ -201,82 +217,47 @@ static void NAME(pack)(int K, int o, const real *from, real *w)
     }
 }
 
-static void NAME(forward)(const nl_convolution *v, int samples, const void *weights,
-                          const void *input, void *output, void *scratch)
+/* w' [k k o x c] of the way back: taps turned round, inputs and outputs exchanged. */
+static void NAME(turn)(const nl_convolution *v, const real *w, real *turned)
 {
-    const size_t size = NAME(padded_sample)(v, v->in, v->in.channels);
-    const int row = (v->in.width + v->kernel - 1) * v->in.channels;
-    real *x = scratch;
-    real *w = x + size;
-    NAME(correlation) t = {.height = v->out.height,
-                           .width = v->out.width,
-                           .kernel = v->kernel,
-                           .stride = v->stride,
-                           .in = v->in.channels,
-                           .out = v->out.channels,
-                           .row = row,
-                           .x = x,
-                           .w = w,
-                           .z = output};
-
-    NAME(pack)(v->kernel * v->kernel * v->in.channels, v->out.channels, weights, w);
-    memset(x, 0, size * sizeof *x);
-    for (int i = 0; i < samples; i++, t.z += nl_shape_size(v->out)) {
-        NAME(place)(v->in, 1, v->kernel / 2, row,
-                    (const real *)input + (size_t)i * (size_t)nl_shape_size(v->in), x);
-        NAME(correlate)(&t);
-    }
-}
-
-/* w' [k k o x c] of the way back, packed: taps turned round, inputs and outputs exchanged. */
-static void NAME(pack_turned)(const nl_convolution *v, const real *from, real *w)
-{
-    const size_t taps = (size_t)v->kernel * (size_t)v->kernel;
     const size_t c = (size_t)v->in.channels;
     const size_t o = (size_t)v->out.channels;
-    const int C = NAME(padded)(v->in.channels);
-    int here = 0;
 
-    for (int first = 0; first < C; first += here) {
-        here = NAME(block_channels)(C, first);
-        for (size_t tap = taps; tap-- > 0;) {
-            const real *of_tap = from + tap * c * o;
-
-            for (size_t a = 0; a < o; a++, w += here) {
-                for (int i = 0; i < here; i++) {
-                    const int channel = first + i;
-
-                    w[i] = channel < v->in.channels ? of_tap[(size_t)channel * o + a] : 0;
-                }
+    for (size_t tap = (size_t)v->kernel * (size_t)v->kernel; tap-- > 0; turned += c * o) {
+        for (size_t q = 0; q < c; q++) {
+            for (size_t a = 0; a < o; a++) {
+                turned[a * c + q] = w[(tap * c + q) * o + a];
             }
         }
     }
 }
 
-/* below = D * w', D the deltas `stride` apart with zeros between and round them. */
-static void NAME(backward)(const nl_convolution *v, int samples, const void *weights,
-                           const void *deltas, void *below, void *scratch)
+/* z [samples x to] = X * w */
+static void NAME(convolve)(const passage *p, int samples, const real *weights, const real *input,
+                           real *z, real *scratch)
 {
-    const size_t size = NAME(padded_sample)(v, v->in, v->out.channels);
-    const int row = (v->in.width + v->kernel - 1) * v->out.channels;
+    const int c = p->from.channels;
+    const int row = (nl_larger(p->from.width, p->to.width) + p->kernel - 1) * c;
+    const size_t size =
+        (size_t)(nl_larger(p->from.height, p->to.height) + p->kernel - 1) * (size_t)row;
     real *x = scratch;
     real *w = x + size;
-    NAME(correlation) t = {.height = v->in.height,
-                           .width = v->in.width,
-                           .kernel = v->kernel,
-                           .stride = 1,
-                           .in = v->out.channels,
-                           .out = v->in.channels,
+    NAME(correlation) t = {.height = p->to.height,
+                           .width = p->to.width,
+                           .kernel = p->kernel,
+                           .stride = p->stride,
+                           .in = c,
+                           .out = p->to.channels,
                            .row = row,
                            .x = x,
                            .w = w,
-                           .z = below};
+                           .z = z};
 
-    NAME(pack_turned)(v, weights, w);
+    NAME(pack)(p->kernel * p->kernel * c, p->to.channels, weights, w);
     memset(x, 0, size * sizeof *x);
-    for (int i = 0; i < samples; i++, t.z += nl_shape_size(v->in)) {
-        NAME(place)(v->out, v->stride, v->kernel / 2, row,
-                    (const real *)deltas + (size_t)i * (size_t)nl_shape_size(v->out), x);
+    for (int i = 0; i < samples; i++, t.z += nl_shape_size(p->to)) {
+        NAME(place)(p->from, p->apart, p->kernel / 2, row,
+                    input + (size_t)i * (size_t)nl_shape_size(p->from), x);
         NAME(correlate)(&t);
     }
 }
@@ -315,22 +296,47 @@ INLINE void NAME(gradient_block)(int inputs, int vectors, const NAME(correlation
     }
 }
 
+#define BLOCK(count)                                                                               \
+    case count:                                                                                    \
+        if ((count) <= NAME(most_inputs)) { /* else it is not asked for */                         \
+            NAME(gradient_block)(count, vectors, t, x, delta, g);                                  \
+        }                                                                                          \
+        break
+
+/* As many entries as the compiler knows. */
+INLINE void NAME(gradient_inputs)(int count, int vectors, const NAME(correlation) *t, const real *x,
+                                  const real *delta, real *g)
+{
+    switch (count) {
+        BLOCK(1);
+        BLOCK(2);
+        BLOCK(3);
+        BLOCK(4);
+        BLOCK(5);
+        BLOCK(6);
+        BLOCK(7);
+        BLOCK(8);
+        BLOCK(9);
+        BLOCK(10);
+        BLOCK(11);
+        BLOCK(12);
+    default:
+        break;
+    }
+}
+#undef BLOCK
+
 /* Of one row of the patch, some vectors of output channels. */
 INLINE void NAME(gradient_row)(int vectors, const NAME(correlation) *t, const real *x,
                                const real *delta, real *g)
 {
     const size_t O = (size_t)NAME(padded)(t->out);
     const int run = t->kernel * t->in;
-    int q = 0;
+    const int step = nl_even_part(run, NAME(most_inputs));
 
-    for (; q + NAME(most_inputs) <= run; q += NAME(most_inputs)) {
-        NAME(gradient_block)(NAME(most_inputs), vectors, t, x + q, delta, g + (size_t)q * O);
-    }
-    for (; q + 3 <= run; q += 3) {
-        NAME(gradient_block)(3, vectors, t, x + q, delta, g + (size_t)q * O);
-    }
-    for (; q < run; q++) {
-        NAME(gradient_block)(1, vectors, t, x + q, delta, g + (size_t)q * O);
+    for (int q = 0; q < run; q += step) {
+        NAME(gradient_inputs)(nl_smaller(step, run - q), vectors, t, x + q, delta,
+                              g + (size_t)q * O);
     }
 }
 
@@ -355,19 +361,17 @@ TARGET static void NAME(add_gradient)(const NAME(correlation) *t, const real *de
 
 /* g [K x o] of some channels = sum over samples, each with `deltas` of its own; without a sum over
  * those: one g for each, `apart` elements apart. */
-static void NAME(gradients)(const nl_convolution *v, const nl_gradient_range *range,
-                            const void *input, const void *deltas, void *gradient, void *scratch)
+static void NAME(direct_gradients)(const nl_convolution *v, const nl_gradient_range *range,
+                                   const real *input, const real *delta, real *to, real *scratch)
 {
     const size_t size = NAME(padded_sample)(v, v->in, v->in.channels);
     const size_t pixels = (size_t)v->out.height * (size_t)v->out.width;
     const size_t patch = (size_t)v->kernel * (size_t)v->kernel * (size_t)v->in.channels;
     const size_t o = (size_t)range->channels.count;
     const size_t O = (size_t)NAME(padded)(range->channels.count);
-    const real *delta = deltas;
     real *x = scratch;
     real *wide = x + size;       /* delta [pixels x O] */
     real *g = wide + pixels * O; /* [K x O] */
-    real *to = gradient;
     const NAME(correlation) t = {.height = v->out.height,
                                  .width = v->out.width,
                                  .kernel = v->kernel,
@@ -381,7 +385,7 @@ static void NAME(gradients)(const nl_convolution *v, const nl_gradient_range *ra
     memset(g, 0, patch * O * sizeof *g);
     for (int i = 0; i < range->samples; i++) {
         NAME(place)(v->in, 1, v->kernel / 2, t.row,
-                    (const real *)input + (size_t)i * (size_t)nl_shape_size(v->in), x);
+                    input + (size_t)i * (size_t)nl_shape_size(v->in), x);
         for (int a = 0; a < range->deltas; a++, delta += pixels * (size_t)v->out.channels) {
             const real *of_channels =
                 delta; /* as they are, where all are wanted and fill vectors */

@@ -7,6 +7,7 @@
 #define vector_bytes 16
 #define TARGET
 #include "convolution_real.h"
+#include "convolution_tiles_real.h"
 #undef vector_bytes
 #undef TARGET
 
@@ -14,12 +15,14 @@
 #define vector_bytes 32
 #define TARGET       __attribute__((target("avx2,fma")))
 #include "convolution_real.h"
+#include "convolution_tiles_real.h"
 #undef vector_bytes
 #undef TARGET
 
 #define vector_bytes 64
 #define TARGET       __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma")))
 #include "convolution_real.h"
+#include "convolution_tiles_real.h"
 #undef vector_bytes
 #undef TARGET
 #endif

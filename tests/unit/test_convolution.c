@@ -212,6 +212,35 @@ static void bits_do_not_depend_on_the_width_of_fused_vectors(void **state)
     over_all_shapes(expect_same_bits);
 }
 
+/* Of an image that is zero but at one pixel: relu's slope at zero is zero, so that rounding may not
+ * put an output on one of its sides. */
+static void outputs_that_see_zeros_are_zero(void **state)
+{
+    const nl_shape in = {9, 8, 32};
+    const int row = 5;
+    const int column = 3;
+    fixture f = fixture_of(in, 32, 3, 1);
+
+    (void)state;
+    memset(f.x.narrow, 0, f.x.size * sizeof *f.x.narrow);
+    f.x.narrow[(row * in.width + column) * in.channels] = 1.5F;
+    for (int bytes = 16; bytes <= widest_vectors(); bytes *= 2) {
+        const float *z = f.z.narrow;
+
+        run(&f, bytes);
+        for (int y = 0; y < in.height; y++) {
+            for (int x = 0; x < in.width; x++, z += f.shape.out.channels) {
+                const bool sees_pixel = abs(y - row) < 2 && abs(x - column) < 2;
+
+                for (int k = 0; k < f.shape.out.channels; k++) {
+                    assert_true((z[k] != 0.0F) == sees_pixel);
+                }
+            }
+        }
+    }
+    close_fixture(&f);
+}
+
 static void padding_keeps_the_shape_and_strides_halve_it(void **state)
 {
     const nl_shape in = {7, 8, 3};
@@ -234,6 +263,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(passes_equal_their_definition),
         cmocka_unit_test(bits_do_not_depend_on_the_width_of_fused_vectors),
+        cmocka_unit_test(outputs_that_see_zeros_are_zero),
         cmocka_unit_test(padding_keeps_the_shape_and_strides_halve_it),
     };
 

@@ -1,0 +1,406 @@
+/**
+ * @file convolution_tiles_real.h  Convolutions of 3 x 3 taps and stride 1 by tiles of 2 x 2
+ * outputs, with 16 multiplications where the definition has 36 (S. Winograd, Arithmetic Complexity
+ * of Computations, 1980; A. Lavin and S. Gray, Fast Algorithms for Convolutional Neural Networks,
+ * arXiv 1509.09308); behind convolution_real.h, in one format and vectors of one width.
+ *
+ * Symbols, as there and:
+ *   d         4 x 4 pixels below a tile, one pixel round its outputs;  y its 2 x 2 outputs
+ *   V [16 x T x c] = B^T d B of T tiles, entry by entry;  U [16 x c x o] = G w G^T
+ *   M = V U entry by entry;  y = A^T M A
+ *   D [16 x T x O] = A delta A^T;  d loss / d w = G^T (V^T D) G
+ * Where all pixels below an output are zero, or all pixels of a tile are the same, the output is
+ * exactly zero, or outputs are exactly the same: every entry that it is made of is.
+ */
+
+/* Some elements, zeros behind. */
+INLINE NAME(vector) NAME(load_some)(const real *from, int count)
+{
+    NAME(vector) x = {0};
+
+    if (count >= NAME(lanes)) {
+        return NAME(load)(from);
+    }
+    memcpy(&x, from, (size_t)count * sizeof *from);
+    return x;
+}
+
+INLINE void NAME(store_some)(NAME(vector) x, int count, real *to)
+{
+    if (count >= NAME(lanes)) {
+        memcpy(to, &x, sizeof x);
+    } else {
+        memcpy(to, &x, (size_t)count * sizeof *to);
+    }
+}
+
+/* Pixels below or above a tile, `side` x `side` from one row and column on, of a sample; zeros
+ * where the image ends. */
+INLINE void NAME(find_pixels)(const tile_place *tile, int side, int offset, const real *images,
+                              const real *zeros, const real **pixel)
+{
+    const nl_shape shape = tile->shape;
+    const ptrdiff_t c = shape.channels;
+    const ptrdiff_t row = shape.width * c;
+    const int y = tile->y + offset;
+    const int x = tile->x + offset;
+    const real *first =
+        images + (size_t)tile->sample * (size_t)nl_shape_size(shape) + y * row + x * c;
+    const bool within = y >= 0 && y + side <= shape.height && x >= 0 && x + side <= shape.width;
+
+#pragma GCC unroll 16
+    for (int k = 0; k < side * side; k++) {
+        const int v = k / side;
+        const int h = k % side;
+        const bool there =
+            within || (y + v >= 0 && y + v < shape.height && x + h >= 0 && x + h < shape.width);
+
+        pixel[k] = there ? first + v * row + h * c : zeros;
+    }
+}
+
+/* out = B^T in of four vectors, `apart` vectors apart in both */
+INLINE void NAME(below_side)(int apart, const NAME(vector) *in, NAME(vector) *out)
+{
+    out[0] = in[0] - in[2 * apart];
+    out[apart] = in[apart] + in[2 * apart];
+    out[2 * apart] = in[2 * apart] - in[apart];
+    out[3 * apart] = in[apart] - in[3 * apart];
+}
+
+/* V of `count` tiles */
+TARGET static void NAME(transform_below)(tile_place tile, int count, const real *x,
+                                         const real *zeros, real *v)
+{
+    const int c = tile.shape.channels;
+    const size_t apart = (size_t)count * (size_t)c;
+
+    for (int t = 0; t < count; t++, v += c, next_tile(&tile)) {
+        const real *pixel[16];
+
+        NAME(find_pixels)(&tile, 4, -1, x, zeros, pixel);
+        for (int q = 0; q < c; q += NAME(lanes)) {
+            NAME(vector) d[16];
+            NAME(vector) rows[16];
+
+#pragma GCC unroll 16
+            for (int k = 0; k < 16; k++) {
+                d[k] = NAME(load_some)(pixel[k] + q, c - q);
+            }
+#pragma GCC unroll 4
+            for (int k = 0; k < 4; k++) {
+                NAME(below_side)(4, d + k, rows + k);
+            }
+#pragma GCC unroll 4
+            for (int k = 0; k < 4; k++) {
+                NAME(below_side)(1, rows + 4 * k, d + 4 * k);
+            }
+#pragma GCC unroll 16
+            for (int k = 0; k < 16; k++) {
+                NAME(store_some)(d[k], c - q, v + (size_t)k * apart + q);
+            }
+        }
+    }
+}
+
+/* D of `count` tiles, of some channels */
+TARGET static void NAME(transform_delta)(tile_place tile, int count, nl_channels channels,
+                                         const real *delta, const real *zeros, real *D)
+{
+    const size_t O = (size_t)NAME(padded)(channels.count);
+    const size_t apart = (size_t)count * O;
+
+    for (int t = 0; t < count; t++, D += O, next_tile(&tile)) {
+        const real *pixel[4];
+
+        NAME(find_pixels)(&tile, 2, 0, delta, zeros, pixel);
+        for (int k = 0; k < channels.count; k += NAME(lanes)) {
+            const int some = channels.count - k;
+            NAME(vector) y[4];
+            real *to = D + k;
+
+#pragma GCC unroll 4
+            for (int i = 0; i < 4; i++) {
+                y[i] = NAME(load_some)(pixel[i] + channels.first + k, some);
+            }
+#pragma GCC unroll 4
+            for (int i = 0; i < 4; i++, to += 4 * apart) { /* rows of A: 10, 11, 1-1, 0-1 */
+                const NAME(vector) left = i == 0   ? y[0]
+                                          : i == 1 ? y[0] + y[2]
+                                          : i == 2 ? y[0] - y[2]
+                                                   : -y[2];
+                const NAME(vector) right = i == 0   ? y[1]
+                                           : i == 1 ? y[1] + y[3]
+                                           : i == 2 ? y[1] - y[3]
+                                                    : -y[3];
+                const NAME(vector) row[4] = {left, left + right, left - right, -right};
+
+                memcpy(to, &row[0], sizeof row[0]);
+                memcpy(to + apart, &row[1], sizeof row[0]);
+                memcpy(to + 2 * apart, &row[2], sizeof row[0]);
+                memcpy(to + 3 * apart, &row[3], sizeof row[0]);
+            }
+        }
+    }
+}
+
+/* out = G in of three vectors to four */
+INLINE void NAME(weight_side)(int in_apart, const NAME(vector) *in, int apart, NAME(vector) *out)
+{
+    const NAME(vector) ends = in[0] + in[2 * in_apart];
+
+    out[0] = in[0];
+    out[apart] = (ends + in[in_apart]) * (real)0.5;
+    out[2 * apart] = (ends - in[in_apart]) * (real)0.5;
+    out[3 * apart] = in[2 * in_apart];
+}
+
+/* U of w [3 x 3 x c x o]: block by block of vectors of channels, entry by entry, [c x channels of
+ * the block] */
+TARGET static void NAME(transform_weights)(int c, int o, const real *w, real *U)
+{
+    const int O = NAME(padded)(o);
+    const size_t tap = (size_t)c * (size_t)o;
+    int here = 0;
+
+    for (int first = 0; first < O; first += here, U += 16 * (size_t)c * (size_t)here) {
+        here = NAME(block_channels)(O, first);
+        for (int q = 0; q < c; q++) {
+            for (int k = 0; k < here; k += NAME(lanes)) {
+                const int some = o - first - k;
+                NAME(vector) g[9];
+                NAME(vector) rows[12];
+                NAME(vector) u[16];
+
+                for (int i = 0; i < 9; i++) {
+                    g[i] = NAME(load_some)(w + (size_t)i * tap + (size_t)q * (size_t)o + first + k,
+                                           some);
+                }
+                for (int i = 0; i < 3; i++) {
+                    NAME(weight_side)(3, g + i, 3, rows + i);
+                }
+                for (int i = 0; i < 4; i++) {
+                    NAME(weight_side)(1, rows + 3 * i, 1, u + 4 * i);
+                }
+                for (int i = 0; i < 16; i++) {
+                    memcpy(U + ((size_t)i * (size_t)c + (size_t)q) * (size_t)here + k, &u[i],
+                           sizeof u[i]);
+                }
+            }
+        }
+    }
+}
+
+/* y of `count` tiles from M [16 x count x here], channels first .. first + here, into z */
+TARGET static void NAME(transform_back)(tile_place tile, int count, nl_channels channels,
+                                        const real *m, real *z)
+{
+    const nl_shape shape = tile.shape;
+    const size_t here = (size_t)channels.count;
+    const size_t apart = (size_t)count * here;
+    const size_t row = (size_t)shape.width * (size_t)shape.channels;
+
+    for (int t = 0; t < count; t++, m += here, next_tile(&tile)) {
+        const bool two_rows = tile.y + 1 < shape.height;
+        const bool two_columns = tile.x + 1 < shape.width;
+        real *to = z + (size_t)tile.sample * (size_t)nl_shape_size(shape) + (size_t)tile.y * row +
+                   (size_t)tile.x * (size_t)shape.channels + channels.first;
+
+        for (int k = 0; k < channels.count; k += NAME(lanes)) {
+            const int some = shape.channels - channels.first - k;
+            NAME(vector) e[16];
+            NAME(vector) side[8];
+
+#pragma GCC unroll 16
+            for (int i = 0; i < 16; i++) {
+                e[i] = NAME(load)(m + (size_t)i * apart + k);
+            }
+#pragma GCC unroll 4
+            for (int i = 0; i < 4; i++) {
+                side[i] = e[i] + e[4 + i] + e[8 + i];
+                side[4 + i] = e[4 + i] - e[8 + i] - e[12 + i];
+            }
+#pragma GCC unroll 2
+            for (int i = 0; i < 1 + two_rows; i++) {
+                const NAME(vector) *r = side + 4 * i;
+
+                NAME(store_some)(r[0] + r[1] + r[2], some, to + (size_t)i * row + k);
+                if (two_columns) {
+                    NAME(store_some)
+                    (r[1] - r[2] - r[3], some, to + (size_t)i * row + shape.channels + k);
+                }
+            }
+        }
+    }
+}
+
+/* A product of one entry: M [count x here] = V [count x c] U [c x here], or of a gradient. */
+static NAME(correlation) NAME(product)(int count, int c, int channels)
+{
+    return (NAME(correlation)){
+        .height = 1, .width = count, .kernel = 1, .stride = 1, .in = c, .out = channels};
+}
+
+/* z [samples x to] = x [samples x from] * w */
+static void NAME(convolve_tiles)(const passage *p, int samples, const real *w, const real *x,
+                                 real *z, real *scratch)
+{
+    const int tiles = samples * tiles_of(p->from);
+    const int c = p->from.channels;
+    const int o = p->to.channels;
+    const int O = NAME(padded)(o);
+    real *zeros = scratch;
+    real *U = zeros + NAME(padded)(c);
+    real *V = U + 16 * (size_t)c * (size_t)O;
+    real *M = V + 16 * (size_t)tiles_at_once * (size_t)c;
+    int here = 0;
+
+    memset(zeros, 0, (size_t)c * sizeof *zeros);
+    NAME(transform_weights)(c, o, w, U);
+    for (int first = 0; first < tiles; first += tiles_at_once) {
+        const int count = nl_smaller(tiles_at_once, tiles - first);
+
+        NAME(transform_below)(place_of_tile(p->from, first), count, x, zeros, V);
+        for (int k = 0; k < O; k += here) {
+            here = NAME(block_channels)(O, k);
+            NAME(correlation) t = NAME(product)(count, c, here);
+
+            for (int e = 0; e < 16; e++) {
+                t.x = V + (size_t)e * (size_t)count * (size_t)c;
+                t.w = U + 16 * (size_t)c * (size_t)k + (size_t)e * (size_t)c * (size_t)here;
+                t.z = M + (size_t)e * (size_t)count * (size_t)here;
+                NAME(correlate)(&t);
+            }
+            NAME(transform_back)
+            (place_of_tile(p->to, first), count, (nl_channels){k, here}, M, z);
+        }
+    }
+}
+
+/* g [9 x c x count] = G^T S G of S [16 x c x O] */
+TARGET static void NAME(transform_gradient)(int c, int count, const real *S, real *g)
+{
+    const size_t O = (size_t)NAME(padded)(count);
+    const size_t entry = (size_t)c * O;
+
+    for (int q = 0; q < c; q++, S += O, g += count) {
+        for (int k = 0; k < count; k += NAME(lanes)) {
+            NAME(vector) s[16];
+            NAME(vector) rows[12];
+
+            for (int i = 0; i < 16; i++) {
+                s[i] = NAME(load)(S + (size_t)i * entry + k);
+            }
+            for (int i = 0; i < 4; i++) {
+                const NAME(vector) plus = (s[4 + i] + s[8 + i]) * (real)0.5;
+
+                rows[i] = s[i] + plus;
+                rows[4 + i] = (s[4 + i] - s[8 + i]) * (real)0.5;
+                rows[8 + i] = plus + s[12 + i];
+            }
+            for (int i = 0; i < 3; i++) {
+                const NAME(vector) *r = rows + 4 * i;
+                const NAME(vector) plus = (r[1] + r[2]) * (real)0.5;
+                real *to = g + (size_t)(3 * i) * (size_t)c * (size_t)count + k;
+
+                NAME(store_some)(r[0] + plus, count - k, to);
+                NAME(store_some)((r[1] - r[2]) * (real)0.5, count - k,
+                                 to + (size_t)c * (size_t)count);
+                NAME(store_some)(plus + r[3], count - k, to + 2 * (size_t)c * (size_t)count);
+            }
+        }
+    }
+}
+
+/* S += V^T D of some tiles, V and D at hand */
+static void NAME(add_tiles)(int count, int c, int channels, const real *V, const real *D, real *S)
+{
+    const size_t O = (size_t)NAME(padded)(channels);
+    NAME(correlation) t = NAME(product)(count, c, channels);
+
+    for (int e = 0; e < 16; e++) {
+        t.x = V + (size_t)e * (size_t)count * (size_t)c;
+        NAME(add_gradient)(&t, D + (size_t)e * (size_t)count * O, S + (size_t)e * (size_t)c * O);
+    }
+}
+
+/* As gradients() of convolution_real.h. */
+static void NAME(tile_gradients)(const nl_convolution *v, const nl_gradient_range *range,
+                                 const real *x, const real *delta, real *g, real *scratch)
+{
+    const int c = v->in.channels;
+    const size_t O = (size_t)NAME(padded)(range->channels.count);
+    const size_t size = 16 * (size_t)c * O;
+    const int widest = nl_larger(c, v->out.channels);
+    real *zeros = scratch;
+    real *S = zeros + NAME(padded)(widest);
+    real *V = S + size;
+    real *D = V + 16 * (size_t)tiles_at_once * (size_t)c;
+    const int together = range->apart == 0 && range->deltas == 1 ? range->samples : 1;
+    const int tiles = together * tiles_of(v->in);
+
+    memset(zeros, 0, (size_t)widest * sizeof *zeros);
+    memset(S, 0, size * sizeof *S);
+    for (int i = 0; i < range->samples; i += together) {
+        for (int a = 0; a < range->deltas; a++) {
+            for (int first = 0; first < tiles; first += tiles_at_once) {
+                const int count = nl_smaller(tiles_at_once, tiles - first);
+
+                if (a == 0 || tiles > tiles_at_once) { /* else V is there */
+                    NAME(transform_below)(place_of_tile(v->in, first), count, x, zeros, V);
+                }
+                NAME(transform_delta)
+                (place_of_tile(v->out, first), count, range->channels, delta, zeros, D);
+                NAME(add_tiles)(count, c, range->channels.count, V, D, S);
+            }
+            delta += (size_t)together * (size_t)nl_shape_size(v->out);
+            if (range->apart > 0) {
+                NAME(transform_gradient)(c, range->channels.count, S, g);
+                memset(S, 0, size * sizeof *S);
+                g += range->apart;
+            }
+        }
+        x += (size_t)together * (size_t)nl_shape_size(v->in);
+    }
+    if (range->apart == 0) {
+        NAME(transform_gradient)(c, range->channels.count, S, g);
+    }
+}
+
+static void NAME(forward)(const nl_convolution *v, int samples, const void *w, const void *x,
+                          void *z, void *scratch)
+{
+    const passage p = forward_passage(v);
+
+    if (goes_in_tiles(v)) {
+        NAME(convolve_tiles)(&p, samples, w, x, z, scratch);
+    } else {
+        NAME(convolve)(&p, samples, w, x, z, scratch);
+    }
+}
+
+static void NAME(backward)(const nl_convolution *v, int samples, const void *w, const void *delta,
+                           void *below, void *scratch)
+{
+    const passage p = backward_passage(v);
+    real *turned = scratch;
+    real *rest = turned + (size_t)v->kernel * (size_t)v->kernel * (size_t)v->in.channels *
+                              (size_t)v->out.channels;
+
+    NAME(turn)(v, w, turned);
+    if (goes_in_tiles(v)) {
+        NAME(convolve_tiles)(&p, samples, turned, delta, below, rest);
+    } else {
+        NAME(convolve)(&p, samples, turned, delta, below, rest);
+    }
+}
+
+static void NAME(gradients)(const nl_convolution *v, const nl_gradient_range *range, const void *x,
+                            const void *delta, void *g, void *scratch)
+{
+    if (goes_in_tiles(v)) {
+        NAME(tile_gradients)(v, range, x, delta, g, scratch);
+    } else {
+        NAME(direct_gradients)(v, range, x, delta, g, scratch);
+    }
+}
