@@ -26,15 +26,28 @@ static void gemm(const nl_pass *pass, char op_a, char op_b, int m, int n, int k,
     }
 }
 
+bool nl_dense_by_blocks(const nl_layer *layer, const nl_pass *pass)
+{
+    enum { in_cache = 600000 };
+
+    return pass->pieces && pass->rows <= nl_block_rows &&
+           (double)layer->fan_in * layer->fan_out >= in_cache;
+}
+
 /* z = s h W^T, then phi(z + t b), or z + t b */
 void nl_dense_forward(const nl_layer *layer, const nl_pass *pass, nl_activations h, float *z,
                       float *slope)
 {
     const nl_bias bias = {(float)layer->bias_scale, pass->biases};
     const int rows = pass->rows;
+    const int step = nl_dense_by_blocks(layer, pass) ? nl_block_units : layer->fan_out;
 
-    gemm(pass, h.op, 'N', rows, layer->fan_out, layer->fan_in, layer->weight_scale, h.data, h.ld,
-         pass->weights, layer->fan_in, 0.0, z, rows);
+    for (int unit = 0; unit < layer->fan_out; unit += step) {
+        gemm(pass, h.op, 'N', rows, nl_smaller(step, layer->fan_out - unit), layer->fan_in,
+             layer->weight_scale, h.data, h.ld,
+             pass->weights + (size_t)unit * (size_t)layer->fan_in, layer->fan_in, 0.0,
+             z + (size_t)unit * (size_t)rows, rows);
+    }
     if (layer->activates) {
         nl_activate(pass->activation, layer->fan_out, rows, bias, z, slope);
     } else {
@@ -43,22 +56,29 @@ void nl_dense_forward(const nl_layer *layer, const nl_pass *pass, nl_activations
 }
 
 /* d loss / d h = s delta W */
-void nl_dense_backward(const nl_layer *layer, const nl_pass *pass, const float *delta, float *below)
+void nl_dense_backward(const nl_layer *layer, const nl_pass *pass, const nl_weight_block *block,
+                       const float *delta, float *below)
 {
-    gemm(pass, 'N', 'T', pass->rows, layer->fan_in, layer->fan_out, layer->weight_scale, delta,
-         pass->rows, pass->weights, layer->fan_in, 0.0, below, pass->rows);
+    const size_t rows = (size_t)pass->rows;
+    const float *weights =
+        pass->weights + (size_t)block->unit * (size_t)layer->fan_in + (size_t)block->input;
+
+    gemm(pass, 'N', 'T', pass->rows, block->inputs, block->units, layer->weight_scale,
+         delta + (size_t)block->unit * rows, pass->rows, weights, layer->fan_in,
+         block->unit > 0 ? 1.0 : 0.0, below + (size_t)block->input * rows, pass->rows);
 }
 
-/* d loss / d W = s delta^T h, of some units */
+/* d loss / d W = s delta^T h */
 void nl_dense_weight_gradient(const nl_layer *layer, const nl_pass *pass,
-                              const nl_unit_range *units, nl_activations h, const float *delta,
-                              float *g)
+                              const nl_weight_block *block, nl_activations h, const float *delta,
+                              nl_weight_sum sum)
 {
-    const float *of_units = delta + (size_t)units->first * (size_t)pass->rows;
+    const size_t input = (size_t)block->input;
 
-    gemm(pass, h.op == 'N' ? 'T' : 'N', 'N', layer->fan_in, units->count, pass->rows,
-         units->alpha * layer->weight_scale, h.data, h.ld, of_units, pass->rows, units->beta, g,
-         layer->fan_in);
+    gemm(pass, h.op == 'N' ? 'T' : 'N', 'N', block->inputs, block->units, pass->rows,
+         sum.alpha * layer->weight_scale, h.data + (h.op == 'N' ? input * (size_t)h.ld : input),
+         h.ld, delta + (size_t)block->unit * (size_t)pass->rows, pass->rows, sum.beta, sum.data,
+         sum.ld);
 }
 
 /* d loss / d b = t delta^T 1 */

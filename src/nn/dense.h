@@ -27,25 +27,38 @@ typedef struct nl_pass {
     bool pieces; /* nl_blas_likes_pieces() */
 } nl_pass;
 
-/** A piece of g = alpha d loss / d W + beta g: units first .. first + count. */
-typedef struct nl_unit_range {
-    int first, count;
+/** Some units, and of each the weights of some inputs. */
+typedef struct nl_weight_block {
+    int unit, units;   /* first, count */
+    int input, inputs; /* first, count */
+} nl_weight_block;
+
+/** What a gradient is added to: sum = alpha gradient + beta sum. */
+typedef struct nl_weight_sum {
+    float *data; /* of the block's first unit and input; units lie `ld` apart */
+    int ld;
     double alpha, beta;
-} nl_unit_range;
+} nl_weight_sum;
+
+/** Products of this layer are taken a few units at a time: its weights do not fit into a cache, and
+ *  rows are so few that reading them takes longer than multiplying. */
+bool nl_dense_by_blocks(const nl_layer *layer, const nl_pass *pass);
+enum { nl_block_units = 32, nl_block_inputs = 512, nl_block_rows = 64 /* at most */ };
 
 /** z = phi(s W h + t b) where the layer activates, else without phi.  slope: receives phi'(z) where
  *  it does not follow from phi(z); NULL: it is not wanted. */
 void nl_dense_forward(const nl_layer *layer, const nl_pass *pass, nl_activations h, float *z,
                       float *slope);
 
-/** below = d loss / d h, phi' of the layer below not yet in it. */
-void nl_dense_backward(const nl_layer *layer, const nl_pass *pass, const float *delta,
-                       float *below);
+/** below = d loss / d h of the block's inputs, phi' of the layer below not yet in it.  Of a block
+ *  whose first unit is not 0 its units' part is added. */
+void nl_dense_backward(const nl_layer *layer, const nl_pass *pass, const nl_weight_block *block,
+                       const float *delta, float *below);
 
-/** Of some units, summed over rows; g points at the first of them. */
+/** d loss / d W of a block, summed over rows. */
 void nl_dense_weight_gradient(const nl_layer *layer, const nl_pass *pass,
-                              const nl_unit_range *units, nl_activations h, const float *delta,
-                              float *g);
+                              const nl_weight_block *block, nl_activations h, const float *delta,
+                              nl_weight_sum sum);
 
 /** g [fan_out], summed over rows. */
 void nl_dense_bias_gradient(const nl_layer *layer, const nl_pass *pass, const float *delta,

@@ -26,7 +26,9 @@ struct nl_unit_batch {
     float *delta, *below; /* owned; [widest x batch]: gradient by the z of a layer, and of the layer
                              it takes from in the making */
     float *samples;       /* owned; x, unit by unit: [inputs x rows_transposed()] */
-    float *gradient;      /* owned; [a panel of weights, at least a unit's; or the biases] */
+    float *turned;        /* owned; what a wide layer takes, row by row: turned_size() */
+    float *gradient;      /* owned; [a panel of weights, at least a unit's, or all blocks of some
+                             units; then the biases] */
 };
 
 static bool stores_slopes(const nl_net *net)
@@ -71,6 +73,32 @@ static int rows_transposed(const nl_unit_batch *b)
                : 0;
 }
 
+/* Floats between rows of `turned`: an odd number of cache lines, so that they do not share the sets
+ * of a cache. */
+static int turned_ld(int inputs)
+{
+    const int line = 16;
+
+    return ((inputs + line - 1) / line | 1) * line;
+}
+
+/* Of the widest input of a layer that goes by blocks. */
+static size_t turned_size(const nl_unit_batch *b)
+{
+    const int rows = nl_smaller(b->batch, nl_block_rows);
+    int most = 0;
+
+    for (int l = 0; l < b->net->layers; l++) {
+        const nl_layer *layer = &b->net->layer[l];
+
+        if (layer->from >= 0 &&
+            nl_dense_by_blocks(layer, &(nl_pass){.rows = rows, .pieces = b->pieces})) {
+            most = nl_larger(most, turned_ld(layer->fan_in));
+        }
+    }
+    return (size_t)most * (size_t)rows;
+}
+
 static nl_status allocate(nl_unit_batch *b)
 {
     const nl_net *net = b->net;
@@ -78,6 +106,8 @@ static nl_status allocate(nl_unit_batch *b)
     const size_t hidden = hidden_size(net) * batch;
     const size_t widest = (size_t)nl_net_widest(net);
     const size_t inputs = (size_t)net->spec.inputs;
+    const size_t unit = largest_unit(net);
+    const size_t panel = unit * nl_block_units > panel_size ? unit * nl_block_units : panel_size;
 
     b->place = nl_calloc((size_t)net->layers, sizeof *b->place);
     b->hidden = nl_calloc(hidden, sizeof *b->hidden);
@@ -85,9 +115,11 @@ static nl_status allocate(nl_unit_batch *b)
     b->delta = nl_calloc(widest * batch, sizeof *b->delta);
     b->below = nl_calloc(widest * batch, sizeof *b->below);
     b->samples = nl_calloc(inputs * (size_t)rows_transposed(b), sizeof *b->samples);
-    b->gradient = nl_calloc(panel_size + largest_unit(net) + widest, sizeof *b->gradient);
+    b->turned = nl_calloc(turned_size(b), sizeof *b->turned);
+    b->gradient = nl_calloc(panel + unit + widest, sizeof *b->gradient);
     if (b->place == NULL || b->hidden == NULL || (stores_slopes(net) && b->slopes == NULL) ||
-        b->delta == NULL || b->below == NULL || b->samples == NULL || b->gradient == NULL) {
+        b->delta == NULL || b->below == NULL || b->samples == NULL || b->turned == NULL ||
+        b->gradient == NULL) {
         return NL_FAIL(NL_ERR_NOMEM, "network of %zu parameters in training on batches of %d",
                        net->size, b->batch);
     }
@@ -133,6 +165,7 @@ void nl_unit_batch_destroy(nl_unit_batch **batch)
 
     if (b != NULL) {
         free(b->gradient);
+        free(b->turned);
         free(b->samples);
         free(b->below);
         free(b->delta);
@@ -201,6 +234,58 @@ void nl_unit_batch_forward(nl_unit_batch *b, const float *theta, int rows, const
     }
 }
 
+/* What one layer's turn on the way back takes. */
+typedef struct layer_step {
+    nl_trained *trained;
+    const nl_layer *layer;
+    nl_pass pass;
+    nl_update weights, biases;
+    nl_activations in; /* what the layer takes */
+} layer_step;
+
+/* W -= rate dL/dW and its kin, of a block.  The gradient of momentum and adam is made and used
+ * while it is in the L2 cache; sgd's goes straight into W. */
+static void update_block(nl_unit_batch *b, const layer_step *s, const nl_weight_block *block,
+                         nl_activations in)
+{
+    const int fan_in = s->layer->fan_in;
+    const size_t at =
+        s->layer->weights + (size_t)block->unit * (size_t)fan_in + (size_t)block->input;
+    const int runs = block->inputs < fan_in ? block->units : 1; /* weights that lie side by side */
+    const size_t run = (size_t)block->inputs * (size_t)(block->units / runs);
+    const nl_update *update = &s->weights;
+    float *w = s->trained->theta + at;
+    float *g = b->gradient + (size_t)block->input * nl_block_units; /* of this block alone */
+    float *v = NULL;
+    nl_weight_sum sum = {.data = w, .ld = fan_in, .alpha = 1.0};
+
+    switch (s->trained->spec.optimizer) {
+    case NL_SGD: /* W = (1 - rate decay) W - rate dL/dW */
+        sum.alpha = -update->rate;
+        sum.beta = 1.0 - update->rate * update->decay;
+        nl_dense_weight_gradient(s->layer, &s->pass, block, in, b->delta, sum);
+        break;
+    case NL_MOMENTUM: /* v = momentum v + dL/dW */
+        v = s->trained->state + at;
+        sum.data = v;
+        sum.beta = update->momentum;
+        nl_dense_weight_gradient(s->layer, &s->pass, block, in, b->delta, sum);
+        for (size_t r = 0, k = 0; r < (size_t)runs; r++, k += (size_t)fan_in) {
+            nl_update_momentum(update, run, v + k, w + k);
+        }
+        break;
+    default:
+        v = s->trained->state + at;
+        sum.data = g;
+        sum.ld = block->inputs;
+        nl_dense_weight_gradient(s->layer, &s->pass, block, in, b->delta, sum);
+        for (size_t r = 0, k = 0; r < (size_t)runs; r++, k += (size_t)fan_in) {
+            nl_update_adam(update, run, g + r * run, v + k, v + s->trained->net->size + k, w + k);
+        }
+        break;
+    }
+}
+
 /* Units of a panel of weights. */
 static int panel_units(const nl_unit_batch *b, const nl_layer *layer)
 {
@@ -210,74 +295,98 @@ static int panel_units(const nl_unit_batch *b, const nl_layer *layer)
     return b->optimizer == NL_SGD ? units : nl_even_part(units, nl_larger(fitting / 8 * 8, 1));
 }
 
-/* W -= rate dL/dW and its kin.  The gradient of momentum and adam is made and used panel by panel,
- * a panel being as many units as fit; sgd's goes straight into W. */
-static void update_weights(nl_unit_batch *b, nl_trained *trained, const nl_layer *layer,
-                           const nl_update *update, int rows, nl_activations in)
+/* Panel by panel, as many units as fit. */
+static void update_weights(nl_unit_batch *b, const layer_step *s)
 {
-    const nl_pass pass = pass_of(b, trained->theta, layer, rows);
-    const int panel = panel_units(b, layer);
+    const int panel = panel_units(b, s->layer);
+    nl_weight_block block = {.inputs = s->layer->fan_in};
 
-    for (int first = 0; first < layer->fan_out; first += panel) {
-        nl_unit_range part = {
-            .first = first, .count = nl_smaller(layer->fan_out - first, panel), .alpha = 1.0};
-        const size_t count = (size_t)part.count * (size_t)layer->fan_in;
-        const size_t at = layer->weights + (size_t)first * (size_t)layer->fan_in;
-        float *w = trained->theta + at;
-
-        switch (trained->spec.optimizer) {
-        case NL_SGD: /* W = (1 - rate decay) W - rate dL/dW */
-            part.alpha = -update->rate;
-            part.beta = 1.0 - update->rate * update->decay;
-            nl_dense_weight_gradient(layer, &pass, &part, in, b->delta, w);
-            break;
-        case NL_MOMENTUM: /* v = momentum v + dL/dW */
-            part.beta = update->momentum;
-            nl_dense_weight_gradient(layer, &pass, &part, in, b->delta, trained->state + at);
-            nl_update_momentum(update, count, trained->state + at, w);
-            break;
-        default:
-            nl_dense_weight_gradient(layer, &pass, &part, in, b->delta, b->gradient);
-            nl_update_adam(update, count, b->gradient, trained->state + at,
-                           trained->state + trained->net->size + at, w);
-            break;
-        }
+    for (; block.unit < s->layer->fan_out; block.unit += panel) {
+        block.units = nl_smaller(s->layer->fan_out - block.unit, panel);
+        update_block(b, s, &block, s->in);
     }
 }
 
-static void update_biases(nl_unit_batch *b, nl_trained *trained, const nl_layer *layer,
-                          const nl_update *update, int rows)
+/* phi' of the layer below, into `below` of some inputs. */
+static void through_activation(nl_unit_batch *b, const layer_step *s, int input, int inputs)
 {
-    const nl_pass pass = pass_of(b, trained->theta, layer, rows);
+    const size_t first = (size_t)input * (size_t)s->pass.rows;
+    const float *slopes = slopes_of(b, s->layer->from);
+
+    nl_activate_backward(b->net->spec.activation, (size_t)inputs * (size_t)s->pass.rows,
+                         b->hidden + b->place[s->layer->from] + first,
+                         slopes != NULL ? slopes + first : NULL, b->below + first);
+}
+
+/* What the layer takes, of some inputs, row by row: products with it are quicker. */
+static nl_activations turned_input(nl_unit_batch *b, const layer_step *s,
+                                   const nl_weight_block *block)
+{
+    const int rows = s->pass.rows;
+    const int ld = turned_ld(s->layer->fan_in);
+
+    nl_transpose_single(block->inputs, rows, s->in.data + (size_t)block->input * (size_t)rows, rows,
+                        b->turned + block->input, ld);
+    return (nl_activations){.data = b->turned, .op = 'T', .ld = ld};
+}
+
+/* Backward product and update of a wide layer: each block of W is read once from memory, for both.
+ * Inputs are independent of each other. */
+static void step_inputs(nl_unit_batch *b, const layer_step *s, int input)
+{
+    nl_weight_block block = {.input = input,
+                             .inputs = nl_smaller(s->layer->fan_in - input, nl_block_inputs)};
+    const nl_activations in = turned_input(b, s, &block);
+
+    for (; block.unit < s->layer->fan_out; block.unit += nl_block_units) {
+        block.units = nl_smaller(s->layer->fan_out - block.unit, nl_block_units);
+        nl_dense_backward(s->layer, &s->pass, &block, b->delta, b->below);
+        update_block(b, s, &block, in);
+    }
+    through_activation(b, s, input, block.inputs);
+}
+
+static void step_weights(nl_unit_batch *b, const layer_step *s)
+{
+    const nl_layer *layer = s->layer;
+    const nl_weight_block whole = {.units = layer->fan_out, .inputs = layer->fan_in};
+
+    if (layer->from >= 0 && nl_dense_by_blocks(layer, &s->pass)) {
+        for (int input = 0; input < layer->fan_in; input += nl_block_inputs) {
+            step_inputs(b, s, input);
+        }
+        return;
+    }
+    if (layer->from >= 0) {
+        nl_dense_backward(layer, &s->pass, &whole, b->delta, b->below);
+        through_activation(b, s, 0, layer->fan_in);
+    }
+    update_weights(b, s);
+}
+
+static void update_biases(nl_unit_batch *b, const layer_step *s)
+{
+    const nl_layer *layer = s->layer;
+    const nl_update *update = &s->biases;
     const size_t count = (size_t)layer->fan_out;
-    float *biases = trained->theta + layer->biases;
+    float *biases = s->trained->theta + layer->biases;
     float *v = NULL;
 
-    nl_dense_bias_gradient(layer, &pass, b->delta, b->gradient);
-    switch (trained->spec.optimizer) {
+    nl_dense_bias_gradient(layer, &s->pass, b->delta, b->gradient);
+    switch (s->trained->spec.optimizer) {
     case NL_SGD:
         nl_update_sgd(update, count, b->gradient, biases);
         break;
     case NL_MOMENTUM:
-        v = trained->state + layer->biases;
+        v = s->trained->state + layer->biases;
         nl_add_momentum(update, count, b->gradient, v);
         nl_update_momentum(update, count, v, biases);
         break;
     default:
-        nl_update_adam(update, count, b->gradient, trained->state + layer->biases,
-                       trained->state + trained->net->size + layer->biases, biases);
+        v = s->trained->state + layer->biases;
+        nl_update_adam(update, count, b->gradient, v, v + s->trained->net->size, biases);
         break;
     }
-}
-
-/* From delta of a layer to that of the layer it takes from, in `below`. */
-static void propagate(nl_unit_batch *b, const float *theta, const nl_layer *layer, int rows)
-{
-    const nl_pass pass = pass_of(b, theta, layer, rows);
-
-    nl_dense_backward(layer, &pass, b->delta, b->below);
-    nl_activate_backward(b->net->spec.activation, (size_t)nl_shape_size(layer->in) * (size_t)rows,
-                         b->hidden + b->place[layer->from], slopes_of(b, layer->from), b->below);
 }
 
 /* From delta of the output layer down, each layer updated as soon as its old W has been used.  Each
@@ -288,16 +397,17 @@ void nl_unit_batch_backward(nl_unit_batch *b, nl_trained *trained, long step, in
     nl_transpose_single(rows, b->net->spec.outputs, error, b->net->spec.outputs, b->delta, rows);
     for (int l = nl_net_output(b->net); l >= 0; l--) {
         const nl_layer *layer = &b->net->layer[l];
-        const nl_update weights = nl_update_of(&trained->spec, step, layer->weight_rate);
-        const nl_update biases = nl_update_of(&trained->spec, step, layer->bias_rate);
+        const layer_step s = {.trained = trained,
+                              .layer = layer,
+                              .pass = pass_of(b, trained->theta, layer, rows),
+                              .weights = nl_update_of(&trained->spec, step, layer->weight_rate),
+                              .biases = nl_update_of(&trained->spec, step, layer->bias_rate),
+                              .in = input_of(b, l, rows, x)};
         float *used = b->delta;
 
-        if (layer->from >= 0) {
-            propagate(b, trained->theta, layer, rows);
-        }
-        update_weights(b, trained, layer, &weights, rows, input_of(b, l, rows, x));
+        step_weights(b, &s);
         if (layer->trains_bias) {
-            update_biases(b, trained, layer, &biases, rows);
+            update_biases(b, &s);
         }
         b->delta = b->below;
         b->below = used;

@@ -5,6 +5,8 @@
  *   bench_train [--width W] [--optimizer sgd|momentum|adam] [--batch B] [--seconds S]
  *
  * gemm_microseconds: its eight matrix products alone, a call of BLAS each.
+ * limit_microseconds: the larger of its operations at the rate of a large sgemm, and what of its
+ * parameters and of the optimizer's state has to be read and written at the rate of this machine.
  */
 #include "bench.h"
 
@@ -24,6 +26,7 @@ typedef struct subject {
     int *order, *labels; /* [images] */
     float *x;            /* [batch x inputs] */
     float *scratch;      /* for the products alone */
+    double sum;          /* of what was read */
     long step;
 } subject;
 
@@ -65,6 +68,28 @@ static void products_alone(subject *s)
         }
         gemm(l == 0 ? 'N' : 'T', 'N', layer->fan_in, layer->fan_out, rows, -0.1F, h,
              l == 0 ? inputs : rows, z, rows, 1.0F, theta + layer->weights, layer->fan_in);
+    }
+}
+
+enum { square = 768 }; /* order of a product that runs at full rate */
+
+static void square_product(subject *s)
+{
+    const size_t size = (size_t)square * square;
+
+    gemm('N', 'N', square, square, square, 1.0F, s->scratch, square, s->scratch + size, square,
+         0.0F, s->scratch + 2 * size, square);
+}
+
+static void reading(subject *s)
+{
+    s->sum += nl_squares_single(s->net->size, s->scratch);
+}
+
+static void rewriting(subject *s)
+{
+    for (size_t k = 0; k < s->net->size; k++) {
+        s->scratch[k] = -s->scratch[k];
     }
 }
 
@@ -130,7 +155,8 @@ static void create_subject(subject *s, int width, nl_optimizer optimizer, int ba
     s->order = nl_calloc(images, sizeof *s->order);
     s->labels = nl_calloc(images, sizeof *s->labels);
     s->x = nl_calloc((size_t)batch * inputs, sizeof *s->x);
-    s->scratch = nl_calloc(s->net->size + 2 * (size_t)batch * (size_t)(inputs + width + outputs),
+    s->scratch = nl_calloc(s->net->size + 3 * (size_t)square * square +
+                               2 * (size_t)batch * (size_t)(inputs + width + outputs),
                            sizeof *s->scratch);
     bench_check(pixels && s->order && s->labels && s->x && s->scratch, "memory");
     for (int k = 0; k < images * inputs; k++) {
@@ -144,6 +170,20 @@ static void create_subject(subject *s, int width, nl_optimizer optimizer, int ba
     s->images = (nl_images){.count = images, .pixels = pixels};
 }
 
+/* Forward pass: W is read; backward product and update: W is read once and written, and so are one
+ * array of momentum's and two of adam's. */
+static double limit_of(subject *s, nl_optimizer optimizer, double flops, double seconds)
+{
+    static const int rewritten[NL_OPTIMIZER_COUNT] = {
+        [NL_SGD] = 1, [NL_MOMENTUM] = 2, [NL_ADAM] = 3};
+    const double products =
+        flops * time_of(square_product, s, seconds) / (2.0 * square * square * square);
+    const double memory =
+        time_of(reading, s, seconds) + rewritten[optimizer] * time_of(rewriting, s, seconds);
+
+    return products > memory ? products : memory;
+}
+
 int main(int argc, char **argv)
 {
     const int width = bench_number(argc, argv, "width", 64);
@@ -154,6 +194,7 @@ int main(int argc, char **argv)
     double step = 0.0;
     double products = 0.0;
     double weights = 0.0;
+    double limit = 0.0;
 
     bench_check(width >= 1 && batch >= 1 && batch <= images, "--width and --batch from 1");
     nl_blas_set_threads(1);
@@ -161,10 +202,12 @@ int main(int argc, char **argv)
     products = time_of(products_alone, &s, seconds);
     step = time_of(one_step, &s, seconds);
     weights = (double)width * (inputs + width + outputs);
+    limit = limit_of(&s, optimizer_named(optimizer), 6.0 * batch * weights, seconds);
     printf("{\"name\": \"train\", \"width\": %d, \"optimizer\": \"%s\", \"precision\": \"single\", "
            "\"seconds\": %.9g, \"microseconds\": %.4g, \"gemm_microseconds\": %.4g, "
-           "\"gflops\": %.4g}\n",
-           width, optimizer, step, 1e6 * step, 1e6 * products, 6e-9 * batch * weights / step);
+           "\"limit_microseconds\": %.4g, \"gflops\": %.4g}\n",
+           width, optimizer, step, 1e6 * step, 1e6 * products, 1e6 * limit,
+           6e-9 * batch * weights / step);
     nl_model_destroy(&s.model);
     nl_net_destroy(&s.net);
     free((void *)(uintptr_t)s.images.pixels);
