@@ -158,6 +158,12 @@ void *nl_calloc(size_t count, size_t size) __attribute__((malloc));
 /** The same, not zeroed: for what is written before it is read. */
 void *nl_alloc(size_t count, size_t size) __attribute__((malloc));
 
+/** Zeros that take memory as they are first written, a small page at a time.  NULL as above.
+ *
+ *  @param[out] mapped  bytes, for nl_unmap() */
+void *nl_map_zeros(size_t count, size_t size, size_t *mapped);
+void nl_unmap(void *block, size_t mapped);
+
 /** Largest resident set of this process so far, bytes; 0 where the system does not tell. */
 size_t nl_peak_memory(void);
 

@@ -96,9 +96,10 @@ typedef struct nl_dmat {
     nl_precision precision;
     int n, nb; /* global order, block size */
     int local_rows, local_cols;
-    int ld;      /* >= max(1, local_rows) */
-    int desc[9]; /* ScaLAPACK descriptor */
-    void *local; /* owned; column-major, ld * local_cols, double or float */
+    int ld;        /* >= max(1, local_rows) */
+    int desc[9];   /* ScaLAPACK descriptor */
+    void *local;   /* owned; column-major, ld * local_cols, double or float */
+    size_t mapped; /* bytes, where they are taken as they are written; 0: all at once */
 } nl_dmat;
 
 /** Leading dimension of a column-major array of so many rows: whole cache lines, an odd number of
@@ -128,6 +129,16 @@ static inline double nl_dmat_element(const nl_dmat *a, int row, int col)
 NL_MUST_CHECK nl_status nl_dmat_create(const nl_grid *grid, int n, int nb, nl_precision precision,
                                        nl_dmat **out);
 void nl_dmat_destroy(nl_dmat **a);
+
+/** The same of a matrix that is filled and multiplied, but not handed to a library that solves it:
+ *  of any number of local elements, and what lies above the diagonal takes no memory.  Collective.
+ */
+NL_MUST_CHECK nl_status nl_dmat_create_lower(const nl_grid *grid, int n, int nb,
+                                             nl_precision precision, nl_dmat **out);
+
+/** Bytes of a rank's part, once it is filled, at most, where half of each column is below the
+ *  diagonal.  Pure. */
+double nl_dmat_lower_bytes(int n, int nb, nl_precision precision, int grid_rows, int grid_cols);
 
 /** Global index of a local row (column) index, 0-based.  Pure, Local. */
 int nl_dmat_global_row(const nl_dmat *a, int local_row);
@@ -181,6 +192,12 @@ NL_MUST_CHECK nl_status nl_dmat_diagonal(const nl_dmat *a, double *diagonal);
  * @param[out] y  (local)  [n x columns], column-major, on every rank
  */
 NL_MUST_CHECK nl_status nl_dmat_multiply(const nl_dmat *a, int columns, const double *x, double *y);
+
+/** The same of a matrix in single precision, by pieces that stay in cache; it can be left.
+ *
+ *  @return NL_STOPPED, on every rank, where it was interrupted */
+NL_MUST_CHECK nl_status nl_dmat_multiply_pieces(const nl_dmat *a, int columns, const double *x,
+                                                double *y, const nl_interrupt *interrupt);
 
 /** y = A x in the matrix's own precision, for iterations: single takes half the time of double.
  *  Collective; same bits on every rank.

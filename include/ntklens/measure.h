@@ -25,6 +25,7 @@ typedef struct nl_solve_plan {
     double held; /* bytes on each rank beside a matrix: what a dual is filled from; vectors and
                     factors of a quadrature */
     double relative_error; /* quadrature: wanted */
+    bool stored;           /* quadrature: of a matrix in single precision, its lower half; traced */
     int block;
     int team;                /* ranks that share the kernel; 1: private */
     const nl_solver *solver; /* NULL: `none` */
@@ -38,12 +39,17 @@ typedef struct nl_solve_plan {
 enum {
     nl_private_block = 80,
     nl_shared_block = 32,
+    nl_stored_block = 128,     /* of one that is only multiplied */
     nl_panel_bytes = 64 << 20, /* of networks of dense layers */
     nl_part_bytes = 256 << 20  /* of others, whose passes are made anew for each part */
 };
 
 /** Bytes of gradient factors that a quadrature holds from product to product, at most. */
 enum { nl_operator_factors = 1 << 30 };
+
+/** Is a kernel, once it is filled, compared with those of earlier states?  One that is stored for a
+ *  quadrature is where that takes no second matrix. */
+bool nl_measure_compares(const nl_net *net, nl_method method);
 
 /** Bytes that the fill of a kernel of this network may take beside the matrix. */
 double nl_fill_memory(const nl_net *net);
@@ -66,8 +72,8 @@ typedef struct nl_solve_room {
 
 /**
  * Plan the solve of one kernel.  Pure.  Where the method is not asked for: primal where it fits and
- * takes no more than exact_operations, else dual where that does, else quadrature; of traced
- * kernels primal is the only one.
+ * takes no more than exact_operations, else dual where that does, else quadrature; traced kernels
+ * have no dual.
  *
  * @return NL_ERR_STUDY where it fits on no number of these ranks, or the keys contradict each other
  */

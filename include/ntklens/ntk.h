@@ -94,8 +94,8 @@ typedef struct nl_kernel_input {
     const nl_factors *ready; /* factors of all samples, in their order, or of more; for matrices on
                                 one rank; NULL: they are computed */
     nl_kept_memory *kept;    /* of one fill after the other; NULL: a fill leaves nothing */
-    const nl_interrupt *interrupt; /* of what takes long: room `large` ends with NL_STOPPED where it
-                                      is asked to; NULL: nobody asks */
+    const nl_interrupt *interrupt; /* of what takes long: it ends with NL_STOPPED where it is asked
+                                      to; NULL: nobody asks */
 } nl_kernel_input;
 
 /** Do the factors of all samples fit into panel_bytes?  Then nl_kernel_fill() on one rank takes

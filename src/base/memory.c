@@ -62,6 +62,33 @@ void *nl_calloc(size_t count, size_t size)
     return block;
 }
 
+/* Small pages: a large one would be taken for the few of its bytes that are written. */
+void *nl_map_zeros(size_t count, size_t size, size_t *mapped)
+{
+    void *block = MAP_FAILED;
+
+    if (!__builtin_mul_overflow(count, size, mapped)) {
+        *mapped = *mapped > 0 ? *mapped : 1;
+        block = mmap(NULL, *mapped, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    }
+    if (block == MAP_FAILED) {
+        *mapped = 0;
+        return NULL;
+    }
+#ifdef MADV_NOHUGEPAGE
+    (void)madvise(block, *mapped, MADV_NOHUGEPAGE);
+#endif
+    return block;
+}
+
+void nl_unmap(void *block, size_t mapped)
+{
+    if (block != NULL) {
+        (void)munmap(block, mapped);
+    }
+}
+
 size_t nl_peak_memory(void)
 {
     struct rusage usage;

@@ -4,8 +4,11 @@
 #include "ntklens/par.h"
 
 #include <limits.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+static const double page = 4096.0; /* by which the system gives memory */
 
 enum { most_ranks = 1 << 16 }; /* how far an error message looks for a rank count that would do */
 
@@ -39,7 +42,7 @@ static double largest_part(int n, int nb, int rows, int cols)
 }
 
 /* The same verdict on every rank of the grid; told by one. */
-static nl_status check_size(const nl_grid *grid, int n, int nb)
+static nl_status check_size(const nl_grid *grid, int n, int nb, bool lower)
 {
     if (n < 1 || nb < 1) {
         return !nl_grid_root(grid) ? NL_ERR_ARG
@@ -48,7 +51,7 @@ static nl_status check_size(const nl_grid *grid, int n, int nb)
                                              "both must be positive",
                                              n, nb);
     }
-    if (largest_part(n, nb, grid->rows, grid->cols) <= INT_MAX) {
+    if (lower || largest_part(n, nb, grid->rows, grid->cols) <= INT_MAX) {
         return NL_OK;
     }
     if (nl_grid_root(grid)) {
@@ -81,11 +84,21 @@ int nl_leading_dimension(int rows, nl_precision precision)
     return (int)((lines | 1) * line / bytes);
 }
 
-nl_status nl_dmat_create(const nl_grid *grid, int n, int nb, nl_precision precision, nl_dmat **out)
+/* Of a lower half: as its columns are written. */
+static void *take_memory(nl_dmat *a, bool lower)
+{
+    const size_t count = (size_t)a->ld * (size_t)a->local_cols;
+    const size_t size = nl_precision_bytes(a->precision);
+
+    return lower ? nl_map_zeros(count, size, &a->mapped) : nl_calloc(count, size);
+}
+
+static nl_status create(const nl_grid *grid, int n, int nb, nl_precision precision, bool lower,
+                        nl_dmat **out)
 {
     const int zero = 0;
     int info = 0;
-    nl_status status = check_size(grid, n, nb);
+    nl_status status = check_size(grid, n, nb, lower);
     nl_dmat *a = NULL;
 
     *out = NULL;
@@ -101,7 +114,7 @@ nl_status nl_dmat_create(const nl_grid *grid, int n, int nb, nl_precision precis
     a->local_rows = nl_local_extent(n, nb, grid->row, grid->rows);
     a->local_cols = nl_local_extent(n, nb, grid->col, grid->cols);
     a->ld = nl_leading_dimension(a->local_rows, precision);
-    if ((double)a->ld * a->local_cols > INT_MAX) {
+    if (!lower && (double)a->ld * a->local_cols > INT_MAX) {
         a->ld = nl_larger(a->local_rows, 1);
     }
     descinit_(a->desc, &n, &n, &nb, &nb, &zero, &zero, &grid->context, &a->ld, &info);
@@ -109,7 +122,7 @@ nl_status nl_dmat_create(const nl_grid *grid, int n, int nb, nl_precision precis
         status = NL_FAIL(NL_ERR_LINALG, "descinit: info = %d", info);
         goto done;
     }
-    a->local = nl_calloc((size_t)a->ld * (size_t)a->local_cols, nl_precision_bytes(precision));
+    a->local = take_memory(a, lower);
     if (a->local == NULL) {
         status = NL_FAIL(NL_ERR_NOMEM, "no memory for %d x %d elements of a matrix of order %d",
                          a->local_rows, a->local_cols, n);
@@ -124,10 +137,34 @@ done:
     return status;
 }
 
+nl_status nl_dmat_create(const nl_grid *grid, int n, int nb, nl_precision precision, nl_dmat **out)
+{
+    return create(grid, n, nb, precision, false, out);
+}
+
+nl_status nl_dmat_create_lower(const nl_grid *grid, int n, int nb, nl_precision precision,
+                               nl_dmat **out)
+{
+    return create(grid, n, nb, precision, true, out);
+}
+
+double nl_dmat_lower_bytes(int n, int nb, nl_precision precision, int grid_rows, int grid_cols)
+{
+    const double blocks = ceil((double)n / nb);
+    const double rows = fmin(ceil(blocks / grid_rows) * nb, n);
+    const double cols = fmin(ceil(blocks / grid_cols) * nb, n);
+
+    return cols * (0.5 * (rows + nb) * (double)nl_precision_bytes(precision) + page);
+}
+
 void nl_dmat_destroy(nl_dmat **a)
 {
     if (*a != NULL) {
-        free((*a)->local);
+        if ((*a)->mapped > 0) {
+            nl_unmap((*a)->local, (*a)->mapped);
+        } else {
+            free((*a)->local);
+        }
         free(*a);
         *a = NULL;
     }

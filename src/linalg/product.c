@@ -95,12 +95,12 @@ typedef struct product {
     double *panel;   /* owned; [local_rows x nb] in double where the matrix is single */
 } product;
 
-static void gather_rows(product *p)
+static void gather_rows(const nl_dmat *a, int columns, const double *x, double *x_rows)
 {
-    for (int k = 0; k < p->columns; k++) {
-        for (int r = 0; r < p->a->local_rows; r++) {
-            p->x_rows[(size_t)k * (size_t)p->a->ld + (size_t)r] =
-                p->x[(size_t)k * (size_t)p->a->n + (size_t)nl_dmat_global_row(p->a, r)];
+    for (int k = 0; k < columns; k++) {
+        for (int r = 0; r < a->local_rows; r++) {
+            x_rows[(size_t)k * (size_t)a->ld + (size_t)r] =
+                x[(size_t)k * (size_t)a->n + (size_t)nl_dmat_global_row(a, r)];
         }
     }
 }
@@ -166,7 +166,7 @@ static void multiply_local(product *p)
 {
     const nl_dmat *a = p->a;
 
-    gather_rows(p);
+    gather_rows(a, p->columns, p->x, p->x_rows);
     for (int c0 = 0; c0 < a->local_cols; c0 += a->nb) {
         const int width = a->local_cols - c0 < a->nb ? a->local_cols - c0 : a->nb;
         const int j0 = nl_dmat_global_col(a, c0);
@@ -210,6 +210,110 @@ nl_status nl_dmat_multiply(const nl_dmat *a, int columns, const double *x, doubl
     free(p.y_rows);
     free(p.panel);
     return status;
+}
+
+/*---------------------------------------------------------------------------------------------
+ * Piece by piece, of a matrix in single precision
+ *-------------------------------------------------------------------------------------------*/
+
+enum { piece_rows = 1024 }; /* with a block's columns: stays in cache for the mirror image */
+
+/** Scratch of such a product. */
+typedef struct piece_product {
+    const nl_dmat *a;
+    int columns;
+    const double *x; /* [n x columns] */
+    double *y;       /* [n x columns] */
+    double *x_rows;  /* owned; [ld x columns] of x */
+    double *part;    /* owned; [piece_rows x columns] of y */
+    double *wide;    /* owned; [most rows of a piece x nb] entries in double */
+} piece_product;
+
+static void widen_piece(const piece_product *p, int r0, int rows, int c0, int width)
+{
+    for (int c = 0; c < width; c++) {
+        widen(rows, (const float *)p->a->local + (size_t)(c0 + c) * (size_t)p->a->ld + (size_t)r0,
+              p->wide + (size_t)c * (size_t)rows);
+    }
+}
+
+static void add_part(const piece_product *p, int r0, int rows)
+{
+    for (int k = 0; k < p->columns; k++) {
+        const double *from = p->part + (size_t)k * (size_t)rows;
+        double *to = p->y + (size_t)k * (size_t)p->a->n;
+
+        for (int r = 0; r < rows; r++) {
+            to[nl_dmat_global_row(p->a, r0 + r)] += from[r];
+        }
+    }
+}
+
+/* Rows r0 .. r0 + rows of a block's columns, and their mirror image. */
+static void multiply_piece(const piece_product *p, int r0, int rows, int c0, int width)
+{
+    const nl_dmat *a = p->a;
+    const int j0 = nl_dmat_global_col(a, c0);
+    const double one = 1.0;
+    const double zero = 0.0;
+
+    widen_piece(p, r0, rows, c0, width);
+    dgemm_("N", "N", &rows, &p->columns, &width, &one, p->wide, &rows, p->x + j0, &a->n, &zero,
+           p->part, &rows);
+    add_part(p, r0, rows);
+    dgemm_("T", "N", &width, &p->columns, &rows, &one, p->wide, &rows, p->x_rows + r0, &a->ld, &one,
+           p->y + j0, &a->n);
+}
+
+static nl_status multiply_pieces(const piece_product *p, const nl_interrupt *interrupt)
+{
+    const nl_dmat *a = p->a;
+    const double one = 1.0;
+
+    for (int c0 = 0; c0 < a->local_cols; c0 += a->nb) {
+        const int width = nl_smaller(a->nb, a->local_cols - c0);
+        const int j0 = nl_dmat_global_col(a, c0);
+        int r0 = nl_dmat_first_row(a, j0);
+
+        if (nl_interrupted(interrupt)) {
+            return NL_STOPPED;
+        }
+        if (r0 < a->local_rows && nl_dmat_global_row(a, r0) == j0) {
+            widen_piece(p, r0, width, c0, width);
+            dsymm_("L", "L", &width, &p->columns, &one, p->wide, &width, p->x + j0, &a->n, &one,
+                   p->y + j0, &a->n, 1, 1);
+            r0 += width;
+        }
+        for (; r0 < a->local_rows; r0 += piece_rows) {
+            multiply_piece(p, r0, nl_smaller(piece_rows, a->local_rows - r0), c0, width);
+        }
+    }
+    return NL_OK;
+}
+
+nl_status nl_dmat_multiply_pieces(const nl_dmat *a, int columns, const double *x, double *y,
+                                  const nl_interrupt *interrupt)
+{
+    const size_t k = (size_t)columns;
+    piece_product p = {.a = a, .columns = columns, .x = x, .y = y};
+    nl_status status = NL_OK;
+
+    memset(y, 0, (size_t)a->n * k * sizeof *y);
+    p.x_rows = nl_alloc((size_t)a->ld * k, sizeof *p.x_rows);
+    p.part = nl_alloc(piece_rows * k, sizeof *p.part);
+    p.wide = nl_alloc((size_t)nl_larger(piece_rows, a->nb) * (size_t)a->nb, sizeof *p.wide);
+    if (p.x_rows == NULL || p.part == NULL || p.wide == NULL) {
+        status = NL_FAIL(NL_ERR_NOMEM, "no memory for a product with a matrix of order %d", a->n);
+    }
+    status = nl_agree(a->grid->comm, status);
+    if (status == NL_OK) {
+        gather_rows(a, columns, x, p.x_rows);
+        status = nl_agree(a->grid->comm, multiply_pieces(&p, interrupt));
+    }
+    free(p.x_rows);
+    free(p.part);
+    free(p.wide);
+    return status == NL_OK ? nl_grid_sum(a->grid, y, a->n * columns) : status;
 }
 
 nl_status nl_dmat_multiply_vector(const nl_dmat *a, const double *x, double *y)

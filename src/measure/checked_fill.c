@@ -112,8 +112,13 @@ static nl_status renew_input(void *context)
     const kernel_fill *f = context;
     nl_measurer *m = f->task->measurer;
 
+    const bool ready = m->input.ready != NULL;
+    nl_status status = NL_OK;
+
     nl_trust_destroy(&m->trust);
-    return nl_measurer_take_input(m, m->input.samples);
+    status = nl_measurer_take_input(m, m->input.samples);
+    m->input.ready = ready ? m->input.ready : NULL; /* the matrix may be of another precision */
+    return status;
 }
 
 static nl_status fill_kernel(nl_dmat *a, void *context)
@@ -122,6 +127,9 @@ static nl_status fill_kernel(nl_dmat *a, void *context)
     nl_kernel_input input = f->task->measurer->input;
 
     input.samples = f->samples;
+    if (f->task->out->method == NL_METHOD_PRIMAL) {
+        input.interrupt = NULL; /* what comes behind it is not left, either */
+    }
     return nl_kernel_fill(a, f->task->spec, &input);
 }
 

@@ -1,7 +1,7 @@
 /** @file measure_quadrature.c  A kernel by quadrature: its entropy estimated from products with
  * vectors, which are held against the Jacobian. */
 #include "measure_quadrature.h"
-#include "kept_products.h"
+#include "estimation.h"
 #include "probe_vectors.h"
 
 #include "ntklens/gradients.h"
@@ -16,10 +16,8 @@
 /* Of a product in single precision, over |x| |A x|. */
 static const double product_error = 1e-5;
 
-/* Of label_alignment, by what is not known of |Theta|_F^2; of target_power, by what is not known of
- * the leading eigenvectors: beyond, neither is told. */
+/* Of label_alignment, by what is not known of |Theta|_F^2: beyond, it is not told. */
 static const double alignment_error = 0.01;
-static const double power_error = 0.01;
 
 /** What products are made with, and what is known without them. */
 typedef struct quadrature_task {
@@ -27,8 +25,7 @@ typedef struct quadrature_task {
     nl_gradients gradients;
     int kernel;             /* index in the plan */
     nl_kernel_operator *op; /* owned */
-    nl_kept_products kept;  /* owned */
-    bool checked;           /* the first product was held against the Jacobian */
+    bool checked;           /* a product was held against the Jacobian */
     nl_probe_vectors vectors;
     nl_kernel_norms norms;
     double *w;    /* owned; [net->size x columns] J^T of the vectors, or only [order x targets] */
@@ -73,8 +70,9 @@ static nl_status renew(void *context)
 
 /* The first block: its first vector's form against the Jacobian.  A product that does not match is
  * left to be found by what it is made here, not finite. */
-static nl_status make_product(quadrature_task *t, int columns, const double *x, double *y)
+static nl_status make_product(int columns, const double *x, double *y, void *context)
 {
+    quadrature_task *t = context;
     const size_t n = (size_t)nl_kernel_operator_order(t->op);
     double form = 0.0;
     nl_status status = nl_kernel_operator_apply(columns, x, y, t->op);
@@ -87,46 +85,7 @@ static nl_status make_product(quadrature_task *t, int columns, const double *x, 
                              product_error * sqrt(nl_inner(n, x, x) * nl_inner(n, y, y)))) {
         y[0] = NAN;
     }
-    return status;
-}
-
-/* Is it one that an interrupted run made?  The same bits on every rank. */
-static nl_status find_product(quadrature_task *t, int columns, const double *x, double *y,
-                              bool *found)
-{
-    const nl_grid *grid = t->m->grid;
-    const int n = nl_kernel_operator_order(t->op);
-    int known = 0;
-    nl_status status = NL_OK;
-
-    if (nl_grid_root(grid)) {
-        status = nl_kept_products_find(&t->kept, columns, x, y, found);
-        known = *found;
-    }
-    status = nl_agree(grid->comm, status);
-    MPI_Bcast(&known, 1, MPI_INT, 0, grid->comm);
-    for (int c = 0; known != 0 && c < columns; c++) {
-        MPI_Bcast(y + (size_t)c * (size_t)n, n, MPI_DOUBLE, 0, grid->comm);
-    }
-    *found = known != 0;
-    return status;
-}
-
-static nl_status apply(int columns, const double *x, double *y, void *context)
-{
-    quadrature_task *t = context;
-    MPI_Comm comm = t->m->grid->comm;
-    bool found = false;
-    nl_status status = find_product(t, columns, x, y, &found);
-
-    if (status == NL_OK && !found) {
-        status = make_product(t, columns, x, y);
-        if (status == NL_OK && nl_grid_root(t->m->grid)) {
-            status = nl_kept_products_add(&t->kept, columns, x, y);
-        }
-        status = nl_agree(comm, status);
-    }
-    t->checked = t->checked || (status == NL_OK && isfinite(y[0]));
+    t->checked = status == NL_OK && isfinite(y[0]);
     return status;
 }
 
@@ -189,21 +148,6 @@ static nl_status keep_targets(quadrature_task *t)
     return nl_agree(t->m->grid->comm, status);
 }
 
-/* C(rho) at rho = C: with u_i of J^T J, v_i = J u_i / sqrt(lambda_i). */
-static double target_power(const quadrature_task *t, const nl_quadrature *q)
-{
-    const int leading = nl_smaller(t->m->plan->classes, t->gradients.input->samples);
-    double power = 0.0;
-
-    if (q->top_count < leading || 2.0 * q->tilt[leading - 1] > power_error) {
-        return NAN;
-    }
-    for (int i = 0; i < leading; i++) {
-        power += q->power[i] / (of_parameters(t) ? q->top[i] : 1.0);
-    }
-    return power / t->vectors.targets2;
-}
-
 /* Norm of the kernel, with what hangs on it. */
 static void take_norm(quadrature_task *t, const nl_quadrature *q, nl_observables *o)
 {
@@ -219,108 +163,29 @@ static void take_norm(quadrature_task *t, const nl_quadrature *q, nl_observables
     }
 }
 
-/* The eigenvalues that are right, and the counting function of all. */
-static nl_status keep_spectrum(const nl_quadrature *q, nl_measurement *out)
+static nl_status estimate(quadrature_task *t, const nl_solve_plan *solve, nl_measurement *out)
 {
-    out->lambda = nl_calloc((size_t)q->top_count, sizeof *out->lambda);
-    out->rank_curve = nl_calloc(2 * (size_t)q->points, sizeof *out->rank_curve);
-    if (out->lambda == NULL || out->rank_curve == NULL) {
-        return NL_FAIL(NL_ERR_NOMEM, "out of memory for %d eigenvalues", q->points);
-    }
-    memcpy(out->lambda, q->top, (size_t)q->top_count * sizeof *out->lambda);
-    for (int k = 0; k < q->points; k++) {
-        double *point = out->rank_curve + 2 * (size_t)k;
-
-        point[0] = q->rank[k];
-        point[1] = q->value[k];
-    }
-    out->values = q->top_count;
-    out->points = q->points;
-    return NL_OK;
-}
-
-static void take(quadrature_task *t, const nl_quadrature *q, nl_measurement *out)
-{
-    nl_observables *o = &out->observed;
-    const double n = out->n;
-    const int leading = t->m->plan->classes;
-    double sum = 0.0;
-
-    out->entropy_error = q->entropy_error;
-    o->entropy = q->entropy;
-    o->effective_rank = exp(q->entropy);
-    take_norm(t, q, o);
-    o->target_power = target_power(t, q);
-    nl_observe_rank_curve(out->n, q->points, q->rank, q->value, o);
-    o->entropy_density = q->entropy / log(n);
-    o->lambda_max = q->lambda_max;
-    o->lambda_max_over_n = q->lambda_max / n;
-    o->stable_rank = n * o->trace / q->lambda_max;
-    o->trace_ratio_1 = q->lambda_max / (n * o->trace);
-    for (int k = 0; k < leading && k < q->top_count; k++) {
-        sum += q->top[k];
-    }
-    if (q->top_count >= leading) {
-        o->trace_ratio = sum / (n * o->trace);
-    }
-    if (t->gradients.spec.kind == NL_KERNEL_FULL && t->m->state.loss == NL_MSE) {
-        o->stability_rate = nl_stability_rate(t->m->probe, q->lambda_max);
-    }
-    out->refilled = q->repeated;
-}
-
-static nl_status estimate(quadrature_task *t, const nl_solve_plan *solve, uint32_t seed,
-                          nl_measurement *out)
-{
-    const nl_quadrature_request request = {.comm = t->m->grid->comm,
-                                           .n = nl_kernel_operator_order(t->op),
-                                           .trace = out->n * out->observed.trace,
-                                           .frobenius2 = NAN,
-                                           .wanted = log1p(solve->relative_error),
-                                           .seed = seed,
-                                           .targets = t->vectors.targets,
-                                           .target = t->w,
-                                           .apply = apply,
-                                           .renew = renew,
-                                           .context = t};
+    const nl_estimation e = {.m = t->m,
+                             .kernel = t->kernel,
+                             .order = nl_kernel_operator_order(t->op),
+                             .trace = t->norms.trace,
+                             .frobenius2 = NAN,
+                             .relative_error = solve->relative_error,
+                             .targets = t->vectors.targets,
+                             .target = t->w,
+                             .targets2 = t->vectors.targets2,
+                             .of_parameters = of_parameters(t),
+                             .apply = make_product,
+                             .renew = renew,
+                             .context = t};
     nl_quadrature q;
-    char name[nl_measure_name_size];
-    nl_status status = nl_quadrature_compute(&request, &q);
+    nl_status status = nl_estimate(&e, &q);
 
     if (status == NL_OK) {
-        take(t, &q, out);
-        if (t->m->keep_spectra) {
-            status = nl_agree(t->m->grid->comm, keep_spectrum(&q, out));
-        }
-    } else if (status == NL_ERR_NUMERIC && nl_grid_root(t->m->grid)) {
-        status = NL_FAIL(NL_ERR_NUMERIC, "kernel %s of step %ld: twice a product with it was wrong",
-                         nl_measure_name(t->m->plan, t->kernel, name), t->m->state.step);
+        take_norm(t, &q, &out->observed);
+        status = nl_take_estimate(&e, &q, out);
     }
     return status;
-}
-
-/* With what is kept of it. */
-static nl_status estimate_kept(quadrature_task *t, const nl_solve_plan *solve, nl_measurement *out)
-{
-    MPI_Comm comm = t->m->grid->comm;
-    const bool root = nl_grid_root(t->m->grid);
-    nl_status closed = NL_OK;
-    nl_status status =
-        nl_agree(comm, root ? nl_kept_products_open(t->m, t->kernel,
-                                                    nl_kernel_operator_order(t->op), &t->kept)
-                            : NL_OK);
-
-    if (status == NL_OK) {
-        status = estimate(t, solve, t->m->plan->seed, out);
-    }
-    if (root && status == NL_STOPPED) {
-        closed = nl_kept_products_leave(&t->kept);
-    }
-    if (root && closed == NL_OK) {
-        closed = nl_kept_products_close(&t->kept, status == NL_OK || status == NL_ERR_NUMERIC);
-    }
-    closed = nl_agree(comm, closed);
-    return closed > status ? closed : status;
 }
 
 nl_status nl_measure_quadrature(nl_measurer *m, const nl_solve_plan *solve, int kernel,
@@ -346,7 +211,7 @@ nl_status nl_measure_quadrature(nl_measurer *m, const nl_solve_plan *solve, int 
             status = keep_targets(&t);
         }
         if (status == NL_OK) {
-            status = estimate_kept(&t, solve, out);
+            status = estimate(&t, solve, out);
         }
     }
     nl_kernel_operator_destroy(&t.op);

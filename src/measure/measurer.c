@@ -3,6 +3,7 @@
 #include "kernel_cache.h"
 #include "measure_dual.h"
 #include "measure_quadrature.h"
+#include "measure_stored.h"
 #include "observe.h"
 #include "related.h"
 
@@ -228,7 +229,7 @@ nl_status nl_measure_kernel(nl_measurer *m, const nl_solve_plan *solve, int kern
         return nl_measure_dual(m, solve, kernel, out);
     }
     if (solve->method == NL_METHOD_QUADRATURE) {
-        return nl_measure_quadrature(m, solve, kernel, out);
+        return (solve->stored ? nl_measure_stored : nl_measure_quadrature)(m, solve, kernel, out);
     }
     status = take_matrix(m, solve, &a);
     if (status != NL_OK) {

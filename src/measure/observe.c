@@ -27,6 +27,9 @@ static nl_status compare_once(const nl_kernel_task *task, const nl_dmat *a, long
 
     other.theta = theta;
     other.ready = NULL;
+    if (task->out->method == NL_METHOD_PRIMAL) {
+        other.interrupt = NULL;
+    }
     if (packed == NULL) {
         status = nl_kernel_cache_room(m->cache, task->kernel, step, m->state.previous_step, &room);
         if (status == NL_OK && room != NULL) {
@@ -72,6 +75,11 @@ static nl_status compare_with(const nl_kernel_task *task, const nl_dmat *a, long
     return status;
 }
 
+bool nl_measure_compares(const nl_net *net, nl_method method)
+{
+    return method == NL_METHOD_PRIMAL || nl_net_is_dense(net);
+}
+
 static nl_status compare_states(const nl_kernel_task *task, const nl_dmat *a)
 {
     const nl_measure_state *s = &task->measurer->state;
@@ -82,6 +90,9 @@ static nl_status compare_states(const nl_kernel_task *task, const nl_dmat *a)
 
     if (s->step == 0) {
         out->kernel_change = out->kernel_distance = 0.0;
+        return NL_OK;
+    }
+    if (!nl_measure_compares(s->net, task->out->method)) {
         return NL_OK;
     }
     if (s->initial != NULL) {
@@ -170,7 +181,8 @@ nl_status nl_observe_before(const nl_kernel_task *task, const nl_dmat *a, bool *
     if (status == NL_OK) {
         status = compare_states(task, a);
     }
-    if (status == NL_OK && m->state.infinite[task->spec.rate_weighted] != NULL) {
+    if (status == NL_OK && task->out->method == NL_METHOD_PRIMAL &&
+        m->state.infinite[task->spec.rate_weighted] != NULL) { /* of the samples of those */
         status = nl_infinite_distance(a, task->spec.kind == NL_KERNEL_FULL ? m->plan->classes : 1,
                                       sums.frobenius2, m->state.infinite[task->spec.rate_weighted],
                                       &out->infinite_distance);

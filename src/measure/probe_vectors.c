@@ -24,34 +24,34 @@ static const double *column(const nl_probe_vectors *v, const double *x, int k)
     return x + (size_t)k * v->n;
 }
 
-static void fill(const nl_probe_vectors *v, const double *shares, double *x)
+/* Row of sample i and output a: full; of sample i: N x N, where each output has its column. */
+static size_t row_of(const nl_probe_vectors *v, size_t i, int a)
+{
+    return v->spec.kind == NL_KERNEL_FULL ? i * (size_t)v->state->outputs + (size_t)a : i;
+}
+
+static void fill(nl_probe_vectors *v, double *x)
 {
     const nl_probe_state *state = v->state;
     const int C = state->outputs;
     const bool full = v->spec.kind == NL_KERNEL_FULL;
-    double *targets = x + (size_t)v->constants * v->n;
-    double *gradient = targets + (size_t)v->targets * v->n;
+    double *gradient = x + (size_t)(v->constants + v->targets) * v->n;
 
     for (size_t i = 0; i < (size_t)state->samples; i++) {
         for (int a = 0; a < C; a++) {
-            const size_t row = full ? i * (size_t)C + (size_t)a : i;
-            const double target = (a == state->labels[i] ? 1.0 : 0.0) - shares[a];
+            const size_t row = row_of(v, i, a);
 
             x[(full ? (size_t)a * v->n : 0) + row] = 1.0;
-            targets[(full ? 0 : (size_t)a * v->n) + row] = target;
             if (full || a == v->spec.output) {
                 gradient[row] = state->gradient[i * (size_t)C + (size_t)a];
             }
         }
     }
+    v->gradient2 = nl_inner(v->n, gradient, gradient);
 }
 
-static void measure(nl_probe_vectors *v, const double *x)
+static void measure(nl_probe_vectors *v, const double *targets)
 {
-    const double *targets = column(v, x, v->constants);
-    const double *gradient = column(v, x, v->constants + v->targets);
-
-    v->gradient2 = nl_inner(v->n, gradient, gradient);
     v->targets2 = v->target4 = 0.0;
     for (int a = 0; a < v->targets; a++) {
         for (int b = 0; b < v->targets; b++) {
@@ -63,9 +63,10 @@ static void measure(nl_probe_vectors *v, const double *x)
     }
 }
 
-nl_status nl_probe_vectors_fill(nl_probe_vectors *v, double *x)
+nl_status nl_probe_vectors_targets(nl_probe_vectors *v, double *x)
 {
     const nl_probe_state *state = v->state;
+    const bool full = v->spec.kind == NL_KERNEL_FULL;
     double *shares = nl_calloc((size_t)state->outputs, sizeof *shares); /* of classes */
 
     if (shares == NULL) {
@@ -74,10 +75,21 @@ nl_status nl_probe_vectors_fill(nl_probe_vectors *v, double *x)
     for (int i = 0; i < state->samples; i++) {
         shares[state->labels[i]] += 1.0 / state->samples;
     }
-    fill(v, shares, x);
+    for (size_t i = 0; i < (size_t)state->samples; i++) {
+        for (int a = 0; a < state->outputs; a++) {
+            x[(full ? 0 : (size_t)a * v->n) + row_of(v, i, a)] =
+                (a == state->labels[i] ? 1.0 : 0.0) - shares[a];
+        }
+    }
     measure(v, x);
     free(shares);
     return NL_OK;
+}
+
+nl_status nl_probe_vectors_fill(nl_probe_vectors *v, double *x)
+{
+    fill(v, x);
+    return nl_probe_vectors_targets(v, x + (size_t)v->constants * v->n);
 }
 
 nl_status nl_probe_vectors_gradients(nl_probe_vectors *v, const nl_gradients *g, int more,

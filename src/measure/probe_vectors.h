@@ -10,7 +10,7 @@
  *  the gradient of its own output. */
 typedef struct nl_probe_vectors {
     const nl_probe_state *state; /* borrowed */
-    nl_kernel_spec spec;         /* full or class */
+    nl_kernel_spec spec;         /* full or class; of a traced one the targets are those of class */
     size_t n;                    /* order of the kernel */
     int constants, targets, columns;
     /* of filled ones: */
@@ -21,6 +21,9 @@ typedef struct nl_probe_vectors {
 
 /** Pure. */
 nl_probe_vectors nl_probe_vectors_of(const nl_probe_state *state, nl_kernel_spec spec);
+
+/** The targets alone, of any kernel, x [n x targets], and their norms.  Local. */
+NL_MUST_CHECK nl_status nl_probe_vectors_targets(nl_probe_vectors *v, double *x);
 
 /** The columns themselves, x [n x columns], and their norms.  Local. */
 NL_MUST_CHECK nl_status nl_probe_vectors_fill(nl_probe_vectors *v, double *x);

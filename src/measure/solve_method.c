@@ -16,8 +16,11 @@ bool nl_solve_method_known(nl_method method, const nl_solve_request *request,
     if (method == NL_METHOD_PRIMAL || room->net == NULL) {
         return method == NL_METHOD_PRIMAL;
     }
-    if (request->none || spec.kind == NL_KERNEL_TRACED) {
+    if (request->none) {
         return false;
+    }
+    if (spec.kind == NL_KERNEL_TRACED) {
+        return method == NL_METHOD_QUADRATURE;
     }
     if (method == NL_METHOD_QUADRATURE) {
         return nl_kernel_operator_size(room->net, spec, nl_measure_samples(measure, kernel)) <=
@@ -40,6 +43,21 @@ static double dual_held(const nl_measure_plan *measure, int kernel, const nl_sol
            (vectors * n + weights) * (double)sizeof(double);
 }
 
+/* Of a kernel that is stored: its fill, and those of the states it is compared with. */
+static void size_stored(nl_solve_plan *plan, const nl_measure_plan *measure, int kernel,
+                        const nl_solve_room *room, double products)
+{
+    const nl_kernel_spec spec = measure->kernel[kernel];
+    const int samples = nl_measure_samples(measure, kernel);
+    const double fills = nl_measure_compares(room->net, plan->method) ? 3.0 : 1.0;
+
+    plan->stored = true;
+    plan->operations =
+        fills * nl_kernel_flops(room->net, spec, samples) + products * 2.0 * plan->n * plan->n;
+    /* targets; of products beside the matrix: parts of vectors, and sums over ranks */
+    plan->held = 6.0 * plan->columns * plan->n * (double)sizeof(double);
+}
+
 /* Vectors of a Krylov space and of probes on every rank; products of it, and what they take. */
 static void size_quadrature(nl_solve_plan *plan, const nl_measure_plan *measure, int kernel,
                             const nl_solve_room *room)
@@ -50,12 +68,16 @@ static void size_quadrature(nl_solve_plan *plan, const nl_measure_plan *measure,
     const double products = nl_quadrature_products(wanted);
 
     plan->vectors = false;
-    plan->order = (int)nl_kernel_operator_size(room->net, spec, samples);
-    plan->operations = products * nl_kernel_operator_flops(room->net, spec, samples) +
-                       6.0 * plan->order * 128.0 * 128.0;
-    plan->held = nl_quadrature_vectors() * plan->order * (double)sizeof(double) +
-                 3.0 * plan->n * (double)sizeof(double) +
-                 nl_kernel_operator_bytes(room->net, samples, 1, nl_operator_factors);
+    if (spec.kind == NL_KERNEL_TRACED) {
+        size_stored(plan, measure, kernel, room, products);
+    } else {
+        plan->order = (int)nl_kernel_operator_size(room->net, spec, samples);
+        plan->operations = products * nl_kernel_operator_flops(room->net, spec, samples);
+        plan->held = 3.0 * plan->n * (double)sizeof(double) +
+                     nl_kernel_operator_bytes(room->net, samples, 1, nl_operator_factors);
+    }
+    plan->operations += 6.0 * plan->order * 128.0 * 128.0;
+    plan->held += nl_quadrature_vectors() * plan->order * (double)sizeof(double);
 }
 
 double nl_solve_operations(int order)
@@ -72,9 +94,10 @@ void nl_solve_method_size(nl_solve_plan *plan, const nl_measure_plan *measure, i
     plan->n = plan->order = nl_measure_order(measure, kernel);
     plan->columns = spec.kind == NL_KERNEL_FULL ? room->outputs + 2 : 2 * room->outputs + 1;
     plan->vectors = measure->eigenvectors && plan->method != NL_METHOD_QUADRATURE;
-    plan->cached = 0.0;
+    plan->cached = spec.kind == NL_KERNEL_TRACED || plan->method == NL_METHOD_PRIMAL
+                       ? nl_kernel_cache_bytes(measure, kernel)
+                       : 0.0;
     if (plan->method == NL_METHOD_PRIMAL) {
-        plan->cached = nl_kernel_cache_bytes(measure, kernel);
         plan->operations = room->net == NULL ? 0.0 : nl_kernel_flops(room->net, spec, samples);
     } else if (plan->method == NL_METHOD_QUADRATURE) {
         size_quadrature(plan, measure, kernel, room);
@@ -90,7 +113,8 @@ void nl_solve_method_size(nl_solve_plan *plan, const nl_measure_plan *measure, i
 int nl_solve_method_block(const nl_solve_plan *plan, const nl_measure_plan *measure, int kernel,
                           const nl_solve_room *room, int wanted)
 {
-    return plan->method != NL_METHOD_DUAL
-               ? nl_kernel_block(measure->kernel[kernel], room->outputs, wanted)
-               : nl_dual_block(room->net, wanted);
+    return plan->method == NL_METHOD_DUAL
+               ? nl_dual_block(room->net, wanted)
+               : nl_kernel_block(measure->kernel[kernel], room->outputs,
+                                 plan->stored ? nl_stored_block : wanted);
 }

@@ -22,10 +22,13 @@ double nl_solve_memory(const nl_solve_plan *plan, nl_precision precision)
     double bytes = 0.0;
     double work = 0.0; /* of observables and solve, which come one after the other */
 
-    if (plan->method == NL_METHOD_QUADRATURE) {
-        return plan->held;
-    }
     nl_grid_shape(plan->team, &rows, &cols);
+    if (plan->method == NL_METHOD_QUADRATURE) {
+        return plan->held + (plan->team == 1 ? plan->cached : 0.0) +
+               (plan->stored ? nl_panel_bytes +
+                                   nl_dmat_lower_bytes(plan->n, plan->block, NL_SINGLE, rows, cols)
+                             : 0.0);
+    }
     bytes = local_bytes(plan, precision, rows, cols) + nl_panel_bytes;
     if (plan->solver != NULL) {
         work = plan->solver->workspace(plan->order, plan->block, precision, rows, cols);
@@ -54,8 +57,11 @@ double nl_measure_memory(const nl_solve_plan *plan, int samples, nl_precision pr
     double both = 0.0;
     double filling = 0.0;
 
-    if (plan->method != NL_METHOD_PRIMAL) {
+    if (plan->method != NL_METHOD_PRIMAL && !plan->stored) {
         return nl_solve_memory(plan, precision);
+    }
+    if (plan->stored) {
+        precision = NL_SINGLE;
     }
     nl_grid_shape(plan->team, &rows, &cols);
     both = fmin(samples, ceil(samples / (double)rows) + plan->block / unit) +
@@ -116,6 +122,18 @@ static int smallest_team(nl_solve_plan trial, const char *solver, nl_precision p
         }
     }
     return 0;
+}
+
+/* Of a quadrature: only a matrix is shared.  All ranks where it fits on none. */
+static int fewest_ranks(const nl_solve_plan *plan, nl_precision precision, int ranks, double memory)
+{
+    nl_solve_plan trial = *plan;
+
+    trial.team = 1;
+    while (plan->stored && trial.team < ranks && !fits(&trial, precision, memory)) {
+        trial.team++;
+    }
+    return trial.team;
 }
 
 /* Alone where that fits, else in two stages, else with ScaLAPACK, which is several times slower but
@@ -202,7 +220,7 @@ static void choose_team(const nl_solve_request *request, const nl_measure_plan *
     } else if (request->team < 0) {
         out->team = room->ranks;
     } else if (out->method == NL_METHOD_QUADRATURE) {
-        out->team = 1;
+        out->team = fewest_ranks(out, measure->precision, room->ranks, room->memory);
     } else {
         out->team =
             choose_team_size(request->solver, out, measure->precision, room->ranks, room->memory);
@@ -223,7 +241,7 @@ static nl_status complain_of_size(const nl_solve_request *request, nl_precision 
     nl_solve_plan wider = *out;
     char team[48];
     char advice[80] = "no number of ranks would do: raise it";
-    char dual[48] = "";
+    char how[48] = "";
 
     while (wider.team < 1 << 20 && !fits(&wider, precision, memory)) {
         wider.team *= 2;
@@ -233,13 +251,15 @@ static nl_status complain_of_size(const nl_solve_request *request, nl_precision 
                  wider.team);
     }
     if (out->method == NL_METHOD_DUAL) {
-        snprintf(dual, sizeof dual, " by its dual of order %d", out->order);
+        snprintf(how, sizeof how, " by its dual of order %d", out->order);
+    } else if (out->stored) {
+        snprintf(how, sizeof how, ", its lower half in single precision,");
     }
     if (out->method != NL_METHOD_QUADRATURE && !countable(out)) {
         return NL_FAIL(NL_ERR_STUDY,
                        "%s: a kernel of order %d%s%s has more than 2^31 - 1 elements on each of "
                        "%s; %s",
-                       request->file, out->n, dual,
+                       request->file, out->n, how,
                        out->vectors ? ", or the work space for its eigenvectors," : "",
                        nl_format_count(out->team, "rank", team), advice);
     }
@@ -247,7 +267,7 @@ static nl_status complain_of_size(const nl_solve_request *request, nl_precision 
         NL_ERR_STUDY,
         "%s: a kernel of order %d%s needs %s on each of %s, measure.memory_per_rank is %s; "
         "%s",
-        request->file, out->n, dual, nl_format_bytes(nl_solve_memory(out, precision), need),
+        request->file, out->n, how, nl_format_bytes(nl_solve_memory(out, precision), need),
         nl_format_count(out->team, "rank", team), nl_format_bytes(memory, have), advice);
 }
 
@@ -308,9 +328,13 @@ static trial choose_method(const nl_solve_request *request, const nl_measure_pla
             return trials[method];
         }
     }
-    /* None fits: a kernel without a dual is told of as itself. */
-    return request->method != NL_METHOD_AUTO && trials[request->method].known
-               ? trials[request->method]
+    /* None fits: what is asked for is told of, a stored kernel, which takes least, or the kernel.
+     */
+    if (request->method != NL_METHOD_AUTO && trials[request->method].known) {
+        return trials[request->method];
+    }
+    return trials[NL_METHOD_QUADRATURE].plan.stored
+               ? trials[NL_METHOD_QUADRATURE]
                : try_method(NL_METHOD_PRIMAL, request, measure, kernel, room);
 }
 

@@ -158,6 +158,7 @@ typedef struct fill_job {
     void *scratch; /* owned; one tile, where `local` is NULL */
     nl_tile_fn *take;
     void *context;
+    bool stopped; /* it was asked to: further tiles are not made */
 } fill_job;
 
 bool nl_kernel_one_panel(const nl_kernel_input *input, nl_precision precision)
@@ -255,6 +256,10 @@ static void make_tile(int i, int m, int j, int n, void *context)
     const int col = (job->col_start + j) * unit;
     tile_window tile = {.i0 = i, .m = m, .j0 = j, .n = n, .theta = job->scratch, .ld = m * unit};
 
+    job->stopped = job->stopped || nl_interrupted(job->input->interrupt);
+    if (job->stopped) {
+        return;
+    }
     if (job->local != NULL) {
         tile.ld = job->a->ld;
         tile.theta = (char *)job->local + ((size_t)col * (size_t)tile.ld + (size_t)row) * size;
@@ -299,6 +304,9 @@ static void fill_panels(fill_job *job)
     for (int j0 = 0; j0 < job->samples.cols; j0 += job->panel) {
         const int n = nl_smaller(job->panel, job->samples.cols - j0);
 
+        if (job->stopped) {
+            return;
+        }
         nl_factors_compute(job->cols, input->theta, input->probe, n, job->samples.col + j0);
         for (int i0 = 0; i0 < job->samples.rows; i0 += job->panel) {
             const int m = nl_smaller(job->panel, job->samples.rows - i0);
@@ -334,6 +342,7 @@ static nl_status walk(fill_job *job, nl_kernel_spec spec)
     status = prepare(job);
     if (status == NL_OK) {
         fill_panels(job);
+        status = job->stopped ? NL_STOPPED : NL_OK;
     }
 
 done:

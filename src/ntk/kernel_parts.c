@@ -38,6 +38,7 @@ typedef struct parts_job {
     void *joined;                       /* owned; products [units x n x m] of a tile's samples */
     void *turned;                       /* owned; [units x mC] factors of one column sample */
     bool first_of_all;
+    bool stopped;           /* it was asked to: nothing more is made */
     nl_kept_memory *memory; /* of a part; borrowed */
 } parts_job;
 
@@ -180,6 +181,10 @@ static void make_tile(int i, int m, int j, int n, void *context)
     const tile_place place = {i, m, j, n,
                               (char *)job->local + at * nl_precision_bytes(job->a->precision)};
 
+    job->stopped = job->stopped || nl_interrupted(job->input->interrupt);
+    if (job->stopped) {
+        return;
+    }
     if (job->a->precision == NL_DOUBLE) {
         add_tile_double(job, &place);
     } else {
@@ -270,6 +275,9 @@ static nl_status add_part(parts_job *job)
     for (job->first = 0; status == NL_OK && job->first < job->count; job->first += job->batch) {
         const int rows = nl_smaller(job->batch, job->count - job->first);
 
+        if (nl_interrupted(input->interrupt)) {
+            return NL_STOPPED;
+        }
         nl_passes_forward(job->by_output.passes, rows, input->probe, job->list + job->first);
         nl_passes_backward(job->by_output.passes, job->by_output.signal, lowest, take_layer, job);
     }
@@ -277,7 +285,7 @@ static nl_status add_part(parts_job *job)
         nl_for_each_lower_tile(&walk, make_tile, job);
         job->first_of_all = false;
     }
-    return status;
+    return job->stopped ? NL_STOPPED : status;
 }
 
 static nl_status add_parts(parts_job *job)

@@ -103,7 +103,9 @@ static const column last_columns[] = {
      "numerical_rank, effective_dimension and its kin, spectral_index, target_power_tenth, "
      "used_rank.  By quadrature label_alignment and target_power are right to 0.01, else nan, "
      "participation_ratio to some tenths of a percent, spectral_exponent, of the rank curve, to "
-     "about 0.04 where n is some thousands"},
+     "about 0.04 where n is some thousands; of a traced kernel, whose matrix is filled in single "
+     "precision, what is told of the matrix is told, but infinite_distance, and of cnn and resnet "
+     "kernel_change, kernel_distance and kernel_velocity"},
     {"entropy_error", COLUMN_REAL, ROW(entropy_error),
      "95 % half width of entropy: effective_rank lies in exp(entropy -+ entropy_error); 0: exact"},
 };

@@ -232,8 +232,8 @@ static const nl_key_info table[NL_KEY_COUNT] = {
                            "How eigenvalues are found.  primal: of the kernel J J^T; dual: of "
                            "J^T J, which is smaller where images are many and networks narrow; "
                            "quadrature: none are, their entropy is estimated with an error; auto: "
-                           "primal where it fits, else dual, else quadrature (full and class "
-                           "kernels)."},
+                           "primal where it fits, else dual (not of traced kernels), else "
+                           "quadrature."},
     [NL_KEY_RELATIVE_ERROR] = {"measure.relative_error", NULL, REAL(1e-4, 1), SCALAR, MEASURES,
                                .added = true, .fallback = "0.01",
                                .help = "method quadrature: wanted 95 % half width of "

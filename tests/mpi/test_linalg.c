@@ -107,8 +107,9 @@ static void what_was_filled_is_gathered_and_summed_on_every_grid(void **state)
     expect_on_every_grid(fill_comes_back, NULL);
 }
 
-/* Products, diagonal, packing and mapping of one matrix against its entries. */
-static bool products_are_right(nl_dmat *a)
+/* Products and diagonal of one matrix against its entries; numbers are whole.  single: by pieces.
+ */
+static bool products_are_right(nl_dmat *a, bool single)
 {
     const size_t n = (size_t)a->n;
     double *x = calloc(3 * n, sizeof *x);
@@ -120,7 +121,9 @@ static bool products_are_right(nl_dmat *a)
     for (size_t k = 0; k < 3 * n; k++) {
         x[k] = (double)(k * 7 % 11) - 4.0;
     }
-    good = nl_dmat_multiply(a, 3, x, y) == NL_OK && nl_dmat_multiply_vector(a, x + n, one) == NL_OK;
+    good = (single ? nl_dmat_multiply_pieces(a, 3, x, y, NULL) : nl_dmat_multiply(a, 3, x, y)) ==
+               NL_OK &&
+           nl_dmat_multiply_vector(a, x + n, one) == NL_OK;
     good = nl_dmat_diagonal(a, diagonal) == NL_OK && good;
     for (int i = 0; i < a->n; i++) {
         for (int k = 0; k < 3; k++) {
@@ -167,20 +170,22 @@ static bool packing_comes_back(nl_dmat *a)
            between[1] == 4.0 * before[1];
 }
 
+/* context: is memory taken as the matrix is written? */
 static bool operations_are_right(const nl_grid *grid, const void *context)
 {
+    const bool lower = context != NULL;
     content c = {.entry = numbered_entry};
     bool good = true;
 
-    (void)context;
     for (size_t k = 0; k < NL_COUNT(shapes); k++) {
         nl_dmat *a = NULL;
 
-        if (nl_dmat_create(grid, shapes[k].n, shapes[k].nb, shapes[k].precision, &a) != NL_OK) {
+        if ((lower ? nl_dmat_create_lower : nl_dmat_create)(grid, shapes[k].n, shapes[k].nb,
+                                                            shapes[k].precision, &a) != NL_OK) {
             return false;
         }
         good = fill_lower_half(a, &c) == NL_OK && good;
-        good = products_are_right(a) && good;
+        good = products_are_right(a, lower && a->precision == NL_SINGLE) && good;
         good = packing_comes_back(a) && good;
         nl_dmat_destroy(&a);
     }
@@ -191,6 +196,32 @@ static void products_and_copies_are_right_on_every_grid(void **state)
 {
     (void)state;
     expect_on_every_grid(operations_are_right, NULL);
+    expect_on_every_grid(operations_are_right, "as it is written");
+}
+
+/* Nor are their elements counted. */
+static void what_is_above_the_diagonal_of_a_lower_half_takes_no_memory(void **state)
+{
+    enum { n = 8000, nb = 64 };
+    nl_grid *grid = whole_grid();
+    const double before = (double)nl_peak_memory();
+    const double most =
+        nl_dmat_lower_bytes(n, nb, NL_DOUBLE, grid->rows, grid->cols) + 8.0 * 1024 * 1024;
+    nl_dmat *a = NULL;
+    nl_dmat *large = NULL;
+
+    (void)state;
+    expect_all(grid->comm, nl_dmat_create_lower(grid, n, nb, NL_DOUBLE, &a) == NL_OK);
+    for (int c = 0; c < a->local_cols; c++) {
+        for (int r = nl_dmat_first_row(a, nl_dmat_global_col(a, c)); r < a->local_rows; r++) {
+            ((double *)a->local)[(size_t)c * (size_t)a->ld + (size_t)r] = 1.0;
+        }
+    }
+    expect_all(grid->comm, (double)nl_peak_memory() - before <= most);
+    expect_all(grid->comm, nl_dmat_create_lower(grid, 120000, nb, NL_SINGLE, &large) == NL_OK);
+    nl_dmat_destroy(&a);
+    nl_dmat_destroy(&large);
+    nl_grid_destroy(&grid);
 }
 
 /* min(i, j) + 1: eigenvalues 1 / (4 sin^2((k - 1/2) pi / (2 n + 1))), eigenvectors
@@ -282,6 +313,7 @@ static void matrices_that_32_bits_cannot_count_are_refused_on_every_rank(void **
     expect_all(grid->comm, nl_dmat_create(grid, 200000, 10, NL_DOUBLE, &a) == NL_ERR_ARG);
     expect_all(grid->comm, nl_dmat_create(grid, 0, 10, NL_DOUBLE, &a) == NL_ERR_ARG);
     expect_all(grid->comm, nl_dmat_create(grid, 10, 0, NL_DOUBLE, &a) == NL_ERR_ARG);
+    expect_all(grid->comm, nl_dmat_create_lower(grid, 10, 0, NL_DOUBLE, &a) == NL_ERR_ARG);
     expect_all(grid->comm, a == NULL);
     nl_dmat_destroy(&a);
     nl_grid_destroy(&grid);
@@ -294,6 +326,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_grid_of_another_size_is_refused_on_every_rank),
         cmocka_unit_test(what_was_filled_is_gathered_and_summed_on_every_grid),
         cmocka_unit_test(products_and_copies_are_right_on_every_grid),
+        cmocka_unit_test(what_is_above_the_diagonal_of_a_lower_half_takes_no_memory),
         cmocka_unit_test(vectors_are_seen_along_the_eigenvectors_on_every_grid),
         cmocka_unit_test(the_largest_eigenvalue_is_found),
         cmocka_unit_test(matrices_that_32_bits_cannot_count_are_refused_on_every_rank),

@@ -225,6 +225,33 @@ static void the_method_is_primal_as_long_as_that_takes_no_longer_than_allowed(vo
     assert_int_equal(plan.method, NL_METHOD_DUAL);
 }
 
+/* A traced kernel that is too much to be solved is stored, on as many ranks as that takes. */
+static void traced_kernels_are_stored_where_they_are_not_solved(void **state)
+{
+    const char *set[] = {"measure.kernels=[traced]", "data.probe_from=train",
+                         "data.train_sizes=[60000]", "data.probe_size=60000",
+                         "measure.exact_operations=1e14"};
+    nl_solve_plan plan;
+
+    (void)state;
+    assert_int_equal(make_of(64, set, 5, 4, 5.0 * gigabyte, &plan), NL_OK); /* 3e14 */
+    assert_int_equal(plan.method, NL_METHOD_QUADRATURE);
+    assert_true(plan.stored);
+    assert_int_equal(plan.order, 60000);
+    assert_int_equal(plan.team, 2);
+    assert_true(nl_solve_memory(&plan, NL_DOUBLE) > 3.6e9 &&
+                nl_solve_memory(&plan, NL_DOUBLE) < 4.3e9);
+    assert_int_equal(make_of(64, set, 5, 1, 10.0 * gigabyte, &plan), NL_OK); /* beyond 2^31 */
+    assert_int_equal(plan.team, 1);
+    assert_int_equal(make_of(64, set, 5, 1, 5.0 * gigabyte, &plan), NL_ERR_STUDY);
+    set[3] = "data.probe_size=40000";
+    assert_int_equal(make_of(64, set, 5, 4, 5.0 * gigabyte, &plan), NL_OK);
+    assert_int_equal(plan.method, NL_METHOD_PRIMAL);
+    set[4] = "measure.method=dual"; /* there is none */
+    assert_int_equal(make_of(64, set, 5, 4, 5.0 * gigabyte, &plan), NL_OK);
+    assert_int_equal(plan.method, NL_METHOD_PRIMAL);
+}
+
 /* Two stages of so many channels on 28 x 28. */
 static nl_net_spec convolutional(int channels)
 {
@@ -277,6 +304,7 @@ int main(void)
         cmocka_unit_test(eigenvectors_reach_that_limit_sooner),
         cmocka_unit_test(kernels_of_convolutional_networks_go_by_their_solves),
         cmocka_unit_test(the_method_is_primal_as_long_as_that_takes_no_longer_than_allowed),
+        cmocka_unit_test(traced_kernels_are_stored_where_they_are_not_solved),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
