@@ -96,7 +96,7 @@ static nl_status compute(estimation_work *w, nl_quadrature *out)
     return status;
 }
 
-nl_status nl_estimate(const nl_estimation *e, nl_quadrature *out)
+nl_status nl_estimation_run(const nl_estimation *e, nl_quadrature *out)
 {
     estimation_work w = {.e = e};
     MPI_Comm comm = e->m->grid->comm;
@@ -178,7 +178,7 @@ static nl_status keep_spectrum(const nl_quadrature *q, nl_measurement *out)
     return NL_OK;
 }
 
-nl_status nl_take_estimate(const nl_estimation *e, const nl_quadrature *q, nl_measurement *out)
+nl_status nl_estimation_take(const nl_estimation *e, const nl_quadrature *q, nl_measurement *out)
 {
     nl_observables *o = &out->observed;
 

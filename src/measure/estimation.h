@@ -27,11 +27,11 @@ typedef struct nl_estimation {
  * time. Collective over the measurer's grid.
  *
  *  @return NL_ERR_NUMERIC where a product was wrong twice, which is told */
-NL_MUST_CHECK nl_status nl_estimate(const nl_estimation *e, nl_quadrature *out);
+NL_MUST_CHECK nl_status nl_estimation_run(const nl_estimation *e, nl_quadrature *out);
 
 /** Columns that hang on it alone, or on the trace; where spectra are kept, the eigenvalues that are
  *  right and the counting function.  Collective over the measurer's grid. */
-NL_MUST_CHECK nl_status nl_take_estimate(const nl_estimation *e, const nl_quadrature *q,
-                                         nl_measurement *out);
+NL_MUST_CHECK nl_status nl_estimation_take(const nl_estimation *e, const nl_quadrature *q,
+                                           nl_measurement *out);
 
 #endif

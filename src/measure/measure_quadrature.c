@@ -179,11 +179,11 @@ static nl_status estimate(quadrature_task *t, const nl_solve_plan *solve, nl_mea
                              .renew = renew,
                              .context = t};
     nl_quadrature q;
-    nl_status status = nl_estimate(&e, &q);
+    nl_status status = nl_estimation_run(&e, &q);
 
     if (status == NL_OK) {
         take_norm(t, &q, &out->observed);
-        status = nl_take_estimate(&e, &q, out);
+        status = nl_estimation_take(&e, &q, out);
     }
     return status;
 }

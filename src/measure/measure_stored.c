@@ -66,9 +66,9 @@ static nl_status estimate(stored_task *t, const nl_solve_plan *solve)
                              .renew = fill,
                              .context = t};
     nl_quadrature q;
-    nl_status status = nl_estimate(&e, &q);
+    nl_status status = nl_estimation_run(&e, &q);
 
-    return status == NL_OK ? nl_take_estimate(&e, &q, out) : status;
+    return status == NL_OK ? nl_estimation_take(&e, &q, out) : status;
 }
 
 nl_status nl_measure_stored(nl_measurer *m, const nl_solve_plan *solve, int kernel,
