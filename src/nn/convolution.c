@@ -23,17 +23,20 @@ typedef struct passage {
     int apart;  /* pixels that are taken, zeros between */
 } passage;
 
-static passage forward_passage(const nl_convolution *v)
+static passage passage_of(const nl_convolution *v, nl_way_through way)
 {
-    return (passage){v->in, v->out, v->kernel, v->stride, 1};
+    return way == NL_FORWARD ? (passage){v->in, v->out, v->kernel, v->stride, 1}
+                             : (passage){v->out, v->in, v->kernel, 1, v->stride};
 }
 
-static passage backward_passage(const nl_convolution *v)
+/* Tiles whose transforms the caches hold, more where weights fill them: whole blocks of pixels. */
+static int tiles_at_once(int in, int out)
 {
-    return (passage){v->out, v->in, v->kernel, 1, v->stride};
-}
+    const int block = 14;
+    const int channels = nl_larger(in, out);
 
-enum { tiles_at_once = 70 }; /* whose transforms the caches hold; whole blocks of pixels */
+    return channels <= 32 ? 2 * block : channels <= 128 ? 5 * block : 8 * block;
+}
 
 /* Tiles of 2 x 2 outputs of a sample. */
 static int tiles_of(nl_shape shape)
@@ -92,22 +95,26 @@ static bool goes_in_tiles(const nl_convolution *v)
 #include "convolution_widths.h"
 #undef real
 
-typedef void pass(const nl_convolution *convolution, int samples, const void *first,
-                  const void *second, void *out, void *scratch);
+typedef void packing(const nl_convolution *convolution, nl_way_through way, const void *w,
+                     void *packed, void *scratch);
+
+typedef void passing(const nl_convolution *convolution, const nl_convolving *job, const void *from,
+                     void *to);
 
 typedef void gradients(const nl_convolution *convolution, const nl_gradient_range *range,
                        const void *x, const void *delta, void *g, void *scratch);
 
 /** By precision. */
 typedef struct convolution_code {
-    pass *forward[2], *backward[2];
+    packing *pack[2];
+    passing *pass[2];
     gradients *gradient[2];
 } convolution_code;
 
 #define CODE(bytes)                                                                                \
     {                                                                                              \
-        .forward = {forward_double_##bytes, forward_float_##bytes},                                \
-        .backward = {backward_double_##bytes, backward_float_##bytes},                             \
+        .pack = {packed_double_##bytes, packed_float_##bytes},                                     \
+        .pass = {pass_double_##bytes, pass_float_##bytes},                                         \
         .gradient = {gradients_double_##bytes, gradients_float_##bytes},                           \
     }
 
@@ -143,44 +150,56 @@ nl_convolution nl_convolution_of(nl_shape in, int channels, int kernel, int stri
                             .vector_bytes = vector_bytes};
 }
 
+enum { most_lanes = 16, entries = 16 /* of a tile */ };
+
+static size_t taps_of(const nl_convolution *v)
+{
+    return (size_t)v->kernel * (size_t)v->kernel;
+}
+
+size_t nl_convolution_packed(const nl_convolution *convolution)
+{
+    return (goes_in_tiles(convolution) ? entries : taps_of(convolution)) *
+           (size_t)(convolution->in.channels + most_lanes) *
+           (size_t)(convolution->out.channels + most_lanes);
+}
+
 size_t nl_convolution_scratch(const nl_convolution *convolution)
 {
-    const size_t most_lanes = 16;
-    const size_t taps = (size_t)convolution->kernel * (size_t)convolution->kernel;
     const size_t pixels = (size_t)(convolution->in.height + convolution->kernel - 1) *
                           (size_t)(convolution->in.width + convolution->kernel - 1);
     const size_t in = (size_t)convolution->in.channels + most_lanes;
     const size_t out = (size_t)convolution->out.channels + most_lanes;
-    const size_t entries = 16; /* of a tile */
+    const size_t both = in + out + 3 * most_lanes;
+    const size_t tiles = (size_t)tiles_at_once(convolution->in.channels, convolution->out.channels);
 
-    return taps * in * out +
-           (goes_in_tiles(convolution)
-                ? entries * (in * out + (size_t)tiles_at_once * (in + out + 2 * most_lanes))
-                : pixels * (in + out) + taps * in * out);
+    /* samples or their tiles, and gradients; or the weights before they are packed */
+    return (goes_in_tiles(convolution) ? (entries * tiles + 4) * both : pixels * both) + both +
+           nl_convolution_packed(convolution);
 }
 
-void nl_convolution_forward_double(const nl_convolution *convolution, int samples, const double *w,
-                                   const double *x, double *z, double *scratch)
+void nl_convolution_pack_double(const nl_convolution *convolution, nl_way_through way,
+                                const double *w, double *packed, double *scratch)
 {
-    code_for(convolution)->forward[0](convolution, samples, w, x, z, scratch);
+    code_for(convolution)->pack[0](convolution, way, w, packed, scratch);
 }
 
-void nl_convolution_forward_single(const nl_convolution *convolution, int samples, const float *w,
-                                   const float *x, float *z, float *scratch)
+void nl_convolution_pack_single(const nl_convolution *convolution, nl_way_through way,
+                                const float *w, float *packed, float *scratch)
 {
-    code_for(convolution)->forward[1](convolution, samples, w, x, z, scratch);
+    code_for(convolution)->pack[1](convolution, way, w, packed, scratch);
 }
 
-void nl_convolution_backward_double(const nl_convolution *convolution, int samples, const double *w,
-                                    const double *delta, double *below, double *scratch)
+void nl_convolution_pass_double(const nl_convolution *convolution, const nl_convolving *job,
+                                const double *from, double *to)
 {
-    code_for(convolution)->backward[0](convolution, samples, w, delta, below, scratch);
+    code_for(convolution)->pass[0](convolution, job, from, to);
 }
 
-void nl_convolution_backward_single(const nl_convolution *convolution, int samples, const float *w,
-                                    const float *delta, float *below, float *scratch)
+void nl_convolution_pass_single(const nl_convolution *convolution, const nl_convolving *job,
+                                const float *from, float *to)
 {
-    code_for(convolution)->backward[1](convolution, samples, w, delta, below, scratch);
+    code_for(convolution)->pass[1](convolution, job, from, to);
 }
 
 void nl_convolution_gradient_double(const nl_convolution *convolution,

@@ -32,17 +32,44 @@ nl_convolution nl_convolution_of(nl_shape in, int channels, int kernel, int stri
 /** Elements of scratch that each of the functions below needs. */
 size_t nl_convolution_scratch(const nl_convolution *convolution);
 
-/** z [samples x out] = x [samples x in] * w.  Local. */
-void nl_convolution_forward_double(const nl_convolution *convolution, int samples, const double *w,
-                                   const double *x, double *z, double *scratch);
-void nl_convolution_forward_single(const nl_convolution *convolution, int samples, const float *w,
-                                   const float *x, float *z, float *scratch);
+/** Which way samples go through. */
+typedef enum nl_way_through { NL_FORWARD, NL_BACKWARD } nl_way_through;
 
-/** below [samples x in] = d loss / d x from delta [samples x out] = d loss / d z.  Local. */
-void nl_convolution_backward_double(const nl_convolution *convolution, int samples, const double *w,
-                                    const double *delta, double *below, double *scratch);
-void nl_convolution_backward_single(const nl_convolution *convolution, int samples, const float *w,
-                                    const float *delta, float *below, float *scratch);
+/** Elements of weights packed for either way. */
+size_t nl_convolution_packed(const nl_convolution *convolution);
+
+/** packed [nl_convolution_packed()]: w [kernel x kernel x in.channels x out.channels] as
+ *  nl_convolution_pass_*() of a way reads it.  Local. */
+void nl_convolution_pack_double(const nl_convolution *convolution, nl_way_through way,
+                                const double *w, double *packed, double *scratch);
+void nl_convolution_pack_single(const nl_convolution *convolution, nl_way_through way,
+                                const float *w, float *packed, float *scratch);
+
+/** What becomes of results z before they are stored: scale z + shift bias, with relu on that, or
+ *  zero where a mask is not positive.  Borrowed. */
+typedef struct nl_ending {
+    double scale, shift;
+    const void *bias; /* [channels of the results] */
+    bool relu;
+    const void *mask; /* [samples / repeats x results]; NULL: none */
+    int repeats;      /* samples one after the other that share a mask */
+} nl_ending;
+
+/** Samples on their way through. */
+typedef struct nl_convolving {
+    nl_way_through way;
+    int samples;
+    const void *packed;
+    nl_ending ending;
+    void *scratch;
+} nl_convolving;
+
+/** Forward: to [samples x out] = from [samples x in] * w.  Backward: to [samples x in] = d loss / d
+ *  in of from [samples x out] = d loss / d out.  Local. */
+void nl_convolution_pass_double(const nl_convolution *convolution, const nl_convolving *job,
+                                const double *from, double *to);
+void nl_convolution_pass_single(const nl_convolution *convolution, const nl_convolving *job,
+                                const float *from, float *to);
 
 /** Output channels first .. first + count. */
 typedef struct nl_channels {
@@ -56,6 +83,7 @@ typedef struct nl_gradient_range {
     nl_channels channels;
     size_t apart; /* 0: one gradient, summed over all deltas; else one for each, so many elements
                      apart */
+    void *sums;   /* [channels] of delta over pixels, summed and apart as the gradients */
 } nl_gradient_range;
 
 /** g [kernel x kernel x in.channels x channels] = d loss / d w from delta [samples x deltas x out].

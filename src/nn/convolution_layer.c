@@ -46,13 +46,29 @@ static size_t scratch(const nl_layer *layer)
 {
     const nl_convolution c = convolution_of(layer, 0);
 
-    return nl_convolution_scratch(&c) + (size_t)nl_shape_size(layer->out); /* a row of tangent */
+    return nl_convolution_scratch(&c) + nl_convolution_packed(&c) +
+           (size_t)nl_shape_size(layer->out); /* weights and a row of tangent */
 }
 
+static size_t packed(const nl_layer *layer)
+{
+    const nl_convolution c = convolution_of(layer, 0);
+
+    return nl_convolution_packed(&c);
+}
+
+#define OPS(format)                                                                                \
+    {                                                                                              \
+        .pack = pack_##format, .forward = forward_##format, .backward = backward_##format,         \
+        .gradient = gradient_##format, .rows = rows_##format, .tangent = tangent_##format,         \
+    }
+
 const nl_layer_ops nl_convolution_ops = {
-    .by_sample = {NL_SAMPLE_OPS(double), NL_SAMPLE_OPS(single)},
+    .by_sample = {OPS(double), OPS(single)},
     .weight_shape = weight_shape,
     .place = place,
     .forward_flops = forward_flops,
     .scratch = scratch,
+    .packed = packed,
+    .applies_relu = {true, true},
 };

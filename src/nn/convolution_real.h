@@ -21,6 +21,8 @@ enum {
 };
 typedef real NAME(vector) __attribute__((vector_size(vector_bytes)));
 
+typedef __typeof__((NAME(vector)){0} < (NAME(vector)){0}) NAME(bits); /* all ones: true */
+
 INLINE NAME(vector) NAME(load)(const real *from)
 {
     NAME(vector) x;
@@ -29,15 +31,65 @@ INLINE NAME(vector) NAME(load)(const real *from)
     return x;
 }
 
+INLINE void NAME(store)(NAME(vector) x, real *to)
+{
+    memcpy(to, &x, sizeof x);
+}
+
+/* Some elements, zeros behind. */
+INLINE NAME(vector) NAME(load_some)(const real *from, int count)
+{
+    NAME(vector) x = {0};
+
+    if (count >= NAME(lanes)) {
+        return NAME(load)(from);
+    }
+    memcpy(&x, from, (size_t)count * sizeof *from);
+    return x;
+}
+
+INLINE void NAME(store_some)(NAME(vector) x, int count, real *to)
+{
+    if (count >= NAME(lanes)) {
+        memcpy(to, &x, sizeof x);
+    } else {
+        memcpy(to, &x, (size_t)count * sizeof *to);
+    }
+}
+
+/* nl_ending of one sample. */
+typedef struct NAME(ending) {
+    real scale;
+    const real *shift; /* [O] */
+    bool relu;
+    const real *mask; /* of the sample; NULL: none */
+} NAME(ending);
+
+/* Some results of a sample, from channel `channel` on, into z[at]. */
+INLINE void NAME(finish)(const NAME(ending) *e, NAME(vector) x, int channel, int some, size_t at,
+                         real *z)
+{
+    x = e->scale * x + NAME(load)(e->shift + channel);
+    if (e->relu) { /* this way round a NaN stays one */
+        x = (NAME(vector))((NAME(bits))x & ~(x < (NAME(vector)){0}));
+    }
+    if (e->mask != NULL) {
+        x = (NAME(vector))((NAME(bits))x &
+                           (NAME(load_some)(e->mask + at, some) > (NAME(vector)){0}));
+    }
+    NAME(store_some)(x, some, z + at);
+}
+
 /* A correlation of one padded sample with packed weights. */
 typedef struct NAME(correlation) {
     int height, width; /* of the output */
     int kernel, stride;
-    int in, out;   /* channels c, o */
-    int row;       /* elements of a row of X */
-    const real *x; /* X */
-    const real *w; /* [K x O] */
-    real *z;       /* [height x width x o] */
+    int in, out;                /* channels c, o */
+    int row;                    /* elements of a row of X */
+    const real *x;              /* X */
+    const real *w;              /* [K x O] */
+    real *z;                    /* [height x width x o] */
+    const NAME(ending) *ending; /* NULL: z is stored as it is, o = O */
 } NAME(correlation);
 
 static int NAME(padded)(int channels)
@@ -52,16 +104,36 @@ static int NAME(block_channels)(int O, int first)
                                                              : vector_bytes / (int)sizeof(real);
 }
 
-/* z of `pixels` neighbours in a row, `vectors` vectors of channels from `first` on. */
+/* z[z ..] of neighbours from sums [pixels x 2 vectors].  A function of its own: what it does with
+ * vectors cost the loop over sums half of the registers. */
+TARGET static
+    __attribute__((noinline)) void NAME(finish_block)(int pixels, const NAME(correlation) *t,
+                                                      const real *sums, int first, size_t z)
+{
+    const int some = t->out - first;
+
+    for (int i = 0; i < pixels; i++, z += (size_t)t->out, sums += 2 * NAME(lanes)) {
+        NAME(finish)(t->ending, NAME(load)(sums), first, some, z, t->z);
+        if (some > NAME(lanes)) {
+            NAME(finish)
+            (t->ending, NAME(load)(sums + NAME(lanes)), first + NAME(lanes), some - NAME(lanes),
+             z + NAME(lanes), t->z);
+        }
+    }
+}
+
+/* z[z ..] of `pixels` neighbours in a row, `vectors` vectors of channels from `first` on. */
 INLINE void NAME(block)(int pixels, int vectors, const NAME(correlation) *t, const real *x,
-                        int first, real *z)
+                        int first, size_t z)
 {
     const int run = t->kernel * t->in;
     const ptrdiff_t apart = (ptrdiff_t)t->stride * t->in;
-    const int here = nl_smaller(vectors * NAME(lanes), t->out - first);
     const size_t step = (size_t)vectors * NAME(lanes);
     const real *w = t->w + (size_t)t->kernel * (size_t)run * (size_t)first;
     NAME(vector) sum[NAME(most_pixels)][2];
+    real raw[NAME(most_pixels) * 2 * NAME(lanes)];
+    real *to = t->ending != NULL ? raw : t->z + z;
+    const size_t apart_to = t->ending != NULL ? 2 * NAME(lanes) : (size_t)t->out;
 
 #pragma GCC unroll 16
     for (int i = 0; i < pixels; i++) {
@@ -96,11 +168,13 @@ INLINE void NAME(block)(int pixels, int vectors, const NAME(correlation) *t, con
     }
 #pragma GCC unroll 16
     for (int i = 0; i < pixels; i++) {
-        if (here == vectors * NAME(lanes)) {
-            memcpy(z + (size_t)i * (size_t)t->out, sum[i], (size_t)vectors * sizeof sum[i][0]);
-        } else {
-            memcpy(z + (size_t)i * (size_t)t->out, sum[i], (size_t)here * sizeof(real));
+        NAME(store)(sum[i][0], to + (size_t)i * apart_to);
+        if (vectors > 1) {
+            NAME(store)(sum[i][1], to + (size_t)i * apart_to + NAME(lanes));
         }
+    }
+    if (t->ending != NULL) {
+        NAME(finish_block)(pixels, t, raw, first, z);
     }
 }
 
@@ -113,7 +187,7 @@ INLINE void NAME(block)(int pixels, int vectors, const NAME(correlation) *t, con
 
 /* As many pixels as the compiler knows. */
 INLINE void NAME(pixels)(int count, int vectors, const NAME(correlation) *t, const real *x,
-                         int first, real *z)
+                         int first, size_t z)
 {
     switch (count) {
         BLOCK(1);
@@ -142,7 +216,7 @@ INLINE void NAME(channels)(int vectors, const NAME(correlation) *t, int first)
 
     for (int y = 0; y < t->height; y++) {
         const real *x = t->x + (size_t)(y * t->stride) * (size_t)t->row;
-        real *z = t->z + (size_t)(y * t->width) * (size_t)t->out + first;
+        const size_t z = (size_t)(y * t->width) * (size_t)t->out + (size_t)first;
 
         for (int i = 0; i < t->width; i += step) {
             NAME(pixels)(nl_smaller(step, t->width - i), vectors, t,
@@ -187,6 +261,11 @@ static void NAME(place)(nl_shape shape, int apart, int offset, int row, const re
     for (int y = 0; y < shape.height; y++) {
         real *to = x + (size_t)(y * apart + offset) * (size_t)row + (size_t)offset * c;
 
+        if (apart == 1) {
+            memcpy(to, from, (size_t)shape.width * c * sizeof *to);
+            from += (size_t)shape.width * c;
+            continue;
+        }
         for (int i = 0; i < shape.width; i++, from += c) {
             memcpy(to + (size_t)(i * apart) * c, from, c * sizeof *to);
         }
@@ -232,16 +311,39 @@ static void NAME(turn)(const nl_convolution *v, const real *w, real *turned)
     }
 }
 
+/* The ending of sample i.  shift [O] as in prepare_shift(). */
+static NAME(ending) NAME(ending_of)(const nl_convolving *job, size_t size, const real *shift, int i)
+{
+    const nl_ending *e = &job->ending;
+
+    return (NAME(ending)){
+        .scale = (real)e->scale,
+        .shift = shift,
+        .relu = e->relu,
+        .mask = e->mask != NULL ? (const real *)e->mask + (size_t)(i / e->repeats) * size : NULL};
+}
+
+/* shift [O] of an ending, zeros behind */
+static void NAME(prepare_shift)(const nl_ending *e, int o, real *shift)
+{
+    const real *bias = e->bias;
+
+    memset(shift, 0, (size_t)NAME(padded)(o) * sizeof *shift);
+    for (int k = 0; bias != NULL && k < o; k++) {
+        shift[k] = (real)e->shift * bias[k];
+    }
+}
+
 /* z [samples x to] = X * w */
-static void NAME(convolve)(const passage *p, int samples, const real *weights, const real *input,
-                           real *z, real *scratch)
+static void NAME(convolve)(const passage *p, const nl_convolving *job, const real *input, real *z)
 {
     const int c = p->from.channels;
     const int row = (nl_larger(p->from.width, p->to.width) + p->kernel - 1) * c;
     const size_t size =
         (size_t)(nl_larger(p->from.height, p->to.height) + p->kernel - 1) * (size_t)row;
-    real *x = scratch;
-    real *w = x + size;
+    real *shift = job->scratch;
+    real *x = shift + NAME(padded)(p->to.channels);
+    NAME(ending) ending;
     NAME(correlation) t = {.height = p->to.height,
                            .width = p->to.width,
                            .kernel = p->kernel,
@@ -250,14 +352,16 @@ static void NAME(convolve)(const passage *p, int samples, const real *weights, c
                            .out = p->to.channels,
                            .row = row,
                            .x = x,
-                           .w = w,
-                           .z = z};
+                           .w = job->packed,
+                           .z = z,
+                           .ending = &ending};
 
-    NAME(pack)(p->kernel * p->kernel * c, p->to.channels, weights, w);
+    NAME(prepare_shift)(&job->ending, p->to.channels, shift);
     memset(x, 0, size * sizeof *x);
-    for (int i = 0; i < samples; i++, t.z += nl_shape_size(p->to)) {
+    for (int i = 0; i < job->samples; i++, t.z += nl_shape_size(p->to)) {
         NAME(place)(p->from, p->apart, p->kernel / 2, row,
                     input + (size_t)i * (size_t)nl_shape_size(p->from), x);
+        ending = NAME(ending_of)(job, (size_t)nl_shape_size(p->to), shift, i);
         NAME(correlate)(&t);
     }
 }
@@ -292,7 +396,10 @@ INLINE void NAME(gradient_block)(int inputs, int vectors, const NAME(correlation
     }
 #pragma GCC unroll 16
     for (int q = 0; q < inputs; q++) {
-        memcpy(g + (size_t)q * O, sum[q], (size_t)vectors * sizeof sum[q][0]);
+        NAME(store)(sum[q][0], g + (size_t)q * O);
+        if (vectors > 1) {
+            NAME(store)(sum[q][1], g + (size_t)q * O + NAME(lanes));
+        }
     }
 }
 
@@ -359,6 +466,29 @@ TARGET static void NAME(add_gradient)(const NAME(correlation) *t, const real *de
     }
 }
 
+/* sums [O] += delta [pixels x O] */
+TARGET static void NAME(add_pixels)(size_t pixels, int O, const real *delta, real *sums)
+{
+    for (int k = 0; k < O; k += NAME(lanes)) {
+        NAME(vector) sum[4] = {{0}}; /* of every fourth pixel */
+        NAME(vector) all = NAME(load)(sums + k);
+        const real *at = delta + k;
+        size_t i = 0;
+
+        for (; i + 4 <= pixels; i += 4) {
+#pragma GCC unroll 4
+            for (int j = 0; j < 4; j++, at += O) {
+                sum[j] += NAME(load)(at);
+            }
+        }
+        for (; i < pixels; i++, at += O) {
+            sum[0] += NAME(load)(at);
+        }
+        all += (sum[0] + sum[1]) + (sum[2] + sum[3]);
+        memcpy(sums + k, &all, sizeof all);
+    }
+}
+
 /* g [K x o] of some channels = sum over samples, each with `deltas` of its own; without a sum over
  * those: one g for each, `apart` elements apart. */
 static void NAME(direct_gradients)(const nl_convolution *v, const nl_gradient_range *range,
@@ -370,8 +500,10 @@ static void NAME(direct_gradients)(const nl_convolution *v, const nl_gradient_ra
     const size_t o = (size_t)range->channels.count;
     const size_t O = (size_t)NAME(padded)(range->channels.count);
     real *x = scratch;
-    real *wide = x + size;       /* delta [pixels x O] */
-    real *g = wide + pixels * O; /* [K x O] */
+    real *wide = x + size;          /* delta [pixels x O] */
+    real *sums = wide + pixels * O; /* [O] */
+    real *g = sums + O;             /* [K x O] */
+    real *to_sums = range->sums;
     const NAME(correlation) t = {.height = v->out.height,
                                  .width = v->out.width,
                                  .kernel = v->kernel,
@@ -383,6 +515,7 @@ static void NAME(direct_gradients)(const nl_convolution *v, const nl_gradient_ra
 
     memset(x, 0, size * sizeof *x);
     memset(g, 0, patch * O * sizeof *g);
+    memset(sums, 0, O * sizeof *sums);
     for (int i = 0; i < range->samples; i++) {
         NAME(place)(v->in, 1, v->kernel / 2, t.row,
                     input + (size_t)i * (size_t)nl_shape_size(v->in), x);
@@ -395,12 +528,16 @@ static void NAME(direct_gradients)(const nl_convolution *v, const nl_gradient_ra
                 of_channels = wide;
             }
             NAME(add_gradient)(&t, of_channels, g);
+            NAME(add_pixels)(pixels, (int)O, of_channels, sums);
             if (range->apart > 0 || (i == range->samples - 1 && a == range->deltas - 1)) {
                 for (size_t q = 0; q < patch; q++) {
                     memcpy(to + q * o, g + q * O, o * sizeof *g);
                 }
+                memcpy(to_sums, sums, o * sizeof *sums);
                 to += range->apart;
+                to_sums += range->apart;
                 memset(g, 0, patch * O * sizeof *g);
+                memset(sums, 0, O * sizeof *sums);
             }
         }
     }

@@ -13,50 +13,38 @@
  * exactly zero, or outputs are exactly the same: every entry that it is made of is.
  */
 
-/* Some elements, zeros behind. */
-INLINE NAME(vector) NAME(load_some)(const real *from, int count)
-{
-    NAME(vector) x = {0};
+/* Some channels of the pixels below or above a tile, `side` x `side` from one row and column on of
+ * its sample; zeros where the image ends. */
+typedef struct NAME(pixels_of_tile) {
+    const real *row[4];
+    ptrdiff_t apart; /* of columns */
+    bool there[4];   /* columns */
+} NAME(pixels_of_tile);
 
-    if (count >= NAME(lanes)) {
-        return NAME(load)(from);
-    }
-    memcpy(&x, from, (size_t)count * sizeof *from);
-    return x;
-}
-
-INLINE void NAME(store_some)(NAME(vector) x, int count, real *to)
-{
-    if (count >= NAME(lanes)) {
-        memcpy(to, &x, sizeof x);
-    } else {
-        memcpy(to, &x, (size_t)count * sizeof *to);
-    }
-}
-
-/* Pixels below or above a tile, `side` x `side` from one row and column on, of a sample; zeros
- * where the image ends. */
-INLINE void NAME(find_pixels)(const tile_place *tile, int side, int offset, const real *images,
-                              const real *zeros, const real **pixel)
+INLINE NAME(pixels_of_tile) NAME(find_pixels)(const tile_place *tile, int side, int offset,
+                                              const real *images, const real *zeros)
 {
     const nl_shape shape = tile->shape;
-    const ptrdiff_t c = shape.channels;
-    const ptrdiff_t row = shape.width * c;
+    const ptrdiff_t row = (ptrdiff_t)shape.width * shape.channels;
     const int y = tile->y + offset;
     const int x = tile->x + offset;
-    const real *first =
-        images + (size_t)tile->sample * (size_t)nl_shape_size(shape) + y * row + x * c;
-    const bool within = y >= 0 && y + side <= shape.height && x >= 0 && x + side <= shape.width;
+    const real *first = images + (size_t)tile->sample * (size_t)nl_shape_size(shape) + y * row +
+                        (ptrdiff_t)x * shape.channels;
+    NAME(pixels_of_tile) p = {.apart = shape.channels};
 
-#pragma GCC unroll 16
-    for (int k = 0; k < side * side; k++) {
-        const int v = k / side;
-        const int h = k % side;
-        const bool there =
-            within || (y + v >= 0 && y + v < shape.height && x + h >= 0 && x + h < shape.width);
-
-        pixel[k] = there ? first + v * row + h * c : zeros;
+#pragma GCC unroll 4
+    for (int k = 0; k < side; k++) {
+        p.row[k] = y + k >= 0 && y + k < shape.height ? first + k * row : zeros;
+        p.there[k] = x + k >= 0 && x + k < shape.width;
     }
+    return p;
+}
+
+INLINE NAME(vector)
+    NAME(pixel)(const NAME(pixels_of_tile) *p, int row, int column, int channel, int some)
+{
+    return p->there[column] ? NAME(load_some)(p->row[row] + column * p->apart + channel, some)
+                            : (NAME(vector)){0};
 }
 
 /* out = B^T in of four vectors, `apart` vectors apart in both */
@@ -76,16 +64,15 @@ TARGET static void NAME(transform_below)(tile_place tile, int count, const real 
     const size_t apart = (size_t)count * (size_t)c;
 
     for (int t = 0; t < count; t++, v += c, next_tile(&tile)) {
-        const real *pixel[16];
+        const NAME(pixels_of_tile) p = NAME(find_pixels)(&tile, 4, -1, x, zeros);
 
-        NAME(find_pixels)(&tile, 4, -1, x, zeros, pixel);
         for (int q = 0; q < c; q += NAME(lanes)) {
             NAME(vector) d[16];
             NAME(vector) rows[16];
 
 #pragma GCC unroll 16
             for (int k = 0; k < 16; k++) {
-                d[k] = NAME(load_some)(pixel[k] + q, c - q);
+                d[k] = NAME(pixel)(&p, k / 4, k % 4, q, c - q);
             }
 #pragma GCC unroll 4
             for (int k = 0; k < 4; k++) {
@@ -111,9 +98,8 @@ TARGET static void NAME(transform_delta)(tile_place tile, int count, nl_channels
     const size_t apart = (size_t)count * O;
 
     for (int t = 0; t < count; t++, D += O, next_tile(&tile)) {
-        const real *pixel[4];
+        const NAME(pixels_of_tile) p = NAME(find_pixels)(&tile, 2, 0, delta, zeros);
 
-        NAME(find_pixels)(&tile, 2, 0, delta, zeros, pixel);
         for (int k = 0; k < channels.count; k += NAME(lanes)) {
             const int some = channels.count - k;
             NAME(vector) y[4];
@@ -121,7 +107,7 @@ TARGET static void NAME(transform_delta)(tile_place tile, int count, nl_channels
 
 #pragma GCC unroll 4
             for (int i = 0; i < 4; i++) {
-                y[i] = NAME(load_some)(pixel[i] + channels.first + k, some);
+                y[i] = NAME(pixel)(&p, i / 2, i % 2, channels.first + k, some);
             }
 #pragma GCC unroll 4
             for (int i = 0; i < 4; i++, to += 4 * apart) { /* rows of A: 10, 11, 1-1, 0-1 */
@@ -191,43 +177,51 @@ TARGET static void NAME(transform_weights)(int c, int o, const real *w, real *U)
     }
 }
 
-/* y of `count` tiles from M [16 x count x here], channels first .. first + here, into z */
+/* Results of `count` tiles from M [16 x count x here], channels first .. first + here, into z */
 TARGET static void NAME(transform_back)(tile_place tile, int count, nl_channels channels,
-                                        const real *m, real *z)
+                                        const nl_convolving *job, const real *m, real *z)
 {
     const nl_shape shape = tile.shape;
     const size_t here = (size_t)channels.count;
     const size_t apart = (size_t)count * here;
     const size_t row = (size_t)shape.width * (size_t)shape.channels;
+    const size_t size = (size_t)shape.height * row;
+    const NAME(ending) all = NAME(ending_of)(job, size, job->scratch, 0);
 
     for (int t = 0; t < count; t++, m += here, next_tile(&tile)) {
         const bool two_rows = tile.y + 1 < shape.height;
         const bool two_columns = tile.x + 1 < shape.width;
-        real *to = z + (size_t)tile.sample * (size_t)nl_shape_size(shape) + (size_t)tile.y * row +
-                   (size_t)tile.x * (size_t)shape.channels + channels.first;
+        const size_t at = (size_t)tile.y * row + (size_t)tile.x * (size_t)shape.channels;
+        const NAME(ending) e =
+            all.mask == NULL ? all : NAME(ending_of)(job, size, job->scratch, tile.sample);
+        real *to = z + (size_t)tile.sample * size;
 
         for (int k = 0; k < channels.count; k += NAME(lanes)) {
-            const int some = shape.channels - channels.first - k;
-            NAME(vector) e[16];
+            const int channel = channels.first + k;
+            const int some = shape.channels - channel;
+            NAME(vector) x[16];
             NAME(vector) side[8];
 
 #pragma GCC unroll 16
             for (int i = 0; i < 16; i++) {
-                e[i] = NAME(load)(m + (size_t)i * apart + k);
+                x[i] = NAME(load)(m + (size_t)i * apart + k);
             }
 #pragma GCC unroll 4
             for (int i = 0; i < 4; i++) {
-                side[i] = e[i] + e[4 + i] + e[8 + i];
-                side[4 + i] = e[4 + i] - e[8 + i] - e[12 + i];
+                side[i] = x[i] + x[4 + i] + x[8 + i];
+                side[4 + i] = x[4 + i] - x[8 + i] - x[12 + i];
             }
 #pragma GCC unroll 2
-            for (int i = 0; i < 1 + two_rows; i++) {
+            for (int i = 0; i < 2; i++) {
                 const NAME(vector) *r = side + 4 * i;
+                const size_t there = at + (size_t)i * row + (size_t)channel;
 
-                NAME(store_some)(r[0] + r[1] + r[2], some, to + (size_t)i * row + k);
-                if (two_columns) {
-                    NAME(store_some)
-                    (r[1] - r[2] - r[3], some, to + (size_t)i * row + shape.channels + k);
+                if (i == 0 || two_rows) {
+                    NAME(finish)(&e, r[0] + r[1] + r[2], channel, some, there, to);
+                }
+                if ((i == 0 || two_rows) && two_columns) {
+                    NAME(finish)
+                    (&e, r[1] - r[2] - r[3], channel, some, there + (size_t)shape.channels, to);
                 }
             }
         }
@@ -242,23 +236,23 @@ static NAME(correlation) NAME(product)(int count, int c, int channels)
 }
 
 /* z [samples x to] = x [samples x from] * w */
-static void NAME(convolve_tiles)(const passage *p, int samples, const real *w, const real *x,
-                                 real *z, real *scratch)
+static void NAME(convolve_tiles)(const passage *p, const nl_convolving *job, const real *x, real *z)
 {
-    const int tiles = samples * tiles_of(p->from);
+    const int tiles = job->samples * tiles_of(p->from);
     const int c = p->from.channels;
-    const int o = p->to.channels;
-    const int O = NAME(padded)(o);
-    real *zeros = scratch;
-    real *U = zeros + NAME(padded)(c);
-    real *V = U + 16 * (size_t)c * (size_t)O;
-    real *M = V + 16 * (size_t)tiles_at_once * (size_t)c;
+    const int O = NAME(padded)(p->to.channels);
+    const real *U = job->packed;
+    real *shift = job->scratch; /* where transform_back() looks for it */
+    real *zeros = shift + O;
+    real *V = zeros + 4 * (size_t)NAME(padded)(c);
+    const int at_once = tiles_at_once(c, p->to.channels);
+    real *M = V + 16 * (size_t)at_once * (size_t)c;
     int here = 0;
 
-    memset(zeros, 0, (size_t)c * sizeof *zeros);
-    NAME(transform_weights)(c, o, w, U);
-    for (int first = 0; first < tiles; first += tiles_at_once) {
-        const int count = nl_smaller(tiles_at_once, tiles - first);
+    NAME(prepare_shift)(&job->ending, p->to.channels, shift);
+    memset(zeros, 0, 4 * (size_t)c * sizeof *zeros);
+    for (int first = 0; first < tiles; first += at_once) {
+        const int count = nl_smaller(at_once, tiles - first);
 
         NAME(transform_below)(place_of_tile(p->from, first), count, x, zeros, V);
         for (int k = 0; k < O; k += here) {
@@ -272,7 +266,7 @@ static void NAME(convolve_tiles)(const passage *p, int samples, const real *w, c
                 NAME(correlate)(&t);
             }
             NAME(transform_back)
-            (place_of_tile(p->to, first), count, (nl_channels){k, here}, M, z);
+            (place_of_tile(p->to, first), count, (nl_channels){k, here}, job, M, z);
         }
     }
 }
@@ -333,65 +327,74 @@ static void NAME(tile_gradients)(const nl_convolution *v, const nl_gradient_rang
     const size_t size = 16 * (size_t)c * O;
     const int widest = nl_larger(c, v->out.channels);
     real *zeros = scratch;
-    real *S = zeros + NAME(padded)(widest);
+    real *sums = zeros + 4 * (size_t)NAME(padded)(widest);
+    real *S = sums + O;
     real *V = S + size;
-    real *D = V + 16 * (size_t)tiles_at_once * (size_t)c;
+    real *to_sums = range->sums;
+    const int at_once = tiles_at_once(c, v->out.channels);
+    real *D = V + 16 * (size_t)at_once * (size_t)c;
     const int together = range->apart == 0 && range->deltas == 1 ? range->samples : 1;
     const int tiles = together * tiles_of(v->in);
 
-    memset(zeros, 0, (size_t)widest * sizeof *zeros);
-    memset(S, 0, size * sizeof *S);
+    memset(zeros, 0, 4 * (size_t)widest * sizeof *zeros);
+    memset(sums, 0, (size + O) * sizeof *S);
     for (int i = 0; i < range->samples; i += together) {
         for (int a = 0; a < range->deltas; a++) {
-            for (int first = 0; first < tiles; first += tiles_at_once) {
-                const int count = nl_smaller(tiles_at_once, tiles - first);
+            for (int first = 0; first < tiles; first += at_once) {
+                const int count = nl_smaller(at_once, tiles - first);
 
-                if (a == 0 || tiles > tiles_at_once) { /* else V is there */
+                if (a == 0 || tiles > at_once) { /* else V is there */
                     NAME(transform_below)(place_of_tile(v->in, first), count, x, zeros, V);
                 }
                 NAME(transform_delta)
                 (place_of_tile(v->out, first), count, range->channels, delta, zeros, D);
                 NAME(add_tiles)(count, c, range->channels.count, V, D, S);
+                NAME(add_pixels)
+                ((size_t)count, (int)O, D + 5 * (size_t)count * O, sums); /* y's sums */
             }
             delta += (size_t)together * (size_t)nl_shape_size(v->out);
             if (range->apart > 0) {
                 NAME(transform_gradient)(c, range->channels.count, S, g);
-                memset(S, 0, size * sizeof *S);
+                memcpy(to_sums, sums, (size_t)range->channels.count * sizeof *sums);
+                memset(sums, 0, (size + O) * sizeof *S);
                 g += range->apart;
+                to_sums += range->apart;
             }
         }
         x += (size_t)together * (size_t)nl_shape_size(v->in);
     }
     if (range->apart == 0) {
         NAME(transform_gradient)(c, range->channels.count, S, g);
+        memcpy(to_sums, sums, (size_t)range->channels.count * sizeof *sums);
     }
 }
 
-static void NAME(forward)(const nl_convolution *v, int samples, const void *w, const void *x,
-                          void *z, void *scratch)
+static void NAME(packed)(const nl_convolution *v, nl_way_through way, const void *w, void *packed,
+                         void *scratch)
 {
-    const passage p = forward_passage(v);
+    const passage p = passage_of(v, way);
+    const real *from = w;
 
+    if (way == NL_BACKWARD) {
+        NAME(turn)(v, w, scratch);
+        from = scratch;
+    }
     if (goes_in_tiles(v)) {
-        NAME(convolve_tiles)(&p, samples, w, x, z, scratch);
+        NAME(transform_weights)(p.from.channels, p.to.channels, from, packed);
     } else {
-        NAME(convolve)(&p, samples, w, x, z, scratch);
+        NAME(pack)(p.kernel * p.kernel * p.from.channels, p.to.channels, from, packed);
     }
 }
 
-static void NAME(backward)(const nl_convolution *v, int samples, const void *w, const void *delta,
-                           void *below, void *scratch)
+static void NAME(pass)(const nl_convolution *v, const nl_convolving *job, const void *from,
+                       void *to)
 {
-    const passage p = backward_passage(v);
-    real *turned = scratch;
-    real *rest = turned + (size_t)v->kernel * (size_t)v->kernel * (size_t)v->in.channels *
-                              (size_t)v->out.channels;
+    const passage p = passage_of(v, job->way);
 
-    NAME(turn)(v, w, turned);
     if (goes_in_tiles(v)) {
-        NAME(convolve_tiles)(&p, samples, turned, delta, below, rest);
+        NAME(convolve_tiles)(&p, job, from, to);
     } else {
-        NAME(convolve)(&p, samples, turned, delta, below, rest);
+        NAME(convolve)(&p, job, from, to);
     }
 }
 

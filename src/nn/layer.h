@@ -16,15 +16,21 @@
 /** One layer's pass over some samples.  Arrays in the precision of the pass.  Borrowed. */
 typedef struct nl_sample_pass {
     const void *weights, *biases; /* the layer's */
+    const void *packed[2];        /* its weights by pack(), for forward and backward */
     int rows;                     /* samples */
     int seeds;                    /* back-signals of each sample */
-    void *kept;                   /* [rows x kept bytes]: what forward leaves for backward */
+    bool relu;                    /* forward: of a kind that applies it: z goes through relu */
+    const void *relu_below; /* backward, of such a kind: [rows x in] zeros of `below` are where
+                               this is not positive, too; NULL: nowhere */
+    void *kept;             /* [rows x kept bytes]: what forward leaves for backward */
     void *scratch;
     int vector_bytes; /* nl_vector_bytes() */
 } nl_sample_pass;
 
-/** All Local; NULL where there is nothing to be done.  No phi. */
+/** All Local; NULL where there is nothing to be done.  No phi, but relu where the pass says so. */
 typedef struct nl_sample_ops {
+    /** Weights as forward (back: backward) reads them, [packed elements]. */
+    void (*pack)(const nl_layer *layer, const nl_sample_pass *pass, bool back, void *packed);
     /** out [rows x out] = z; plus: the second input. */
     void (*forward)(const nl_layer *layer, const nl_sample_pass *pass, const void *in,
                     const void *plus, void *out);
@@ -66,6 +72,9 @@ typedef struct nl_layer_ops {
     /** Bytes that forward leaves of one sample, and elements of scratch.  NULL: none. */
     size_t (*kept)(const nl_layer *layer, nl_precision precision);
     size_t (*scratch)(const nl_layer *layer);
+    /** Elements of packed weights, of either way.  NULL: none. */
+    size_t (*packed)(const nl_layer *layer);
+    bool applies_relu[2]; /* forward; backward, that of the layer below */
 } nl_layer_ops;
 
 #endif

@@ -2,13 +2,12 @@
 #include "ntklens/passes.h"
 
 #include "activation.h"
+#include "back_signals.h"
 #include "layer_kinds.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { slots_at_most = 8, no_slot = -1 };
 
 struct nl_passes {
     const nl_net *net; /* borrowed */
@@ -22,12 +21,15 @@ struct nl_passes {
     void **slope;    /* owned; [layers] phi', NULL where it follows from phi or there is none */
     void **kept;     /* owned; [layers] what a kind keeps for the way back */
     void **d_out;    /* owned; [layers] tangents of outputs, where wanted */
-    int *slot;       /* owned; [layers] where the back-signals of a layer's output are */
-    bool *begun;     /* owned; [layers] whether some are there */
+    void *
+        *packed[2]; /* owned; [layers] weights for forward and backward, of kinds that pack them */
+    int *slot;      /* owned; [layers] where the back-signals of a layer's output are */
+    int *taker;     /* owned; [layers] the last on the way down that adds to them */
+    bool *begun;    /* owned; [layers] whether some are there */
     int slots;
-    void *delta[slots_at_most]; /* owned; [rows x seeds x largest output that it serves] */
-    void *added;                /* owned; what is added to a slot that is in use; NULL: never */
-    void *scratch;              /* owned */
+    void *delta[nl_slots_at_most]; /* owned; [rows x seeds x largest output that it serves] */
+    void *added;                   /* owned; what is added to a slot that is in use; NULL: never */
+    void *scratch;                 /* owned */
     int vector_bytes;
     nl_passes *exact; /* owned; the forward pass in double, where that is asked for */
 };
@@ -46,6 +48,15 @@ static size_t kept_bytes(const nl_layer *layer, nl_precision precision)
     return ops->kept != NULL ? ops->kept(layer, precision) : 0;
 }
 
+/* Elements of a layer's weights for forward (0) or backward (1). */
+static size_t packed_size(const nl_passes_spec *spec, const nl_layer *layer, int way)
+{
+    const nl_layer_ops *ops = nl_layer_ops_of(layer);
+    const bool wanted = way == 0 || (spec->seeds > 0 && layer->from >= 0);
+
+    return ops->packed != NULL && wanted ? ops->packed(layer) : 0;
+}
+
 static size_t scratch_size(const nl_net *net)
 {
     size_t most = 0;
@@ -57,57 +68,6 @@ static size_t scratch_size(const nl_net *net)
         most = size > most ? size : most;
     }
     return most;
-}
-
-/*---------------------------------------------------------------------------------------------
- * Which back-signals are alive together
- *-------------------------------------------------------------------------------------------*/
-
-/** Slots of the way down. */
-typedef struct slot_plan {
-    int slots;
-    size_t size[slots_at_most]; /* numbers of one back-signal */
-    bool taken[slots_at_most];
-    size_t added; /* largest output that several layers take; 0: none */
-} slot_plan;
-
-static void take_slot(slot_plan *plan, const nl_net *net, int l, int *slot)
-{
-    const size_t size = (size_t)nl_shape_size(net->layer[l].out);
-    int k = 0;
-
-    if (slot[l] != no_slot) { /* another layer takes this output, too */
-        plan->added = size > plan->added ? size : plan->added;
-        return;
-    }
-    while (k < plan->slots && plan->taken[k]) {
-        k++;
-    }
-    assert(k < slots_at_most); /* a chain needs two, a residual block four */
-    plan->slots = nl_larger(plan->slots, k + 1);
-    plan->taken[k] = true;
-    plan->size[k] = size > plan->size[k] ? size : plan->size[k];
-    slot[l] = k;
-}
-
-static slot_plan plan_slots(const nl_net *net, int *slot)
-{
-    slot_plan plan = {0};
-
-    for (int l = 0; l < net->layers; l++) {
-        slot[l] = no_slot;
-    }
-    take_slot(&plan, net, nl_net_output(net), slot);
-    for (int l = nl_net_output(net); l >= 0; l--) {
-        if (net->layer[l].from >= 0) {
-            take_slot(&plan, net, net->layer[l].from, slot);
-        }
-        if (net->layer[l].kind == NL_ADD) {
-            take_slot(&plan, net, net->layer[l].plus, slot);
-        }
-        plan.taken[slot[l]] = false;
-    }
-    return plan;
 }
 
 /*---------------------------------------------------------------------------------------------
@@ -123,7 +83,6 @@ static nl_passes_spec exact_spec(const nl_passes_spec *spec)
 double nl_passes_bytes(const nl_net *net, const nl_passes_spec *spec)
 {
     const nl_passes_spec exact = exact_spec(spec);
-    int *slot = nl_calloc((size_t)net->layers, sizeof *slot);
     double elements = net->spec.inputs;
     double bytes = 0.0;
 
@@ -134,15 +93,7 @@ double nl_passes_bytes(const nl_net *net, const nl_passes_spec *spec)
             nl_shape_size(layer->out) * (1.0 + keeps_slope(net, spec, layer) + spec->tangents);
         bytes += (double)kept_bytes(layer, spec->precision);
     }
-    if (slot != NULL && spec->seeds > 0) {
-        const slot_plan plan = plan_slots(net, slot);
-
-        for (int k = 0; k < plan.slots; k++) {
-            elements += (double)plan.size[k] * spec->seeds;
-        }
-        elements += (double)plan.added * spec->seeds;
-    }
-    free(slot);
+    elements += spec->seeds > 0 ? spec->seeds * nl_back_signal_numbers(net) : 0.0;
     bytes += spec->double_forward ? nl_passes_bytes(net, &exact) : 0.0;
     return bytes + elements * (double)nl_precision_bytes(spec->precision);
 }
@@ -157,9 +108,13 @@ int nl_passes_rows_within(const nl_net *net, const nl_passes_spec *spec, double 
 double nl_passes_fixed_bytes(const nl_net *net, const nl_passes_spec *spec)
 {
     const nl_passes_spec exact = exact_spec(spec);
-    const double elements =
+    double elements =
         (double)scratch_size(net) + (spec->precision == NL_DOUBLE ? (double)net->size : 0.0);
 
+    for (int l = 0; l < net->layers; l++) {
+        elements += (double)packed_size(spec, &net->layer[l], 0) +
+                    (double)packed_size(spec, &net->layer[l], 1);
+    }
     return elements * (double)nl_precision_bytes(spec->precision) +
            (spec->double_forward ? nl_passes_fixed_bytes(net, &exact) : 0.0);
 }
@@ -172,10 +127,14 @@ static bool allocate_lists(nl_passes *p)
     p->slope = nl_calloc(layers, sizeof *p->slope);
     p->kept = nl_calloc(layers, sizeof *p->kept);
     p->d_out = nl_calloc(layers, sizeof *p->d_out);
+    p->packed[0] = nl_calloc(layers, sizeof *p->packed[0]);
+    p->packed[1] = nl_calloc(layers, sizeof *p->packed[1]);
     p->slot = nl_calloc(layers, sizeof *p->slot);
+    p->taker = nl_calloc(layers, sizeof *p->taker);
     p->begun = nl_calloc(layers, sizeof *p->begun);
     return p->out != NULL && p->slope != NULL && p->kept != NULL && p->d_out != NULL &&
-           p->slot != NULL && p->begun != NULL;
+           p->packed[0] != NULL && p->packed[1] != NULL && p->slot != NULL && p->taker != NULL &&
+           p->begun != NULL;
 }
 
 static bool allocate_layers(nl_passes *p)
@@ -190,7 +149,11 @@ static bool allocate_layers(nl_passes *p)
         p->out[l] = nl_alloc(rows * size, p->element);
         p->kept[l] = nl_calloc(rows, kept_bytes(layer, p->spec.precision));
         p->d_out[l] = nl_alloc(p->spec.tangents ? rows * size : 0, p->element);
-        complete = p->out[l] != NULL && p->kept[l] != NULL && p->d_out[l] != NULL;
+        for (int way = 0; way < 2; way++) {
+            p->packed[way][l] = nl_alloc(packed_size(&p->spec, layer, way), p->element);
+            complete = complete && p->packed[way][l] != NULL;
+        }
+        complete = complete && p->out[l] != NULL && p->kept[l] != NULL && p->d_out[l] != NULL;
         if (complete && keeps_slope(p->net, &p->spec, layer)) {
             p->slope[l] = nl_alloc(rows * size, p->element);
             complete = p->slope[l] != NULL;
@@ -201,7 +164,7 @@ static bool allocate_layers(nl_passes *p)
 
 static bool allocate_back_signals(nl_passes *p)
 {
-    const slot_plan plan = plan_slots(p->net, p->slot);
+    const nl_slot_plan plan = nl_slots_plan(p->net, p->slot, p->taker);
     const size_t signals = (size_t)p->spec.rows * (size_t)p->spec.seeds;
     bool complete = true;
 
@@ -246,6 +209,15 @@ nl_status nl_passes_create(const nl_net *net, const nl_passes_spec *spec, nl_pas
     return NL_OK;
 }
 
+/* A list and the array of each layer. */
+static void free_list(const nl_passes *p, void **list)
+{
+    for (int l = 0; list != NULL && l < p->net->layers; l++) {
+        free(list[l]);
+    }
+    free(list);
+}
+
 void nl_passes_destroy(nl_passes **passes)
 {
     nl_passes *p = *passes;
@@ -254,20 +226,17 @@ void nl_passes_destroy(nl_passes **passes)
         return;
     }
     nl_passes_destroy(&p->exact);
-    for (int l = 0; l < p->net->layers; l++) {
-        free(p->out != NULL ? p->out[l] : NULL);
-        free(p->slope != NULL ? p->slope[l] : NULL);
-        free(p->kept != NULL ? p->kept[l] : NULL);
-        free(p->d_out != NULL ? p->d_out[l] : NULL);
-    }
+    free_list(p, p->out);
+    free_list(p, p->slope);
+    free_list(p, p->kept);
+    free_list(p, p->d_out);
+    free_list(p, p->packed[0]);
+    free_list(p, p->packed[1]);
     for (int k = 0; k < p->slots; k++) {
         free(p->delta[k]);
     }
-    free(p->out);
-    free(p->slope);
-    free(p->kept);
-    free(p->d_out);
     free(p->slot);
+    free(p->taker);
     free(p->begun);
     free(p->added);
     free(p->scratch);
@@ -300,12 +269,12 @@ static void activate_single(nl_activation activation, size_t n, float *h, float 
     nl_activate(activation, 1, (int)n, (nl_bias){.t = 0.0F, .values = &zero}, h, slope);
 }
 
-static void multiply_slope_double(nl_activation activation, size_t n, const double *h,
-                                  const double *slope, double *delta)
+NL_VECTOR_CLONES
+static void multiply_slope_double(nl_activation activation, size_t n, const double *restrict h,
+                                  const double *restrict slope, double *restrict delta)
 {
     (void)activation;
     (void)h;
-    assert(slope != NULL);
     for (size_t k = 0; k < n; k++) {
         delta[k] *= slope[k];
     }
@@ -317,24 +286,13 @@ static void multiply_slope_single(nl_activation activation, size_t n, const floa
     nl_activate_backward(activation, n, h, slope, delta);
 }
 
+/** Samples of a pass, with so many back-signals each. */
+typedef struct row_part {
+    int first, rows, seeds;
+} row_part;
+
 #define TEMPLATE "nn/passes_real.h"
 #include "ntklens/formats.h"
-
-void nl_passes_set_parameters(nl_passes *passes, const float *theta)
-{
-    double *copy = passes->own_theta;
-
-    passes->theta = theta;
-    if (passes->spec.precision == NL_DOUBLE) {
-        for (size_t k = 0; k < passes->net->size; k++) {
-            copy[k] = (double)theta[k];
-        }
-        passes->theta = copy;
-    }
-    if (passes->exact != NULL) {
-        nl_passes_set_parameters(passes->exact, theta);
-    }
-}
 
 /* `numbers` elements behind an array. */
 static void *behind(const nl_passes *p, const void *array, size_t numbers)
@@ -355,6 +313,7 @@ static nl_sample_pass pass_of(const nl_passes *p, int l, int first, int rows)
     return (nl_sample_pass){
         .weights = behind(p, p->theta, layer->weights),
         .biases = behind(p, p->theta, layer->biases),
+        .packed = {p->packed[0][l], p->packed[1][l]},
         .rows = rows,
         .seeds = p->spec.seeds,
         .kept = (char *)p->kept[l] + (size_t)first * kept_bytes(layer, p->spec.precision),
@@ -368,41 +327,75 @@ static const nl_sample_ops *ops_of(const nl_passes *p, int l)
     return &nl_layer_ops_of(&p->net->layer[l])->by_sample[p->spec.precision];
 }
 
+static void pack_weights(nl_passes *p)
+{
+    for (int l = 0; l < p->net->layers; l++) {
+        const nl_sample_pass pass = pass_of(p, l, 0, 0);
+
+        for (int way = 0; way < 2; way++) {
+            if (packed_size(&p->spec, &p->net->layer[l], way) > 0) {
+                ops_of(p, l)->pack(&p->net->layer[l], &pass, way == 1, p->packed[way][l]);
+            }
+        }
+    }
+}
+
+void nl_passes_set_parameters(nl_passes *passes, const float *theta)
+{
+    double *copy = passes->own_theta;
+
+    passes->theta = theta;
+    if (passes->spec.precision == NL_DOUBLE) {
+        for (size_t k = 0; k < passes->net->size; k++) {
+            copy[k] = (double)theta[k];
+        }
+        passes->theta = copy;
+    }
+    pack_weights(passes);
+    if (passes->exact != NULL) {
+        nl_passes_set_parameters(passes->exact, theta);
+    }
+}
+
 /*---------------------------------------------------------------------------------------------
  * Forward
  *-------------------------------------------------------------------------------------------*/
 
-/* Samples of layer l whose output is made and goes through phi at a time: it is still in the cache
- * then.  Layers of few positions get all at once, for each call copies the weights. */
-static int rows_at_once(const nl_passes *p, int l)
+/* Samples whose results in layer l, so many of each, are made and go through phi at a time: they
+ * are still in the cache then. */
+static int rows_at_once(const nl_passes *p, int l, int results)
 {
     const int cached = 256 * 1024; /* bytes */
-    const int many = 256;          /* positions */
-    const nl_shape out = p->net->layer[l].out;
-    const size_t bytes = (size_t)nl_shape_size(out) * p->element;
+    const size_t bytes = (size_t)results * (size_t)nl_shape_size(p->net->layer[l].out) * p->element;
 
-    return out.height * out.width < many
-               ? p->rows
-               : nl_smaller(nl_larger((int)((size_t)cached / bytes), 1), p->rows);
+    return nl_smaller(nl_larger((int)((size_t)cached / bytes), 1), p->rows);
+}
+
+/* Whether relu is done by the kind of a layer: its own (0), or that of the layer below (1). */
+static bool relu_is_in(const nl_passes *p, int l, int way, int of)
+{
+    return p->net->spec.activation == NL_RELU && p->net->layer[of].activates &&
+           nl_layer_ops_of(&p->net->layer[l])->applies_relu[way];
 }
 
 /* Layer l of some samples. */
 static void forward_rows(nl_passes *p, int l, int first, int rows)
 {
     const nl_layer *layer = &p->net->layer[l];
-    const nl_sample_pass pass = pass_of(p, l, first, rows);
     const size_t in_size = (size_t)nl_shape_size(layer->in);
     const size_t size = (size_t)nl_shape_size(layer->out);
     const size_t at = (size_t)first * size;
     void *out = behind(p, p->out[l], at);
     void *slope = p->slope[l] != NULL ? behind(p, p->slope[l], at) : NULL;
     const void *plus = layer->kind == NL_ADD ? behind(p, input_of(p, layer->plus), at) : NULL;
+    nl_sample_pass pass = pass_of(p, l, first, rows);
 
+    pass.relu = relu_is_in(p, l, 0, l);
     ops_of(p, l)->forward(layer, &pass,
                           behind(p, input_of(p, layer->from), (size_t)first * in_size), plus, out);
     if (layer->activates && p->spec.precision == NL_DOUBLE) {
         activate_double(p->net->spec.activation, (size_t)rows * size, out, slope);
-    } else if (layer->activates) {
+    } else if (layer->activates && !pass.relu) {
         activate_single(p->net->spec.activation, (size_t)rows * size, out, slope);
     }
 }
@@ -451,7 +444,7 @@ void nl_passes_forward(nl_passes *p, int rows, const float *x, const int *list)
         take_samples_single(p, x, list);
     }
     for (int l = 0; rows > 0 && l < p->net->layers; l++) {
-        const int step = rows_at_once(p, l);
+        const int step = p->net->layer[l].kind == NL_DENSE ? rows : rows_at_once(p, l, 1);
 
         for (int first = 0; first < rows; first += step) {
             forward_rows(p, l, first, nl_smaller(step, rows - first));
@@ -478,33 +471,54 @@ const double *nl_passes_slope(const nl_passes *passes, int l)
  * Backward
  *-------------------------------------------------------------------------------------------*/
 
-/* d loss / d output of layer `to`, += what comes through layer l. */
-static void hand_down(nl_passes *p, int l, int input, int to)
-{
-    const nl_layer *layer = &p->net->layer[l];
-    const nl_sample_pass pass = pass_of(p, l, 0, p->rows);
-    const size_t count =
-        (size_t)p->rows * (size_t)p->spec.seeds * (size_t)nl_shape_size(p->net->layer[to].out);
-    void *slot = p->delta[p->slot[to]];
-
-    ops_of(p, l)->backward(layer, &pass, input, input_of(p, layer->from), p->delta[p->slot[l]],
-                           p->begun[to] ? p->added : slot);
-    if (p->begun[to] && p->spec.precision == NL_DOUBLE) {
-        add_double(count, p->added, slot);
-    } else if (p->begun[to]) {
-        add_single(count, p->added, slot);
-    }
-    p->begun[to] = true;
-}
-
-/* delta [rows x seeds x out] of a layer times phi': from d loss / d output to d loss / d z. */
-static void through_activation(const nl_passes *p, int l, int seeds, void *delta)
+/* delta [rows x seeds x out] of some samples of layer l times phi': from d loss / d output to d
+ * loss / d z. */
+static void through_activation(const nl_passes *p, int l, row_part part, void *delta)
 {
     if (p->net->layer[l].activates && p->spec.precision == NL_DOUBLE) {
-        multiply_slopes_double(p, l, seeds, delta);
+        multiply_slopes_double(p, l, part, delta);
     } else if (p->net->layer[l].activates) {
-        multiply_slopes_single(p, l, seeds, delta);
+        multiply_slopes_single(p, l, part, delta);
     }
+}
+
+/* Back-signals of some samples of layer `to`, += what comes through layer l. */
+static void hand_down_rows(nl_passes *p, int l, int input, int to, int first, int rows)
+{
+    const nl_layer *layer = &p->net->layer[l];
+    const size_t seeds = (size_t)p->spec.seeds;
+    const size_t size = (size_t)nl_shape_size(p->net->layer[to].out);
+    const size_t at = (size_t)first * seeds * size;
+    void *slot = behind(p, p->delta[p->slot[to]], at);
+    const bool complete = p->taker[to] == l;
+    const bool relu = complete && !p->begun[to] && relu_is_in(p, l, 1, to);
+    nl_sample_pass pass = pass_of(p, l, first, rows);
+
+    pass.relu_below = relu ? behind(p, p->out[to], (size_t)first * size) : NULL;
+    ops_of(p, l)->backward(
+        layer, &pass, input,
+        behind(p, input_of(p, layer->from), (size_t)first * (size_t)nl_shape_size(layer->in)),
+        behind(p, p->delta[p->slot[l]], (size_t)first * seeds * (size_t)nl_shape_size(layer->out)),
+        p->begun[to] ? p->added : slot);
+    if (p->begun[to] && p->spec.precision == NL_DOUBLE) {
+        add_double((size_t)rows * seeds * size, p->added, slot);
+    } else if (p->begun[to]) {
+        add_single((size_t)rows * seeds * size, p->added, slot);
+    }
+    if (complete && !relu) {
+        through_activation(p, to, (row_part){first, rows, p->spec.seeds}, slot);
+    }
+}
+
+static void hand_down(nl_passes *p, int l, int input, int to)
+{
+    const int step =
+        p->net->layer[l].kind == NL_DENSE ? p->rows : rows_at_once(p, to, p->spec.seeds);
+
+    for (int first = 0; first < p->rows; first += step) {
+        hand_down_rows(p, l, input, to, first, nl_smaller(step, p->rows - first));
+    }
+    p->begun[to] = true;
 }
 
 void nl_passes_backward(nl_passes *p, const void *signal, int lowest, nl_layer_signal_fn *take,
@@ -516,10 +530,10 @@ void nl_passes_backward(nl_passes *p, const void *signal, int lowest, nl_layer_s
 
     memset(p->begun, 0, (size_t)net->layers * sizeof *p->begun);
     memcpy(p->delta[p->slot[last]], signal, signals * (size_t)net->spec.outputs * p->element);
+    through_activation(p, last, (row_part){0, p->rows, p->spec.seeds}, p->delta[p->slot[last]]);
     for (int l = last; p->rows > 0 && l >= lowest; l--) {
         const nl_layer *layer = &net->layer[l];
 
-        through_activation(p, l, p->spec.seeds, p->delta[p->slot[l]]);
         if (layer->from >= lowest) {
             hand_down(p, l, 0, layer->from);
         }
@@ -577,7 +591,7 @@ void nl_passes_tangent(nl_passes *p, const void *direction, void *out)
         ops_of(p, l)->tangent(
             layer, &pass, &change, input_of(p, layer->from), tangent_of(p, layer->from),
             layer->kind == NL_ADD ? tangent_of(p, layer->plus) : NULL, p->d_out[l]);
-        through_activation(p, l, 1, p->d_out[l]);
+        through_activation(p, l, (row_part){0, p->rows, 1}, p->d_out[l]);
     }
     memcpy(out, p->d_out[nl_net_output(net)], (size_t)p->rows * outputs * p->element);
 }

@@ -28,14 +28,15 @@ static void NAME(add)(size_t n, const real *restrict from, real *restrict to)
     }
 }
 
-/* delta [rows x seeds x out] of layer l times phi'. */
-static void NAME(multiply_slopes)(const nl_passes *p, int l, int seeds, real *delta)
+/* delta [rows x seeds x out] of some samples of layer l times phi'. */
+static void NAME(multiply_slopes)(const nl_passes *p, int l, row_part part, real *delta)
 {
+    const size_t seeds = (size_t)part.seeds;
     const size_t size = (size_t)nl_shape_size(p->net->layer[l].out);
     const nl_activation activation = p->net->spec.activation;
 
-    for (size_t row = 0; row < (size_t)p->rows * (size_t)seeds; row++) {
-        const size_t at = row / (size_t)seeds * size;
+    for (size_t row = 0; row < (size_t)part.rows * seeds; row++) {
+        const size_t at = ((size_t)part.first + row / seeds) * size;
         const real *h = (const real *)p->out[l] + at;
         const real *slope = p->slope[l] != NULL ? (const real *)p->slope[l] + at : NULL;
 

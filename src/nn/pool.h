@@ -24,6 +24,12 @@ void nl_average_pool_back_double(nl_shape in, int side, int samples, const doubl
 void nl_average_pool_back_single(nl_shape in, int side, int samples, const float *delta,
                                  float *below);
 
+/** The same, but zero where h [in], which all samples share, is not positive.  Local. */
+void nl_average_pool_back_relu_double(nl_shape in, int side, int samples, const double *h,
+                                      const double *delta, double *below);
+void nl_average_pool_back_relu_single(nl_shape in, int side, int samples, const float *h,
+                                      const float *delta, float *below);
+
 /** Maxima over windows; the first of equal ones wins, by row, then column; a NaN wins.
  *
  *  @param[out] winner  [samples x out] place of the maximum in its window; side <= 16 */

@@ -26,7 +26,9 @@ static void same_winners(const nl_layer *layer, int rows, const void *kept, void
     }
 
 const nl_layer_ops nl_average_pool_ops = {
-    .by_sample = {OPS(average_pool, double), OPS(average_pool, single)}};
+    .by_sample = {OPS(average_pool, double), OPS(average_pool, single)},
+    .applies_relu = {false, true},
+};
 
 const nl_layer_ops nl_max_pool_ops = {.by_sample = {OPS(max_pool, double), OPS(max_pool, single)},
                                       .narrow = same_winners,

@@ -14,9 +14,22 @@ static void NAME(average_pool)(const nl_layer *layer, const nl_sample_pass *pass
 static void NAME(average_pool_back)(const nl_layer *layer, const nl_sample_pass *pass, int input,
                                     const void *in, const void *delta, void *below)
 {
+    const size_t in_size = (size_t)nl_shape_size(layer->in);
+    const size_t out_size = (size_t)nl_shape_size(layer->out);
+    const size_t seeds = (size_t)pass->seeds;
+
     (void)input;
     (void)in;
-    NAME(nl_average_pool_back)(layer->in, layer->kernel, pass->rows * pass->seeds, delta, below);
+    if (pass->relu_below == NULL) {
+        NAME(nl_average_pool_back)(layer->in, layer->kernel, pass->rows * pass->seeds, delta,
+                                   below);
+        return;
+    }
+    for (size_t i = 0; i < (size_t)pass->rows; i++) {
+        NAME(nl_average_pool_back_relu)
+        (layer->in, layer->kernel, pass->seeds, (const real *)pass->relu_below + i * in_size,
+         (const real *)delta + i * seeds * out_size, (real *)below + i * seeds * in_size);
+    }
 }
 
 static void NAME(average_pool_tangent)(const nl_layer *layer, const nl_sample_pass *pass,

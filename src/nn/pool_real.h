@@ -59,6 +59,29 @@ static void NAME(spread_row)(int side, size_t wide, size_t c, size_t n, const re
     }
 }
 
+/* The same, zero where h [side rows] is not positive. */
+NL_VECTOR_CLONES
+static void NAME(spread_row_relu)(int side, size_t wide, size_t c, size_t n,
+                                  const real *restrict delta, const real *restrict h,
+                                  real *restrict below)
+{
+    const real share = (real)(1.0 / ((double)side * side));
+
+    for (size_t i = 0; i < n; i++, delta += c) {
+        for (int v = 0; v < side; v++) {
+            for (int w = 0; w < side; w++) {
+                const size_t pixel = (i * (size_t)side + (size_t)w) * c + (size_t)v * wide;
+
+                for (size_t k = 0; k < c; k++) {
+                    const real spread = share * delta[k];
+
+                    below[pixel + k] = h[pixel + k] > 0 ? spread : 0;
+                }
+            }
+        }
+    }
+}
+
 /* out [n x c] = maxima over windows of X [side rows] */
 NL_VECTOR_CLONES
 static void NAME(maximum_row)(int side, size_t wide, size_t c, size_t n, const real *restrict x,
@@ -125,6 +148,18 @@ void NAME(nl_average_pool_back)(nl_shape in, int side, int samples, const real *
     NAME(clear_rest)(&p, samples, below);
     for (size_t r = 0; r < p.rows; r++, delta += p.n * p.c) {
         NAME(spread_row)(side, p.wide, p.c, p.n, delta, below + first_of(&p, r));
+    }
+}
+
+void NAME(nl_average_pool_back_relu)(nl_shape in, int side, int samples, const real *h,
+                                     const real *delta, real *below)
+{
+    const pool p = pool_of(in, side, samples);
+
+    NAME(clear_rest)(&p, samples, below);
+    for (size_t r = 0; r < p.rows; r++, delta += p.n * p.c) {
+        NAME(spread_row_relu)
+        (side, p.wide, p.c, p.n, delta, h + first_of(&p, r % p.height), below + first_of(&p, r));
     }
 }
 

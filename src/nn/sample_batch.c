@@ -4,12 +4,14 @@
 
 #include "ntklens/passes.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { least_rows = 8, most_rows = 64 };
+enum { least_rows = 4, most_rows = 64 };
 
-static const double cached_bytes = 8e6; /* of the samples that go through together */
+static const double cached_bytes = 1.5e6; /* of the samples that go through together */
+static const double per_parameter = 6.0;  /* or so many times those of all parameters */
 
 struct nl_sample_batch {
     const nl_net *net; /* borrowed */
@@ -32,13 +34,15 @@ static nl_passes_spec passes_spec(int rows)
     return (nl_passes_spec){.precision = NL_SINGLE, .rows = rows, .seeds = 1};
 }
 
-/* As many as the caches hold, but enough that copies of weights cost little.  A function of shapes,
- * for gradients are summed part by part. */
+/* As many as the caches hold, but enough that adding up gradients costs little.  A function of
+ * shapes, for gradients are summed part by part. */
 static int rows_together(const nl_net *net)
 {
     const nl_passes_spec spec = passes_spec(most_rows);
+    const double of_parameters = per_parameter * (double)net->size * sizeof(float);
 
-    return nl_larger(nl_passes_rows_within(net, &spec, cached_bytes), least_rows);
+    return nl_larger(nl_passes_rows_within(net, &spec, fmax(cached_bytes, of_parameters)),
+                     least_rows);
 }
 
 double nl_sample_batch_floats(const nl_net *net)

@@ -85,7 +85,7 @@ static int widest_vectors(void)
 /** One convolution and its arrays. */
 typedef struct fixture {
     nl_convolution shape;
-    array w, x, delta, z, below, g, scratch;
+    array w, x, bias, delta, z, below, g, sums, packed, scratch;
 } fixture;
 
 static fixture fixture_of(nl_shape in, int channels, int kernel, int stride)
@@ -101,37 +101,74 @@ static fixture fixture_of(nl_shape in, int channels, int kernel, int stride)
         .w = random_array(weights, 0),
         .x = random_array(size_in, 1),
         .delta = random_array(size_out, 2),
+        .bias = random_array((size_t)channels, 3),
         .z = array_of(size_out),
         .below = array_of(size_in),
         .g = array_of(weights),
+        .sums = array_of((size_t)channels),
+        .packed = array_of(nl_convolution_packed(&v)),
         .scratch = array_of(nl_convolution_scratch(&v)),
     };
 
     reference_convolve(&r, samples, f.w.wide, f.x.wide, f.z.expected);
     reference_convolve_back(&r, samples, f.w.wide, f.x.wide, f.delta.wide, f.below.expected,
                             f.g.expected);
+    for (size_t k = 0; k < size_out; k++) {
+        f.sums.expected[k % (size_t)channels] += f.delta.wide[k];
+    }
     return f;
 }
 
-static void run(fixture *f, int vector_bytes)
+/* Both ways in both formats, results scaled; forward with a bias and relu, where wanted, backward
+ * zero where x is not positive. */
+static void pass(fixture *f, bool ends)
 {
     const nl_convolution *v = &f->shape;
-    const nl_gradient_range all = {
+    nl_convolving wide[2] = {
+        {.way = NL_FORWARD, .samples = samples, .ending = {.scale = 1.0, .shift = 0.5}},
+        {.way = NL_BACKWARD, .samples = samples, .ending = {.scale = 1.0, .repeats = 1}}};
+    nl_convolving narrow[2] = {wide[0], wide[1]};
+
+    for (int way = 0; way < 2; way++) {
+        wide[way].packed = f->packed.wide;
+        wide[way].scratch = f->scratch.wide;
+        narrow[way].packed = f->packed.narrow;
+        narrow[way].scratch = f->scratch.narrow;
+    }
+    if (ends) {
+        wide[0].ending.bias = f->bias.wide;
+        narrow[0].ending.bias = f->bias.narrow;
+        wide[0].ending.relu = narrow[0].ending.relu = true;
+        wide[1].ending.mask = f->x.wide;
+        narrow[1].ending.mask = f->x.narrow;
+    }
+    nl_convolution_pack_double(v, NL_FORWARD, f->w.wide, f->packed.wide, f->scratch.wide);
+    nl_convolution_pack_single(v, NL_FORWARD, f->w.narrow, f->packed.narrow, f->scratch.narrow);
+    nl_convolution_pass_double(v, &wide[0], f->x.wide, f->z.wide);
+    nl_convolution_pass_single(v, &narrow[0], f->x.narrow, f->z.narrow);
+    nl_convolution_pack_double(v, NL_BACKWARD, f->w.wide, f->packed.wide, f->scratch.wide);
+    nl_convolution_pack_single(v, NL_BACKWARD, f->w.narrow, f->packed.narrow, f->scratch.narrow);
+    nl_convolution_pass_double(v, &wide[1], f->delta.wide, f->below.wide);
+    nl_convolution_pass_single(v, &narrow[1], f->delta.narrow, f->below.narrow);
+}
+
+static void run(fixture *f, int vector_bytes, bool ends)
+{
+    const nl_convolution *v = &f->shape;
+    nl_gradient_range all = {
         .samples = samples, .deltas = 1, .channels = {.count = v->out.channels}};
 
     f->shape.vector_bytes = vector_bytes;
     soil(&f->z);
     soil(&f->below);
     soil(&f->g);
+    soil(&f->sums);
     soil(&f->scratch);
-    nl_convolution_forward_double(v, samples, f->w.wide, f->x.wide, f->z.wide, f->scratch.wide);
-    nl_convolution_forward_single(v, samples, f->w.narrow, f->x.narrow, f->z.narrow,
-                                  f->scratch.narrow);
-    nl_convolution_backward_double(v, samples, f->w.wide, f->delta.wide, f->below.wide,
-                                   f->scratch.wide);
-    nl_convolution_backward_single(v, samples, f->w.narrow, f->delta.narrow, f->below.narrow,
-                                   f->scratch.narrow);
+    soil(&f->packed);
+    pass(f, ends);
+    all.sums = f->sums.wide;
     nl_convolution_gradient_double(v, &all, f->x.wide, f->delta.wide, f->g.wide, f->scratch.wide);
+    all.sums = f->sums.narrow;
     nl_convolution_gradient_single(v, &all, f->x.narrow, f->delta.narrow, f->g.narrow,
                                    f->scratch.narrow);
 }
@@ -143,7 +180,10 @@ static void close_fixture(fixture *f)
     forget(&f->delta);
     forget(&f->z);
     forget(&f->below);
+    forget(&f->bias);
     forget(&f->g);
+    forget(&f->sums);
+    forget(&f->packed);
     forget(&f->scratch);
 }
 
@@ -174,11 +214,35 @@ static void over_all_shapes(check *checked)
 static void expect_reference(fixture *f)
 {
     for (int bytes = 16; bytes <= widest_vectors(); bytes *= 2) {
-        run(f, bytes);
+        run(f, bytes, false);
         expect_result(&f->z);
         expect_result(&f->below);
         expect_result(&f->g);
+        expect_result(&f->sums);
     }
+}
+
+static void expect_endings(fixture *f)
+{
+    const size_t channels_out = (size_t)f->shape.out.channels;
+
+    for (size_t k = 0; k < f->z.size; k++) {
+        f->z.expected[k] = fmax(f->z.expected[k] + 0.5 * f->bias.wide[k % channels_out], 0.0);
+    }
+    for (size_t k = 0; k < f->below.size; k++) {
+        f->below.expected[k] = f->x.wide[k] > 0.0 ? f->below.expected[k] : 0.0;
+    }
+    for (int bytes = 16; bytes <= widest_vectors(); bytes *= 2) {
+        run(f, bytes, true);
+        expect_result(&f->z);
+        expect_result(&f->below);
+    }
+}
+
+static void results_end_with_bias_relu_and_mask(void **state)
+{
+    (void)state;
+    over_all_shapes(expect_endings);
 }
 
 static void passes_equal_their_definition(void **state)
@@ -190,16 +254,16 @@ static void passes_equal_their_definition(void **state)
 /* Keeps the results where the reference's were. */
 static void expect_same_bits(fixture *f)
 {
-    array *const results[] = {&f->z, &f->below, &f->g};
+    array *const results[] = {&f->z, &f->below, &f->g, &f->sums};
 
     if (widest_vectors() < 64) {
         return;
     }
-    run(f, 32);
+    run(f, 32, true);
     for (size_t k = 0; k < NL_COUNT(results); k++) {
         memcpy(results[k]->expected, results[k]->wide, results[k]->size * sizeof(double));
     }
-    run(f, 64);
+    run(f, 64, true);
     for (size_t k = 0; k < NL_COUNT(results); k++) {
         assert_memory_equal(results[k]->expected, results[k]->wide,
                             results[k]->size * sizeof(double));
@@ -227,7 +291,7 @@ static void outputs_that_see_zeros_are_zero(void **state)
     for (int bytes = 16; bytes <= widest_vectors(); bytes *= 2) {
         const float *z = f.z.narrow;
 
-        run(&f, bytes);
+        run(&f, bytes, false);
         for (int y = 0; y < in.height; y++) {
             for (int x = 0; x < in.width; x++, z += f.shape.out.channels) {
                 const bool sees_pixel = abs(y - row) < 2 && abs(x - column) < 2;
@@ -262,6 +326,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(passes_equal_their_definition),
+        cmocka_unit_test(results_end_with_bias_relu_and_mask),
         cmocka_unit_test(bits_do_not_depend_on_the_width_of_fused_vectors),
         cmocka_unit_test(outputs_that_see_zeros_are_zero),
         cmocka_unit_test(padding_keeps_the_shape_and_strides_halve_it),
