@@ -6,6 +6,7 @@
 #include "measure_stored.h"
 #include "observe.h"
 #include "related.h"
+#include "self_check.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -210,8 +211,8 @@ static void give_back(nl_measurer *m, int kernel, nl_dmat **a)
     nl_dmat_destroy(a);
 }
 
-nl_status nl_measure_kernel(nl_measurer *m, const nl_solve_plan *solve, int kernel,
-                            nl_measurement *out)
+static nl_status measure_primal(nl_measurer *m, const nl_solve_plan *solve, int kernel,
+                                nl_measurement *out)
 {
     const bool first = m->grid->row == 0 && m->grid->col == 0;
     fill_context f = {
@@ -220,17 +221,6 @@ nl_status nl_measure_kernel(nl_measurer *m, const nl_solve_plan *solve, int kern
     nl_dmat *a = NULL;
     nl_status status = NL_OK;
 
-    nl_measurement_clear(out, solve->n);
-    status = take_samples(m, nl_measure_samples(m->plan, kernel));
-    if (status != NL_OK) {
-        return status;
-    }
-    if (solve->method == NL_METHOD_DUAL) {
-        return nl_measure_dual(m, solve, kernel, out);
-    }
-    if (solve->method == NL_METHOD_QUADRATURE) {
-        return (solve->stored ? nl_measure_stored : nl_measure_quadrature)(m, solve, kernel, out);
-    }
     status = take_matrix(m, solve, &a);
     if (status != NL_OK) {
         return status;
@@ -258,4 +248,36 @@ nl_status nl_measure_kernel(nl_measurer *m, const nl_solve_plan *solve, int kern
     out->kernel = f.full;
     out->done = true;
     return NL_OK;
+}
+
+static nl_status measure_first(nl_measurer *m, const nl_solve_plan *solve, int kernel, int samples,
+                               nl_measurement *out)
+{
+    nl_status status = take_samples(m, samples);
+
+    nl_measurement_clear(out, solve->n);
+    if (status != NL_OK) {
+        return status;
+    }
+    if (solve->method == NL_METHOD_DUAL) {
+        return nl_measure_dual(m, solve, kernel, out);
+    }
+    if (solve->method == NL_METHOD_QUADRATURE) {
+        return (solve->stored ? nl_measure_stored : nl_measure_quadrature)(m, solve, kernel, out);
+    }
+    return measure_primal(m, solve, kernel, out);
+}
+
+nl_status nl_measure_kernel(nl_measurer *m, const nl_solve_plan *solve, int kernel,
+                            nl_measurement *out)
+{
+    nl_status status = NL_OK;
+
+    nl_measurement_clear(out, solve->n);
+    if (nl_self_check_wanted(m, solve, kernel)) {
+        status = nl_self_check(m, solve, kernel, measure_first);
+    }
+    return status == NL_OK
+               ? measure_first(m, solve, kernel, nl_measure_samples(m->plan, kernel), out)
+               : status;
 }

@@ -1,7 +1,9 @@
 /** @file solver_shim.c  LD_PRELOAD: a LAPACK that is wrong once.
  *
  * The first tridiagonal matrix of order NTKLENS_WRONG_ORDER has a wrong diagonal; of the first
- * matrix of order NTKLENS_LOST_ORDER in single precision, the smallest 70 eigenvalues are zero. */
+ * matrix of order NTKLENS_LOST_ORDER in single precision, the smallest 70 eigenvalues are zero.
+ *
+ * Where NTKLENS_WRONG_RULES is set, nodes of all quadrature rules are a fifth too large. */
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,5 +52,22 @@ void pssyev_(const char *jobz, const char *uplo, const int *n, void *a, const in
     if (*lwork > 0 && order != NULL && atoi(order) == *n && !done) {
         done = 1;
         memset(w, 0, lost * sizeof(float));
+    }
+}
+
+typedef void rule(const char *compz, const int *n, double *d, double *e, double *z, const int *ldz,
+                  double *work, int *info, size_t compz_length);
+rule dsteqr_;
+
+void dsteqr_(const char *compz, const int *n, double *d, double *e, double *z, const int *ldz,
+             double *work, int *info, size_t compz_length)
+{
+    void *address = dlsym(RTLD_NEXT, "dsteqr_");
+    rule *real = NULL;
+
+    memcpy(&real, &address, sizeof real);
+    real(compz, n, d, e, z, ldz, work, info, compz_length);
+    for (int k = 0; getenv("NTKLENS_WRONG_RULES") != NULL && k < *n; k++) {
+        d[k] *= 1.2;
     }
 }

@@ -3,7 +3,9 @@
 kernels of the first images of a probe."""
 
 import json
+import os
 
+import life
 import lib
 
 np = lib.need("numpy")
@@ -213,6 +215,29 @@ def a_finished_folder_is_read_back(method):
     lib.check((folder / "a/results.csv").read_bytes() == before, "read back, the table differs")
 
 
+def quadrature_checks_itself():
+    """Against exact eigenvalues of the same kernel, or its first images, in the first state of a study."""
+    folder = lib.scratch("checked")
+    text = study(kernels="traced, full", more=", method: quadrature")
+    rows_of(text, folder / "out", "seeds=[0, 1]")
+    told = life.events(folder / "out", "quadrature_checked")
+    for kernel in "full", "traced":
+        count = sum(f"{kernel} of 90 images" in line for line in told)
+        lib.check_equal(count, 1, f"checks of the {kernel} kernel in {told}")
+    shim = os.environ.get("NTKLENS_SOLVER_SHIM")
+    if not shim:
+        return
+    env = lib.environment(LD_PRELOAD=shim, NTKLENS_WRONG_RULES=1)
+    told = lib.run_study(text, folder / "wrong", "--set", "measure.kernels=[full]", env=env, expect=None)
+    if "cannot be preloaded" in told.stderr or "ASan runtime" in told.stderr:
+        return
+    lib.check_equal(told.returncode, 4, f"exit code with wrong rules; {told.stderr}")
+    lib.check("of the half width it states" in told.stderr, f"nothing is said: {told.stderr}")
+    lib.check_equal(len(life.events(folder / "wrong", "quadrature_off")), 1, "events")
+    unknown = [row["tag"] for row in lib.table(folder / "wrong") if row["entropy"] == "nan"]
+    lib.check_equal(unknown, ["init"], "rows without an entropy")
+
+
 def the_plan_says_how():
     folder = lib.scratch("large")
     path = lib.write_study(folder, study(kernels="traced, full", more=", method: dual"))
@@ -325,6 +350,7 @@ lib.add("the same bytes again, dual of a cnn", the_same_bytes_again, "dual", "cn
 lib.add("the same bytes again, quadrature", the_same_bytes_again, "quadrature")
 lib.add("a finished folder is read back", a_finished_folder_is_read_back, "dual")
 lib.add("a finished folder is read back, quadrature", a_finished_folder_is_read_back, "quadrature")
+lib.add("quadrature checks itself", quadrature_checks_itself)
 lib.add("the plan says how", the_plan_says_how)
 lib.add("prefixes, primal", prefixes_are_smaller_probes, "primal", "traced, full, class", "mse")
 lib.add("prefixes, single", prefixes_are_smaller_probes, "primal", "full", "cross-entropy", "single")
