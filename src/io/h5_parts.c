@@ -22,7 +22,7 @@
  *       0x0010 continuation        0x0011 symbol table        others are passed over
  *
  * Not read: soft and external links, groups of the newer format, shared messages, external files
- * (0x0007), filters (0x000b) and chunks.  h5.c writes the probe and indices deflated in one chunk;
+ * (0x0007), filters (0x000b) and chunks.  h5.c writes the probe and indices deflated in chunks;
  * they are there for other programs.
  *
  * Format: The HDF Group, HDF5 File Format Specification, version 1.1 (libraries 1.8 to 1.14).

@@ -4,6 +4,8 @@
 #include "outcome.h"
 #include "sample_files.h"
 
+#include "ntklens/io.h"
+
 #include <hdf5.h>
 
 enum { train_count = 5, test_count = 3, height = 2, width = 3, channels = 2, inputs = 12 };
@@ -253,6 +255,45 @@ static void other_texts_tell_no_shape(void **state)
     assert_int_equal(info.classes, 10);
 }
 
+/* Pixels have few values: twice as many bytes come out where bytes are sorted before. */
+static void images_of_a_large_probe_are_packed_small_and_read_by_others(void **state)
+{
+    enum { images = 7000, pixels = 784 };
+    const size_t dims[2] = {images, pixels};
+    float *x = calloc((size_t)images * pixels, sizeof *x);
+    float *back = calloc((size_t)images * pixels, sizeof *back);
+    unsigned char *image = NULL;
+    size_t length = 0;
+    nl_h5 *file = NULL;
+    hid_t access = H5Pcreate(H5P_FILE_ACCESS);
+    hid_t again = H5I_INVALID_HID;
+    hid_t set = H5I_INVALID_HID;
+    uint32_t draw = 1;
+
+    (void)state;
+    for (size_t k = 0; k < (size_t)images * pixels; k++) {
+        draw = draw * 1664525U + 1013904223U;
+        x[k] = ((float)(draw >> 24) / 255.0F - 0.1307F) / 0.3081F; /* incompressible bytes */
+    }
+    assert_int_equal(nl_h5_create(&file), NL_OK);
+    assert_int_equal(nl_h5_put_deflated(file, "/probe/inputs", NL_H5_FLOAT, 2, dims, x), NL_OK);
+    assert_int_equal(nl_h5_image(file, &image, &length), NL_OK);
+    nl_h5_close(&file);
+    assert_true((double)length < 0.45 * images * pixels * sizeof *x); /* shuffled: 0.8 */
+    H5Pset_fapl_core(access, 1 << 20, false);
+    assert_true(H5Pset_file_image(access, image, length) >= 0);
+    again = H5Fopen("image", H5F_ACC_RDONLY, access);
+    set = H5Dopen2(again, "/probe/inputs", H5P_DEFAULT);
+    assert_true(H5Dread(set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, back) >= 0);
+    assert_memory_equal(x, back, (size_t)images * pixels * sizeof *x);
+    H5Dclose(set);
+    H5Fclose(again);
+    H5Pclose(access);
+    free(image);
+    free(back);
+    free(x);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -261,6 +302,7 @@ int main(void)
         cmocka_unit_test(a_file_that_changes_meanwhile_is_noticed),
         cmocka_unit_test(shapes_come_back_from_fingerprints),
         cmocka_unit_test(other_texts_tell_no_shape),
+        cmocka_unit_test(images_of_a_large_probe_are_packed_small_and_read_by_others),
     };
 
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
