@@ -86,7 +86,7 @@ static nl_status measure_private(nl_cell_work *work, nl_record *record, const fl
         if (nl_run_stopping(run)) {
             status = NL_STOPPED;
         } else if (work->training != NULL &&
-                   nl_cell_work_checkpoint_due(work, run->clock.solve_seconds[k])) {
+                   nl_cell_work_checkpoint_due(work, run->clock.kernel[k].seconds)) {
             status = checkpoint(work);
         }
         if (status == NL_OK && run->alone->state.net == NULL) {

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const double disk_bytes = 500e6; /* a second */
+
 nl_status nl_cell_work_open(nl_run *run, int index, nl_cell_work *work)
 {
     const nl_cell *cell = &run->in.cells[index];
@@ -132,15 +134,28 @@ static nl_cell_context context_of(const nl_cell_work *work, const nl_continuatio
     return context;
 }
 
+/* A quadrature is left within a second, and so is the fill of a dual, once it is written. */
+static double unbroken_seconds(const nl_solve_plan *solve, double seconds, double solved)
+{
+    const double matrix = (double)sizeof(double) * solve->order * solve->order / solve->team;
+
+    switch (solve->method) {
+    case NL_METHOD_QUADRATURE:
+        return 0.0;
+    case NL_METHOD_DUAL:
+        return fmin(solved + matrix / disk_bytes, seconds);
+    default:
+        return seconds;
+    }
+}
+
 void nl_cell_work_set_reserve(const nl_cell_work *work)
 {
     double longest =
         work->training != NULL ? nl_training_clock(work->training).longest_evaluation : 0.0;
 
     for (int k = 0; k < work->run->in.plan->kernels; k++) {
-        if (work->solve[k].method != NL_METHOD_QUADRATURE) { /* which is left within a second */
-            longest = fmax(longest, work->run->clock.solve_seconds[k]);
-        }
+        longest = fmax(longest, work->run->clock.kernel[k].unbroken);
     }
     longest = fmax(longest, work->run->clock.regression_seconds);
     atomic_store(&work->run->clock.reserve, (long)(1e3 * (longest + 2.0 * work->last_write)));
@@ -323,9 +338,13 @@ nl_status nl_cell_work_measure(nl_cell_work *work, nl_measurer *measurer, int ke
                                nl_measurement *out)
 {
     const double start = nl_now();
+    const double solved = measurer->solve_seconds;
     nl_status status = nl_measure_kernel(measurer, &work->solve[kernel], kernel, out);
+    nl_kernel_clock *clock = &work->run->clock.kernel[kernel];
 
-    work->run->clock.solve_seconds[kernel] = nl_now() - start;
+    clock->seconds = nl_now() - start;
+    clock->unbroken =
+        unbroken_seconds(&work->solve[kernel], clock->seconds, measurer->solve_seconds - solved);
     nl_cell_work_set_reserve(work);
     if (status == NL_ERR_NUMERIC) {
         work->unverified = true;

@@ -132,7 +132,7 @@ nl_status nl_offload_start(nl_cell_work *work, nl_record *record, int kernel, co
 
     *given = false;
     if (!run->schedule.offloading ||
-        (team == 1 && run->clock.solve_seconds[kernel] < worth_seconds) ||
+        (team == 1 && run->clock.kernel[kernel].seconds < worth_seconds) ||
         work->net->size > INT_MAX) { /* more parameters than a message may have */
         return NL_OK;
     }

@@ -159,9 +159,8 @@ static nl_status plan_solves(nl_run *run, const nl_dataset_info *info)
 
     MPI_Allreduce(&mine, &run->in.memory, 1, MPI_DOUBLE, MPI_MIN, run->in.team->comm);
     room.memory = run->in.memory;
-    run->clock.solve_seconds =
-        nl_calloc((size_t)run->in.plan->kernels, sizeof *run->clock.solve_seconds);
-    if (run->clock.solve_seconds == NULL) {
+    run->clock.kernel = nl_calloc((size_t)run->in.plan->kernels, sizeof *run->clock.kernel);
+    if (run->clock.kernel == NULL) {
         status = NL_FAIL(NL_ERR_NOMEM, "out of memory for the plan of solves");
     }
     if (status == NL_OK) {
@@ -569,7 +568,7 @@ static void release(nl_run *run)
     free(run->out.data_folder);
     nl_measure_plan_destroy(&run->in.plan);
     nl_solve_table_free(&run->in.solves);
-    free(run->clock.solve_seconds);
+    free(run->clock.kernel);
     free(run->schedule.cost);
     free(run->schedule.phase);
     free(run->in.cells);

@@ -55,9 +55,14 @@ typedef struct nl_run_output {
     nl_text remarks;   /* owned; on the images */
 } nl_run_output;
 
+/** Seconds that a kernel's last measurement took, and those of it that it could not be left in. */
+typedef struct nl_kernel_clock {
+    double seconds, unbroken;
+} nl_kernel_clock;
+
 /** Seconds of this rank.  Main thread, but for what says otherwise. */
 typedef struct nl_run_clock {
-    double *solve_seconds;     /* [plan->kernels] that the last solve took */
+    nl_kernel_clock *kernel;   /* [plan->kernels] */
     double regression_seconds; /* the same of the last kernel regression */
     double checkpoint_every;
     double idle_seconds;  /* waited: for images, for work, for other ranks */
