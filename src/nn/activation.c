@@ -118,6 +118,31 @@ void nl_activate(nl_activation activation, int units, int rows, nl_bias bias, fl
 }
 
 NL_VECTOR_CLONES
+static void relu_double(size_t n, double *restrict h, double *restrict slope)
+{
+    for (size_t k = 0; k < n; k++) {
+        const double z = h[k];
+
+        h[k] = z < 0.0 ? 0.0 : z;
+        slope[k] = z > 0.0 ? 1.0 : 0.0;
+    }
+}
+
+void nl_activate_double(nl_activation activation, size_t n, double *z, double *slope)
+{
+    if (activation == NL_RELU) {
+        relu_double(n, z, slope);
+        return;
+    }
+    for (size_t k = 0; k < n; k++) {
+        const double at = z[k];
+
+        z[k] = nl_activation_value(activation, at);
+        slope[k] = nl_activation_slope(activation, at);
+    }
+}
+
+NL_VECTOR_CLONES
 static void relu_backward(size_t n, const float *restrict h, float *restrict delta)
 {
     for (size_t i = 0; i < n; i++) {

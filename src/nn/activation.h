@@ -1,4 +1,4 @@
-/** @file activation.h  The float loops of activations and biases.
+/** @file activation.h  The loops of activations and biases.
  *
  * Activations and their gradients lie unit by unit, [units x rows]: bias and bias gradient are
  * then one number a contiguous run, and BLAS sees column-major matrices [rows x units]. */
@@ -20,6 +20,10 @@ typedef struct nl_bias {
  *  following from the value, receives phi'. */
 void nl_activate(nl_activation activation, int units, int rows, nl_bias bias, float *h,
                  float *slope);
+
+/** z [n] becomes phi(z), slope [n] phi'(z); in the same bits as by nl_activation_value() and
+ *  nl_activation_slope(). */
+void nl_activate_double(nl_activation activation, size_t n, double *z, double *slope);
 
 /** delta [n] *= phi'. */
 void nl_activate_backward(nl_activation activation, size_t n, const float *h, const float *slope,

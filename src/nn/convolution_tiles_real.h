@@ -17,27 +17,27 @@
  * its sample; zeros where the image ends. */
 typedef struct NAME(pixels_of_tile) {
     const real *row[4];
-    ptrdiff_t apart; /* of columns */
-    bool there[4];   /* columns */
+    const real *zeros; /* of four columns */
+    ptrdiff_t apart;   /* of columns */
+    bool there[4];     /* columns */
 } NAME(pixels_of_tile);
 
-INLINE NAME(pixels_of_tile) NAME(find_pixels)(const tile_place *tile, int side, int offset,
-                                              const real *images, const real *zeros)
+/* Into *p, field by field: whoever copies it waits for what was stored. */
+INLINE void NAME(find_pixels)(const tile_place *tile, int side, int offset, const real *images,
+                              NAME(pixels_of_tile) *p)
 {
     const nl_shape shape = tile->shape;
     const ptrdiff_t row = (ptrdiff_t)shape.width * shape.channels;
     const int y = tile->y + offset;
     const int x = tile->x + offset;
-    const real *first = images + (size_t)tile->sample * (size_t)nl_shape_size(shape) + y * row +
+    const real *first = images + (ptrdiff_t)tile->sample * (ptrdiff_t)shape.height * row + y * row +
                         (ptrdiff_t)x * shape.channels;
-    NAME(pixels_of_tile) p = {.apart = shape.channels};
 
 #pragma GCC unroll 4
     for (int k = 0; k < side; k++) {
-        p.row[k] = y + k >= 0 && y + k < shape.height ? first + k * row : zeros;
-        p.there[k] = x + k >= 0 && x + k < shape.width;
+        p->row[k] = y + k >= 0 && y + k < shape.height ? first + k * row : p->zeros;
+        p->there[k] = x + k >= 0 && x + k < shape.width;
     }
-    return p;
 }
 
 INLINE NAME(vector)
@@ -56,35 +56,69 @@ INLINE void NAME(below_side)(int apart, const NAME(vector) *in, NAME(vector) *ou
     out[3 * apart] = in[apart] - in[3 * apart];
 }
 
+/* V's 16 entries of one vector of channels of a tile, `apart` elements apart. */
+INLINE void NAME(transform_pixels)(const NAME(pixels_of_tile) *p, int channel, int some,
+                                   size_t apart, real *v)
+{
+    NAME(vector) d[16];
+    NAME(vector) rows[16];
+
+#pragma GCC unroll 16
+    for (int k = 0; k < 16; k++) {
+        d[k] = NAME(pixel)(p, k / 4, k % 4, channel, some);
+    }
+#pragma GCC unroll 4
+    for (int k = 0; k < 4; k++) {
+        NAME(below_side)(4, d + k, rows + k);
+    }
+#pragma GCC unroll 4
+    for (int k = 0; k < 4; k++) {
+        NAME(below_side)(1, rows + 4 * k, d + 4 * k);
+    }
+#pragma GCC unroll 16
+    for (int k = 0; k < 16; k++) {
+        NAME(store_some)(d[k], some, v + (size_t)k * apart);
+    }
+}
+
+/* The same of a whole vector, all of whose pixels are in the image.  No loop is round it, where
+ * compilers would keep 16 addresses in memory and count each on. */
+TARGET static
+    __attribute__((noinline)) void NAME(transform_within)(const NAME(pixels_of_tile) *p,
+                                                          int channel, size_t apart, real *v)
+{
+    const NAME(pixels_of_tile) all = {.row = {p->row[0], p->row[1], p->row[2], p->row[3]},
+                                      .apart = p->apart,
+                                      .there = {true, true, true, true}};
+
+    NAME(transform_pixels)(&all, channel, NAME(lanes), apart, v);
+}
+
+TARGET static __attribute__((noinline)) void NAME(transform_border)(const NAME(pixels_of_tile) *p,
+                                                                    int channel, int some,
+                                                                    size_t apart, real *v)
+{
+    NAME(transform_pixels)(p, channel, some, apart, v);
+}
+
 /* V of `count` tiles */
 TARGET static void NAME(transform_below)(tile_place tile, int count, const real *x,
                                          const real *zeros, real *v)
 {
     const int c = tile.shape.channels;
     const size_t apart = (size_t)count * (size_t)c;
+    NAME(pixels_of_tile) p = {.zeros = zeros, .apart = c};
 
     for (int t = 0; t < count; t++, v += c, next_tile(&tile)) {
-        const NAME(pixels_of_tile) p = NAME(find_pixels)(&tile, 4, -1, x, zeros);
+        bool within = false;
 
+        NAME(find_pixels)(&tile, 4, -1, x, &p);
+        within = p.there[0] && p.there[3];
         for (int q = 0; q < c; q += NAME(lanes)) {
-            NAME(vector) d[16];
-            NAME(vector) rows[16];
-
-#pragma GCC unroll 16
-            for (int k = 0; k < 16; k++) {
-                d[k] = NAME(pixel)(&p, k / 4, k % 4, q, c - q);
-            }
-#pragma GCC unroll 4
-            for (int k = 0; k < 4; k++) {
-                NAME(below_side)(4, d + k, rows + k);
-            }
-#pragma GCC unroll 4
-            for (int k = 0; k < 4; k++) {
-                NAME(below_side)(1, rows + 4 * k, d + 4 * k);
-            }
-#pragma GCC unroll 16
-            for (int k = 0; k < 16; k++) {
-                NAME(store_some)(d[k], c - q, v + (size_t)k * apart + q);
+            if (within && q + NAME(lanes) <= c) {
+                NAME(transform_within)(&p, q, apart, v + q);
+            } else {
+                NAME(transform_border)(&p, q, c - q, apart, v + q);
             }
         }
     }
@@ -96,10 +130,10 @@ TARGET static void NAME(transform_delta)(tile_place tile, int count, nl_channels
 {
     const size_t O = (size_t)NAME(padded)(channels.count);
     const size_t apart = (size_t)count * O;
+    NAME(pixels_of_tile) p = {.zeros = zeros, .apart = tile.shape.channels};
 
     for (int t = 0; t < count; t++, D += O, next_tile(&tile)) {
-        const NAME(pixels_of_tile) p = NAME(find_pixels)(&tile, 2, 0, delta, zeros);
-
+        NAME(find_pixels)(&tile, 2, 0, delta, &p);
         for (int k = 0; k < channels.count; k += NAME(lanes)) {
             const int some = channels.count - k;
             NAME(vector) y[4];

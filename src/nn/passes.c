@@ -250,16 +250,10 @@ void nl_passes_destroy(nl_passes **passes)
  * Parameters, samples
  *-------------------------------------------------------------------------------------------*/
 
-/* phi(z), and phi' where it is kept. */
 static void activate_double(nl_activation activation, size_t n, double *h, double *slope)
 {
     assert(slope != NULL); /* kept in double */
-    for (size_t k = 0; k < n; k++) {
-        const double z = h[k];
-
-        h[k] = nl_activation_value(activation, z);
-        slope[k] = nl_activation_slope(activation, z);
-    }
+    nl_activate_double(activation, n, h, slope);
 }
 
 static void activate_single(nl_activation activation, size_t n, float *h, float *slope)

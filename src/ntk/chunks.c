@@ -4,31 +4,31 @@
 
 #include <stdlib.h>
 
-/* Columns of a chunk: enough that adding its product costs little beside making it, fewer for large
- * kernels, whose rows are many. */
-static int wanted_columns(int order)
-{
-    const int most = 4096;
-    const int least = 256;
-    const int numbers = 6000000;
-
-    return nl_smaller(nl_larger(numbers / nl_larger(order, 1), least), most);
-}
-
 /* Numbers that a unit of a layer has in a row of J: its weights and its bias. */
 static int columns_of_unit(const nl_layer *layer)
 {
     return layer->fan_in + 1;
 }
 
-/* Units of a layer's chunks but the last. */
+/* Units of a layer's chunks but the last: enough that adding their product costs little beside
+ * making it, and whole vectors of them, but fewer for large kernels, whose rows are many. */
 static int units_at_once(const nl_layer *layer, int order)
 {
+    const int vector = 16;
+    const int wanted_columns = 4096;
+    const int most_numbers = 8000000; /* of all rows */
+    const int fewest_columns = 256;
+    const int most_columns = nl_larger(most_numbers / nl_larger(order, 1), fewest_columns);
+    const int fitting = nl_larger(most_columns / columns_of_unit(layer), 1);
+    const int wanted = nl_larger(wanted_columns / columns_of_unit(layer), 1);
+    const int vectors = nl_smaller((wanted + vector - 1) / vector, fitting / vector);
+
     if (layer->kind == NL_DENSE || layer->kind == NL_LAYER_NORM) {
         return layer->fan_out;
     }
-    return nl_even_part(layer->fan_out,
-                        nl_larger(wanted_columns(order) / columns_of_unit(layer), 1));
+    return nl_even_part(layer->fan_out, vectors > 0             ? vectors * vector
+                                        : fitting >= vector / 2 ? vector / 2
+                                                                : nl_smaller(fitting, wanted));
 }
 
 static nl_chunk chunk_of(const nl_net *net, const nl_kernel_view *view, int l, int first, int units)

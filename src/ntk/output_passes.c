@@ -4,7 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-static const double batch_bytes = 32e6; /* of samples that go through at a time */
+static const double batch_bytes = 4e6; /* of samples that go through at a time */
 
 static nl_passes_spec spec_of(nl_precision precision, const nl_kernel_view *view, int rows)
 {
