@@ -29,6 +29,10 @@ void sgemm_(const char *op_a, const char *op_b, const int *m, const int *n, cons
 /** Whether the BLAS at hand is faster with small products: `pieces` of nl_gemm_double(). */
 bool nl_blas_likes_pieces(void);
 
+/** May several threads multiply at a time?  Not with an OpenBLAS that was built for one thread and,
+ *  perhaps, without locks. */
+bool nl_blas_is_reentrant(void);
+
 /** C [m x n] = alpha A [m x k] op(B) + beta C, op by 'N' or 'T'; in pieces where asked to.  These
  *  are fastest where lda is no multiple of a large power of two.  Local. */
 void nl_gemm_double(bool pieces, char op_b, int m, int n, int k, double alpha, const double *a,

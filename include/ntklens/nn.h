@@ -3,6 +3,7 @@
 #define NTKLENS_NN_H
 
 #include "ntklens/base.h"
+#include "ntklens/crew.h"
 
 typedef enum nl_net_kind { NL_MLP, NL_CNN, NL_RESNET, NL_NET_KIND_COUNT } nl_net_kind;
 typedef enum nl_activation { NL_RELU, NL_TANH, NL_ERF, NL_GELU, NL_ACTIVATION_COUNT } nl_activation;
@@ -254,6 +255,9 @@ typedef struct nl_model nl_model;
 NL_MUST_CHECK nl_status nl_model_create(const nl_net *net, const nl_train_spec *spec, int batch,
                                         nl_model **out);
 void nl_model_destroy(nl_model **model);
+
+/** Let others share what a model computes; crew: borrowed, outlives the model. */
+NL_MUST_CHECK nl_status nl_model_set_crew(nl_model *model, nl_crew *crew);
 
 /** Floats of scratch that a model has for batches of so many rows, but for the samples. */
 double nl_model_floats(const nl_net *net, int batch);

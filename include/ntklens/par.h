@@ -1,7 +1,7 @@
 /** @file par.h  A team of ranks, what it agrees on, and the service thread that hands out its work.
  *
  * Where an MPI call fails, MPI ends the job, by its own handler: what such calls return is not
- * looked at.  One call has another handler, that of memory shared by a node (data/dataset.c). */
+ * looked at.  One call has another handler, that of memory shared by a node (node_memory.c). */
 #ifndef NTKLENS_PAR_H
 #define NTKLENS_PAR_H
 
@@ -66,6 +66,27 @@ void nl_team_broadcast(const nl_team *team, void *bytes, size_t length, int root
  * Collective.
  */
 void nl_team_wait(const nl_team *team);
+
+/** Memory that the ranks of a node share.  Zero-initialised: none. */
+typedef struct nl_node_memory {
+    void *bytes;    /* [size]; owned where there is no window, else the window's */
+    MPI_Win window; /* owned; there is none where this rank is alone on its node */
+    bool is_window;
+} nl_node_memory;
+
+/**
+ * Collective over the team's node; to be agreed upon, and freed also after a failure.
+ *
+ * @param[in] use  what it is for, as "the images"
+ */
+NL_MUST_CHECK nl_status nl_node_memory_create(const nl_team *team, size_t size, const char *use,
+                                              nl_node_memory *out);
+
+/** What one rank wrote before is what the others see behind it.  Collective over the node. */
+void nl_node_memory_fence(const nl_node_memory *memory);
+
+/** Collective over the node. */
+void nl_node_memory_free(nl_node_memory *memory);
 
 /*---------------------------------------------------------------------------------------------
  * Service: one light thread a rank, with a communicator of its own.  It hands out work, carries

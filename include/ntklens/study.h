@@ -41,6 +41,7 @@ typedef struct nl_study_spec {
     bool traced, full, classes;      /* kernels that are measured */
     bool weighted;                   /* some networks are mup: rate-weighted kernels, too */
     bool infinite;                   /* write infinite.csv */
+    bool share_cores;                /* of ranks without work */
     double memory_per_rank;          /* bytes; 0: what the machine leaves */
     double checkpoint_every;         /* seconds */
 } nl_study_spec;

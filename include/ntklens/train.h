@@ -30,6 +30,9 @@ NL_MUST_CHECK nl_status nl_training_create(const nl_cell *cell, const nl_net *ne
                                            const nl_measure_plan *plan, nl_training **out);
 void nl_training_destroy(nl_training **training);
 
+/** Let others share steps and evaluations; crew: borrowed, outlives the training. */
+NL_MUST_CHECK nl_status nl_training_set_crew(nl_training *training, nl_crew *crew);
+
 /** Asked before every step; true: pause. */
 typedef bool nl_pause_fn(const void *context);
 

@@ -11,8 +11,7 @@ struct nl_dataset {
     nl_images train, test;
     nl_set_sum sums[2]; /* training, test */
     char fingerprint[nl_fingerprint_width];
-    uint8_t *bytes; /* the node's copy; of the window, or owned where this rank is alone */
-    MPI_Win window; /* owned; MPI_WIN_NULL where this rank is alone on its node */
+    nl_node_memory memory; /* owned; the node's copy */
 };
 
 /* Where the four parts lie in the shared bytes. */
@@ -43,50 +42,6 @@ static nl_status settle(const nl_team *team, nl_status mine)
 {
     nl_team_wait(team);
     return nl_agree(team->comm, mine);
-}
-
-static nl_status out_of_shared_memory(size_t size)
-{
-    char text[32];
-
-    return NL_FAIL(NL_ERR_NOMEM,
-                   "no %s of memory shared by the node's ranks for the images: expected room for "
-                   "them in /dev/shm (in a container, raise --shm-size)",
-                   nl_format_bytes((double)size, text));
-}
-
-/* Room for all bytes, held by the node's first rank.  Collective over the node. */
-static nl_status allocate_shared(const nl_team *team, size_t size, nl_dataset *data)
-{
-    MPI_Errhandler usual = MPI_ERRHANDLER_NULL;
-    MPI_Aint held = 0;
-    void *base = NULL;
-    int unit = 1;
-    int code = MPI_SUCCESS;
-
-    if (team->node_size == 1) {
-        data->bytes = nl_calloc(size, 1);
-        return data->bytes != NULL
-                   ? NL_OK
-                   : NL_FAIL(NL_ERR_NOMEM, "out of memory for %zu image bytes", size);
-    }
-    /* A node without room is an error to be told in our words, not MPI's abort. */
-    MPI_Comm_get_errhandler(team->node, &usual);
-    MPI_Comm_set_errhandler(team->node, MPI_ERRORS_RETURN);
-    code = MPI_Win_allocate_shared(team->node_rank == 0 ? (MPI_Aint)size : 0, 1, MPI_INFO_NULL,
-                                   team->node, &base, &data->window);
-    MPI_Comm_set_errhandler(team->node, usual);
-    MPI_Errhandler_free(&usual);
-    if (code != MPI_SUCCESS) {
-        data->window = MPI_WIN_NULL;
-        return out_of_shared_memory(size);
-    }
-    MPI_Win_shared_query(data->window, 0, &held, &unit, &base);
-    if (held < (MPI_Aint)size) {
-        return out_of_shared_memory(size);
-    }
-    data->bytes = base;
-    return NL_OK;
 }
 
 /* Fill the node's copy: one rank reads the training files, the next one the test files; all draw
@@ -152,12 +107,13 @@ static nl_status compare_nodes(const nl_team *team, const nl_dataset *data)
 /* A set that lies in the node's copy. */
 static nl_images images_at(const nl_dataset *data, int count, size_t pixels, size_t labels)
 {
-    const void *first = data->bytes + pixels;
+    const uint8_t *bytes = data->memory.bytes;
+    const void *first = bytes + pixels;
 
     return (nl_images){.count = count,
                        .pixels = data->info.real ? NULL : first,
                        .values = data->info.real ? first : NULL,
-                       .labels = (const uint16_t *)(const void *)(data->bytes + labels)};
+                       .labels = (const uint16_t *)(const void *)(bytes + labels)};
 }
 
 /* Probe on the node's reader, room for what it found, read.  Collective over the team. */
@@ -173,17 +129,14 @@ static nl_status load(nl_source source, const char *folder, const nl_team *team,
     }
     MPI_Bcast(info, sizeof *info, MPI_BYTE, 0, team->node);
     at = layout_of(info);
-    st = nl_agree(team->comm, allocate_shared(team, at.size, data));
+    st = nl_agree(team->comm, nl_node_memory_create(team, at.size, "the images", &data->memory));
     if (st != NL_OK) {
         return st;
     }
     data->train = images_at(data, info->train_count, at.train_pixels, at.train_labels);
     data->test = images_at(data, info->test_count, at.test_pixels, at.test_labels);
-    st = settle(team, read_all(info, folder, team, &at, data->bytes));
-    if (data->window != MPI_WIN_NULL) {
-        MPI_Win_fence(MPI_MODE_NOSUCCEED,
-                      data->window); /* what one rank wrote is what the others see */
-    }
+    st = settle(team, read_all(info, folder, team, &at, data->memory.bytes));
+    nl_node_memory_fence(&data->memory);
     if (st == NL_OK) {
         sum_up(team, data);
         st = compare_nodes(team, data);
@@ -200,8 +153,6 @@ nl_status nl_dataset_load(nl_source source, const char *folder, const nl_team *t
     *out = NULL;
     if (data == NULL) {
         st = NL_FAIL(NL_ERR_NOMEM, "out of memory for a data set");
-    } else {
-        data->window = MPI_WIN_NULL;
     }
     st = nl_agree(team->comm, st);
     if (st != NL_OK) {
@@ -222,11 +173,7 @@ void nl_dataset_destroy(nl_dataset **dataset)
     if (*dataset == NULL) {
         return;
     }
-    if ((*dataset)->window != MPI_WIN_NULL) {
-        MPI_Win_free(&(*dataset)->window);
-    } else {
-        free((*dataset)->bytes);
-    }
+    nl_node_memory_free(&(*dataset)->memory);
     free(*dataset);
     *dataset = NULL;
 }

@@ -74,6 +74,13 @@ void nl_blas_set_threads(int threads)
     }
 }
 
+bool nl_blas_is_reentrant(void)
+{
+    int (*get_parallel)(void) = (int (*)(void))find_function("openblas_get_parallel");
+
+    return get_parallel == NULL || get_parallel() != 0;
+}
+
 const char *nl_blas_kernel(void)
 {
     const char *name = openblas_text("openblas_get_corename");

@@ -35,23 +35,25 @@ bool nl_dense_by_blocks(const nl_layer *layer, const nl_pass *pass)
 }
 
 /* z = s h W^T, then phi(z + t b), or z + t b */
-void nl_dense_forward(const nl_layer *layer, const nl_pass *pass, nl_activations h, float *z,
-                      float *slope)
+void nl_dense_forward(const nl_layer *layer, const nl_pass *pass, nl_unit_range units,
+                      nl_activations h, float *z, float *slope)
 {
-    const nl_bias bias = {(float)layer->bias_scale, pass->biases};
+    const nl_bias bias = {(float)layer->bias_scale, pass->biases + units.first};
     const int rows = pass->rows;
-    const int step = nl_dense_by_blocks(layer, pass) ? nl_block_units : layer->fan_out;
+    const int step = nl_dense_by_blocks(layer, pass) ? nl_block_units : units.count;
+    const size_t first = (size_t)units.first * (size_t)rows;
 
-    for (int unit = 0; unit < layer->fan_out; unit += step) {
-        gemm(pass, h.op, 'N', rows, nl_smaller(step, layer->fan_out - unit), layer->fan_in,
-             layer->weight_scale, h.data, h.ld,
+    for (int unit = units.first; unit < units.first + units.count; unit += step) {
+        gemm(pass, h.op, 'N', rows, nl_smaller(step, units.first + units.count - unit),
+             layer->fan_in, layer->weight_scale, h.data, h.ld,
              pass->weights + (size_t)unit * (size_t)layer->fan_in, layer->fan_in, 0.0,
              z + (size_t)unit * (size_t)rows, rows);
     }
     if (layer->activates) {
-        nl_activate(pass->activation, layer->fan_out, rows, bias, z, slope);
+        nl_activate(pass->activation, units.count, rows, bias, z + first,
+                    slope != NULL ? slope + first : NULL);
     } else {
-        nl_add_bias(layer->fan_out, rows, bias, z);
+        nl_add_bias(units.count, rows, bias, z + first);
     }
 }
 

@@ -45,10 +45,16 @@ typedef struct nl_weight_sum {
 bool nl_dense_by_blocks(const nl_layer *layer, const nl_pass *pass);
 enum { nl_block_units = 32, nl_block_inputs = 512, nl_block_rows = 64 /* at most */ };
 
-/** z = phi(s W h + t b) where the layer activates, else without phi.  slope: receives phi'(z) where
+/** Some units of a layer. */
+typedef struct nl_unit_range {
+    int first, count;
+} nl_unit_range;
+
+/** z = phi(s W h + t b) of some units where the layer activates, else without phi.  z, slope: of
+ *  all units.  slope: receives phi'(z) where
  *  it does not follow from phi(z); NULL: it is not wanted. */
-void nl_dense_forward(const nl_layer *layer, const nl_pass *pass, nl_activations h, float *z,
-                      float *slope);
+void nl_dense_forward(const nl_layer *layer, const nl_pass *pass, nl_unit_range units,
+                      nl_activations h, float *z, float *slope);
 
 /** below = d loss / d h of the block's inputs, phi' of the layer below not yet in it.  Of a block
  *  whose first unit is not 0 its units' part is added. */

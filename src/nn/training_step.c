@@ -105,6 +105,11 @@ void nl_model_destroy(nl_model **model)
     }
 }
 
+nl_status nl_model_set_crew(nl_model *model, nl_crew *crew)
+{
+    return model->by_unit != NULL ? nl_unit_batch_set_crew(model->by_unit, crew) : NL_OK;
+}
+
 float *nl_model_parameters(nl_model *model)
 {
     return model->trained.theta;

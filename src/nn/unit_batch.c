@@ -11,12 +11,14 @@ enum {
     panel_size = 64 * 1024, /* floats of a weight gradient that are made and used up at a time: they
                                stay in the L2 cache */
     least_width = 48,       /* where transposing the samples pays */
-    most_transposed = 64    /* rows of samples; more gain nothing */
+    most_transposed = 64,   /* rows of samples; more gain nothing */
+    piece_size = 1 << 21    /* multiplications that are worth another core */
 };
 
 struct nl_unit_batch {
     const nl_net *net; /* borrowed */
     nl_optimizer optimizer;
+    nl_crew *crew;        /* borrowed; NULL: this thread alone */
     int batch;            /* most rows */
     bool pieces;          /* nl_blas_likes_pieces() */
     size_t *place;        /* owned; [layers]: where a layer's output lies in `hidden`, `slopes` */
@@ -27,8 +29,10 @@ struct nl_unit_batch {
                              it takes from in the making */
     float *samples;       /* owned; x, unit by unit: [inputs x rows_transposed()] */
     float *turned;        /* owned; what a wide layer takes, row by row: turned_size() */
-    float *gradient;      /* owned; [a panel of weights, at least a unit's, or all blocks of some
-                             units; then the biases] */
+    float *gradient;      /* owned; [gradient_size] a panel of weights, at least a unit's, or all
+                             blocks of some units; then the biases */
+    size_t gradient_size;
+    float *others; /* owned; [nl_most_of_crew - 1 times gradient_size] of those who help */
 };
 
 static bool stores_slopes(const nl_net *net)
@@ -116,7 +120,8 @@ static nl_status allocate(nl_unit_batch *b)
     b->below = nl_calloc(widest * batch, sizeof *b->below);
     b->samples = nl_calloc(inputs * (size_t)rows_transposed(b), sizeof *b->samples);
     b->turned = nl_calloc(turned_size(b), sizeof *b->turned);
-    b->gradient = nl_calloc(panel + unit + widest, sizeof *b->gradient);
+    b->gradient_size = panel + unit + widest;
+    b->gradient = nl_calloc(b->gradient_size, sizeof *b->gradient);
     if (b->place == NULL || b->hidden == NULL || (stores_slopes(net) && b->slopes == NULL) ||
         b->delta == NULL || b->below == NULL || b->samples == NULL || b->turned == NULL ||
         b->gradient == NULL) {
@@ -164,6 +169,7 @@ void nl_unit_batch_destroy(nl_unit_batch **batch)
     nl_unit_batch *b = *batch;
 
     if (b != NULL) {
+        free(b->others);
         free(b->gradient);
         free(b->turned);
         free(b->samples);
@@ -175,6 +181,18 @@ void nl_unit_batch_destroy(nl_unit_batch **batch)
         free(b);
         *batch = NULL;
     }
+}
+
+nl_status nl_unit_batch_set_crew(nl_unit_batch *b, nl_crew *crew)
+{
+    if (crew != NULL && b->others == NULL) {
+        b->others = nl_calloc((nl_most_of_crew - 1) * b->gradient_size, sizeof *b->others);
+        if (b->others == NULL) {
+            return NL_FAIL(NL_ERR_NOMEM, "out of memory for gradients of several threads");
+        }
+    }
+    b->crew = crew;
+    return NL_OK;
 }
 
 /* phi' of a layer; NULL where it follows from phi. */
@@ -215,6 +233,40 @@ static nl_pass pass_of(const nl_unit_batch *b, const float *theta, const nl_laye
                      .pieces = b->pieces};
 }
 
+/* Columns of a product that are a piece of work, where each takes so many multiplications. */
+static int piece_columns(int columns, double multiplications)
+{
+    const double worth = piece_size / multiplications;
+
+    return worth < columns
+               ? nl_even_part(columns, ((int)worth / nl_block_units + 1) * nl_block_units)
+               : columns;
+}
+
+static int count_pieces(int columns, int step)
+{
+    return (columns + step - 1) / step;
+}
+
+/** The forward pass of one layer. */
+typedef struct layer_forward {
+    const nl_layer *layer;
+    nl_pass pass;
+    nl_activations in;
+    float *out, *slopes;
+    int step; /* units of a piece */
+} layer_forward;
+
+static void forward_units(void *context, int piece, int worker)
+{
+    const layer_forward *f = context;
+    const int first = piece * f->step;
+    const nl_unit_range units = {first, nl_smaller(f->step, f->layer->fan_out - first)};
+
+    (void)worker;
+    nl_dense_forward(f->layer, &f->pass, units, f->in, f->out, f->slopes);
+}
+
 void nl_unit_batch_forward(nl_unit_batch *b, const float *theta, int rows, const float *x,
                            bool with_slopes, float *logits)
 {
@@ -223,11 +275,15 @@ void nl_unit_batch_forward(nl_unit_batch *b, const float *theta, int rows, const
     assert(rows >= 1 && rows <= b->batch);
     for (int l = 0; l < net->layers; l++) {
         const nl_layer *layer = &net->layer[l];
-        const nl_pass pass = pass_of(b, theta, layer, rows);
-        const nl_activations in = forward_input_of(b, l, rows, x);
         float *out = layer->activates ? b->hidden + b->place[l] : b->delta;
+        layer_forward f = {.layer = layer,
+                           .pass = pass_of(b, theta, layer, rows),
+                           .in = forward_input_of(b, l, rows, x),
+                           .out = out,
+                           .slopes = with_slopes ? slopes_of(b, l) : NULL,
+                           .step = piece_columns(layer->fan_out, (double)layer->fan_in * rows)};
 
-        nl_dense_forward(layer, &pass, in, out, with_slopes ? slopes_of(b, l) : NULL);
+        nl_crew_run(b->crew, forward_units, &f, count_pieces(layer->fan_out, f.step));
         if (layer->role == NL_ROLE_OUTPUT) {
             nl_transpose_single(layer->fan_out, rows, out, rows, logits, layer->fan_out);
         }
@@ -236,18 +292,21 @@ void nl_unit_batch_forward(nl_unit_batch *b, const float *theta, int rows, const
 
 /* What one layer's turn on the way back takes. */
 typedef struct layer_step {
+    nl_unit_batch *batch;
     nl_trained *trained;
     const nl_layer *layer;
     nl_pass pass;
     nl_update weights, biases;
     nl_activations in; /* what the layer takes */
+    int step;          /* units or inputs of a piece */
 } layer_step;
 
 /* W -= rate dL/dW and its kin, of a block.  The gradient of momentum and adam is made and used
  * while it is in the L2 cache; sgd's goes straight into W. */
-static void update_block(nl_unit_batch *b, const layer_step *s, const nl_weight_block *block,
-                         nl_activations in)
+static void update_block(const layer_step *s, const nl_weight_block *block, nl_activations in,
+                         float *gradient)
 {
+    const nl_unit_batch *b = s->batch;
     const int fan_in = s->layer->fan_in;
     const size_t at =
         s->layer->weights + (size_t)block->unit * (size_t)fan_in + (size_t)block->input;
@@ -255,7 +314,6 @@ static void update_block(nl_unit_batch *b, const layer_step *s, const nl_weight_
     const size_t run = (size_t)block->inputs * (size_t)(block->units / runs);
     const nl_update *update = &s->weights;
     float *w = s->trained->theta + at;
-    float *g = b->gradient + (size_t)block->input * nl_block_units; /* of this block alone */
     float *v = NULL;
     nl_weight_sum sum = {.data = w, .ld = fan_in, .alpha = 1.0};
 
@@ -276,40 +334,50 @@ static void update_block(nl_unit_batch *b, const layer_step *s, const nl_weight_
         break;
     default:
         v = s->trained->state + at;
-        sum.data = g;
+        sum.data = gradient;
         sum.ld = block->inputs;
         nl_dense_weight_gradient(s->layer, &s->pass, block, in, b->delta, sum);
         for (size_t r = 0, k = 0; r < (size_t)runs; r++, k += (size_t)fan_in) {
-            nl_update_adam(update, run, g + r * run, v + k, v + s->trained->net->size + k, w + k);
+            nl_update_adam(update, run, gradient + r * run, v + k, v + s->trained->net->size + k,
+                           w + k);
         }
         break;
     }
 }
 
-/* Units of a panel of weights. */
-static int panel_units(const nl_unit_batch *b, const nl_layer *layer)
+/* Room for the gradient of a panel or block that this thread computes. */
+static float *gradient_of(const nl_unit_batch *b, int worker)
 {
+    return worker > 0 ? b->others + (size_t)(worker - 1) * b->gradient_size : b->gradient;
+}
+
+/* Units of a panel of weights. */
+static int panel_units(const layer_step *s)
+{
+    const nl_layer *layer = s->layer;
     const int units = layer->fan_out;
     const int fitting = panel_size / layer->fan_in;
 
-    return b->optimizer == NL_SGD ? units : nl_even_part(units, nl_larger(fitting / 8 * 8, 1));
+    return s->batch->optimizer == NL_SGD
+               ? piece_columns(units, (double)layer->fan_in * s->pass.rows)
+               : nl_even_part(units, nl_larger(fitting / 8 * 8, 1));
 }
 
-/* Panel by panel, as many units as fit. */
-static void update_weights(nl_unit_batch *b, const layer_step *s)
+static void update_panel(void *context, int piece, int worker)
 {
-    const int panel = panel_units(b, s->layer);
-    nl_weight_block block = {.inputs = s->layer->fan_in};
+    const layer_step *s = context;
+    const int unit = piece * s->step;
+    const nl_weight_block block = {.unit = unit,
+                                   .units = nl_smaller(s->step, s->layer->fan_out - unit),
+                                   .inputs = s->layer->fan_in};
 
-    for (; block.unit < s->layer->fan_out; block.unit += panel) {
-        block.units = nl_smaller(s->layer->fan_out - block.unit, panel);
-        update_block(b, s, &block, s->in);
-    }
+    update_block(s, &block, s->in, gradient_of(s->batch, worker));
 }
 
 /* phi' of the layer below, into `below` of some inputs. */
-static void through_activation(nl_unit_batch *b, const layer_step *s, int input, int inputs)
+static void through_activation(const layer_step *s, int input, int inputs)
 {
+    const nl_unit_batch *b = s->batch;
     const size_t first = (size_t)input * (size_t)s->pass.rows;
     const float *slopes = slopes_of(b, s->layer->from);
 
@@ -318,50 +386,63 @@ static void through_activation(nl_unit_batch *b, const layer_step *s, int input,
                          slopes != NULL ? slopes + first : NULL, b->below + first);
 }
 
+static void propagate_inputs(void *context, int piece, int worker)
+{
+    const layer_step *s = context;
+    const int input = piece * s->step;
+    const nl_weight_block block = {.units = s->layer->fan_out,
+                                   .input = input,
+                                   .inputs = nl_smaller(s->step, s->layer->fan_in - input)};
+
+    (void)worker;
+    nl_dense_backward(s->layer, &s->pass, &block, s->batch->delta, s->batch->below);
+    through_activation(s, input, block.inputs);
+}
+
 /* What the layer takes, of some inputs, row by row: products with it are quicker. */
-static nl_activations turned_input(nl_unit_batch *b, const layer_step *s,
-                                   const nl_weight_block *block)
+static nl_activations turned_input(const layer_step *s, const nl_weight_block *block)
 {
     const int rows = s->pass.rows;
     const int ld = turned_ld(s->layer->fan_in);
 
     nl_transpose_single(block->inputs, rows, s->in.data + (size_t)block->input * (size_t)rows, rows,
-                        b->turned + block->input, ld);
-    return (nl_activations){.data = b->turned, .op = 'T', .ld = ld};
+                        s->batch->turned + block->input, ld);
+    return (nl_activations){.data = s->batch->turned, .op = 'T', .ld = ld};
 }
 
 /* Backward product and update of a wide layer: each block of W is read once from memory, for both.
  * Inputs are independent of each other. */
-static void step_inputs(nl_unit_batch *b, const layer_step *s, int input)
+static void step_inputs(void *context, int piece, int worker)
 {
+    const layer_step *s = context;
+    const int input = piece * s->step;
     nl_weight_block block = {.input = input,
-                             .inputs = nl_smaller(s->layer->fan_in - input, nl_block_inputs)};
-    const nl_activations in = turned_input(b, s, &block);
+                             .inputs = nl_smaller(s->step, s->layer->fan_in - input)};
+    const nl_activations in = turned_input(s, &block);
 
     for (; block.unit < s->layer->fan_out; block.unit += nl_block_units) {
         block.units = nl_smaller(s->layer->fan_out - block.unit, nl_block_units);
-        nl_dense_backward(s->layer, &s->pass, &block, b->delta, b->below);
-        update_block(b, s, &block, in);
+        nl_dense_backward(s->layer, &s->pass, &block, s->batch->delta, s->batch->below);
+        update_block(s, &block, in, gradient_of(s->batch, worker));
     }
-    through_activation(b, s, input, block.inputs);
+    through_activation(s, input, block.inputs);
 }
 
-static void step_weights(nl_unit_batch *b, const layer_step *s)
+static void step_weights(nl_unit_batch *b, layer_step *s)
 {
     const nl_layer *layer = s->layer;
-    const nl_weight_block whole = {.units = layer->fan_out, .inputs = layer->fan_in};
 
     if (layer->from >= 0 && nl_dense_by_blocks(layer, &s->pass)) {
-        for (int input = 0; input < layer->fan_in; input += nl_block_inputs) {
-            step_inputs(b, s, input);
-        }
+        s->step = nl_block_inputs;
+        nl_crew_run(b->crew, step_inputs, s, count_pieces(layer->fan_in, s->step));
         return;
     }
     if (layer->from >= 0) {
-        nl_dense_backward(layer, &s->pass, &whole, b->delta, b->below);
-        through_activation(b, s, 0, layer->fan_in);
+        s->step = piece_columns(layer->fan_in, (double)layer->fan_out * s->pass.rows);
+        nl_crew_run(b->crew, propagate_inputs, s, count_pieces(layer->fan_in, s->step));
     }
-    update_weights(b, s);
+    s->step = panel_units(s);
+    nl_crew_run(b->crew, update_panel, s, count_pieces(layer->fan_out, s->step));
 }
 
 static void update_biases(nl_unit_batch *b, const layer_step *s)
@@ -397,12 +478,13 @@ void nl_unit_batch_backward(nl_unit_batch *b, nl_trained *trained, long step, in
     nl_transpose_single(rows, b->net->spec.outputs, error, b->net->spec.outputs, b->delta, rows);
     for (int l = nl_net_output(b->net); l >= 0; l--) {
         const nl_layer *layer = &b->net->layer[l];
-        const layer_step s = {.trained = trained,
-                              .layer = layer,
-                              .pass = pass_of(b, trained->theta, layer, rows),
-                              .weights = nl_update_of(&trained->spec, step, layer->weight_rate),
-                              .biases = nl_update_of(&trained->spec, step, layer->bias_rate),
-                              .in = input_of(b, l, rows, x)};
+        layer_step s = {.batch = b,
+                        .trained = trained,
+                        .layer = layer,
+                        .pass = pass_of(b, trained->theta, layer, rows),
+                        .weights = nl_update_of(&trained->spec, step, layer->weight_rate),
+                        .biases = nl_update_of(&trained->spec, step, layer->bias_rate),
+                        .in = input_of(b, l, rows, x)};
         float *used = b->delta;
 
         step_weights(b, &s);

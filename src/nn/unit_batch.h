@@ -18,6 +18,9 @@ NL_MUST_CHECK nl_status nl_unit_batch_create(const nl_net *net, nl_optimizer opt
                                              nl_unit_batch **out);
 void nl_unit_batch_destroy(nl_unit_batch **batch);
 
+/** Let others share the work; crew: borrowed. */
+NL_MUST_CHECK nl_status nl_unit_batch_set_crew(nl_unit_batch *batch, nl_crew *crew);
+
 /** logits [rows x outputs] of x [rows x inputs]; with_slopes: a backward pass follows. */
 void nl_unit_batch_forward(nl_unit_batch *batch, const float *theta, int rows, const float *x,
                            bool with_slopes, float *logits);

@@ -1,5 +1,6 @@
 /** @file cell_team.c  Kernels that a team of ranks shares. */
 #include "cell_team.h"
+#include "lending.h"
 #include "offload.h"
 #include "resume.h"
 #include "team_state.h"
@@ -147,10 +148,10 @@ static nl_status finish_shared(nl_cell_work *work, nl_measurer *measurer, nl_res
 /* The others, until the leader has all results and has written them. */
 static void wait_for_leader(nl_run *run, const nl_team *team)
 {
-    const double start = nl_now();
+    const double start = nl_run_rest(run);
 
     nl_team_wait(team);
-    run->clock.idle_seconds += team->rank != 0 ? nl_now() - start : 0.0;
+    nl_run_wake(run, start);
 }
 
 nl_status nl_cell_measure_shared(nl_run *run, const nl_team *team, nl_measurer *measurer, int index)

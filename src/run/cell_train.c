@@ -1,5 +1,6 @@
 /** @file cell_train.c  The train phase of one cell, private kernels included. */
 #include "cell_train.h"
+#include "lending.h"
 #include "messages.h"
 #include "offload.h"
 #include "resume.h"
@@ -20,6 +21,7 @@ static bool pause_asked(const void *context)
 
     atomic_store_explicit(&work->run->clock.now_step, nl_training_step(work->training),
                           memory_order_relaxed); /* for the progress */
+    nl_lending_go_on(work);
     return nl_run_stopping(work->run) || nl_cell_work_checkpoint_due(work, 0.0);
 }
 
@@ -156,8 +158,12 @@ static nl_status train_events(nl_cell_work *work)
     nl_state *state = NULL;
     nl_status status = measure_left_over(work);
 
+    if (status == NL_OK) {
+        status = nl_lending_begin(work);
+    }
     while (status == NL_OK && event != NL_EVENT_OVER) {
         status = nl_training_run(work->training, pause_asked, work, &event, &state);
+        nl_lending_pause(work->run);
         atomic_store(&run->clock.now_step, nl_training_step(work->training));
         nl_cell_work_set_reserve(work);
         if (status == NL_OK && event == NL_EVENT_STATE) {
@@ -216,6 +222,9 @@ static nl_status train(nl_cell_work *work)
         }
     }
     sent = send_training_seconds(work);
+    if (sent == NL_OK) {
+        sent = nl_lending_end(work);
+    }
     if (sent == NL_OK) {
         sent = nl_cell_work_send_measuring(work, run->alone);
     }

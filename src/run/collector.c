@@ -22,8 +22,8 @@ struct nl_collector {
     int finished;
     atomic_int awaited; /* finished cells of earlier runs; -1: the main thread does not know yet */
     bool begun;         /* they are all here: tables may be written */
-    double idle;        /* seconds, of all ranks */
-    char detail[96];
+    double idle, lent;  /* seconds, of all ranks */
+    char detail[128];
     nl_status status; /* first failure on the service thread */
 };
 
@@ -158,17 +158,24 @@ static void take_timing(nl_collector *collector, const nl_message *head, const c
     snprintf(line, sizeof line, "%s,%s,%d,%.6f,%.0f", id, head->phase, head->rank, head->seconds,
              head->bytes);
     note(collector, nl_table_writer_add_timing(collector->writer, line));
-    collector->idle += head->cell == nl_no_cell ? head->seconds : 0.0;
+    if (head->cell == nl_no_cell) {
+        *(strcmp(head->phase, "lent") == 0 ? &collector->lent : &collector->idle) += head->seconds;
+    }
 }
 
-void nl_collector_progress(nl_collector *collector, int cell, int rank, double fraction, long step)
+void nl_collector_progress(nl_collector *collector, const nl_cell_progress *now)
 {
-    if (collector->fraction[cell] >= 1.0) {
+    char cores[24] = "";
+
+    if (collector->fraction[now->cell] >= 1.0) {
         return; /* its rows were quicker */
     }
-    collector->fraction[cell] = fraction;
-    snprintf(collector->detail, sizeof collector->detail, "rank %d: %.60s step %ld", rank,
-             collector->cells[cell].id, step);
+    collector->fraction[now->cell] = now->fraction;
+    if (now->cores > 1) {
+        snprintf(cores, sizeof cores, " on %d cores", now->cores);
+    }
+    snprintf(collector->detail, sizeof collector->detail, "rank %d: %.60s step %ld%s", now->rank,
+             collector->cells[now->cell].id, now->step, cores);
 }
 
 static void take_one(nl_collector *collector, int source, const nl_message *head, const void *bytes)
@@ -188,7 +195,11 @@ static void take_one(nl_collector *collector, int source, const nl_message *head
         break;
     case NL_MESSAGE_PROGRESS:
     default:
-        nl_collector_progress(collector, head->cell, head->rank, head->fraction, (long)head->step);
+        nl_collector_progress(collector, &(nl_cell_progress){.cell = head->cell,
+                                                             .rank = head->rank,
+                                                             .fraction = head->fraction,
+                                                             .step = (long)head->step,
+                                                             .cores = head->cores});
         break;
     }
 }
@@ -256,4 +267,9 @@ int nl_collector_rows(const nl_collector *collector)
 double nl_collector_idle(const nl_collector *collector)
 {
     return collector->idle;
+}
+
+double nl_collector_lent(const nl_collector *collector)
+{
+    return collector->lent;
 }

@@ -2,6 +2,8 @@
 #ifndef NTKLENS_RUN_COLLECTOR_H
 #define NTKLENS_RUN_COLLECTOR_H
 
+#include "messages.h"
+
 #include "ntklens/par.h"
 #include "ntklens/study.h"
 
@@ -27,8 +29,8 @@ void nl_collector_await(nl_collector *collector, int loaded);
 /** Take in a message of messages.h. */
 void nl_collector_deliver(nl_collector *collector, int source, const void *bytes, size_t length);
 
-/** Part of a cell's work that is done, 0 to 1, and the step it is at: for the progress line. */
-void nl_collector_progress(nl_collector *collector, int cell, int rank, double fraction, long step);
+/** For the progress line. */
+void nl_collector_progress(nl_collector *collector, const nl_cell_progress *now);
 
 /** Show progress.  The first failure to keep the book or to write it; never waits. */
 NL_MUST_CHECK nl_status nl_collector_tick(nl_collector *collector);
@@ -43,7 +45,9 @@ NL_MUST_CHECK nl_status nl_collector_finish(nl_collector *collector);
 int nl_collector_finished(const nl_collector *collector);
 int nl_collector_rows(const nl_collector *collector);
 
-/** Seconds that ranks waited in this run, all added up. */
+/** Seconds that ranks waited in this run, all added up, and their cores did nothing; that their
+ *  cores worked for other ranks' training meanwhile. */
 double nl_collector_idle(const nl_collector *collector);
+double nl_collector_lent(const nl_collector *collector);
 
 #endif

@@ -74,13 +74,14 @@ nl_status nl_send_event(nl_service *service, int cell, int rank, const char *eve
     return nl_service_send(service, &head, sizeof head);
 }
 
-nl_status nl_send_progress(nl_service *service, int cell, int rank, double fraction, long step)
+nl_status nl_send_progress(nl_service *service, const nl_cell_progress *now)
 {
     const nl_message head = {.kind = NL_MESSAGE_PROGRESS,
-                             .cell = cell,
-                             .rank = rank,
-                             .fraction = fraction,
-                             .step = step};
+                             .cell = now->cell,
+                             .rank = now->rank,
+                             .fraction = now->fraction,
+                             .step = now->step,
+                             .cores = now->cores};
 
     return nl_service_send(service, &head, sizeof head);
 }

@@ -10,6 +10,7 @@ enum { NL_MESSAGE_ROWS = 1, NL_MESSAGE_TIMING, NL_MESSAGE_EVENT, NL_MESSAGE_PROG
  * `length` bytes, the cell's block of rows where it is about rows. */
 typedef struct nl_message {
     int kind, cell, rank, rows;
+    int cores;   /* progress */
     bool loaded; /* rows: of an earlier run */
     size_t length;
     char phase[24];                /* timing: phase; event: what happened */
@@ -30,8 +31,8 @@ NL_MUST_CHECK nl_status nl_send_loaded_rows(nl_service *service, const nl_cell *
 /** Instead of a cell, where a timing is the rank's. */
 enum { nl_no_cell = -1 };
 
-/** Seconds and peak memory (of the process so far, bytes) of one phase of one cell; of phase "idle"
- *  of a rank. */
+/** Seconds and peak memory (of the process so far, bytes) of one phase of one cell; of phases
+ * "idle" and "lent" of a rank. */
 NL_MUST_CHECK nl_status nl_send_timing(nl_service *service, int cell, int rank, const char *phase,
                                        double seconds);
 
@@ -39,8 +40,15 @@ NL_MUST_CHECK nl_status nl_send_timing(nl_service *service, int cell, int rank, 
 NL_MUST_CHECK nl_status nl_send_event(nl_service *service, int cell, int rank, const char *event,
                                       const char *reason);
 
+/** Where a rank is with a cell. */
+typedef struct nl_cell_progress {
+    int cell, rank;
+    double fraction; /* of the cell's work, 0 to 1 */
+    long step;
+    int cores; /* that share its steps */
+} nl_cell_progress;
+
 /** nl_collector_progress() from another rank. */
-NL_MUST_CHECK nl_status nl_send_progress(nl_service *service, int cell, int rank, double fraction,
-                                         long step);
+NL_MUST_CHECK nl_status nl_send_progress(nl_service *service, const nl_cell_progress *now);
 
 #endif

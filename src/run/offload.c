@@ -2,6 +2,7 @@
  * private ones alone, shared ones as a team of the same size.  Who measures changes no bit: it is
  * the same function of the same parameters. */
 #include "offload.h"
+#include "lending.h"
 #include "team_state.h"
 
 #include "ntklens/quadrature.h"
@@ -285,7 +286,7 @@ nl_status nl_offload_collect(nl_cell_work *work, nl_record *record)
 
 nl_status nl_offload_await(nl_cell_work *work, nl_record *record, bool to_the_end, int *arrived)
 {
-    const double start = nl_now();
+    const double start = nl_run_rest(work->run);
     int pending = 0;
     nl_status worst = NL_OK;
 
@@ -302,7 +303,7 @@ nl_status nl_offload_await(nl_cell_work *work, nl_record *record, bool to_the_en
             nl_sleep(poll_seconds);
         }
     } while (pending > 0);
-    work->run->clock.idle_seconds += nl_now() - start;
+    nl_run_wake(work->run, start);
     return worst;
 }
 

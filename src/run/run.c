@@ -3,8 +3,10 @@
 #include "cell_team.h"
 #include "cell_train.h"
 #include "infinite_table.h"
+#include "lending.h"
 #include "messages.h"
 #include "offload.h"
+#include "queue.h"
 #include "results_folder.h"
 
 #include "ntklens/io.h"
@@ -48,22 +50,22 @@ static void end_in_time(const nl_run *run, int reason)
 
 static nl_status send_progress(nl_run *run)
 {
-    const int cell = atomic_load(&run->clock.now_cell);
-    const long step = atomic_load(&run->clock.now_step);
-    double last = 1.0;
+    nl_cell_progress now = {.cell = atomic_load(&run->clock.now_cell),
+                            .rank = run->in.team->rank,
+                            .step = atomic_load(&run->clock.now_step),
+                            .cores = atomic_load(&run->clock.now_cores)};
 
-    if (cell < 0 || nl_now() < run->clock.next_progress) {
+    if (now.cell < 0 || nl_now() < run->clock.next_progress) {
         return NL_OK;
     }
-    last = (double)nl_cell_train_spec(&run->in.cells[cell]).max_steps;
+    now.fraction =
+        0.99 * (double)now.step / (double)nl_cell_train_spec(&run->in.cells[now.cell]).max_steps;
     run->clock.next_progress = nl_now() + progress_interval;
     if (run->out.collector != NULL) { /* the root's service thread does not send to itself */
-        nl_collector_progress(run->out.collector, cell, run->in.team->rank,
-                              0.99 * (double)step / last, step);
+        nl_collector_progress(run->out.collector, &now);
         return NL_OK;
     }
-    return nl_send_progress(run->schedule.service, cell, run->in.team->rank,
-                            0.99 * (double)step / last, step);
+    return nl_send_progress(run->schedule.service, &now);
 }
 
 /* Root: the lock is lost, here or as another rank has seen.  What is on disk is another run's now.
@@ -332,6 +334,9 @@ static nl_status prepare(nl_run *run)
         nl_team_broadcast(run->in.team, &run->in.holder, sizeof run->in.holder, 0);
         status = nl_cell_work_measurer(run, MPI_COMM_SELF, &run->alone);
     }
+    if (status == NL_OK) {
+        status = nl_lending_open(run);
+    }
     status = nl_agree(run->in.team->comm, status);
 
 done:
@@ -342,39 +347,6 @@ done:
 /*---------------------------------------------------------------------------------------------
  * Work
  *-------------------------------------------------------------------------------------------*/
-
-typedef struct queued {
-    int cell;
-    double cost;
-} queued;
-
-static int compare_queued(const void *a, const void *b)
-{
-    const queued *x = a;
-    const queued *y = b;
-
-    if (x->cost != y->cost) {
-        return x->cost < y->cost ? 1 : -1;
-    }
-    return x->cell - y->cell;
-}
-
-/* Cells that are left, the longest first.  queue: free(). */
-static nl_status make_queue(const nl_run *run, queued **queue, int *count)
-{
-    *count = 0;
-    *queue = nl_calloc((size_t)run->in.count, sizeof **queue);
-    if (*queue == NULL) {
-        return NL_FAIL(NL_ERR_NOMEM, "out of memory for a queue of %d cells", run->in.count);
-    }
-    for (int k = 0; k < run->in.count; k++) {
-        if (run->schedule.phase[k] != NL_CELL_FINISHED) {
-            (*queue)[(*count)++] = (queued){.cell = k, .cost = run->schedule.cost[k]};
-        }
-    }
-    qsort(*queue, (size_t)*count, sizeof **queue, compare_queued);
-    return NL_OK;
-}
 
 /* A numerical failure is told at the end; anything else ends the study for all. */
 static void note_failure(nl_run *run, nl_status status, nl_status *worst)
@@ -388,10 +360,10 @@ static void note_failure(nl_run *run, nl_status status, nl_status *worst)
 /* Behind the work: where does every cell stand? */
 static nl_status exchange_phases(nl_run *run, nl_status status)
 {
-    const double start = nl_now();
+    const double start = nl_run_rest(run);
 
     nl_team_wait(run->in.team);
-    run->clock.idle_seconds += nl_now() - start;
+    nl_run_wake(run, start);
     status = nl_agree(run->in.team->comm, status);
     MPI_Allreduce(MPI_IN_PLACE, run->schedule.phase, run->in.count, MPI_UINT8_T, MPI_MAX,
                   run->in.team->comm);
@@ -430,7 +402,7 @@ static nl_status measure_in_team(nl_run *run, const nl_task *task, int cell)
     return status;
 }
 
-static nl_status do_task(nl_run *run, const nl_task *task, const queued *queue)
+static nl_status do_task(nl_run *run, const nl_task *task, const nl_queued *queue)
 {
     switch (task->kind) {
     case NL_TASK_ITEM:
@@ -446,16 +418,16 @@ static nl_status do_task(nl_run *run, const nl_task *task, const queued *queue)
 }
 
 /* Train, help, join teams, until nothing is left for anyone.  A failure ends it for all. */
-static nl_status do_tasks(nl_run *run, const queued *queue)
+static nl_status do_tasks(nl_run *run, const nl_queued *queue)
 {
     nl_status worst = NL_OK;
     nl_task task = {.kind = NL_TASK_ITEM};
 
     while (task.kind != NL_TASK_NONE && (worst == NL_OK || worst == NL_ERR_NUMERIC)) {
-        const double start = nl_now();
+        const double start = nl_run_rest(run);
         nl_status status = nl_service_take(run->schedule.service, &task);
 
-        run->clock.idle_seconds += nl_now() - start;
+        nl_run_wake(run, start);
         if (status == NL_OK) {
             status = do_task(run, &task, queue);
         }
@@ -477,7 +449,7 @@ static bool all_finished(const nl_run *run)
 static nl_status work(nl_run *run)
 {
     const nl_service_hooks hooks = {.context = run, .tick = tick, .deliver = deliver};
-    queued *queue = NULL;
+    nl_queued *queue = NULL;
     int count = 0;
     nl_status sent = NL_OK;
     nl_status status = nl_service_start(run->in.team, hooks, &run->schedule.service);
@@ -488,7 +460,7 @@ static nl_status work(nl_run *run)
     }
     status = nl_run_load_finished(run);
     if (status == NL_OK) {
-        status = nl_agree(run->in.team->comm, make_queue(run, &queue, &count));
+        status = nl_agree(run->in.team->comm, nl_queue_make(run, &queue, &count));
     }
     if (status == NL_OK) {
         status = nl_service_open_queue(run->schedule.service, count, run->schedule.team_size);
@@ -501,8 +473,7 @@ static nl_status work(nl_run *run)
         status = limits > status || limits == NL_STOPPED ? limits : status;
     }
     if (count > 0) {
-        sent = nl_send_timing(run->schedule.service, nl_no_cell, run->in.team->rank, "idle",
-                              run->clock.idle_seconds);
+        sent = nl_lending_send_idle(run);
     }
     free(queue);
     nl_service_end(&run->schedule.service);
@@ -518,9 +489,10 @@ static nl_status close_results(nl_run *run, nl_status status, double start)
     nl_status written = NL_OK;
     const int finished = nl_collector_finished(run->out.collector);
     const double took = nl_now() - start;
-    const double idle =
-        took > 0.0 ? 100.0 * nl_collector_idle(run->out.collector) / (took * run->in.team->size)
-                   : 0.0;
+    const double share = took > 0.0 ? 100.0 / (took * run->in.team->size) : 0.0;
+    const double idle = share * nl_collector_idle(run->out.collector);
+    const double lent = share * nl_collector_lent(run->out.collector);
+    char lent_text[64] = "";
     char seconds[32];
     char cells[48];
 
@@ -540,23 +512,28 @@ static nl_status close_results(nl_run *run, nl_status status, double start)
                      run->in.options->stop_file); /* for job scripts */
     }
     nl_log_event(run->out.log, "end",
-                 "status=\"%s\" finished=%d of=%d rows=%d seconds=%.3f idle_percent=%.2f",
+                 "status=\"%s\" finished=%d of=%d rows=%d seconds=%.3f idle_percent=%.2f "
+                 "lent_percent=%.2f",
                  nl_status_text(status), finished, run->in.count,
-                 nl_collector_rows(run->out.collector), took, idle);
+                 nl_collector_rows(run->out.collector), took, idle, lent);
     nl_collector_destroy(&run->out.collector); /* ends the live line */
     if (!run->in.options->quiet) {
         char name[1024];
 
-        fprintf(stderr, "%s: %d of %s finished in %s; idle %.1f %% of rank time\n",
+        if (lent > 0.0) {
+            snprintf(lent_text, sizeof lent_text, "; %.1f %% lent to other ranks", lent);
+        }
+        fprintf(stderr, "%s: %d of %s finished in %s; idle %.1f %% of rank time%s\n",
                 nl_escaped(run->in.options->folder, name, sizeof name), finished,
                 nl_format_count(run->in.count, "cell", cells), nl_format_seconds(took, seconds),
-                idle);
+                idle, lent_text);
     }
     return status;
 }
 
 static void release(nl_run *run)
 {
+    nl_lending_close(run);
     nl_measurer_destroy(&run->alone);
     nl_infinite_destroy(&run->closed.infinite[0]);
     nl_infinite_destroy(&run->closed.infinite[1]);

@@ -4,6 +4,7 @@
 
 #include "collector.h"
 
+#include "ntklens/board.h"
 #include "ntklens/folder.h"
 #include "ntklens/measure.h"
 #include "ntklens/run.h"
@@ -70,8 +71,20 @@ typedef struct nl_run_clock {
     /* Written by the main thread, read by the service thread. */
     atomic_int now_cell;  /* cell in work, -1: none */
     atomic_long now_step; /* its step */
+    atomic_int now_cores; /* that share its steps */
     atomic_long reserve;  /* milliseconds that this rank needs to leave in good order */
 } nl_run_clock;
+
+/** Cores that this rank lends and borrows (lending.c).  Main thread. */
+typedef struct nl_lending {
+    nl_board *board; /* owned; NULL: nothing is lent */
+    nl_crew *crew;   /* owned; threads on cores that this rank has borrowed */
+    int most;        /* cores that the present training makes use of; 1: it stays alone */
+    double step_operations;
+    double borrowed; /* seconds, when that training began */
+    int told;        /* cores that the log last heard of */
+    double told_at;
+} nl_lending;
 
 /** Everything is borrowed by the functions of the run and owned by nl_study_run(). */
 typedef struct nl_run {
@@ -79,6 +92,7 @@ typedef struct nl_run {
     nl_run_schedule schedule;
     nl_run_output out;
     nl_run_clock clock;
+    nl_lending lending;
     nl_measurer *alone;     /* private kernels; main thread */
     nl_closed_forms closed; /* borrowed by what is measured; main thread */
 } nl_run;

@@ -180,6 +180,11 @@ static const nl_key_info table[NL_KEY_COUNT] = {
                                        INT(1, 1000), AXIS, TRAINS, .fallback = "20",
                                        .help = "Evaluations of both losses, log-spaced in steps; "
                                                "best is found among them."},
+    [NL_KEY_SHARE_CORES] = {"training.share_cores", NULL, BOOL, SCALAR, EXECUTES,
+                            .fallback = "true",
+                            .help =
+                                "Cores of the node that have nothing else to do share the steps "
+                                "of large networks; results are the same."},
 
     [NL_KEY_SEEDS] = {"seeds", "seed", INT(0, SEED_MAX), AXIS, TRAINS, .fallback = "[0]",
                       .help = "Seeds of weights, batches and (data.subset: per-seed) subsets."},

@@ -300,6 +300,7 @@ void nl_study_make_spec(nl_study *study)
         .classes = nl_study_is(study, NL_KEY_KERNELS, "class"),
         .weighted = nl_study_is(study, NL_KEY_PARAMETRIZATION, "mup"),
         .infinite = is_on(study, NL_KEY_INFINITE),
+        .share_cores = is_on(study, NL_KEY_SHARE_CORES),
         .memory_per_rank = auto_memory ? 0.0 : nl_study_number(study, NL_KEY_MEMORY_PER_RANK),
         .checkpoint_every = nl_study_number(study, NL_KEY_CHECKPOINT_EVERY),
     };

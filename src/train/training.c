@@ -133,6 +133,11 @@ void nl_training_destroy(nl_training **training)
     *training = NULL;
 }
 
+nl_status nl_training_set_crew(nl_training *t, nl_crew *crew)
+{
+    return nl_model_set_crew(t->model, crew);
+}
+
 /*---------------------------------------------------------------------------------------------
  * Evaluation
  *-------------------------------------------------------------------------------------------*/

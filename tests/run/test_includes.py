@@ -44,6 +44,8 @@ ROOM_OF_HEADER = {
     "record": "results",
     "rows": "results",
     "splits": "data",
+    "board": "par",
+    "crew": "par",
 }
 MOST_OF_A_ROOM = 0.12  # of the lines of src
 MOST_OF_A_FILE = 600
