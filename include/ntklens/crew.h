@@ -50,6 +50,10 @@ void nl_crew_dismiss(nl_crew *crew, int worker);
 /** Threads that work, the caller among them. */
 int nl_crew_size(const nl_crew *crew);
 
+/** What nl_crew_run() does first: look, if it is time.  For work that would not be shared, as long
+ *  as there is nobody to share it. */
+void nl_crew_look(nl_crew *crew);
+
 /**
  * Compute pieces 0 .. pieces - 1, each once, in any order; returns when all are done.  The threads
  * round as the caller does.  Pieces run no crew of their own.

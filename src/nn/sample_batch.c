@@ -13,8 +13,23 @@ enum { least_rows = 4, most_rows = 64 };
 static const double cached_bytes = 1.5e6; /* of the samples that go through together */
 static const double per_parameter = 6.0;  /* or so many times those of all parameters */
 
+/** What a thread of a crew needs to take some samples through the network. */
+typedef struct part_worker {
+    nl_passes *passes; /* the caller's borrowed, others owned; NULL: none yet */
+    float *error;      /* [rows x outputs], likewise */
+    bool failed;       /* there was no memory for them */
+    long round;        /* of whose parameters the passes know */
+} part_worker;
+
 struct nl_sample_batch {
     const nl_net *net; /* borrowed */
+    nl_crew *crew;     /* borrowed; NULL: this thread alone */
+    part_worker worker[nl_most_of_crew];
+    long round;        /* counts the runs of the crew */
+    int parts;         /* that there is room for */
+    float *gradients;  /* owned; [parts x net->size] of each part's samples */
+    double *losses;    /* owned; [parts] */
+    bool *done;        /* owned; [parts] */
     int rows;          /* samples that go through together */
     nl_passes *passes; /* owned */
     float *gradient;   /* owned; [net->size] of the loss, summed so far */
@@ -25,6 +40,8 @@ struct nl_sample_batch {
 /** Some samples of a step. */
 typedef struct step_part {
     nl_sample_batch *batch;
+    nl_passes *passes;
+    float *gradient; /* [net->size] that theirs is added to, or (first) written to */
     int rows;
     bool first;
 } step_part;
@@ -84,6 +101,13 @@ nl_status nl_sample_batch_create(const nl_net *net, nl_sample_batch **out)
 void nl_sample_batch_destroy(nl_sample_batch **batch)
 {
     if (*batch != NULL) {
+        for (int k = 1; k < nl_most_of_crew; k++) {
+            nl_passes_destroy(&(*batch)->worker[k].passes);
+            free((*batch)->worker[k].error);
+        }
+        free((*batch)->gradients);
+        free((*batch)->losses);
+        free((*batch)->done);
         nl_passes_destroy(&(*batch)->passes);
         free((*batch)->gradient);
         free((*batch)->piece);
@@ -93,12 +117,117 @@ void nl_sample_batch_destroy(nl_sample_batch **batch)
     }
 }
 
+void nl_sample_batch_set_crew(nl_sample_batch *batch, nl_crew *crew)
+{
+    batch->crew = crew;
+}
+
+/*---------------------------------------------------------------------------------------------
+ * Shared by a crew: each part of the samples by whoever is free
+ *-------------------------------------------------------------------------------------------*/
+
+/** Samples that a crew takes through the network. */
+typedef struct shared_pass {
+    nl_sample_batch *batch;
+    const float *theta;
+    int rows;
+    const float *x;
+    float *logits;             /* of a forward pass */
+    const nl_trained *trained; /* of a step */
+    const int *labels;
+} shared_pass;
+
+/* Room for the parts of so many rows; false: there is no memory. */
+static bool make_room(nl_sample_batch *batch, int parts, bool gradients)
+{
+    if (batch->parts < parts) {
+        free(batch->losses);
+        free(batch->done);
+        free(batch->gradients);
+        batch->gradients = NULL;
+        batch->losses = nl_calloc((size_t)parts, sizeof *batch->losses);
+        batch->done = nl_calloc((size_t)parts, sizeof *batch->done);
+        batch->parts = batch->losses != NULL && batch->done != NULL ? parts : 0;
+    }
+    if (batch->parts >= parts && gradients && batch->gradients == NULL) {
+        batch->gradients =
+            nl_alloc((size_t)batch->parts * batch->net->size, sizeof *batch->gradients);
+    }
+    return batch->parts >= parts && (!gradients || batch->gradients != NULL);
+}
+
+/* What a thread works with, with the present parameters; NULL: it cannot, others do its part. */
+static part_worker *worker_of(const shared_pass *pass, int worker)
+{
+    nl_sample_batch *batch = pass->batch;
+    part_worker *w = &batch->worker[worker];
+
+    if (w->passes == NULL && !w->failed) {
+        const nl_passes_spec spec = passes_spec(batch->rows);
+
+        w->error =
+            nl_calloc((size_t)spec.rows * (size_t)batch->net->spec.outputs, sizeof *w->error);
+        w->failed = w->error == NULL || nl_passes_create(batch->net, &spec, &w->passes) != NL_OK;
+    }
+    if (w->failed) {
+        return NULL;
+    }
+    if (w->round != batch->round) {
+        nl_passes_set_parameters(w->passes, pass->theta);
+        w->round = batch->round;
+    }
+    return w;
+}
+
+/* All parts; those that nobody could do by the caller, who can. */
+static void run_shared(const shared_pass *pass, nl_crew_piece_fn *part)
+{
+    nl_sample_batch *batch = pass->batch;
+    const int parts = (pass->rows + batch->rows - 1) / batch->rows;
+    shared_pass copy = *pass;
+
+    batch->worker[0].passes = batch->passes;
+    batch->worker[0].error = batch->error;
+    batch->round++;
+    memset(batch->done, 0, (size_t)parts * sizeof *batch->done);
+    nl_crew_run(batch->crew, part, &copy, parts);
+    for (int k = 0; k < parts; k++) {
+        if (!batch->done[k]) {
+            part(&copy, k, 0);
+        }
+    }
+}
+
+static void forward_part(void *context, int part, int worker)
+{
+    const shared_pass *pass = context;
+    const nl_sample_batch *batch = pass->batch;
+    const int first = part * batch->rows;
+    const int rows = nl_smaller(batch->rows, pass->rows - first);
+    const size_t outputs = (size_t)batch->net->spec.outputs;
+    const part_worker *w = worker_of(pass, worker);
+
+    if (w != NULL) {
+        nl_passes_forward(w->passes, rows,
+                          pass->x + (size_t)first * (size_t)batch->net->spec.inputs, NULL);
+        memcpy(pass->logits + (size_t)first * outputs, nl_passes_outputs(w->passes),
+               (size_t)rows * outputs * sizeof *pass->logits);
+        batch->done[part] = true;
+    }
+}
+
 void nl_sample_batch_forward(nl_sample_batch *batch, const float *theta, int rows, const float *x,
                              float *logits)
 {
     const size_t inputs = (size_t)batch->net->spec.inputs;
     const size_t outputs = (size_t)batch->net->spec.outputs;
 
+    if (batch->crew != NULL && make_room(batch, (rows + batch->rows - 1) / batch->rows, false)) {
+        run_shared(
+            &(shared_pass){.batch = batch, .theta = theta, .rows = rows, .x = x, .logits = logits},
+            forward_part);
+        return;
+    }
     nl_passes_set_parameters(batch->passes, theta);
     for (int first = 0; first < rows; first += batch->rows) {
         const int part = nl_smaller(batch->rows, rows - first);
@@ -124,13 +253,13 @@ static void add_layer(int l, const void *delta, void *context)
     nl_sample_batch *batch = part->batch;
     const nl_layer *layer = &batch->net->layer[l];
     const size_t weights = nl_layer_weights(layer);
-    float *sum = batch->gradient + layer->weights;
+    float *sum = part->gradient + layer->weights;
     float *piece = part->first ? sum : batch->piece;
 
     if (layer->fan_out == 0) {
         return;
     }
-    nl_passes_gradient(batch->passes, l, 0, part->rows, delta, piece, piece + weights);
+    nl_passes_gradient(part->passes, l, 0, part->rows, delta, piece, piece + weights);
     if (!part->first) {
         add(weights + (size_t)layer->fan_out, piece, sum);
     }
@@ -172,27 +301,120 @@ static void update(nl_trained *trained, long step, const float *gradient)
     }
 }
 
+/** A step of a batch. */
+typedef struct step_batch {
+    const nl_trained *trained;
+    int rows;
+    const float *x;
+    const int *labels;
+} step_batch;
+
+/* Forward and backward of the samples from `first` on; their part of the loss. */
+static double step_samples(const step_part *part, const step_batch *step, int first, float *error)
+{
+    const int outputs = part->batch->net->spec.outputs;
+    const double share = (double)part->rows / step->rows;
+    step_part copy = *part;
+    double loss = 0.0;
+
+    nl_passes_forward(part->passes, part->rows,
+                      step->x + (size_t)first * (size_t)part->batch->net->spec.inputs, NULL);
+    loss = share * nl_loss_gradient(step->trained->spec.loss, part->rows, outputs,
+                                    nl_passes_outputs(part->passes), step->labels + first, error);
+    for (int k = 0; k < part->rows * outputs; k++) {
+        error[k] = (float)(share * (double)error[k]);
+    }
+    nl_passes_backward(part->passes, error, 0, add_layer, &copy);
+    return loss;
+}
+
+static void step_part_of(void *context, int k, int worker)
+{
+    const shared_pass *pass = context;
+    nl_sample_batch *batch = pass->batch;
+    const int first = k * batch->rows;
+    const step_batch step = {pass->trained, pass->rows, pass->x, pass->labels};
+    const part_worker *w = worker_of(pass, worker);
+
+    if (w != NULL) {
+        const step_part part = {.batch = batch,
+                                .passes = w->passes,
+                                .gradient = batch->gradients + (size_t)k * batch->net->size,
+                                .rows = nl_smaller(batch->rows, pass->rows - first),
+                                .first = true};
+
+        batch->losses[k] = step_samples(&part, &step, first, w->error);
+        batch->done[k] = true;
+    }
+}
+
+/** Gradients of parts that become one. */
+typedef struct gradient_sum {
+    nl_sample_batch *batch;
+    int parts;
+} gradient_sum;
+
+enum { summed_together = 1 << 14 }; /* parameters */
+
+/* Some parameters' gradients, in the order of the samples. */
+static void sum_parameters(void *context, int piece, int worker)
+{
+    const gradient_sum *sum = context;
+    const nl_sample_batch *batch = sum->batch;
+    const size_t first = (size_t)piece * summed_together;
+    const size_t left = batch->net->size - first;
+    const size_t count = left < summed_together ? left : summed_together;
+
+    (void)worker;
+    memcpy(batch->gradient + first, batch->gradients + first, count * sizeof *batch->gradient);
+    for (int k = 1; k < sum->parts; k++) {
+        add(count, batch->gradients + (size_t)k * batch->net->size + first,
+            batch->gradient + first);
+    }
+}
+
+static double step_shared(nl_sample_batch *batch, const step_batch *step)
+{
+    gradient_sum sum = {.batch = batch, .parts = (step->rows + batch->rows - 1) / batch->rows};
+    double loss = 0.0;
+
+    run_shared(&(shared_pass){.batch = batch,
+                              .theta = step->trained->theta,
+                              .rows = step->rows,
+                              .x = step->x,
+                              .trained = step->trained,
+                              .labels = step->labels},
+               step_part_of);
+    for (int k = 0; k < sum.parts; k++) {
+        loss += batch->losses[k];
+    }
+    nl_crew_run(batch->crew, sum_parameters, &sum,
+                (int)((batch->net->size + summed_together - 1) / summed_together));
+    return loss;
+}
+
 double nl_sample_batch_step(nl_sample_batch *batch, nl_trained *trained, long step, int rows,
                             const float *x, const int *labels)
 {
-    const int outputs = batch->net->spec.outputs;
+    const step_batch now = {trained, rows, x, labels};
     double loss = 0.0;
 
+    if (nl_crew_size(batch->crew) > 1 &&
+        make_room(batch, (rows + batch->rows - 1) / batch->rows, true)) {
+        loss = step_shared(batch, &now);
+        update(trained, step, batch->gradient);
+        return loss;
+    }
+    nl_crew_look(batch->crew);
     nl_passes_set_parameters(batch->passes, trained->theta);
     for (int first = 0; first < rows; first += batch->rows) {
-        step_part part = {
-            .batch = batch, .rows = nl_smaller(batch->rows, rows - first), .first = first == 0};
-        const double share = (double)part.rows / rows;
+        const step_part part = {.batch = batch,
+                                .passes = batch->passes,
+                                .gradient = batch->gradient,
+                                .rows = nl_smaller(batch->rows, rows - first),
+                                .first = first == 0};
 
-        nl_passes_forward(batch->passes, part.rows,
-                          x + (size_t)first * (size_t)batch->net->spec.inputs, NULL);
-        loss += share * nl_loss_gradient(trained->spec.loss, part.rows, outputs,
-                                         nl_passes_outputs(batch->passes), labels + first,
-                                         batch->error);
-        for (int k = 0; k < part.rows * outputs; k++) {
-            batch->error[k] = (float)(share * (double)batch->error[k]);
-        }
-        nl_passes_backward(batch->passes, batch->error, 0, add_layer, &part);
+        loss += step_samples(&part, &now, first, batch->error);
     }
     update(trained, step, batch->gradient);
     return loss;

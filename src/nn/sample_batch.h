@@ -13,6 +13,9 @@ double nl_sample_batch_floats(const nl_net *net);
 NL_MUST_CHECK nl_status nl_sample_batch_create(const nl_net *net, nl_sample_batch **out);
 void nl_sample_batch_destroy(nl_sample_batch **batch);
 
+/** Let others share the work; crew: borrowed. */
+void nl_sample_batch_set_crew(nl_sample_batch *batch, nl_crew *crew);
+
 /** logits [rows x outputs] of x [rows x inputs]. */
 void nl_sample_batch_forward(nl_sample_batch *batch, const float *theta, int rows, const float *x,
                              float *logits);

@@ -107,7 +107,11 @@ void nl_model_destroy(nl_model **model)
 
 nl_status nl_model_set_crew(nl_model *model, nl_crew *crew)
 {
-    return model->by_unit != NULL ? nl_unit_batch_set_crew(model->by_unit, crew) : NL_OK;
+    if (model->by_sample != NULL) {
+        nl_sample_batch_set_crew(model->by_sample, crew);
+        return NL_OK;
+    }
+    return nl_unit_batch_set_crew(model->by_unit, crew);
 }
 
 float *nl_model_parameters(nl_model *model)

@@ -241,9 +241,9 @@ int nl_crew_size(const nl_crew *crew)
     return crew != NULL ? crew->size : 1;
 }
 
-static void look_around(nl_crew *crew)
+void nl_crew_look(nl_crew *crew)
 {
-    if (crew->look != NULL && nl_now() >= crew->next_look) {
+    if (crew != NULL && crew->look != NULL && nl_now() >= crew->next_look) {
         crew->look(crew->context, crew);
         crew->next_look = nl_now() + crew->every;
     }
@@ -262,9 +262,7 @@ static void await_others(nl_crew *crew)
 
 void nl_crew_run(nl_crew *crew, nl_crew_piece_fn *piece, void *context, int pieces)
 {
-    if (crew != NULL) {
-        look_around(crew);
-    }
+    nl_crew_look(crew);
     if (nl_crew_size(crew) == 1 || pieces <= 1) {
         for (int k = 0; k < pieces; k++) {
             piece(context, k, 0);
