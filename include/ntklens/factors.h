@@ -28,12 +28,13 @@ typedef struct nl_factors {
     void *traced_delta; /* owned; [samples x width]: phi'(z_{L-1}) times the length of each unit's
                            output weights, s_L sqrt(sum_a W_L[a, k]^2); its products are those of
                            the last hidden layer's back-signals, summed over outputs */
-    double *scratch;    /* owned; a few rows of weights */
+    double *scratch;    /* owned; a few rows of weights; NULL: nothing is computed any more */
     double *pass[2];    /* owned; single precision: [samples x widest layer], the forward pass */
 } nl_factors;
 
-/** Bytes of the factors of one sample. */
+/** Bytes of the factors of one sample; once nl_factors_close() was called. */
 double nl_factors_bytes(const nl_net *net, nl_precision precision);
+double nl_factors_closed_bytes(const nl_net *net, nl_precision precision);
 
 /** Floating-point operations of the factors of one sample: one pass forward, one backward per
  *  output. */
@@ -56,6 +57,9 @@ void nl_factors_destroy(nl_factors **factors);
  */
 void nl_factors_compute(nl_factors *factors, const float *theta, const float *x, int samples,
                         const int *list);
+
+/** Nothing more is computed: let go of what that takes. */
+void nl_factors_close(nl_factors *factors);
 
 /** f(x) of the samples whose factors were computed last, with the same theta: outputs
  *  [samples x outputs]. */

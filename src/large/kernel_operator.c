@@ -51,9 +51,10 @@ static bool interrupted(const nl_kernel_operator *op)
     return nl_interrupted(op->g.input->interrupt);
 }
 
+/* Of factors that are held. */
 static double sample_bytes(const nl_net *net)
 {
-    return nl_factors_bytes(net, NL_SINGLE);
+    return nl_factors_closed_bytes(net, NL_SINGLE);
 }
 
 double nl_kernel_operator_size(const nl_net *net, nl_kernel_spec spec, int samples)
@@ -85,7 +86,8 @@ double nl_kernel_operator_bytes(const nl_net *net, int samples, int ranks, doubl
     if (!nl_net_is_dense(net)) {
         return nl_gradients_bytes(net, (int)own);
     }
-    return (all <= held ? all : panel * sample_bytes(net)) + nl_factors_fixed_bytes(net) +
+    return (all <= held ? all : 0.0) + panel * nl_factors_bytes(net, NL_SINGLE) +
+           nl_factors_fixed_bytes(net) +
            (double)sizeof(float) * most_columns *
                (2.0 * (double)net->size + panel * (nl_net_widest(net) + net->spec.outputs)) +
            (double)sizeof(double) * most_columns * (double)net->size;
@@ -430,6 +432,7 @@ static nl_status create_factors(nl_kernel_operator *op)
         status = nl_factors_create(op->net, NL_SINGLE, op->panel, &op->factors[p]);
         if (status == NL_OK && op->held) {
             status = make_factors(op, p, op->factors[p]);
+            nl_factors_close(op->factors[p]);
         }
     }
     return status;

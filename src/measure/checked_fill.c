@@ -27,6 +27,14 @@ nl_status nl_measurer_take_input(nl_measurer *m, int samples)
     return nl_agree(m->grid->comm, status);
 }
 
+void nl_measurer_drop_factors(nl_measurer *m)
+{
+    nl_trust_destroy(&m->trust);
+    nl_factors_destroy(&m->factors);
+    nl_kept_memory_free(&m->kept);
+    m->input.ready = NULL;
+}
+
 nl_status nl_fill_held(const nl_held_fill *held, nl_dmat *a)
 {
     nl_measurer *m = held->measurer;

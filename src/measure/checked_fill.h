@@ -35,4 +35,8 @@ NL_MUST_CHECK nl_status nl_fill_checked(const nl_kernel_task *task, int samples,
  * for them; the next state of the network finds it there.  Collective. */
 NL_MUST_CHECK nl_status nl_measurer_take_input(nl_measurer *m, int samples);
 
+/** Let go of the factors, of no use to what fills no kernel in double, and of the check, which
+ * looks at them. */
+void nl_measurer_drop_factors(nl_measurer *m);
+
 #endif

@@ -454,9 +454,7 @@ nl_status nl_measure_dual(nl_measurer *m, const nl_solve_plan *solve, int kernel
     nl_status status = NL_OK;
 
     out->method = NL_METHOD_DUAL;
-    nl_factors_destroy(&m->factors); /* of a small probe: of no use here */
-    nl_kept_memory_free(&m->kept);
-    m->input.ready = NULL;
+    nl_measurer_drop_factors(m);
     status = nl_agree(m->grid->comm, nl_kept_open(m, kernel, NL_METHOD_DUAL, &t.kept));
     if (status == NL_OK) {
         status = create_vectors(&t);

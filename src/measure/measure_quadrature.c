@@ -1,6 +1,7 @@
 /** @file measure_quadrature.c  A kernel by quadrature: its entropy estimated from products with
  * vectors, which are held against the Jacobian. */
 #include "measure_quadrature.h"
+#include "checked_fill.h"
 #include "estimation.h"
 #include "probe_vectors.h"
 
@@ -199,9 +200,7 @@ nl_status nl_measure_quadrature(nl_measurer *m, const nl_solve_plan *solve, int 
     t.vectors = nl_probe_vectors_of(m->probe, t.gradients.spec);
     out->method = NL_METHOD_QUADRATURE;
     snprintf(out->solver, sizeof out->solver, "quadrature");
-    nl_factors_destroy(&m->factors);
-    nl_kept_memory_free(&m->kept);
-    m->input.ready = NULL;
+    nl_measurer_drop_factors(m);
     status = observe_exactly(&t, &out->observed);
     m->observe_seconds += nl_now() - start;
     start = nl_now();

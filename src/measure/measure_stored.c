@@ -83,8 +83,7 @@ nl_status nl_measure_stored(nl_measurer *m, const nl_solve_plan *solve, int kern
     t.of.checked = &t.checked;
     out->method = NL_METHOD_QUADRATURE;
     snprintf(out->solver, sizeof out->solver, "quadrature");
-    nl_factors_destroy(&m->factors); /* of another precision, as a rule */
-    m->input.ready = NULL;
+    nl_measurer_drop_factors(m);
     status = nl_dmat_create_lower(m->grid, solve->n, solve->block, NL_SINGLE, &t.a);
     if (status == NL_OK) {
         status = fill(&t);

@@ -2,6 +2,7 @@
 #include "solve_method.h"
 
 #include "ntklens/dual.h"
+#include "ntklens/gradients.h"
 #include "ntklens/kernel_operator.h"
 #include "ntklens/quadrature.h"
 
@@ -58,6 +59,17 @@ static void size_stored(nl_solve_plan *plan, const nl_measure_plan *measure, int
     plan->held = 6.0 * plan->columns * plan->n * (double)sizeof(double);
 }
 
+/* Vectors that say how a full or class kernel lies to labels, and what J^T makes of them. */
+static double vectors_held(const nl_measure_plan *measure, int kernel, const nl_solve_room *room,
+                           double n)
+{
+    if (measure->kernel[kernel].kind == NL_KERNEL_TRACED) {
+        return 0.0;
+    }
+    return (room->outputs + 2.0) * (n + (double)room->net->size) * (double)sizeof(double) +
+           nl_gradients_bytes(room->net, nl_measure_samples(measure, kernel));
+}
+
 /* Vectors of a Krylov space and of probes on every rank; products of it, and what they take. */
 static void size_quadrature(nl_solve_plan *plan, const nl_measure_plan *measure, int kernel,
                             const nl_solve_room *room)
@@ -73,11 +85,14 @@ static void size_quadrature(nl_solve_plan *plan, const nl_measure_plan *measure,
     } else {
         plan->order = (int)nl_kernel_operator_size(room->net, spec, samples);
         plan->operations = products * nl_kernel_operator_flops(room->net, spec, samples);
-        plan->held = 3.0 * plan->n * (double)sizeof(double) +
-                     nl_kernel_operator_bytes(room->net, samples, 1, nl_operator_factors);
+        plan->held = nl_kernel_operator_bytes(room->net, samples, 1, nl_operator_factors) +
+                     nl_gradients_bytes(room->net, samples); /* of the first product's check */
     }
     plan->operations += 6.0 * plan->order * 128.0 * 128.0;
-    plan->held += nl_quadrature_vectors() * plan->order * (double)sizeof(double);
+    plan->held += nl_quadrature_vectors() * plan->order * (double)sizeof(double) +
+                  fmin(nl_kept_bytes, products * plan->order * (double)sizeof(double));
+    plan->held = 3.0 * plan->n * (double)sizeof(double) +
+                 fmax(plan->held, vectors_held(measure, kernel, room, plan->n));
 }
 
 double nl_solve_operations(int order)

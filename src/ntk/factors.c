@@ -118,7 +118,7 @@ static size_t widest(const nl_net *net)
     return (size_t)most;
 }
 
-double nl_factors_bytes(const nl_net *net, nl_precision precision)
+double nl_factors_closed_bytes(const nl_net *net, nl_precision precision)
 {
     double elements = net->layer[nl_net_output(net)].fan_in; /* traced_delta */
 
@@ -128,7 +128,12 @@ double nl_factors_bytes(const nl_net *net, nl_precision precision)
             elements += (1.0 + net->spec.outputs) * net->layer[l].fan_out;
         }
     }
-    return elements * (double)nl_precision_bytes(precision) +
+    return elements * (double)nl_precision_bytes(precision);
+}
+
+double nl_factors_bytes(const nl_net *net, nl_precision precision)
+{
+    return nl_factors_closed_bytes(net, precision) +
            (precision == NL_SINGLE ? 2.0 * (double)widest(net) * sizeof(double) : 0.0);
 }
 
@@ -237,6 +242,14 @@ nl_status nl_factors_create(const nl_net *net, nl_precision precision, int capac
     return NL_OK;
 }
 
+void nl_factors_close(nl_factors *f)
+{
+    free(f->scratch);
+    free(f->pass[0]);
+    free(f->pass[1]);
+    f->scratch = f->pass[0] = f->pass[1] = NULL;
+}
+
 void nl_factors_destroy(nl_factors **factors)
 {
     nl_factors *f = *factors;
@@ -253,9 +266,7 @@ void nl_factors_destroy(nl_factors **factors)
     free(f->delta);
     free(f->slope);
     free(f->traced_delta);
-    free(f->scratch);
-    free(f->pass[0]);
-    free(f->pass[1]);
+    nl_factors_close(f);
     free(f);
     *factors = NULL;
 }
