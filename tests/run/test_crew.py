@@ -2,7 +2,10 @@
 there are and whenever they come and go; told in log, timings and summary; and none where that is turned off."""
 
 import os
+import signal
+import time
 
+import life
 import lib
 
 RANDOM = lib.environment(NTKLENS_TEST_CREW=1)  # threads come and go at every chance, whatever cores there are
@@ -77,6 +80,47 @@ def cores_are_lent_and_that_is_told():
     off = run("off", 2, study, "--set", "training.share_cores=false")
     lib.check(lib.log_events(off, "cores_not_shared"), "no word that cores are not shared")
     lib.check(not lib.log_events(off, "cores"), "cores are shared, which is turned off")
+
+
+LONG = STUDY.format(optimizer="momentum", batch=64, model="widths: [1024], depths: [3]")
+LONG = LONG.replace("max_steps: 8", "max_steps: 400")
+
+
+def helped(study, out):
+    """A run of two ranks, one of which has borrowed the other's core; and who that is."""
+    told = len(lib.log_events(out, "cores")) if (out / "log.txt").exists() else 0
+    run = life.Run(study, out, "--set", "checkpoint.every=0.2")
+    life.wait_for(lambda: (out / "log.txt").exists() and len(lib.log_events(out, "cores")) > told, "a core is lent")
+    event = lib.log_events(out, "cores")[-1]
+    return run, int(event.split("rank=")[1].split()[0])
+
+
+@lib.case
+def kills_stops_and_a_rank_that_is_suspended_change_nothing():
+    if len(os.sched_getaffinity(0)) < 2:
+        raise lib.Skip("one core: nothing is lent")
+    alone = lib.table_text(run("undisturbed", None, LONG, "--set", "training.share_cores=false"))
+    study = lib.write_study(_folder, LONG, "disturbed.yaml")
+    out = _folder / "disturbed"
+    for who in ("lender", "borrower", "stop file", "interrupt"):
+        going, borrower = helped(study, out)
+        if who == "stop file":
+            (out / "stop").touch()
+            lib.check_equal(going.wait(), 75, "exit code after a stop file")
+        elif who == "interrupt":
+            going.send(signal.SIGINT, [going.ranks()[borrower]])
+            lib.check_equal(going.wait(), 75, "exit code after an interrupt")
+        else:
+            ranks = going.ranks()
+            going.send(signal.SIGKILL, [ranks[borrower if who == "borrower" else 1 - borrower]])
+            lib.check(going.wait() != 0, f"exit code 0 after a kill of the {who}")
+    going, borrower = helped(study, out)
+    lender = [going.ranks()[1 - borrower]]
+    going.send(signal.SIGSTOP, lender)
+    time.sleep(2)
+    going.send(signal.SIGCONT, lender)
+    going.finish()
+    lib.check_same_bytes(lib.table_text(out), alone, "results.csv after all that")
 
 
 if __name__ == "__main__":
