@@ -8,7 +8,11 @@
 
 /* Steps below two of these, half a millisecond or so, gain nothing from a second core. */
 static const double operations_per_core = 2.5e7;
-static const double tell_seconds = 30.0; /* between two words of changes */
+static const double least_patience =
+    0.5; /* seconds without other cores, after they were of no use */
+static const double most_patience = 30.0;
+enum { steps_before = 8, steps_judged = 50 }; /* alone, before it borrows; with others */
+static const double tell_seconds = 30.0;      /* between two words of changes */
 
 nl_status nl_lending_open(nl_run *run)
 {
@@ -60,6 +64,13 @@ nl_status nl_lending_begin(const nl_cell_work *work)
 
     lending->most = 1;
     lending->told = 1;
+    lending->step_began = 0.0;
+    lending->step_alone = INFINITY;
+    lending->steps_alone = 0;
+    lending->steps = 0;
+    lending->slow = 0;
+    lending->not_before = 0.0;
+    lending->patience = least_patience;
     if (lending->board == NULL) {
         return NL_OK;
     }
@@ -92,6 +103,32 @@ static void tell_cores(const nl_cell_work *work, int cores)
     (void)sent; /* no more than a line of the log */
 }
 
+/* A step is over.  Where something else runs on borrowed cores they make it longer: then it does
+ * without for a while. */
+static void judge(nl_lending *lending, int cores)
+{
+    const double now = nl_now();
+    const double took = now - lending->step_began;
+    const bool known = lending->step_began > 0.0;
+
+    lending->step_began = now;
+    if (known && cores == 1) {
+        lending->step_alone = fmin(lending->step_alone, took);
+        lending->steps_alone++;
+    } else if (known) {
+        lending->steps++;
+        lending->slow += took > lending->step_alone;
+    }
+    if (lending->steps >= steps_judged) {
+        const bool useless = 2 * lending->slow > lending->steps;
+
+        lending->not_before = useless ? now + lending->patience : 0.0;
+        lending->patience = useless ? fmin(2.0 * lending->patience, most_patience) : least_patience;
+        lending->steps = 0;
+        lending->slow = 0;
+    }
+}
+
 void nl_lending_go_on(const nl_cell_work *work)
 {
     nl_lending *lending = &work->run->lending;
@@ -101,7 +138,11 @@ void nl_lending_go_on(const nl_cell_work *work)
         const double left =
             (double)(nl_cell_train_spec(work->cell).max_steps - nl_training_step(work->training));
 
-        nl_board_want(lending->board, left * lending->step_operations, lending->most);
+        judge(lending, cores);
+        nl_board_want(lending->board, left * lending->step_operations,
+                      lending->steps_alone >= steps_before && nl_now() >= lending->not_before
+                          ? lending->most
+                          : 1);
         atomic_store_explicit(&work->run->clock.now_cores, cores, memory_order_relaxed);
         tell_cores(work, cores);
     }
@@ -110,6 +151,7 @@ void nl_lending_go_on(const nl_cell_work *work)
 void nl_lending_pause(nl_run *run)
 {
     if (run->lending.board != NULL && run->lending.most > 1) {
+        run->lending.step_began = 0.0;
         nl_board_give_back(run->lending.board, run->lending.crew);
         atomic_store(&run->clock.now_cores, 1);
     }

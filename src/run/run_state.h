@@ -81,8 +81,14 @@ typedef struct nl_lending {
     nl_crew *crew;   /* owned; threads on cores that this rank has borrowed */
     int most;        /* cores that the present training makes use of; 1: it stays alone */
     double step_operations;
-    double borrowed; /* seconds, when that training began */
-    int told;        /* cores that the log last heard of */
+    double step_began; /* the present one; 0: there was none before */
+    double step_alone; /* least seconds of one without other cores */
+    int steps_alone;   /* so far */
+    int steps, slow;   /* of late with other cores; those that took longer than alone */
+    double not_before; /* no core is borrowed: others were of no use */
+    double patience;   /* seconds of that */
+    double borrowed;   /* seconds, when that training began */
+    int told;          /* cores that the log last heard of */
     double told_at;
 } nl_lending;
 
