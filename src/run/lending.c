@@ -6,11 +6,12 @@
 
 #include <math.h>
 
-/* Steps below two of these, half a millisecond or so, gain nothing from a second core. */
-static const double operations_per_core = 2.5e7;
-static const double least_patience =
-    0.5; /* seconds without other cores, after they were of no use */
+/* Steps below two of these, a millisecond or so, gain nothing from a second core. */
+static const double operations_per_core = 5e7;
+/* Seconds without other cores, after they were of no use: twice as many each time. */
+static const double least_patience = 0.5;
 static const double most_patience = 30.0;
+static const double least_gain = 1.05;
 enum { steps_before = 8, steps_judged = 50 }; /* alone, before it borrows; with others */
 static const double tell_seconds = 30.0;      /* between two words of changes */
 
@@ -65,10 +66,10 @@ nl_status nl_lending_begin(const nl_cell_work *work)
     lending->most = 1;
     lending->told = 1;
     lending->step_began = 0.0;
-    lending->step_alone = INFINITY;
+    lending->step_alone = 0.0;
     lending->steps_alone = 0;
     lending->steps = 0;
-    lending->slow = 0;
+    lending->seconds = 0.0;
     lending->not_before = 0.0;
     lending->patience = least_patience;
     if (lending->board == NULL) {
@@ -103,8 +104,15 @@ static void tell_cores(const nl_cell_work *work, int cores)
     (void)sent; /* no more than a line of the log */
 }
 
-/* A step is over.  Where something else runs on borrowed cores they make it longer: then it does
- * without for a while. */
+/* Whether steps with other cores were not worth it. */
+static bool were_of_no_use(const nl_lending *lending)
+{
+    return lending->seconds * least_gain > lending->steps * lending->step_alone;
+}
+
+/* A step is over.  Where something else runs on borrowed cores, few steps wait so long for them
+ * that all take longer: then it does without for a while.  So many seconds are lost, no more: it
+ * does not wait for the last of the steps that are judged. */
 static void judge(nl_lending *lending, int cores)
 {
     const double now = nl_now();
@@ -113,19 +121,20 @@ static void judge(nl_lending *lending, int cores)
 
     lending->step_began = now;
     if (known && cores == 1) {
-        lending->step_alone = fmin(lending->step_alone, took);
         lending->steps_alone++;
+        lending->step_alone +=
+            (took - lending->step_alone) / nl_smaller(lending->steps_alone, steps_before);
     } else if (known) {
         lending->steps++;
-        lending->slow += took > lending->step_alone;
+        lending->seconds += took;
     }
-    if (lending->steps >= steps_judged) {
-        const bool useless = 2 * lending->slow > lending->steps;
+    if (lending->steps >= steps_judged || lending->seconds > steps_judged * lending->step_alone) {
+        const bool useless = were_of_no_use(lending);
 
         lending->not_before = useless ? now + lending->patience : 0.0;
         lending->patience = useless ? fmin(2.0 * lending->patience, most_patience) : least_patience;
         lending->steps = 0;
-        lending->slow = 0;
+        lending->seconds = 0.0;
     }
 }
 

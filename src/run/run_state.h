@@ -82,9 +82,10 @@ typedef struct nl_lending {
     int most;        /* cores that the present training makes use of; 1: it stays alone */
     double step_operations;
     double step_began; /* the present one; 0: there was none before */
-    double step_alone; /* least seconds of one without other cores */
+    double step_alone; /* seconds of one without other cores, of late */
     int steps_alone;   /* so far */
-    int steps, slow;   /* of late with other cores; those that took longer than alone */
+    int steps;         /* with other cores, since they were last judged */
+    double seconds;    /* of these */
     double not_before; /* no core is borrowed: others were of no use */
     double patience;   /* seconds of that */
     double borrowed;   /* seconds, when that training began */
