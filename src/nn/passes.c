@@ -269,6 +269,7 @@ static void multiply_slope_double(nl_activation activation, size_t n, const doub
 {
     (void)activation;
     (void)h;
+    assert(slope != NULL); /* kept in double */
     for (size_t k = 0; k < n; k++) {
         delta[k] *= slope[k];
     }
