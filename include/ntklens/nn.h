@@ -259,6 +259,10 @@ void nl_model_destroy(nl_model **model);
 /** Let others share what a model computes; crew: borrowed, outlives the model. */
 NL_MUST_CHECK nl_status nl_model_set_crew(nl_model *model, nl_crew *crew);
 
+/** Cores that a step makes use of, at least 1: one more gains nothing below half a millisecond of
+ *  work for each.  Pure. */
+int nl_step_cores(const nl_net *net, int batch);
+
 /** Floats of scratch that a model has for batches of so many rows, but for the samples. */
 double nl_model_floats(const nl_net *net, int batch);
 

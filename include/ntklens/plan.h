@@ -8,6 +8,7 @@
 
 typedef struct nl_plan_options {
     int ranks;              /* 0: one, or as few as memory_per_rank allows */
+    int ranks_per_node;     /* 0: as many as this machine has cores */
     double memory_per_rank; /* bytes; 0: what this machine would give */
     const char *timings;    /* timings.csv of an earlier run; NULL: rates are measured here */
     bool json;

@@ -13,6 +13,7 @@
 
 static const nl_option options[] = {
     {"ranks", 'n', "P", "ranks of the run; default 1, or as few as --memory-per-rank allows"},
+    {"ranks-per-node", 0, "R", "of them, on a node; default: as many as this machine has cores"},
     {"memory-per-rank", 0, "SIZE", "memory of a rank on the machine meant, as 4G"},
     {"set", 0, "KEY=VALUE",
      "override a key, as --set 'model.widths=[8, 16]'; may be given many times"},
@@ -29,14 +30,14 @@ typedef struct plan_request {
     nl_plan_options options;
 } plan_request;
 
-static nl_status read_ranks(const char *text, int *ranks)
+static nl_status read_ranks(const char *option, const char *text, int *ranks)
 {
     char *end = NULL;
     const long number = strtol(text, &end, 10);
 
     if (end == text || *end != '\0' || number < 1 || number > 1000000) {
-        return NL_FAIL(NL_ERR_USAGE, "plan: --ranks %s: expected a whole number from 1 to 1000000",
-                       text);
+        return NL_FAIL(NL_ERR_USAGE, "plan: --%s %s: expected a whole number from 1 to 1000000",
+                       option, text);
     }
     *ranks = (int)number;
     return NL_OK;
@@ -47,7 +48,10 @@ static nl_status read_option(const nl_argument *a, plan_request *request)
     const char *name = a->option->name;
 
     if (strcmp(name, "ranks") == 0) {
-        return read_ranks(a->text, &request->options.ranks);
+        return read_ranks(name, a->text, &request->options.ranks);
+    }
+    if (strcmp(name, "ranks-per-node") == 0) {
+        return read_ranks(name, a->text, &request->options.ranks_per_node);
     }
     if (strcmp(name, "memory-per-rank") == 0 &&
         !nl_bytes_parse(a->text, &request->options.memory_per_rank)) {
@@ -134,7 +138,7 @@ static nl_status run(const nl_command *command, int argc, char **argv)
 
 const nl_command nl_command_plan = {
     .name = "plan",
-    .operands = "STUDY.yaml [--ranks P] [--memory-per-rank SIZE]\n"
+    .operands = "STUDY.yaml [--ranks P] [--ranks-per-node R] [--memory-per-rank SIZE]\n"
                 "                    [--set KEY=VALUE ...] [--timings FILE] [--json]",
     .summary = "Say what a study would need before it is run: memory, time, files, a batch header.",
     .details =

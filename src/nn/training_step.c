@@ -16,6 +16,14 @@ struct nl_model {
     float *logits, *error;      /* owned; [batch x outputs]: f, and the gradient by f */
 };
 
+int nl_step_cores(const nl_net *net, int batch)
+{
+    const double operations_per_core = 5e7;
+    const double cores = 3.0 * nl_net_forward_flops(net) * batch / operations_per_core;
+
+    return nl_larger((int)fmin(cores, nl_most_of_crew), 1);
+}
+
 double nl_model_floats(const nl_net *net, int batch)
 {
     return 2.0 * batch * net->spec.outputs + (nl_net_is_dense(net)

@@ -2,6 +2,7 @@
 #include "plan.h"
 #include "cost.h"
 #include "memory_model.h"
+#include "schedule.h"
 #include "timings_rates.h"
 
 #include "ntklens/machine.h"
@@ -137,6 +138,9 @@ static nl_status choose_ranks(nl_plan *plan, const nl_plan_options *options)
 /** Seconds of one cell: of the rank that trains, and of kernels, one behind the other. */
 typedef struct cell_time {
     double rank;
+    double steps;                  /* of it, steps and evaluations */
+    int cores;                     /* that these make use of */
+    double share;                  /* of them, what other cores take a share of */
     double alone, longest_alone;   /* kernels that other ranks without work take over; of one */
     double shared, longest_shared; /* by teams */
     double order;                  /* what the queue is sorted by */
@@ -322,6 +326,9 @@ static nl_status time_cell(nl_plan *plan, int index, cell_time *time)
         plan->seconds[k] += seconds;
         time->rank += seconds;
     }
+    time->steps = time->rank;
+    time->cores = plan->study->spec.share_cores ? nl_step_cores(net, nl_cell_batch(cell)) : 1;
+    time->share = plan->throughputs.of[net->spec.kind].shared;
     time_kernels(plan, index, net, &cost, time);
     time_regression(plan, net, cell->n_train, &cost, time);
     add_to_network(plan, index, &(network_terms){net, &cost, &need, time});
@@ -368,27 +375,41 @@ static double side_by_side(double all, double longest, int workers)
     return workers > 1 ? ceil(pieces(all, longest) / workers) * longest : all;
 }
 
-/* Cells go out longest first, each to the worker that is free first.  free_at: [count]. */
-static double makespan(const nl_plan *plan, const cell_time *times, bool team, int workers,
-                       double *free_at)
+/* A cell's training, or what teams do for it. */
+static nl_turn turn_of(const cell_time *t, bool team, int helping)
 {
-    const int helping = workers_of_cell(plan, workers);
-    const int heads = nl_larger(nl_smaller(workers, plan->count), 1);
-    double end = 0.0;
+    nl_turn turn = {.cores = 1};
 
-    memset(free_at, 0, (size_t)heads * sizeof *free_at);
-    for (int k = 0; k < plan->count; k++) {
-        const cell_time *t = &times[k];
-        int first = 0;
-
-        for (int w = 1; w < heads; w++) {
-            first = free_at[w] < free_at[first] ? w : first;
-        }
-        free_at[first] += team ? side_by_side(t->shared, t->longest_shared, helping)
-                               : t->rank + side_by_side(t->alone, t->longest_alone, helping);
-        end = fmax(end, free_at[first]);
+    if (team) {
+        turn.seconds = side_by_side(t->shared, t->longest_shared, helping);
+        return turn;
     }
-    return end;
+    turn.seconds = t->rank + side_by_side(t->alone, t->longest_alone, helping);
+    turn.cores = t->cores;
+    turn.shared = turn.seconds > 0.0 ? t->share * t->steps / turn.seconds : 0.0;
+    return turn;
+}
+
+/* Cells go out longest first, each to the worker that is free first. */
+static nl_status add_phase(nl_plan *plan, const cell_time *times, bool team)
+{
+    const nl_workforce force = {.workers = team ? plan->ranks / plan->team_size : plan->ranks,
+                                .node = team ? 1 : nl_smaller(plan->ranks_per_node, plan->ranks)};
+    const int helping = workers_of_cell(plan, force.workers);
+    nl_turn *turns = nl_calloc((size_t)plan->count, sizeof *turns);
+    double seconds = 0.0;
+    nl_status status = NL_OK;
+
+    if (turns == NULL) {
+        return NL_FAIL(NL_ERR_NOMEM, "out of memory for the time of %d cells", plan->count);
+    }
+    for (int k = 0; k < plan->count; k++) {
+        turns[k] = turn_of(&times[k], team, helping);
+    }
+    status = nl_schedule_seconds(turns, plan->count, &force, &seconds);
+    plan->wall += seconds;
+    free(turns);
+    return status;
 }
 
 /* Who has work at the same time, at most: while cells are trained, or while teams are at work. */
@@ -421,10 +442,9 @@ static void count_busy(nl_plan *plan, const cell_time *times)
 static nl_status measure_time(nl_plan *plan)
 {
     cell_time *times = nl_calloc((size_t)plan->count, sizeof *times);
-    double *free_at = nl_calloc((size_t)plan->count, sizeof *free_at);
     nl_status status = NL_OK;
 
-    if (times == NULL || free_at == NULL) {
+    if (times == NULL) {
         status = NL_FAIL(NL_ERR_NOMEM, "out of memory for the time of %d cells", plan->count);
     }
     for (int k = 0; status == NL_OK && k < plan->count; k++) {
@@ -432,9 +452,13 @@ static nl_status measure_time(nl_plan *plan)
     }
     if (status == NL_OK) {
         qsort(times, (size_t)plan->count, sizeof *times, compare_times);
-        plan->wall = start_seconds + plan->data_bytes / data_rate +
-                     makespan(plan, times, false, plan->ranks, free_at) +
-                     makespan(plan, times, true, plan->ranks / plan->team_size, free_at);
+        plan->wall = start_seconds + plan->data_bytes / data_rate;
+        status = add_phase(plan, times, false);
+    }
+    if (status == NL_OK) {
+        status = add_phase(plan, times, true);
+    }
+    if (status == NL_OK) {
         count_busy(plan, times);
         plan->files += 4; /* study.yaml, results.csv, timings.csv, log.txt */
         plan->disk_bytes += 16e3;
@@ -445,7 +469,6 @@ static nl_status measure_time(nl_plan *plan)
                                                                                   : plan->count);
     }
     free(times);
-    free(free_at);
     return status;
 }
 
@@ -516,6 +539,9 @@ nl_status nl_plan_make(const nl_study *study, const nl_plan_options *options, nl
 
     /* What this process holds by now, a rank holds as well. */
     *out = (nl_plan){.study = study,
+                     .ranks_per_node = options->ranks_per_node > 0
+                                           ? options->ranks_per_node
+                                           : nl_larger((int)sysconf(_SC_NPROCESSORS_ONLN), 1),
                      .memory_per_rank = options->memory_per_rank,
                      .process_bytes = (double)nl_peak_memory() + service_bytes};
     nl_blas_set_threads(1);

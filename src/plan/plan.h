@@ -30,6 +30,7 @@ typedef struct nl_plan_network {
 typedef struct nl_plan {
     const nl_study *study;
     int ranks;
+    int ranks_per_node;
     nl_dataset_info info;
     nl_text remarks; /* on the images, lines as of nl_dataset_remarks(); owned */
     nl_measure_plan *measure;

@@ -151,7 +151,10 @@ static void print_idle(const nl_plan *plan, FILE *stream)
             fprintf(stream, ", %s of %d (measure.team_size)",
                     nl_format_count(plan->teams, "team", teams), plan->team_size);
         }
-        fprintf(stream, "\n");
+        fprintf(stream, "%s\n",
+                plan->study->spec.share_cores && plan->ranks_per_node > 1
+                    ? "; their cores help to train those of their node"
+                    : "");
     }
 }
 
@@ -162,9 +165,12 @@ static void print_needs(const nl_plan *plan, FILE *stream)
     char count[48];
     char source[256];
 
-    fprintf(stream, "\n  wall time     %s on %s (rates: %s)\n", nl_format_seconds(plan->wall, a),
-            nl_format_count(plan->ranks, "rank", count),
-            nl_escaped(plan->throughputs.source, source, sizeof source));
+    fprintf(stream, "\n  wall time     %s on %s", nl_format_seconds(plan->wall, a),
+            nl_format_count(plan->ranks, "rank", count));
+    if (plan->ranks > plan->ranks_per_node) {
+        fprintf(stream, ", %d a node", plan->ranks_per_node);
+    }
+    fprintf(stream, " (rates: %s)\n", nl_escaped(plan->throughputs.source, source, sizeof source));
     print_idle(plan, stream);
     fprintf(stream, "  memory        %s per rank at its peak, %s in all\n",
             nl_format_bytes(plan->rank_bytes, a), nl_format_bytes(plan->all_bytes, b));
@@ -360,11 +366,12 @@ static void print_json(const nl_plan *plan, FILE *stream)
                        k > 0 ? "," : "", nl_effort_name((nl_effort_kind)k), plan->flops[k],
                        plan->seconds[k]);
     }
-    nl_text_append(
-        &text,
-        "\n  },\n  \"idle_ranks\": %d,\n  \"other_seconds\": %.6g,\n  \"wall_seconds\": %.6g,\n"
-        "  \"rates\": ",
-        plan->ranks - plan->busy_ranks, plan->other_seconds, plan->wall);
+    nl_text_append(&text,
+                   "\n  },\n  \"ranks_per_node\": %d,\n  \"idle_ranks\": %d,\n  \"other_seconds\": "
+                   "%.6g,\n  \"wall_seconds\": %.6g,\n"
+                   "  \"rates\": ",
+                   plan->ranks_per_node, plan->ranks - plan->busy_ranks, plan->other_seconds,
+                   plan->wall);
     nl_json_string(&text, plan->throughputs.source);
     nl_text_append(&text,
                    ",\n  \"memory\": {\"per_rank\": %.0f, \"all\": %.0f, \"kernel_budget\": %.0f},"

@@ -174,6 +174,42 @@ static double time_turns(trial *t, nl_model *model, nl_loss loss, bool train, in
     return (worked() - start) / turns;
 }
 
+static double quickest_step(trial *t, nl_model *model, nl_loss loss, int rows)
+{
+    enum { turns = 10 };
+    double quickest = INFINITY;
+
+    for (int k = 0; k < turns; k++) {
+        const double start = nl_now();
+
+        turn(t, model, loss, true, rows, k);
+        quickest = fmin(quickest, nl_now() - start);
+    }
+    return quickest;
+}
+
+/* What a second core takes a share of in a step, of the time it takes by one: from what it saves.
+ * Where there is no core to spare now, what it usually is. */
+static nl_status try_sharing(trial *t, nl_model *model, nl_loss loss, int rows, double *shared)
+{
+    static const double least = 0.2; /* less: somebody else has that core */
+    static const double most = 0.95;
+    const double alone = quickest_step(t, model, loss, rows);
+    nl_crew *crew = NULL;
+    nl_status status = nl_crew_create(INFINITY, NULL, NULL, &crew);
+
+    if (status == NL_OK) {
+        status = nl_model_set_crew(model, crew);
+    }
+    if (status == NL_OK && nl_crew_hire(crew, NULL) > 0) {
+        const double saved = 2.0 * (1.0 - quickest_step(t, model, loss, rows) / alone);
+
+        *shared = saved >= least ? fmin(saved, most) : *shared;
+    }
+    nl_crew_destroy(&crew);
+    return status;
+}
+
 static nl_status try_training(trial *t, const nl_cell *cell, const nl_net *net, const nl_cost *cost)
 {
     const nl_train_spec spec = nl_cell_train_spec(cell);
@@ -195,6 +231,10 @@ static nl_status try_training(trial *t, const nl_cell *cell, const nl_net *net, 
                               nl_evaluation_rows);
         nl_throughput_add(&t->throughputs->of[net->spec.kind].effort[NL_EFFORT_TRAIN],
                           rows * sample, time_turns(t, model, spec.loss, true, rows));
+        if (t->study->spec.share_cores && nl_step_cores(net, rows) > 1) {
+            status =
+                try_sharing(t, model, spec.loss, rows, &t->throughputs->of[net->spec.kind].shared);
+        }
     }
     nl_model_destroy(&model);
     return status;
@@ -435,6 +475,15 @@ static nl_status list_steps(const nl_throughputs_request *of, nl_net_kind kind, 
     return status;
 }
 
+void nl_throughputs_share_usually(nl_throughputs *throughputs)
+{
+    static const double usual = 0.6; /* wide MLPs and convolutional networks, two cores */
+
+    for (int kind = 0; kind < NL_NET_KIND_COUNT; kind++) {
+        throughputs->of[kind].shared = usual;
+    }
+}
+
 /* Some of the cells of one kind. */
 static nl_status try_kind(trial *t, const nl_throughputs_request *of, const step_list *list,
                           bool solves)
@@ -464,6 +513,7 @@ nl_status nl_throughputs_measure(const nl_throughputs_request *of, nl_throughput
         list.step == NULL ? NL_FAIL(NL_ERR_NOMEM, "out of memory for %d cells", of->count) : NL_OK;
 
     *out = (nl_throughputs){0};
+    nl_throughputs_share_usually(out);
     if (status == NL_OK) {
         status = trial_create(&t);
     }

@@ -30,6 +30,7 @@ static const double nl_products_share = 0.6;
 typedef struct nl_net_throughputs {
     nl_throughput effort[NL_EFFORT_SOLVE];
     nl_throughput gram[3];
+    double shared; /* of a large network's step, 0 to 1, what other cores take a share of */
 } nl_net_throughputs;
 
 typedef struct nl_throughputs {
@@ -45,6 +46,9 @@ void nl_throughput_add(nl_throughput *throughput, double flops, double seconds);
 /** Expected seconds of a unit of `flops`.  Seconds per operation are interpolated linearly in
  *  flops^(-1/3): small units pay for overhead, large ones come near the machine's rate.  Pure. */
 double nl_throughput_seconds(const nl_throughput *throughput, double flops);
+
+/** `shared` as it usually is, where it is not measured. */
+void nl_throughputs_share_usually(nl_throughputs *throughputs);
 
 /** Whose work is timed.  All borrowed. */
 typedef struct nl_throughputs_request {

@@ -124,6 +124,7 @@ nl_status nl_throughputs_read(const char *path, nl_throughputs *out)
     nl_status status = nl_timings_read(path, &timings, &count);
 
     *out = (nl_throughputs){0};
+    nl_throughputs_share_usually(out);
     snprintf(out->source, sizeof out->source, "%s", path);
     if (status == NL_OK) {
         status = earlier_study_open(path, &e);

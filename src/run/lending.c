@@ -6,8 +6,6 @@
 
 #include <math.h>
 
-/* Steps below two of these, a millisecond or so, gain nothing from a second core. */
-static const double operations_per_core = 5e7;
 /* Seconds without other cores, after they were of no use: twice as many each time. */
 static const double least_patience = 0.5;
 static const double most_patience = 30.0;
@@ -77,10 +75,9 @@ nl_status nl_lending_begin(const nl_cell_work *work)
     }
     lending->step_operations =
         3.0 * nl_net_forward_flops(work->net) * (double)nl_cell_batch(work->cell);
-    lending->most =
-        nl_board_is_random(lending->board)
-            ? nl_most_of_crew
-            : (int)fmin(lending->step_operations / operations_per_core, nl_most_of_crew);
+    lending->most = nl_board_is_random(lending->board)
+                        ? nl_most_of_crew
+                        : nl_step_cores(work->net, nl_cell_batch(work->cell));
     lending->borrowed = nl_board_borrowed(lending->board);
     return nl_training_set_crew(work->training, lending->most > 1 ? lending->crew : NULL);
 }

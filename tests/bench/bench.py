@@ -587,6 +587,55 @@ def scaling(bench):
     )
 
 
+SHARED = """\
+data: {{source: {source}, path: {path}, train_sizes: [2048], test_size: 200, probe_size: 10}}
+model: {model}
+training: {{loss: cross-entropy, optimizer: {optimizer}, learning_rate: 0.001, batch_size: 32, max_steps: {steps}}}
+seeds: [0]
+measure: {{kernels: [traced], steps_per_decade: 0}}
+"""
+
+
+@benchmark
+def sharing(bench):
+    """Training of one network by 2 ranks, one of which lends its core, and by 1; seconds of steps alone."""
+    cases = [
+        (1024, "sgd", 2000, 1.6),
+        (1024, "adam", 1500, 1.6),
+        (2048, "sgd", 600, 1.7),
+        (2048, "adam", 400, 1.7),
+        (64, "cnn", 200, 1.7),
+    ]
+    for width, what, steps, goal in cases:
+        cnn = what == "cnn"
+        source = "cifar10" if cnn else "mnist"
+        text = SHARED.format(
+            source=source,
+            path=bench.images(source),
+            model=f"{{kind: cnn, widths: [{width}], stages: [1, 1, 1]}}" if cnn else f"{{widths: [{width}]}}",
+            optimizer="sgd" if cnn else what,
+            steps=steps // 20 if bench.options.quick else steps,
+        )
+
+        def seconds(ranks, text=text):
+            folder = pathlib.Path(tempfile.mkdtemp(dir=bench.scratch))
+            study, out = folder / "study.yaml", folder / "out"
+            study.write_text(text)
+            bench.run([*bench.mpirun(ranks), bench.program, "run", study, "-o", out, "--quiet"])
+            rows = [line.split(",") for line in (out / "timings.csv").read_text().splitlines()]
+            shutil.rmtree(folder)
+            return sum(float(row[3]) for row in rows if row[1] == "train")
+
+        yield Case(
+            f"{what}, width {width}" if not cnn else f"cnn of {width} channels",
+            "s",
+            lambda seconds=seconds: seconds(2),
+            {"1 rank": lambda seconds=seconds: seconds(1)},
+            goal=goal,
+            turns=3,
+        )
+
+
 LARGE = """\
 data: {{source: mnist, path: {mnist}, train_sizes: [512], test_size: 2000, probe_size: {probe}}}
 model: {{widths: [64], depths: [2]}}
