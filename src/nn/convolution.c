@@ -170,7 +170,7 @@ size_t nl_convolution_scratch(const nl_convolution *convolution)
                           (size_t)(convolution->in.width + convolution->kernel - 1);
     const size_t in = (size_t)convolution->in.channels + most_lanes;
     const size_t out = (size_t)convolution->out.channels + most_lanes;
-    const size_t both = in + out + 3 * most_lanes;
+    const size_t both = in + out + (size_t)3 * most_lanes;
     const size_t tiles = (size_t)tiles_at_once(convolution->in.channels, convolution->out.channels);
 
     /* samples or their tiles, and gradients; or the weights before they are packed */

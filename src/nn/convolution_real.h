@@ -112,7 +112,7 @@ TARGET static
 {
     const int some = t->out - first;
 
-    for (int i = 0; i < pixels; i++, z += (size_t)t->out, sums += 2 * NAME(lanes)) {
+    for (int i = 0; i < pixels; i++, z += (size_t)t->out, sums += (ptrdiff_t)2 * NAME(lanes)) {
         NAME(finish)(t->ending, NAME(load)(sums), first, some, z, t->z);
         if (some > NAME(lanes)) {
             NAME(finish)
@@ -133,7 +133,7 @@ INLINE void NAME(block)(int pixels, int vectors, const NAME(correlation) *t, con
     NAME(vector) sum[NAME(most_pixels)][2];
     real raw[NAME(most_pixels) * 2 * NAME(lanes)];
     real *to = t->ending != NULL ? raw : t->z + z;
-    const size_t apart_to = t->ending != NULL ? 2 * NAME(lanes) : (size_t)t->out;
+    const size_t apart_to = t->ending != NULL ? (size_t)2 * NAME(lanes) : (size_t)t->out;
 
 #pragma GCC unroll 16
     for (int i = 0; i < pixels; i++) {
@@ -144,7 +144,7 @@ INLINE void NAME(block)(int pixels, int vectors, const NAME(correlation) *t, con
 
 #pragma GCC unroll 16
         for (int k = 0; 3 * k < pixels; k++) {
-            at[k] = x + 3 * k * apart;
+            at[k] = x + (ptrdiff_t)3 * k * apart;
         }
         for (int q = 0; q < run; q++, w += step) {
             NAME(vector) wv[2];
@@ -353,11 +353,11 @@ static void NAME(convolve)(const passage *p, const nl_convolving *job, const rea
                            .row = row,
                            .x = x,
                            .w = job->packed,
-                           .z = z,
                            .ending = &ending};
 
     NAME(prepare_shift)(&job->ending, p->to.channels, shift);
     memset(x, 0, size * sizeof *x);
+    t.z = z;
     for (int i = 0; i < job->samples; i++, t.z += nl_shape_size(p->to)) {
         NAME(place)(p->from, p->apart, p->kernel / 2, row,
                     input + (size_t)i * (size_t)nl_shape_size(p->from), x);

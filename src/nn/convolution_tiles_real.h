@@ -48,7 +48,7 @@ INLINE NAME(vector)
 }
 
 /* out = B^T in of four vectors, `apart` vectors apart in both */
-INLINE void NAME(below_side)(int apart, const NAME(vector) *in, NAME(vector) *out)
+INLINE void NAME(below_side)(size_t apart, const NAME(vector) *in, NAME(vector) *out)
 {
     out[0] = in[0] - in[2 * apart];
     out[apart] = in[apart] + in[2 * apart];
@@ -73,7 +73,7 @@ INLINE void NAME(transform_pixels)(const NAME(pixels_of_tile) *p, int channel, i
     }
 #pragma GCC unroll 4
     for (int k = 0; k < 4; k++) {
-        NAME(below_side)(1, rows + 4 * k, d + 4 * k);
+        NAME(below_side)(1, rows + (ptrdiff_t)4 * k, d + (ptrdiff_t)4 * k);
     }
 #pragma GCC unroll 16
     for (int k = 0; k < 16; k++) {
@@ -165,7 +165,8 @@ TARGET static void NAME(transform_delta)(tile_place tile, int count, nl_channels
 }
 
 /* out = G in of three vectors to four */
-INLINE void NAME(weight_side)(int in_apart, const NAME(vector) *in, int apart, NAME(vector) *out)
+INLINE void NAME(weight_side)(size_t in_apart, const NAME(vector) *in, size_t apart,
+                              NAME(vector) *out)
 {
     const NAME(vector) ends = in[0] + in[2 * in_apart];
 
@@ -200,7 +201,7 @@ TARGET static void NAME(transform_weights)(int c, int o, const real *w, real *U)
                     NAME(weight_side)(3, g + i, 3, rows + i);
                 }
                 for (int i = 0; i < 4; i++) {
-                    NAME(weight_side)(1, rows + 3 * i, 1, u + 4 * i);
+                    NAME(weight_side)(1, rows + (ptrdiff_t)3 * i, 1, u + (ptrdiff_t)4 * i);
                 }
                 for (int i = 0; i < 16; i++) {
                     memcpy(U + ((size_t)i * (size_t)c + (size_t)q) * (size_t)here + k, &u[i],
@@ -247,7 +248,7 @@ TARGET static void NAME(transform_back)(tile_place tile, int count, nl_channels 
             }
 #pragma GCC unroll 2
             for (int i = 0; i < 2; i++) {
-                const NAME(vector) *r = side + 4 * i;
+                const NAME(vector) *r = side + (ptrdiff_t)4 * i;
                 const size_t there = at + (size_t)i * row + (size_t)channel;
 
                 if (i == 0 || two_rows) {
@@ -327,7 +328,7 @@ TARGET static void NAME(transform_gradient)(int c, int count, const real *S, rea
                 rows[8 + i] = plus + s[12 + i];
             }
             for (int i = 0; i < 3; i++) {
-                const NAME(vector) *r = rows + 4 * i;
+                const NAME(vector) *r = rows + (ptrdiff_t)4 * i;
                 const NAME(vector) plus = (r[1] + r[2]) * (real)0.5;
                 real *to = g + (size_t)(3 * i) * (size_t)c * (size_t)count + k;
 
