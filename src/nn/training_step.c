@@ -1,4 +1,5 @@
 /** @file training_step.c  A network in training: forward, backward, one step. */
+#include "dense.h"
 #include "sample_batch.h"
 #include "unit_batch.h"
 
@@ -20,8 +21,11 @@ int nl_step_cores(const nl_net *net, int batch)
 {
     const double operations_per_core = 5e7;
     const double cores = 3.0 * nl_net_forward_flops(net) * batch / operations_per_core;
+    /* The way back has as many pieces as there are blocks of inputs, the way forward more. */
+    const double pieces =
+        nl_net_is_dense(net) ? 2.0 * ceil((double)nl_net_widest(net) / nl_block_inputs) : batch;
 
-    return nl_larger((int)fmin(cores, nl_most_of_crew), 1);
+    return nl_larger((int)fmin(fmin(cores, pieces), nl_most_of_crew), 1);
 }
 
 double nl_model_floats(const nl_net *net, int batch)
