@@ -118,7 +118,75 @@ static void add_incident(nl_study_status *s, const char *event, const char *line
     value_in(line, strcmp(event, "end") == 0 ? "status" : "reason", at->reason, sizeof at->reason);
 }
 
-static void take_line(nl_study_status *s, const char *line)
+static void forget_cores(nl_study_status *s, const char *cell)
+{
+    for (int k = 0; k < s->sharings; k++) {
+        if (strcmp(s->sharing[k].cell, cell) == 0) {
+            s->sharing[k] = s->sharing[--s->sharings];
+            return;
+        }
+    }
+}
+
+/* A network that trains on more or fewer cores from now on. */
+static nl_status take_cores(nl_study_status *s, const char *line)
+{
+    nl_sharing now = {0};
+    nl_sharing *grown = NULL;
+    char reason[32];
+
+    value_in(line, "cell", now.cell, sizeof now.cell);
+    value_in(line, "reason", reason, sizeof reason);
+    now.cores = atoi(reason);
+    forget_cores(s, now.cell);
+    if (now.cores <= 1) {
+        return NL_OK;
+    }
+    grown = realloc(s->sharing, ((size_t)s->sharings + 1) * sizeof *grown);
+    if (grown == NULL) {
+        return NL_FAIL(NL_ERR_NOMEM, "out of memory for a log");
+    }
+    s->sharing = grown;
+    s->sharing[s->sharings++] = now;
+    return NL_OK;
+}
+
+static double percent_in(const char *line, const char *key)
+{
+    char text[32];
+    double percent = NAN;
+
+    value_in(line, key, text, sizeof text);
+    return sscanf(text, "%lf", &percent) == 1 ? percent : NAN;
+}
+
+/* Which networks train on cores of others. */
+static nl_status take_sharing(nl_study_status *s, const char *event, const char *line)
+{
+    char cell[64];
+
+    if (strcmp(event, "cores") == 0) {
+        return take_cores(s, line);
+    }
+    if (strcmp(event, "start") == 0) {
+        s->sharings = 0;
+        s->not_shared[0] = '\0';
+        s->idle_percent = NAN;
+        s->lent_percent = NAN;
+    } else if (strcmp(event, "cores_not_shared") == 0) {
+        value_in(line, "reason", s->not_shared, sizeof s->not_shared);
+    } else if (strcmp(event, "cores_returned") == 0 || strcmp(event, "cell_done") == 0) {
+        value_in(line, "cell", cell, sizeof cell);
+        forget_cores(s, cell);
+    } else if (strcmp(event, "end") == 0) {
+        s->sharings = 0;
+        s->idle_percent = percent_in(line, "idle_percent");
+        s->lent_percent = percent_in(line, "lent_percent");
+    }
+    return NL_OK;
+}
+
+static nl_status take_line(nl_study_status *s, const char *line)
 {
     static const char *const bad[] = {"cell_redone", "checkpoint_dropped", "cell_retrained",
                                       "blas_mix"};
@@ -126,7 +194,7 @@ static void take_line(nl_study_status *s, const char *line)
     char number[32];
 
     if (sscanf(line, "%23s", event) != 1) {
-        return;
+        return NL_OK;
     }
     nl_mask_controls(event);
     for (size_t k = 0; k < NL_COUNT(bad); k++) {
@@ -146,6 +214,7 @@ static void take_line(nl_study_status *s, const char *line)
             add_incident(s, event, line);
         }
     }
+    return take_sharing(s, event, line);
 }
 
 static nl_status read_log(nl_study_status *s)
@@ -162,10 +231,13 @@ static nl_status read_log(nl_study_status *s)
         status = nl_file_read(path, NL_PLAIN, &bytes, &length);
     }
     if (status == NL_OK && bytes != NULL) {
-        for (char *line = strtok_r((char *)bytes, "\n", &rest); line != NULL;
+        for (char *line = strtok_r((char *)bytes, "\n", &rest); status == NL_OK && line != NULL;
              line = strtok_r(NULL, "\n", &rest)) {
-            take_line(s, line);
+            status = take_line(s, line);
         }
+    }
+    if (!s->runner.alive) { /* what it shared when it died */
+        s->sharings = 0;
     }
     free(bytes);
     free(path);
@@ -340,7 +412,8 @@ nl_status nl_study_status_read(const char *folder, nl_study_status *out)
     char *path = NULL;
     nl_status status = NL_OK;
 
-    *out = (nl_study_status){.folder = folder, .checkpoint_age = NAN};
+    *out = (nl_study_status){
+        .folder = folder, .checkpoint_age = NAN, .idle_percent = NAN, .lent_percent = NAN};
     if (!nl_path_is_folder(folder)) {
         return NL_FAIL(NL_ERR_USAGE, "%s: is no folder; expected the DIR of ntklens run -o DIR",
                        folder);
@@ -378,6 +451,7 @@ void nl_study_status_free(nl_study_status *found)
 {
     nl_study_destroy(&found->study);
     free(found->cells);
+    free(found->sharing);
     free(found->state);
     free(found->fraction);
     *found = (nl_study_status){0};

@@ -28,6 +28,12 @@ typedef struct nl_runner {
     nl_holder who;
 } nl_runner;
 
+/** A network that trains on more cores than its rank's. */
+typedef struct nl_sharing {
+    char cell[64];
+    int cores; /* at the log's last word of it, with its rank's */
+} nl_sharing;
+
 enum { nl_most_incidents = 64 };
 
 /** Everything `ntklens status` says.  Owns its arrays. */
@@ -45,6 +51,10 @@ typedef struct nl_study_status {
     int runs;           /* start events */
     int ranks;          /* of the last run */
     char last_end[128]; /* status of the last end event; "": none since the last start */
+    double idle_percent, lent_percent; /* of all ranks' time, by that; NaN: unknown */
+    nl_sharing *sharing;               /* [sharings] of a run that goes on */
+    int sharings;
+    char not_shared[128];                    /* why it shares no cores; "": it may */
     nl_incident incident[nl_most_incidents]; /* the last ones, in their order */
     int incidents;                           /* in all */
     double checkpoint_age;                   /* seconds; NaN: there is none */

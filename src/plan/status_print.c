@@ -64,11 +64,26 @@ static void print_groups(const nl_study_status *s, FILE *stream)
     }
 }
 
+/* What ranks of the last run waited, and what of that their cores worked for others. */
+static const char *idle_text(const nl_study_status *s, char *text, size_t size)
+{
+    const int length = isnan(s->idle_percent)
+                           ? snprintf(text, size, "%s", "")
+                           : snprintf(text, size, "; idle %.1f %% of rank time", s->idle_percent);
+
+    if (length > 0 && s->lent_percent > 0.0) {
+        snprintf(text + length, size - (size_t)length, "; %.1f %% lent to other ranks",
+                 s->lent_percent);
+    }
+    return text;
+}
+
 static void print_runner(const nl_study_status *s, FILE *stream)
 {
     const nl_runner *r = &s->runner;
 
     char ranks[48];
+    char idle[96];
 
     if (r->alive) {
         fprintf(stream, "  runs on       %s, process %ld, job %s, since %s, %s\n", r->who.host,
@@ -77,7 +92,25 @@ static void print_runner(const nl_study_status *s, FILE *stream)
         fprintf(stream, "  last run      on %s, process %ld, job %s, since %s: ended unannounced\n",
                 r->who.host, r->who.pid, r->who.job, r->who.since);
     } else if (s->last_end[0] != '\0') {
-        fprintf(stream, "  last run      %s\n", s->last_end);
+        fprintf(stream, "  last run      %s%s\n", s->last_end, idle_text(s, idle, sizeof idle));
+    }
+}
+
+/* Networks that are trained by more than their rank. */
+static void print_sharing(const nl_study_status *s, FILE *stream)
+{
+    enum { shown = 10 };
+    char cores[48];
+
+    for (int k = 0; k < s->sharings && k < shown; k++) {
+        fprintf(stream, "  %s  %s trains on %s\n", k == 0 ? "shared cores" : "            ",
+                s->sharing[k].cell, nl_format_count(s->sharing[k].cores, "core", cores));
+    }
+    if (s->sharings > shown) {
+        fprintf(stream, "                and %d more\n", s->sharings - shown);
+    }
+    if (s->runner.alive && s->not_shared[0] != '\0') {
+        fprintf(stream, "  shared cores  none: %s\n", s->not_shared);
     }
 }
 
@@ -118,6 +151,7 @@ static void print_text(const nl_study_status *s, FILE *stream)
     print_groups(s, stream);
     fprintf(stream, "\n");
     print_runner(s, stream);
+    print_sharing(s, stream);
     if (!isnan(s->checkpoint_age)) {
         fprintf(stream, "  checkpoint    %s ago\n", nl_format_seconds(s->checkpoint_age, text));
     }
@@ -205,6 +239,18 @@ static void put_incidents(nl_text *text, const nl_study_status *s)
     nl_text_append(text, "\n  ]");
 }
 
+static void put_sharing(nl_text *text, const nl_study_status *s)
+{
+    nl_text_append(text, ",\n  \"sharing\": [");
+    for (int k = 0; k < s->sharings; k++) {
+        nl_text_append(text, "%s\n    {\"cell\": ", k > 0 ? "," : "");
+        nl_json_string(text, s->sharing[k].cell);
+        nl_text_append(text, ", \"cores\": %d}", s->sharing[k].cores);
+    }
+    nl_text_append(text, "\n  ],\n  \"not_shared\": ");
+    nl_json_string(text, s->not_shared);
+}
+
 static void put_runner(nl_text *text, const nl_runner *r)
 {
     nl_text_append(text, ",\n  \"run\": {\"alive\": %s, \"host\": ", r->alive ? "true" : "false");
@@ -231,6 +277,9 @@ static void print_json(const nl_study_status *s, FILE *stream)
     nl_text_append(&text, ",\n  \"runs\": %d,\n  \"ranks\": %d,\n  \"last_end\": ", s->runs,
                    s->ranks);
     nl_json_string(&text, s->last_end);
+    put_number(&text, "idle_percent", s->idle_percent);
+    put_number(&text, "lent_percent", s->lent_percent);
+    put_sharing(&text, s);
     put_number(&text, "checkpoint_age_seconds", s->checkpoint_age);
     put_number(&text, "spent_seconds", s->spent_seconds);
     put_number(&text, "rest_seconds", s->rest_seconds);

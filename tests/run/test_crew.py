@@ -1,6 +1,7 @@
 """Cores without work share the steps of networks that train: the same table, byte for byte, however many
 there are and whenever they come and go; told in log, timings and summary; and none where that is turned off."""
 
+import json
 import os
 import signal
 import time
@@ -92,6 +93,8 @@ def helped(study, out):
     run = life.Run(study, out, "--set", "checkpoint.every=0.2")
     life.wait_for(lambda: (out / "log.txt").exists() and len(lib.log_events(out, "cores")) > told, "a core is lent")
     event = lib.log_events(out, "cores")[-1]
+    told = json.loads(lib.run(["status", out, "--json"]).stdout)["sharing"]
+    lib.check_equal(told, [{"cell": event.split("cell=")[1].split()[0], "cores": 2}], "what status says of cores")
     return run, int(event.split("rank=")[1].split()[0])
 
 

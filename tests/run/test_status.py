@@ -116,6 +116,67 @@ def what_went_wrong_is_told():
     lib.check(said["incidents"][0]["reason"], "no reason")
 
 
+def told(out, *lines):
+    """What status says, as lines and as JSON, of the folder with these lines behind its log."""
+    log = out / "log.txt"
+    before = log.read_text()
+    log.write_text(before + "".join(line + "\n" for line in lines))
+    said = status(out)
+    text = lib.run(["status", out]).stdout
+    log.write_text(before)
+    return text, said
+
+
+@lib.case
+def who_trains_on_shared_cores_is_told():
+    out = finished()
+    wide, narrow = (f"w{width}-d1-n64-s0-0123456789ab" for width in (2048, 1024))
+    start = "start time=T ranks=4"
+    lines = [
+        start,
+        f'cores time=T cell={narrow} rank=1 reason="2 cores"',
+        f'cores time=T cell={wide} rank=0 reason="2 cores"',
+        f'cores time=T cell={narrow} rank=1 reason="1 core"',
+        f'cores time=T cell={wide} rank=0 reason="3 cores"',
+    ]
+    text, said = told(out, *lines)
+    lib.check_equal(said["sharing"], [], "cores of a run that is over")
+    (out / "lock").write_text("host=elsewhere\npid=1\nstart=1\njob=-\ntime=2026-01-01T00:00:00Z\n")
+    text, said = told(out, *lines)
+    lib.check_equal(said["sharing"], [{"cell": wide, "cores": 3}], "cores")
+    lib.check(f"shared cores  {wide} trains on 3 cores" in text and narrow not in text, text)
+    for line in (
+        f'cores_returned time=T cell={wide} rank=0 reason="other cores worked for it, 2.1 s added up"',
+        f"cell_done time=T cell={wide} rank=0 rows=6 finished=1 of=2",
+        start,
+        'end time=T status="success"',
+    ):
+        text, said = told(out, *lines, line)
+        lib.check_equal(said["sharing"], [], f"cores after: {line}")
+        lib.check("shared cores" not in text, text)
+    many = [f'cores time=T cell={wide[:-2]}{k:02} rank={k} reason="2 cores"' for k in range(12)]
+    text, said = told(out, start, *many)
+    lib.check_equal((len(said["sharing"]), text.count("trains on 2 cores")), (12, 10), "networks")
+    lib.check("and 2 more" in text, text)
+    text, said = told(out, start, 'cores_not_shared time=T reason="training.share_cores is false"')
+    lib.check_equal(said["not_shared"], "training.share_cores is false", "why not")
+    lib.check("shared cores  none: training.share_cores is false" in text, text)
+
+
+@lib.case
+def what_ranks_waited_is_told():
+    out = finished()
+    said = status(out)
+    end = lib.log_events(out, "end")[0]
+    lib.check(f"idle_percent={said['idle_percent']:.2f}" in end, f"{said['idle_percent']}, {end}")
+    lib.check_equal(said["lent_percent"], 0, "share that was lent")
+    text, said = told(out, 'end time=T status="success" idle_percent=1.25 lent_percent=20.5')
+    lib.check_equal((said["idle_percent"], said["lent_percent"]), (1.25, 20.5), "shares")
+    lib.check("success; idle 1.2 % of rank time; 20.5 % lent to other ranks" in text, text)
+    text, said = told(out, "start time=T ranks=4")
+    lib.check_equal((said["idle_percent"], said["lent_percent"]), (None, None), "shares of a run that goes on")
+
+
 @lib.case
 def a_killed_process_that_nobody_has_waited_for_is_not_running():
     base = lib.scratch("zombie")
