@@ -158,6 +158,10 @@ void *nl_calloc(size_t count, size_t size) __attribute__((malloc));
 /** The same, not zeroed: for what is written before it is read. */
 void *nl_alloc(size_t count, size_t size) __attribute__((malloc));
 
+/** Memory that such a block of so many bytes takes: whole pages of 2 MiB where it is larger than
+ *  one. */
+double nl_block_bytes(double bytes);
+
 /** Zeros that take memory as they are first written, a small page at a time.  NULL as above.
  *
  *  @param[out] mapped  bytes, for nl_unmap() */

@@ -32,9 +32,10 @@ typedef struct nl_factors {
     double *pass[2];    /* owned; single precision: [samples x widest layer], the forward pass */
 } nl_factors;
 
-/** Bytes of the factors of one sample; once nl_factors_close() was called. */
+/** Bytes of the factors of one sample; those of so many, once nl_factors_close() was called, in the
+ *  blocks that they take. */
 double nl_factors_bytes(const nl_net *net, nl_precision precision);
-double nl_factors_closed_bytes(const nl_net *net, nl_precision precision);
+double nl_factors_closed_bytes(const nl_net *net, nl_precision precision, int samples);
 
 /** Floating-point operations of the factors of one sample: one pass forward, one backward per
  *  output. */

@@ -44,6 +44,11 @@ static void *allocate(size_t count, size_t size, size_t *whole)
     return block;
 }
 
+double nl_block_bytes(double bytes)
+{
+    return bytes >= huge_page ? ceil(bytes / huge_page) * huge_page : bytes;
+}
+
 void *nl_alloc(size_t count, size_t size)
 {
     size_t bytes = 0;

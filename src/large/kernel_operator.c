@@ -35,26 +35,47 @@ struct nl_kernel_operator {
 /* An interruption is noticed between layers of a panel: within a second. */
 static const double layer_flops = 1e11;
 
+/* Of what a sample takes: smaller panels are worth it. */
+static const double worth_less = 0.98;
+
+/* Bytes of a sample in panels of so many. */
+static double sample_bytes(const nl_net *net, int panel)
+{
+    return nl_factors_closed_bytes(net, NL_SINGLE, panel) / panel;
+}
+
+/* Samples of a panel: as many as may be, or a few less, so that the blocks of factors fill the
+ * pages they take. */
 static int panel_of(const nl_net *net, int own)
 {
-    double most = 1.0;
+    double flops = 1.0;
+    int most = 0;
+    int best = 0;
 
     for (int l = 0; l < net->layers; l++) {
-        most = fmax(most, most_columns * nl_layer_forward_flops(&net->layer[l]));
+        flops = fmax(flops, most_columns * nl_layer_forward_flops(&net->layer[l]));
     }
-    return nl_larger(nl_smaller((int)fmax(fmin(layer_flops / most, most_panel), least_panel), own),
-                     1);
+    most = best = (int)fmax(fmin(layer_flops / flops, most_panel), least_panel);
+    if (most >= own) {
+        return nl_larger(own, 1);
+    }
+    for (int panel = most - 1; panel >= most / 2; panel--) {
+        if (sample_bytes(net, panel) < worth_less * sample_bytes(net, best)) {
+            best = panel;
+        }
+    }
+    return best;
+}
+
+/* Factors of all samples of a rank. */
+static double held_bytes(const nl_net *net, int own, int panel)
+{
+    return ceil((double)own / panel) * nl_factors_closed_bytes(net, NL_SINGLE, panel);
 }
 
 static bool interrupted(const nl_kernel_operator *op)
 {
     return nl_interrupted(op->g.input->interrupt);
-}
-
-/* Of factors that are held. */
-static double sample_bytes(const nl_net *net)
-{
-    return nl_factors_closed_bytes(net, NL_SINGLE);
 }
 
 double nl_kernel_operator_size(const nl_net *net, nl_kernel_spec spec, int samples)
@@ -79,18 +100,20 @@ double nl_kernel_operator_flops(const nl_net *net, nl_kernel_spec spec, int samp
 
 double nl_kernel_operator_bytes(const nl_net *net, int samples, int ranks, double held)
 {
-    const double own = ceil((double)samples / ranks);
-    const double all = own * sample_bytes(net);
-    const double panel = panel_of(net, (int)own);
+    const int own = (int)ceil((double)samples / ranks);
+    const int panel = panel_of(net, own);
+    const double all = held_bytes(net, own, panel);
+    const double element = (double)sizeof(float) * most_columns;
 
     if (!nl_net_is_dense(net)) {
-        return nl_gradients_bytes(net, (int)own);
+        return nl_gradients_bytes(net, own);
     }
-    return (all <= held ? all : 0.0) + panel * nl_factors_bytes(net, NL_SINGLE) +
-           nl_factors_fixed_bytes(net) +
-           (double)sizeof(float) * most_columns *
-               (2.0 * (double)net->size + panel * (nl_net_widest(net) + net->spec.outputs)) +
-           (double)sizeof(double) * most_columns * (double)net->size;
+    return (all <= held ? all : nl_factors_closed_bytes(net, NL_SINGLE, panel)) +
+           panel * (nl_factors_bytes(net, NL_SINGLE) - sample_bytes(net, 1)) +
+           nl_factors_fixed_bytes(net) + 2.0 * nl_block_bytes(element * (double)net->size) +
+           nl_block_bytes(element * panel * nl_net_widest(net)) +
+           nl_block_bytes(element * panel * net->spec.outputs) +
+           nl_block_bytes((double)sizeof(double) * most_columns * (double)net->size);
 }
 
 /*---------------------------------------------------------------------------------------------
@@ -474,7 +497,7 @@ nl_status nl_kernel_operator_create(const nl_gradients *g, double held, nl_kerne
         nl_gradients_share(g, &op->first, &op->own);
         op->panel = panel_of(net, op->own);
         op->panels = (op->own + op->panel - 1) / op->panel;
-        op->held = op->own * sample_bytes(net) <= held;
+        op->held = held_bytes(net, op->own, op->panel) <= held;
     }
     if (status == NL_OK && op->dense) {
         status = create_factors(op);

@@ -118,22 +118,26 @@ static size_t widest(const nl_net *net)
     return (size_t)most;
 }
 
-double nl_factors_closed_bytes(const nl_net *net, nl_precision precision)
+double nl_factors_closed_bytes(const nl_net *net, nl_precision precision, int samples)
 {
-    double elements = net->layer[nl_net_output(net)].fan_in; /* traced_delta */
+    const double size = samples * (double)nl_precision_bytes(precision);
+    double bytes = nl_block_bytes(size * net->layer[nl_net_output(net)].fan_in); /* traced_delta */
 
     for (int l = 0; l < net->layers; l++) {
-        elements += net->layer[l].fan_in;
-        if (net->layer[l].role != NL_ROLE_OUTPUT) {
-            elements += (1.0 + net->spec.outputs) * net->layer[l].fan_out;
+        const nl_layer *layer = &net->layer[l];
+
+        bytes += nl_block_bytes(size * layer->fan_in);
+        if (layer->role != NL_ROLE_OUTPUT) {
+            bytes += nl_block_bytes(size * layer->fan_out) +
+                     nl_block_bytes(size * net->spec.outputs * layer->fan_out);
         }
     }
-    return elements * (double)nl_precision_bytes(precision);
+    return bytes;
 }
 
 double nl_factors_bytes(const nl_net *net, nl_precision precision)
 {
-    return nl_factors_closed_bytes(net, precision) +
+    return nl_factors_closed_bytes(net, precision, 1) +
            (precision == NL_SINGLE ? 2.0 * (double)widest(net) * sizeof(double) : 0.0);
 }
 

@@ -67,14 +67,6 @@ static double kept_spectra(const nl_memory_terms *terms, const nl_cost *cost)
     return terms->asked->keep_spectra ? bytes : 0.0;
 }
 
-/* nl_calloc() takes whole huge pages for what is larger than one. */
-static double rounded(double bytes)
-{
-    const double page = 2.0 * 1024 * 1024;
-
-    return bytes >= page ? ceil(bytes / page) * page : bytes;
-}
-
 /* Small kernels that a rank that measures alone keeps, each in three states. */
 static double kept_bytes(const nl_memory_terms *terms)
 {
@@ -82,7 +74,7 @@ static double kept_bytes(const nl_memory_terms *terms)
 
     for (int k = 0; k < terms->measure->kernels; k++) {
         if (terms->solve[k].team == 1) {
-            bytes += 3.0 * rounded(terms->solve[k].cached / 3.0);
+            bytes += 3.0 * nl_block_bytes(terms->solve[k].cached / 3.0);
         }
     }
     return bytes;
@@ -115,7 +107,7 @@ static double found_bytes(const nl_memory_terms *terms, const nl_net *net)
                 fmax(matrix, (double)solve->n * solve->n * (double)nl_precision_bytes(precision));
         }
     }
-    return rounded(matrix) + factors + rounded(parts);
+    return nl_block_bytes(matrix) + factors + nl_block_bytes(parts);
 }
 
 nl_cell_memory nl_cell_memory_model(const nl_memory_terms *terms, const nl_cell *cell,

@@ -70,6 +70,16 @@ static void blocks_are_aligned_and_overflow_is_refused(void **state)
 }
 
 /* Known answer of philox4x32-10 (Random123's kat_vectors): zero key and counter. */
+static void large_blocks_take_whole_pages(void **state)
+{
+    const double page = 2.0 * 1024 * 1024;
+
+    (void)state;
+    assert_true(nl_block_bytes(page - 1.0) == page - 1.0);
+    assert_true(nl_block_bytes(page) == page);
+    assert_true(nl_block_bytes(page + 1.0) == 2.0 * page);
+}
+
 static void random_bits_are_those_of_philox(void **state)
 {
     const uint32_t expected[4] = {0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8};
@@ -150,6 +160,7 @@ int main(void)
         cmocka_unit_test(doubles_read_back_and_stay_short),
         cmocka_unit_test(text_grows),
         cmocka_unit_test(blocks_are_aligned_and_overflow_is_refused),
+        cmocka_unit_test(large_blocks_take_whole_pages),
         cmocka_unit_test(control_characters_are_escaped_and_texts_kept),
         cmocka_unit_test(random_bits_are_those_of_philox),
         cmocka_unit_test(normals_have_the_moments_of_a_normal),
