@@ -102,15 +102,15 @@ static void value_in(const char *line, const char *key, char *out, size_t size)
     }
 }
 
-static void add_incident(nl_study_status *s, const char *event, const char *line)
+/* To a list of so many at most, which had *count in all: the last ones tell more. */
+static void add_to(nl_incident *list, int most, int *count, const char *event, const char *line)
 {
-    nl_incident *at = NULL;
+    nl_incident *at = &list[*count < most ? *count : most - 1];
 
-    if (s->incidents >= nl_most_incidents) { /* the last ones tell more */
-        memmove(s->incident, s->incident + 1, (nl_most_incidents - 1) * sizeof *s->incident);
+    if (*count >= most) {
+        memmove(list, list + 1, (size_t)(most - 1) * sizeof *list);
     }
-    at = &s->incident[s->incidents < nl_most_incidents ? s->incidents : nl_most_incidents - 1];
-    s->incidents++;
+    ++*count;
     *at = (nl_incident){0};
     snprintf(at->event, sizeof at->event, "%s", event);
     value_in(line, "time", at->time, sizeof at->time);
@@ -186,10 +186,15 @@ static nl_status take_sharing(nl_study_status *s, const char *event, const char 
     return NL_OK;
 }
 
+static void add_incident(nl_study_status *s, const char *event, const char *line)
+{
+    add_to(s->incident, nl_most_incidents, &s->incidents, event, line);
+}
+
 static nl_status take_line(nl_study_status *s, const char *line)
 {
     static const char *const bad[] = {"cell_redone", "checkpoint_dropped", "cell_retrained",
-                                      "blas_mix"};
+                                      "blas_mix", "quadrature_off"};
     char event[24] = "";
     char number[32];
 
@@ -201,6 +206,9 @@ static nl_status take_line(nl_study_status *s, const char *line)
         if (strcmp(event, bad[k]) == 0) {
             add_incident(s, event, line);
         }
+    }
+    if (strcmp(event, "quadrature_checked") == 0 || strcmp(event, "quadrature_off") == 0) {
+        add_to(s->check, nl_most_checks, &s->checks, event, line);
     }
     if (strcmp(event, "start") == 0) {
         s->runs++;

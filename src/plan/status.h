@@ -18,7 +18,7 @@ const char *nl_cell_state_name(nl_cell_state state);
 
 /** Something in the log that did not go as it should. */
 typedef struct nl_incident {
-    char event[24], time[32], cell[64], reason[128];
+    char event[24], time[32], cell[64], reason[256];
 } nl_incident;
 
 /** Who runs, or ran last, as its lock file tells; empty texts: unknown. */
@@ -34,7 +34,7 @@ typedef struct nl_sharing {
     int cores; /* at the log's last word of it, with its rank's */
 } nl_sharing;
 
-enum { nl_most_incidents = 64 };
+enum { nl_most_incidents = 64, nl_most_checks = 8 };
 
 /** Everything `ntklens status` says.  Owns its arrays. */
 typedef struct nl_study_status {
@@ -57,10 +57,12 @@ typedef struct nl_study_status {
     char not_shared[128];                    /* why it shares no cores; "": it may */
     nl_incident incident[nl_most_incidents]; /* the last ones, in their order */
     int incidents;                           /* in all */
-    double checkpoint_age;                   /* seconds; NaN: there is none */
-    double rest_seconds;                     /* expected; NaN: nothing to judge by */
-    double spent_seconds;                    /* of all ranks; NaN: unknown */
-    long rows;                               /* of results.csv; -1: there is none */
+    nl_incident check[nl_most_checks]; /* of quadratures against exact entropies, good or bad */
+    int checks;
+    double checkpoint_age; /* seconds; NaN: there is none */
+    double rest_seconds;   /* expected; NaN: nothing to judge by */
+    double spent_seconds;  /* of all ranks; NaN: unknown */
+    long rows;             /* of results.csv; -1: there is none */
 } nl_study_status;
 
 NL_MUST_CHECK nl_status nl_study_status_read(const char *folder, nl_study_status *out);

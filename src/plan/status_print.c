@@ -140,6 +140,16 @@ static void print_incidents(const nl_study_status *s, FILE *stream)
     }
 }
 
+static void print_checks(const nl_study_status *s, FILE *stream)
+{
+    for (int k = 0; k < s->checks && k < nl_most_checks; k++) {
+        const nl_incident *i = &s->check[k];
+
+        fprintf(stream, "  quadrature    %s: %s\n",
+                strcmp(i->event, "quadrature_off") == 0 ? "off" : "checked", i->reason);
+    }
+}
+
 static void print_text(const nl_study_status *s, FILE *stream)
 {
     char text[32];
@@ -170,6 +180,7 @@ static void print_text(const nl_study_status *s, FILE *stream)
     if (!s->has_log) {
         fprintf(stream, "  log.txt       is missing\n");
     }
+    print_checks(s, stream);
     print_incidents(s, stream);
 }
 
@@ -218,13 +229,11 @@ static void put_cells(nl_text *text, const nl_study_status *s)
     nl_text_append(text, "\n  ]");
 }
 
-static void put_incidents(nl_text *text, const nl_study_status *s)
+static void put_events(nl_text *text, const char *name, const nl_incident *list, int count)
 {
-    const int kept = s->incidents < nl_most_incidents ? s->incidents : nl_most_incidents;
-
-    nl_text_append(text, ",\n  \"incidents\": [");
-    for (int k = 0; k < kept; k++) {
-        const nl_incident *i = &s->incident[k];
+    nl_text_append(text, ",\n  \"%s\": [", name);
+    for (int k = 0; k < count; k++) {
+        const nl_incident *i = &list[k];
 
         nl_text_append(text, "%s\n    {\"event\": ", k > 0 ? "," : "");
         nl_json_string(text, i->event);
@@ -286,7 +295,8 @@ static void print_json(const nl_study_status *s, FILE *stream)
     put_number(&text, "rows", s->rows >= 0 ? (double)s->rows : (double)NAN);
     put_groups(&text, s);
     put_cells(&text, s);
-    put_incidents(&text, s);
+    put_events(&text, "quadrature_checks", s->check, nl_smaller(s->checks, nl_most_checks));
+    put_events(&text, "incidents", s->incident, nl_smaller(s->incidents, nl_most_incidents));
     nl_text_append(&text, "\n}\n");
     fputs(text.failed ? "{}\n" : text.data, stream);
     nl_text_free(&text);

@@ -23,6 +23,7 @@ struct nl_collector {
     atomic_int awaited; /* finished cells of earlier runs; -1: the main thread does not know yet */
     bool begun;         /* they are all here: tables may be written */
     double idle, lent;  /* seconds, of all ranks */
+    int checks, off;    /* quadratures held against exact entropies; those that were off */
     char detail[128];
     nl_status status; /* first failure on the service thread */
 };
@@ -178,6 +179,16 @@ void nl_collector_progress(nl_collector *collector, const nl_cell_progress *now)
              collector->cells[now->cell].id, now->step, cores);
 }
 
+static void take_event(nl_collector *collector, const nl_message *head, const char *id)
+{
+    const bool off = strcmp(head->phase, "quadrature_off") == 0;
+
+    nl_log_event(collector->log, head->phase, "cell=%s rank=%d reason=\"%s\"", id, head->rank,
+                 head->reason);
+    collector->off += off;
+    collector->checks += off || strcmp(head->phase, "quadrature_checked") == 0;
+}
+
 static void take_one(nl_collector *collector, int source, const nl_message *head, const void *bytes)
 {
     const char *id = head->cell == nl_no_cell ? "-" : collector->cells[head->cell].id;
@@ -190,8 +201,7 @@ static void take_one(nl_collector *collector, int source, const nl_message *head
         take_timing(collector, head, id);
         break;
     case NL_MESSAGE_EVENT:
-        nl_log_event(collector->log, head->phase, "cell=%s rank=%d reason=\"%s\"", id, head->rank,
-                     head->reason);
+        take_event(collector, head, id);
         break;
     case NL_MESSAGE_PROGRESS:
     default:
@@ -262,6 +272,16 @@ int nl_collector_finished(const nl_collector *collector)
 int nl_collector_rows(const nl_collector *collector)
 {
     return collector->row_count;
+}
+
+int nl_collector_checks(const nl_collector *collector)
+{
+    return collector->checks;
+}
+
+int nl_collector_off(const nl_collector *collector)
+{
+    return collector->off;
 }
 
 double nl_collector_idle(const nl_collector *collector)

@@ -45,6 +45,11 @@ NL_MUST_CHECK nl_status nl_collector_finish(nl_collector *collector);
 int nl_collector_finished(const nl_collector *collector);
 int nl_collector_rows(const nl_collector *collector);
 
+/** Quadratures that were held against exact entropies in this run; those that were further off
+ *  than they state. */
+int nl_collector_checks(const nl_collector *collector);
+int nl_collector_off(const nl_collector *collector);
+
 /** Seconds that ranks waited in this run, all added up, and their cores did nothing; that their
  *  cores worked for other ranks' training meanwhile. */
 double nl_collector_idle(const nl_collector *collector);

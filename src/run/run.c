@@ -484,6 +484,20 @@ static nl_status work(nl_run *run)
  * The end
  *-------------------------------------------------------------------------------------------*/
 
+/* "" where none was held against an exact entropy. */
+static void describe_checks(int checks, int off, char *text, size_t size)
+{
+    char quadratures[48];
+
+    if (off > 0) {
+        snprintf(text, size, "; %d of %s off", off,
+                 nl_format_count(checks, "checked quadrature", quadratures));
+    } else if (checks > 0) {
+        snprintf(text, size, "; %s held",
+                 nl_format_count(checks, "checked quadrature", quadratures));
+    }
+}
+
 static nl_status close_results(nl_run *run, nl_status status, double start)
 {
     nl_status written = NL_OK;
@@ -493,6 +507,7 @@ static nl_status close_results(nl_run *run, nl_status status, double start)
     const double idle = share * nl_collector_idle(run->out.collector);
     const double lent = share * nl_collector_lent(run->out.collector);
     char lent_text[64] = "";
+    char checks[96] = "";
     char seconds[32];
     char cells[48];
 
@@ -516,6 +531,8 @@ static nl_status close_results(nl_run *run, nl_status status, double start)
                  "lent_percent=%.2f",
                  nl_status_text(status), finished, run->in.count,
                  nl_collector_rows(run->out.collector), took, idle, lent);
+    describe_checks(nl_collector_checks(run->out.collector), nl_collector_off(run->out.collector),
+                    checks, sizeof checks);
     nl_collector_destroy(&run->out.collector); /* ends the live line */
     if (!run->in.options->quiet) {
         char name[1024];
@@ -523,10 +540,10 @@ static nl_status close_results(nl_run *run, nl_status status, double start)
         if (lent > 0.0) {
             snprintf(lent_text, sizeof lent_text, "; %.1f %% lent to other ranks", lent);
         }
-        fprintf(stderr, "%s: %d of %s finished in %s; idle %.1f %% of rank time%s\n",
+        fprintf(stderr, "%s: %d of %s finished in %s; idle %.1f %% of rank time%s%s\n",
                 nl_escaped(run->in.options->folder, name, sizeof name), finished,
                 nl_format_count(run->in.count, "cell", cells), nl_format_seconds(took, seconds),
-                idle, lent_text);
+                idle, lent_text, checks);
     }
     return status;
 }

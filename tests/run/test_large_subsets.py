@@ -214,11 +214,18 @@ def quadrature_checks_itself():
     """Against exact eigenvalues of the same kernel, or its first images, in the first state of a study."""
     folder = lib.scratch("checked")
     text = study(kernels="traced, full", more=", method: quadrature")
-    rows_of(text, folder / "out", "seeds=[0, 1]")
+    path = lib.write_study(folder, text)
+    summary = lib.run(["run", path, "-o", folder / "out", "--set", "seeds=[0, 1]"]).stderr
+    lib.check("2 checked quadratures held" in summary, f"the summary says {summary}")
     told = life.events(folder / "out", "quadrature_checked")
     for kernel in "full", "traced":
         count = sum(f"{kernel} of 90 images" in line for line in told)
         lib.check_equal(count, 1, f"checks of the {kernel} kernel in {told}")
+    said = json.loads(lib.run(["status", folder / "out", "--json"]).stdout)
+    lib.check_equal(len(said["quadrature_checks"]), 2, "checks that status tells")
+    lib.check_equal(said["incidents"], [], "incidents")
+    text_said = lib.run(["status", folder / "out"]).stdout
+    lib.check(text_said.count("of the half width it states") == 2, f"status says {text_said}")
     shim = os.environ.get("NTKLENS_SOLVER_SHIM")
     if not shim:
         return
@@ -229,6 +236,8 @@ def quadrature_checks_itself():
     lib.check_equal(told.returncode, 4, f"exit code with wrong rules; {told.stderr}")
     lib.check("of the half width it states" in told.stderr, f"nothing is said: {told.stderr}")
     lib.check_equal(len(life.events(folder / "wrong", "quadrature_off")), 1, "events")
+    said = json.loads(lib.run(["status", folder / "wrong", "--json"]).stdout)
+    lib.check_equal([i["event"] for i in said["incidents"]], ["quadrature_off", "end"], "incidents")
     unknown = [row["tag"] for row in lib.table(folder / "wrong") if row["entropy"] == "nan"]
     lib.check_equal(unknown, ["init"], "rows without an entropy")
 
