@@ -156,6 +156,19 @@ static nl_estimate estimate_of(const quadrature *w)
     return nl_estimate_of(&rest, w->probes, w->probe);
 }
 
+/* Takes the probes to so many steps; *e is estimated anew, unless the run was left: probes of a new
+ * batch then have no step that an estimate could be made of. */
+static nl_status go_on(quadrature *w, nl_probe_batch *b, int steps, nl_estimate *e)
+{
+    const nl_deflated on = deflated(w);
+    const nl_status status = nl_probes_continue(&on, b, steps);
+
+    if (status == NL_OK) {
+        *e = estimate_of(w);
+    }
+    return status;
+}
+
 static double noise_of(const quadrature *w, const nl_estimate *e)
 {
     return w->probes > 0 ? normal_95 * e->deviation / sqrt(w->probes) : 0.0;
@@ -194,14 +207,12 @@ static nl_status run_first_batch(quadrature *w, nl_probe_batch *b, nl_estimate *
     w->probes = nl_smaller(first_probes, w->request->n - w->kept);
     status = nl_agree(w->request->comm, nl_probes_begin(&on, 0, w->probes, w->probe, b));
     if (status == NL_OK) {
-        status = nl_probes_continue(&on, b, steps);
-        *e = estimate_of(w);
+        status = go_on(w, b, steps, e);
     }
     while (status == NL_OK && e->gap > gap_share * w->request->wanted &&
            steps + more_steps <= most) {
         steps += more_steps;
-        status = nl_probes_continue(&on, b, steps);
-        *e = estimate_of(w);
+        status = go_on(w, b, steps, e);
     }
     w->steps = steps;
     return status;
@@ -216,8 +227,7 @@ static nl_status lengthen(quadrature *w, nl_probe_batch *b, nl_estimate *e)
 
     nl_probes_narrow(&on, b, nl_counted_probes);
     if (steps > b->steps) {
-        status = nl_probes_continue(&on, b, steps);
-        *e = estimate_of(w);
+        status = go_on(w, b, steps, e);
     }
     nl_probes_free(b);
     return status;
@@ -236,11 +246,10 @@ static nl_status run_further_batches(quadrature *w, nl_estimate *e)
         status = nl_agree(w->request->comm,
                           nl_probes_begin(&on, w->probes, count, w->probe + w->probes, &b));
         if (status == NL_OK) {
-            status = nl_probes_continue(&on, &b, w->steps);
+            w->probes += count;
+            status = go_on(w, &b, w->steps, e);
         }
         nl_probes_free(&b);
-        w->probes += count;
-        *e = estimate_of(w);
     }
     return status;
 }

@@ -19,6 +19,7 @@ typedef struct diagonal {
     int products, spoilt; /* -1: none */
     double bump;          /* added to an eigenvalue from the product `spoilt` on, until renewed */
     int renewed;
+    int left; /* product from which on it is left; 0: never */
 } diagonal;
 
 enum { bumped = 1234 };
@@ -36,6 +37,9 @@ static nl_status apply(int columns, const double *x, double *y, void *context)
 {
     diagonal *d = context;
 
+    if (d->left > 0 && d->products >= d->left) {
+        return NL_STOPPED;
+    }
     for (int c = 0; c < columns; c++) {
         for (int i = 0; i < d->n; i++) {
             const size_t at = (size_t)c * (size_t)d->n + (size_t)i;
@@ -266,6 +270,27 @@ static void another_operator_is_found(void **state)
     }
 }
 
+/* A stop says so, whatever was under way: deflation, the first probes, further ones. */
+static void it_can_be_left_at_any_product(void **state)
+{
+    enum { small = 600 };
+    double lambda[small];
+    diagonal d = {.n = small, .lambda = lambda, .spoilt = -1};
+    int products = 0;
+    nl_quadrature q;
+
+    (void)state;
+    for (int i = 0; i < small; i++) {
+        lambda[i] = power_law(i);
+    }
+    expect_all(MPI_COMM_WORLD, compute(&d, small, &q) == NL_OK);
+    products = d.products;
+    for (d.left = 1; d.left < products; d.left++) {
+        d.products = 0;
+        expect_all(MPI_COMM_WORLD, compute(&d, small, &q) == NL_STOPPED);
+    }
+}
+
 /* What is known of the squares makes fewer probes do. */
 static void a_known_norm_spares_probes(void **state)
 {
@@ -357,6 +382,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(small_orders_are_exact),
         cmocka_unit_test(a_spoilt_product_is_made_again),
         cmocka_unit_test(another_operator_is_found),
+        cmocka_unit_test(it_can_be_left_at_any_product),
         cmocka_unit_test(a_known_norm_spares_probes),
         cmocka_unit_test(leading_directions_and_the_counting_function_are_told),
     };
