@@ -26,8 +26,8 @@ struct nl_sample_batch {
     nl_crew *crew;     /* borrowed; NULL: this thread alone */
     part_worker worker[nl_most_of_crew];
     long round;        /* counts the runs of the crew */
-    int parts;         /* that there is room for */
-    float *gradients;  /* owned; [parts x net->size] of each part's samples */
+    int parts;         /* of the largest batch */
+    float *gradients;  /* owned; [parts x net->size] of each part's samples; NULL: not needed yet */
     double *losses;    /* owned; [parts] */
     bool *done;        /* owned; [parts] */
     int rows;          /* samples that go through together */
@@ -72,7 +72,12 @@ double nl_sample_batch_floats(const nl_net *net)
            (double)spec.rows * net->spec.outputs;
 }
 
-nl_status nl_sample_batch_create(const nl_net *net, nl_sample_batch **out)
+static int parts_of(const nl_sample_batch *batch, int rows)
+{
+    return (rows + batch->rows - 1) / batch->rows;
+}
+
+nl_status nl_sample_batch_create(const nl_net *net, int rows, nl_sample_batch **out)
 {
     const nl_passes_spec spec = passes_spec(rows_together(net));
     nl_sample_batch *batch = calloc(1, sizeof *batch);
@@ -82,12 +87,16 @@ nl_status nl_sample_batch_create(const nl_net *net, nl_sample_batch **out)
     if (batch != NULL) {
         batch->net = net;
         batch->rows = spec.rows;
+        batch->parts = parts_of(batch, rows);
+        batch->losses = nl_calloc((size_t)batch->parts, sizeof *batch->losses);
+        batch->done = nl_calloc((size_t)batch->parts, sizeof *batch->done);
         batch->gradient = nl_calloc(net->size, sizeof *batch->gradient);
         batch->piece = nl_calloc(nl_net_largest_layer(net), sizeof *batch->piece);
         batch->error =
             nl_calloc((size_t)spec.rows * (size_t)net->spec.outputs, sizeof *batch->error);
     }
-    if (batch == NULL || batch->gradient == NULL || batch->piece == NULL || batch->error == NULL) {
+    if (batch == NULL || batch->losses == NULL || batch->done == NULL || batch->gradient == NULL ||
+        batch->piece == NULL || batch->error == NULL) {
         status = NL_FAIL(NL_ERR_NOMEM, "network of %zu parameters in training", net->size);
     } else {
         status = nl_passes_create(net, &spec, &batch->passes);
@@ -137,23 +146,14 @@ typedef struct shared_pass {
     const int *labels;
 } shared_pass;
 
-/* Room for the parts of so many rows; false: there is no memory. */
-static bool make_room(nl_sample_batch *batch, int parts, bool gradients)
+/* Room for each part's gradients; false: there is no memory. */
+static bool make_room(nl_sample_batch *batch)
 {
-    if (batch->parts < parts) {
-        free(batch->losses);
-        free(batch->done);
-        free(batch->gradients);
-        batch->gradients = NULL;
-        batch->losses = nl_calloc((size_t)parts, sizeof *batch->losses);
-        batch->done = nl_calloc((size_t)parts, sizeof *batch->done);
-        batch->parts = batch->losses != NULL && batch->done != NULL ? parts : 0;
-    }
-    if (batch->parts >= parts && gradients && batch->gradients == NULL) {
+    if (batch->gradients == NULL) {
         batch->gradients =
             nl_alloc((size_t)batch->parts * batch->net->size, sizeof *batch->gradients);
     }
-    return batch->parts >= parts && (!gradients || batch->gradients != NULL);
+    return batch->gradients != NULL;
 }
 
 /* What a thread works with, with the present parameters; NULL: it cannot, others do its part. */
@@ -183,7 +183,7 @@ static part_worker *worker_of(const shared_pass *pass, int worker)
 static void run_shared(const shared_pass *pass, nl_crew_piece_fn *part)
 {
     nl_sample_batch *batch = pass->batch;
-    const int parts = (pass->rows + batch->rows - 1) / batch->rows;
+    const int parts = parts_of(batch, pass->rows);
     shared_pass copy = *pass;
 
     batch->worker[0].passes = batch->passes;
@@ -219,23 +219,9 @@ static void forward_part(void *context, int part, int worker)
 void nl_sample_batch_forward(nl_sample_batch *batch, const float *theta, int rows, const float *x,
                              float *logits)
 {
-    const size_t inputs = (size_t)batch->net->spec.inputs;
-    const size_t outputs = (size_t)batch->net->spec.outputs;
-
-    if (batch->crew != NULL && make_room(batch, (rows + batch->rows - 1) / batch->rows, false)) {
-        run_shared(
-            &(shared_pass){.batch = batch, .theta = theta, .rows = rows, .x = x, .logits = logits},
-            forward_part);
-        return;
-    }
-    nl_passes_set_parameters(batch->passes, theta);
-    for (int first = 0; first < rows; first += batch->rows) {
-        const int part = nl_smaller(batch->rows, rows - first);
-
-        nl_passes_forward(batch->passes, part, x + (size_t)first * inputs, NULL);
-        memcpy(logits + (size_t)first * outputs, nl_passes_outputs(batch->passes),
-               (size_t)part * outputs * sizeof *logits);
-    }
+    run_shared(
+        &(shared_pass){.batch = batch, .theta = theta, .rows = rows, .x = x, .logits = logits},
+        forward_part);
 }
 
 NL_VECTOR_CLONES
@@ -375,7 +361,7 @@ static void sum_parameters(void *context, int piece, int worker)
 
 static double step_shared(nl_sample_batch *batch, const step_batch *step)
 {
-    gradient_sum sum = {.batch = batch, .parts = (step->rows + batch->rows - 1) / batch->rows};
+    gradient_sum sum = {.batch = batch, .parts = parts_of(batch, step->rows)};
     double loss = 0.0;
 
     run_shared(&(shared_pass){.batch = batch,
@@ -399,8 +385,7 @@ double nl_sample_batch_step(nl_sample_batch *batch, nl_trained *trained, long st
     const step_batch now = {trained, rows, x, labels};
     double loss = 0.0;
 
-    if (nl_crew_size(batch->crew) > 1 &&
-        make_room(batch, (rows + batch->rows - 1) / batch->rows, true)) {
+    if (nl_crew_size(batch->crew) > 1 && make_room(batch)) {
         loss = step_shared(batch, &now);
         update(trained, step, batch->gradient);
         return loss;

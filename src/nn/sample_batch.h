@@ -10,7 +10,8 @@ typedef struct nl_sample_batch nl_sample_batch;
 /** Floats of scratch for batches of any size. */
 double nl_sample_batch_floats(const nl_net *net);
 
-NL_MUST_CHECK nl_status nl_sample_batch_create(const nl_net *net, nl_sample_batch **out);
+/** rows: of the largest batch. */
+NL_MUST_CHECK nl_status nl_sample_batch_create(const nl_net *net, int rows, nl_sample_batch **out);
 void nl_sample_batch_destroy(nl_sample_batch **batch);
 
 /** Let others share the work; crew: borrowed. */

@@ -72,7 +72,7 @@ static nl_status allocate(nl_model *model, int batch)
     }
     return nl_net_is_dense(net)
                ? nl_unit_batch_create(net, trained->spec.optimizer, batch, &model->by_unit)
-               : nl_sample_batch_create(net, &model->by_sample);
+               : nl_sample_batch_create(net, batch, &model->by_sample);
 }
 
 nl_status nl_model_create(const nl_net *net, const nl_train_spec *spec, int batch, nl_model **out)
