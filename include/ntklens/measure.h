@@ -22,6 +22,9 @@ typedef struct nl_solve_plan {
     int n;             /* order of the kernel */
     int order;         /* of the matrix that is solved: n; dual: at most; of the operator */
     double operations; /* of one fill and one solve, or of all products */
+    double compared;   /* of comparing a dual, or an operator, with those of earlier states, at
+                          most; 0: they are not compared */
+    double comparing;  /* bytes that this takes before there is a matrix, beside `held` */
     double held; /* bytes on each rank beside a matrix: what a dual is filled from; vectors and
                     factors of a quadrature */
     double relative_error; /* quadrature: wanted */

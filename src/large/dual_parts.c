@@ -13,8 +13,7 @@ static int kernel_outputs(const nl_net *net, nl_kernel_spec spec)
     return spec.kind == NL_KERNEL_FULL ? net->spec.outputs : 1;
 }
 
-/* Units of a layer that have a part in the kernel, at most: of the output layer its outputs. */
-static int most_units(const nl_layer *layer, nl_kernel_spec spec)
+int nl_dual_units(const nl_layer *layer, nl_kernel_spec spec)
 {
     return layer->role == NL_ROLE_OUTPUT && spec.kind != NL_KERNEL_FULL ? 1 : layer->fan_out;
 }
@@ -35,7 +34,7 @@ double nl_dual_most(const nl_net *net, nl_kernel_spec spec)
     for (int l = 0; l < net->layers; l++) {
         const nl_layer *layer = &net->layer[l];
 
-        order += (layer->fan_in + 1.0) * most_units(layer, spec);
+        order += (layer->fan_in + 1.0) * nl_dual_units(layer, spec);
     }
     return order;
 }
@@ -51,7 +50,7 @@ double nl_dual_flops(const nl_net *net, nl_kernel_spec spec, int samples)
     for (int l = 0; l < net->layers; l++) {
         const nl_layer *layer = &net->layer[l];
         const double inputs = layer->fan_in + 1.0;
-        const double units = most_units(layer, spec);
+        const double units = nl_dual_units(layer, spec);
         /* the output layer's blocks are equal, or zero */
         const double pairs = layer->role == NL_ROLE_OUTPUT ? 1.0 : units * (units + 1.0) / 2.0;
 

@@ -37,4 +37,7 @@ struct nl_dual {
     nl_dual_layer *layer; /* owned; [layers] */
 };
 
+/** Units of a layer that have a part in the kernel, at most: of the output layer its outputs. */
+int nl_dual_units(const nl_layer *layer, nl_kernel_spec spec);
+
 #endif

@@ -3,6 +3,7 @@
  * With u_x = J^T x in the basis of G, x^T Theta x = |u_x|^2 and |Theta x|^2 = u_x^T G u_x. */
 #include "measure_dual.h"
 #include "checked_fill.h"
+#include "compare_duals.h"
 #include "kept.h"
 #include "probe_vectors.h"
 
@@ -36,9 +37,10 @@ typedef struct dual_task {
     dual_vectors vectors;
     bool known; /* it was held against the Jacobian */
     double trace, frobenius2;
-    nl_kept kept;        /* owned */
-    bool begun;          /* a fill was: further ones are from the beginning */
-    nl_fill_watch watch; /* of the fill in work */
+    nl_dual_compared compared[2]; /* with the initial and the previous state */
+    nl_kept kept;                 /* owned */
+    bool begun;                   /* a fill was: further ones are from the beginning */
+    nl_fill_watch watch;          /* of the fill in work */
 } dual_task;
 
 /*---------------------------------------------------------------------------------------------
@@ -161,9 +163,7 @@ static void observe(const dual_task *t)
     nl_probe_vectors_gram(&v->of, order, v->u, v->gram);
     nl_probe_vectors_observe(&v->of, v->gram, &norms, o);
     nl_observe_layers(t->m->probe, t->gradients.spec, o);
-    if (t->m->state.step == 0) {
-        o->kernel_change = o->kernel_distance = 0.0;
-    }
+    nl_observe_compared(t->m, t->frobenius2, t->compared, o);
 }
 
 /* The filled matrix, before the solve destroys it. */
@@ -463,6 +463,11 @@ nl_status nl_measure_dual(nl_measurer *m, const nl_solve_plan *solve, int kernel
     if (status == NL_OK) {
         status = make_dual(&t);
     }
+    start = nl_now();
+    if (status == NL_OK && solve->compared > 0.0) {
+        status = nl_compare_duals(m, t.gradients.spec, t.dual, t.compared);
+    }
+    m->observe_seconds += nl_now() - start;
     if (status == NL_OK) {
         status = solve_dual(&t, solve);
     }

@@ -44,6 +44,21 @@ static double dual_held(const nl_measure_plan *measure, int kernel, const nl_sol
            (vectors * n + weights) * (double)sizeof(double);
 }
 
+/* With the initial state, and the previous one where there are such. */
+static void size_comparing(nl_solve_plan *plan, const nl_measure_plan *measure, int kernel,
+                           const nl_solve_room *room)
+{
+    const nl_kernel_spec spec = measure->kernel[kernel];
+    const int samples = nl_measure_samples(measure, kernel);
+    const double others = measure->per_decade > 0 ? 2.0 : 1.0;
+
+    if (nl_net_is_dense(room->net)) {
+        plan->compared = others * (nl_dual_inner_flops(room->net, spec, samples, false) +
+                                   nl_dual_inner_flops(room->net, spec, samples, true));
+        plan->comparing = nl_dual_bytes(room->net, spec, measure->precision, samples);
+    }
+}
+
 /* Of a kernel that is stored: its fill, and those of the states it is compared with. */
 static void size_stored(nl_solve_plan *plan, const nl_measure_plan *measure, int kernel,
                         const nl_solve_room *room, double products)
@@ -121,6 +136,7 @@ void nl_solve_method_size(nl_solve_plan *plan, const nl_measure_plan *measure, i
         plan->order = (int)nl_dual_most(room->net, spec);
         plan->held = dual_held(measure, kernel, room, plan->n);
         plan->operations = nl_dual_flops(room->net, spec, samples);
+        size_comparing(plan, measure, kernel, room);
     }
     plan->operations += nl_solve_operations(plan->order);
 }

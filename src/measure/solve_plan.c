@@ -39,7 +39,8 @@ double nl_solve_memory(const nl_solve_plan *plan, nl_precision precision)
     }
     /* Vectors and their products, and the local part of both. */
     work = fmax(work, 4.0 * plan->columns * plan->order * (double)sizeof(double));
-    return bytes + work + plan->held + (plan->team == 1 ? plan->cached : 0.0);
+    return fmax(bytes + work, plan->comparing) + plan->held +
+           (plan->team == 1 ? plan->cached : 0.0);
 }
 
 double nl_fill_memory(const nl_net *net)
@@ -214,6 +215,9 @@ static void choose_team(const nl_solve_request *request, const nl_measure_plan *
 
     out->relative_error = request->relative_error;
     nl_solve_method_size(out, measure, kernel, room);
+    if (out->compared > request->exact_operations) {
+        out->compared = out->comparing = 0.0;
+    }
     out->block = nl_solve_method_block(out, measure, kernel, room, nl_shared_block);
     if (request->team > 0) {
         out->team = request->team < room->ranks ? request->team : room->ranks;

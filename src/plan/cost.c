@@ -75,10 +75,10 @@ double nl_fills_flops(const nl_net *net, const nl_measure_plan *plan, int k,
                       const nl_solve_plan *solve)
 {
     if (by_quadrature(solve, k)) {
-        return solve[k].operations;
+        return solve[k].operations + solve[k].compared;
     }
     if (by_dual(solve, k)) {
-        return nl_dual_flops(net, plan->kernel[k], nl_measure_samples(plan, k));
+        return nl_dual_flops(net, plan->kernel[k], nl_measure_samples(plan, k)) + solve[k].compared;
     }
     return primal_fills_flops(net, plan, k);
 }

@@ -118,7 +118,7 @@ static void print_methods(const nl_plan *plan, FILE *stream)
         fprintf(stream, "  %-14s %8d  %-22s %-10s %8d  %10.2g  %-10s %5d  %10s  %s\n",
                 nl_measure_name(plan->measure, k % plan->measure->kernels, name), s->n,
                 nl_cell_name_network(plan->study, cell, network), nl_method_name(s->method),
-                s->order, s->operations, solver_name(s), s->team,
+                s->order, s->operations + s->compared, solver_name(s), s->team,
                 nl_format_seconds(plan->kernel_seconds[k], seconds),
                 nl_format_bytes(nl_solve_memory(s, plan->measure->precision), bytes));
     }
@@ -328,8 +328,10 @@ static void append_kernel(const nl_plan *plan, int kernel, int k, nl_text *text)
         nl_text_append(text, ", \"network\": ");
         nl_json_string(text, nl_cell_name_network(plan->study, cell, network));
     }
-    nl_text_append(text, ", \"method\": \"%s\", \"solved_order\": %d, \"operations\": %.6g}",
-                   nl_method_name(s->method), s->order, s->operations);
+    nl_text_append(text,
+                   ", \"method\": \"%s\", \"solved_order\": %d, \"operations\": %.6g, "
+                   "\"comparing\": %.6g}",
+                   nl_method_name(s->method), s->order, s->operations + s->compared, s->compared);
 }
 
 /* A kernel each, where all networks' are solved alike; else a kernel of a network each. */

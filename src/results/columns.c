@@ -95,10 +95,12 @@ static const column late_columns[] = {
 static const column last_columns[] = {
     {"method", COLUMN_TEXT, ROW(method),
      "how eigenvalues were found: primal, of the kernel J J^T; dual, of J^T J; quadrature: they "
-     "were not, their entropy is an estimate.  Nan of dual: magnitude_entropy, kernel_change, "
-     "kernel_distance (but at init), kernel_velocity, infinite_distance, identity_distance, "
-     "effective_rank_outputs, with cross-entropy stability_rate, what other kernels say, and "
-     "target_power_tenth where n/10 lies among eigenvalues of zero; of quadrature these and all "
+     "were not, their entropy is an estimate.  Nan of dual: magnitude_entropy, infinite_distance, "
+     "identity_distance, effective_rank_outputs, with cross-entropy stability_rate, what other "
+     "kernels say, target_power_tenth where n/10 lies among eigenvalues of zero, and "
+     "kernel_change, kernel_distance and kernel_velocity of cnn and resnet, where comparing takes "
+     "more than exact_operations, and where kernels lie so near that rounding is left; of "
+     "quadrature these three (but at init) and the others, and all "
      "that small eigenvalues or all eigenvectors make: lambda_min, condition_number, "
      "numerical_rank, effective_dimension and its kin, spectral_index, target_power_tenth, "
      "used_rank.  By quadrature label_alignment and target_power are right to 0.01, else nan, "

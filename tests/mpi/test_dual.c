@@ -1,4 +1,5 @@
 /** @file test_dual.c  Duals, G = J^T J, against kernels and explicit Jacobians, on every grid. */
+#include "ntklens/blas.h"
 #include "ntklens/dual.h"
 #include "ntklens/eigen.h"
 #include "ntklens/gradients.h"
@@ -304,6 +305,92 @@ static void blocks_of_wide_layers_are_the_same(void **state)
     destroy_subject(&s);
 }
 
+/* Theta of the rows that the kernel has, from the reference's Jacobian. */
+static double *reference_kernel(const subject *s, nl_kernel_spec spec)
+{
+    const bool full = spec.kind == NL_KERNEL_FULL;
+    const int n = nl_kernel_order(spec, s->samples, classes);
+    const int size = (int)s->net->size;
+    const int lead = full ? size : classes * size;
+    const double one = 1.0;
+    const double zero = 0.0;
+    const double *j = s->jacobian + (full ? 0 : (size_t)spec.output * s->net->size);
+    double *theta = nl_calloc((size_t)n * (size_t)n, sizeof *theta);
+
+    dgemm_("T", "N", &n, &n, &size, &one, j, &lead, j, &lead, &zero, theta, &n);
+    return theta;
+}
+
+/* <Theta_a, Theta_b> of two states, and of each with itself. */
+static bool inner_products_agree(const nl_grid *grid, const subject *a, const subject *b,
+                                 nl_kernel_spec spec)
+{
+    const subject *pairs[][2] = {{a, b}, {b, a}, {b, b}};
+    const int n = nl_kernel_order(spec, a->samples, classes);
+    bool good = true;
+
+    for (size_t k = 0; k < NL_COUNT(pairs); k++) {
+        const nl_kernel_input one = input_of(pairs[k][0]);
+        const nl_kernel_input other = input_of(pairs[k][1]);
+        double *first = reference_kernel(pairs[k][0], spec);
+        double *second = reference_kernel(pairs[k][1], spec);
+        const double wanted = nl_inner((size_t)n * (size_t)n, first, second);
+        nl_dual *left = NULL;
+        nl_dual *right = NULL;
+        double inner = 0.0;
+
+        good = nl_dual_create(&one, spec, NL_DOUBLE, &left) == NL_OK &&
+               nl_dual_create(&other, spec, NL_DOUBLE, &right) == NL_OK && good;
+        good = good && nl_dual_inner(grid, left, right, NULL, &inner) == NL_OK &&
+               fabs(inner - wanted) <= 1e-12 * wanted;
+        good = good && nl_dual_inner(grid, left, left, NULL, &inner) == NL_OK &&
+               fabs(inner - nl_squares_double((size_t)n * (size_t)n, first)) <=
+                   1e-12 * nl_squares_double((size_t)n * (size_t)n, first);
+        nl_dual_destroy(&left);
+        nl_dual_destroy(&right);
+        free(first);
+        free(second);
+    }
+    return good;
+}
+
+static void move_parameters(const nl_net *net, float *theta)
+{
+    for (size_t k = 0; k < net->size; k++) {
+        theta[k] += 0.3F * (float)sin((double)k);
+    }
+    kill_units(net, theta);
+}
+
+/* A layer's product is cut at the diagonal, and rows of a layer are more than are taken at a time.
+ */
+static void inner_products_are_those_of_kernels(void **state)
+{
+    const subject_changes kept = {kill_units, pixel};
+    const subject_changes moved = {move_parameters, pixel};
+    nl_grid *grid = whole_grid();
+
+    (void)state;
+    for (int wide = 0; wide < 2; wide++) {
+        const nl_net_spec spec = {.inputs = wide ? many_inputs : few_inputs,
+                                  .outputs = classes,
+                                  .width = wide ? 36 : few_units,
+                                  .depth = wide ? 2 : 3,
+                                  .activation = wide ? NL_RELU : NL_TANH,
+                                  .parametrization = wide ? NL_STANDARD : NL_NTK,
+                                  .weight_variance = 2.0,
+                                  .bias_variance = 0.1};
+        subject a = create_mlp_subject(wide ? 150 : few_samples, &spec, &kept);
+        subject b = create_mlp_subject(wide ? 150 : few_samples, &spec, &moved);
+
+        expect_all(grid->comm, inner_products_agree(grid, &a, &b, specs[0]));
+        expect_all(grid->comm, inner_products_agree(grid, &a, &b, specs[1]));
+        destroy_subject(&a);
+        destroy_subject(&b);
+    }
+    nl_grid_destroy(&grid);
+}
+
 /* Dead: unit 0 of the first layer, unit 1 of the second.  Of nine inputs six vary. */
 static void what_has_no_gradient_has_no_row(void **state)
 {
@@ -448,6 +535,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(single_precision_is_as_good_as_it_can_be),
         cmocka_unit_test(blocks_of_wide_layers_are_the_same),
         cmocka_unit_test(duals_of_convolutional_networks_are_as_good),
+        cmocka_unit_test(inner_products_are_those_of_kernels),
         cmocka_unit_test(what_has_no_gradient_has_no_row),
         cmocka_unit_test(a_network_without_gradients_has_a_zero),
         cmocka_unit_test(squares_of_samples_that_are_alike_are_right),
