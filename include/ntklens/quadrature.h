@@ -73,15 +73,16 @@ typedef struct nl_quadrature {
  * A product is symmetric, x^T A y = y^T A x, with others of its block and with the first block; one
  * that is not is made again.
  *
- * Every rank works on its own but for the products.  Collective over request->comm.
+ * Each rank has a slice of all vectors but of those of a product; sums go over the ranks in their
+ * order: the same bits on every rank, and again on as many.  Collective over request->comm.
  *
  * @return NL_ERR_NUMERIC where a product failed its check twice
  */
 NL_MUST_CHECK nl_status nl_quadrature_compute(const nl_quadrature_request *request,
                                               nl_quadrature *out);
 
-/** Vectors of order n that it holds at a time, at most. */
-double nl_quadrature_vectors(void);
+/** Vectors of order n that each of so many ranks holds at a time, at most. */
+double nl_quadrature_vectors(int ranks);
 
 /** Products with vectors that it usually takes for that half width. */
 double nl_quadrature_products(double wanted);

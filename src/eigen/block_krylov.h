@@ -2,13 +2,17 @@
 #ifndef NTKLENS_EIGEN_BLOCK_KRYLOV_H
 #define NTKLENS_EIGEN_BLOCK_KRYLOV_H
 
+#include "slices.h"
+
 #include "ntklens/quadrature.h"
 
 enum { nl_krylov_block = 16, nl_most_krylov_steps = 12, nl_most_references = 4 };
 
-/** A request, products counted and checked. */
+/** A request, products counted and checked.  Vectors are slices, `n` stands for their lead. */
 typedef struct nl_checked_operator {
     const nl_quadrature_request *request; /* borrowed */
+    nl_slices slices;                     /* owned */
+    double *all;                          /* owned; [n x 2 blocks] of several ranks: a product */
     int products;
     bool repeated;
     int references;            /* vectors of the first block that are kept */
@@ -19,15 +23,19 @@ typedef struct nl_checked_operator {
  *  what it was is found by that.  Made again where it fails. */
 NL_MUST_CHECK nl_status nl_checked_apply(nl_checked_operator *a, int columns, const double *x,
                                          double *y);
+
+/** Local. */
+NL_MUST_CHECK nl_status nl_checked_create(const nl_quadrature_request *request,
+                                          nl_checked_operator *out);
 void nl_checked_free(nl_checked_operator *a);
 
 /** Take out of x [n x columns] what lies along q [n x kept], orthonormal, twice; m: scratch,
  *  kept x columns. */
-void nl_project_out(int n, int kept, const double *q, int columns, double *x, double *m);
+void nl_project_out(const nl_slices *s, int kept, const double *q, int columns, double *x,
+                    double *m);
 
-/** Standard normal vectors [n x columns], first .. first + columns of those of `what`. */
-void nl_draw_normal(const nl_quadrature_request *request, uint32_t what, int first, int columns,
-                    double *x);
+/** Standard normal vectors [n x columns], first .. first + columns of those of `what`.  Local. */
+void nl_draw_normal(const nl_checked_operator *a, uint32_t what, int first, int columns, double *x);
 
 /** An orthonormal basis and its products. */
 typedef struct nl_krylov {
@@ -36,7 +44,7 @@ typedef struct nl_krylov {
     bool whole;      /* the space is invariant: nothing is left */
 } nl_krylov;
 
-NL_MUST_CHECK nl_status nl_krylov_create(const nl_quadrature_request *request, nl_krylov *out);
+NL_MUST_CHECK nl_status nl_krylov_create(const nl_checked_operator *a, nl_krylov *out);
 void nl_krylov_free(nl_krylov *space);
 
 /** One more block of products. */
@@ -50,9 +58,9 @@ typedef struct nl_ritz {
     double *u;        /* owned; [count x count], columns as theta: q = V u */
 } nl_ritz;
 
-/** Local. */
-NL_MUST_CHECK nl_status nl_ritz_compute(const nl_quadrature_request *request,
-                                        const nl_krylov *space, nl_ritz *out);
+/** Collective. */
+NL_MUST_CHECK nl_status nl_ritz_compute(const nl_checked_operator *a, const nl_krylov *space,
+                                        nl_ritz *out);
 void nl_ritz_free(nl_ritz *ritz);
 
 #endif

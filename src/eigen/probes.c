@@ -14,12 +14,7 @@ static const double invariant = 1e-6;
 
 static double *vectors(const nl_deflated *d, const nl_probe_batch *b, int step)
 {
-    return b->basis + (size_t)step * (size_t)b->count * (size_t)d->a->request->n;
-}
-
-static double length(int n, const double *x)
-{
-    return sqrt(nl_squares_double((size_t)n, x));
+    return b->basis + (size_t)step * (size_t)b->count * (size_t)d->a->slices.lead;
 }
 
 static void scale(int n, double factor, double *x)
@@ -32,20 +27,25 @@ static void scale(int n, double factor, double *x)
 nl_status nl_probes_begin(const nl_deflated *d, int first, int count, nl_probe *of,
                           nl_probe_batch *out)
 {
-    const int n = d->a->request->n;
+    const nl_slices *s = &d->a->slices;
+    double square[nl_krylov_block];
+    nl_status status = NL_OK;
 
     *out = (nl_probe_batch){.count = count, .of = of};
-    out->basis = malloc((size_t)count * (size_t)n * sizeof *out->basis);
+    out->basis = malloc((size_t)count * (size_t)s->lead * sizeof *out->basis);
     if (out->basis == NULL) {
-        return NL_FAIL(NL_ERR_NOMEM, "out of memory for %d probes of order %d", count, n);
+        status = NL_FAIL(NL_ERR_NOMEM, "out of memory for %d probes of order %d", count, s->n);
     }
-    nl_draw_normal(d->a->request, 1, first, count, out->basis);
-    nl_project_out(n, d->kept, d->q, count, out->basis, d->m);
+    status = nl_agree(s->comm, status);
+    if (status != NL_OK) {
+        return status;
+    }
+    nl_draw_normal(d->a, 1, first, count, out->basis);
+    nl_project_out(s, d->kept, d->q, count, out->basis, d->m);
+    nl_slices_squares(s, count, out->basis, square);
     for (int c = 0; c < count; c++) {
-        double *x = out->basis + (size_t)c * (size_t)n;
-
-        of[c] = (nl_probe){.square = n - d->kept};
-        scale(n, 1.0 / length(n, x), x);
+        of[c] = (nl_probe){.square = s->n - d->kept};
+        scale(s->own, 1.0 / sqrt(square[c]), out->basis + (size_t)c * (size_t)s->lead);
     }
     return NL_OK;
 }
@@ -56,52 +56,82 @@ static bool has_ended(const nl_probe *p)
     return p->steps > 0 && p->beta[p->steps - 1] == 0.0;
 }
 
-/* One step of a probe, whose product is `next`: alpha, beta, the next vector of its basis. */
-static void advance(const nl_deflated *d, const nl_probe_batch *b, int c, double *next)
+/* Take out of each product what lies along its probe's basis, and give the last part of that. */
+static void reorthogonalise(const nl_deflated *d, const nl_probe_batch *b, double *next,
+                            double *last)
 {
-    const int n = d->a->request->n;
-    const double trace = d->a->request->trace;
-    const int lead = b->count * n;
+    const nl_slices *s = &d->a->slices;
+    const size_t size = (size_t)s->lead;
+    const int lead = b->count * s->lead;
     const int known = b->steps + 1;
     const int unit = 1;
     const double one = 1.0;
     const double minus = -1.0;
     const double zero = 0.0;
-    const double *basis = b->basis + (size_t)c * (size_t)n;
-    double along[nl_most_lanczos_steps + 1];
-    nl_probe *p = &b->of[c];
-    double before = 0.0;
+    double along[nl_krylov_block * (nl_most_lanczos_steps + 1)];
 
-    if (has_ended(p)) {
-        memset(next, 0, (size_t)n * sizeof *next);
-        return;
+    for (int c = 0; c < b->count; c++) {
+        dgemv_("T", &s->own, &known, &one, b->basis + (size_t)c * size, &lead,
+               next + (size_t)c * size, &unit, &zero, along + (size_t)c * (size_t)known, &unit);
     }
-    before = length(n, next);
+    nl_slices_sum(s, b->count * known, along);
+    for (int c = 0; c < b->count; c++) {
+        dgemv_("N", &s->own, &known, &minus, b->basis + (size_t)c * size, &lead,
+               along + (size_t)c * (size_t)known, &unit, &one, next + (size_t)c * size, &unit);
+        last[c] = along[c * known + b->steps];
+    }
+}
+
+/* One step of all probes, whose products are `next`: alpha, beta, the next vectors of their bases.
+ */
+static void advance(const nl_deflated *d, const nl_probe_batch *b, double *next)
+{
+    const nl_slices *s = &d->a->slices;
+    const double trace = d->a->request->trace;
+    double before[nl_krylov_block];
+    double after[nl_krylov_block];
+    double last[nl_krylov_block];
+    bool ended[nl_krylov_block];
+
+    nl_slices_squares(s, b->count, next, before);
+    for (int c = 0; c < b->count; c++) {
+        ended[c] = has_ended(&b->of[c]);
+    }
     for (int turn = 0; turn < 2; turn++) {
-        dgemv_("T", &n, &known, &one, basis, &lead, next, &unit, &zero, along, &unit);
-        dgemv_("N", &n, &known, &minus, basis, &lead, along, &unit, &one, next, &unit);
-        p->alpha[b->steps] += along[b->steps] / trace;
+        reorthogonalise(d, b, next, last);
+        for (int c = 0; c < b->count; c++) {
+            b->of[c].alpha[b->steps] += ended[c] ? 0.0 : last[c] / trace;
+        }
     }
-    p->beta[b->steps] = length(n, next) / trace;
-    p->steps++;
-    if (p->beta[b->steps] * trace > invariant * before) {
-        scale(n, 1.0 / (p->beta[b->steps] * trace), next);
-    } else {
-        p->beta[b->steps] = 0.0; /* the rule is exact */
-        memset(next, 0, (size_t)n * sizeof *next);
+    nl_slices_squares(s, b->count, next, after);
+    for (int c = 0; c < b->count; c++) {
+        nl_probe *p = &b->of[c];
+        double *x = next + (size_t)c * (size_t)s->lead;
+        const double length = sqrt(after[c]);
+
+        if (!ended[c]) {
+            p->beta[b->steps] = length / trace;
+            p->steps++;
+        }
+        if (!ended[c] && length > invariant * sqrt(before[c])) {
+            scale(s->own, 1.0 / length, x);
+        } else {
+            p->beta[p->steps - 1] = 0.0; /* the rule is exact */
+            memset(x, 0, (size_t)s->lead * sizeof *x);
+        }
     }
 }
 
 nl_status nl_probes_continue(const nl_deflated *d, nl_probe_batch *b, int steps)
 {
     const nl_quadrature_request *request = d->a->request;
-    const int n = request->n;
-    const size_t block = (size_t)b->count * (size_t)n;
+    const size_t block = (size_t)b->count * (size_t)d->a->slices.lead;
     double *basis = realloc(b->basis, (size_t)(steps + 1) * block * sizeof *basis);
     nl_status status = NL_OK;
 
     if (basis == NULL) {
-        status = NL_FAIL(NL_ERR_NOMEM, "out of memory for %d probes of order %d", b->count, n);
+        status =
+            NL_FAIL(NL_ERR_NOMEM, "out of memory for %d probes of order %d", b->count, request->n);
     } else {
         b->basis = basis;
     }
@@ -111,10 +141,8 @@ nl_status nl_probes_continue(const nl_deflated *d, nl_probe_batch *b, int steps)
 
         status = nl_checked_apply(d->a, b->count, vectors(d, b, b->steps), next);
         if (status == NL_OK) {
-            nl_project_out(n, d->kept, d->q, b->count, next, d->m);
-            for (int c = 0; c < b->count; c++) {
-                advance(d, b, c, next + (size_t)c * (size_t)n);
-            }
+            nl_project_out(&d->a->slices, d->kept, d->q, b->count, next, d->m);
+            advance(d, b, next);
         }
     }
     return status;
@@ -122,7 +150,7 @@ nl_status nl_probes_continue(const nl_deflated *d, nl_probe_batch *b, int steps)
 
 void nl_probes_narrow(const nl_deflated *d, nl_probe_batch *b, int count)
 {
-    const size_t n = (size_t)d->a->request->n;
+    const size_t n = (size_t)d->a->slices.lead;
 
     for (int step = 1; count < b->count && step <= b->steps; step++) {
         memmove(b->basis + (size_t)step * (size_t)count * n, vectors(d, b, step),

@@ -24,11 +24,12 @@ typedef struct nl_probe {
 /** Runs side by side. */
 typedef struct nl_probe_batch {
     int count, steps;
-    double *basis; /* owned; [steps + 1][count] vectors of n: of a step all probes' lie together */
+    double *basis; /* owned; [steps + 1][count] slices: of a step all probes' lie together */
     nl_probe *of;  /* borrowed; [count] */
 } nl_probe_batch;
 
-/** Probes first .. first + count of the request, written to `of`.  Local. */
+/** Probes first .. first + count of the request, written to `of`; nl_krylov_block at most.
+ *  Collective. */
 NL_MUST_CHECK nl_status nl_probes_begin(const nl_deflated *d, int first, int count, nl_probe *of,
                                         nl_probe_batch *out);
 

@@ -37,7 +37,7 @@ typedef struct quadrature {
     nl_krylov space;
     nl_ritz ritz;
     int kept;
-    double *q;      /* owned; [n x kept] */
+    double *q;      /* owned; [slice x kept] */
     double *m;      /* owned; scratch of projections */
     double tail;    /* 1 - sum of what is kept */
     double pinched; /* what cutting it off adds, to second order */
@@ -86,27 +86,26 @@ static void choose_kept(quadrature *w)
 
 static nl_status deflate(quadrature *w)
 {
-    const int n = w->request->n;
+    const nl_slices *s = &w->a.slices;
     const double one = 1.0;
     const double zero = 0.0;
     nl_status status = NL_OK;
 
     nl_ritz_free(&w->ritz);
-    status = nl_ritz_compute(w->request, &w->space, &w->ritz);
+    status = nl_ritz_compute(&w->a, &w->space, &w->ritz);
     if (status != NL_OK) {
         return status;
     }
     choose_kept(w);
     free(w->q);
-    w->q = nl_calloc((size_t)n * (size_t)w->kept, sizeof *w->q);
+    w->q = nl_calloc((size_t)s->lead * (size_t)w->kept, sizeof *w->q);
     if (w->q == NULL) {
-        return NL_FAIL(NL_ERR_NOMEM, "out of memory for %d vectors of order %d", w->kept, n);
+        status = NL_FAIL(NL_ERR_NOMEM, "out of memory for %d vectors of order %d", w->kept, s->n);
+    } else if (w->kept > 0) {
+        dgemm_("N", "N", &s->own, &w->kept, &w->space.count, &one, w->space.v, &s->lead, w->ritz.u,
+               &w->space.count, &zero, w->q, &s->lead);
     }
-    if (w->kept > 0) {
-        dgemm_("N", "N", &n, &w->kept, &w->space.count, &one, w->space.v, &n, w->ritz.u,
-               &w->space.count, &zero, w->q, &n);
-    }
-    return NL_OK;
+    return nl_agree(s->comm, status);
 }
 
 static nl_status grow_to(quadrature *w, int vectors)
@@ -205,7 +204,7 @@ static nl_status run_first_batch(quadrature *w, nl_probe_batch *b, nl_estimate *
 
     nl_probes_free(b);
     w->probes = nl_smaller(first_probes, w->request->n - w->kept);
-    status = nl_agree(w->request->comm, nl_probes_begin(&on, 0, w->probes, w->probe, b));
+    status = nl_probes_begin(&on, 0, w->probes, w->probe, b);
     if (status == NL_OK) {
         status = go_on(w, b, steps, e);
     }
@@ -243,8 +242,7 @@ static nl_status run_further_batches(quadrature *w, nl_estimate *e)
         const int count = nl_smaller(nl_smaller(missing, nl_krylov_block), most_probes - w->probes);
         nl_probe_batch b = {0};
 
-        status = nl_agree(w->request->comm,
-                          nl_probes_begin(&on, w->probes, count, w->probe + w->probes, &b));
+        status = nl_probes_begin(&on, w->probes, count, w->probe + w->probes, &b);
         if (status == NL_OK) {
             w->probes += count;
             status = go_on(w, &b, w->steps, e);
@@ -283,13 +281,18 @@ static void tell_top(const quadrature *w, nl_quadrature *out)
 static void tell_power(const quadrature *w, nl_quadrature *out)
 {
     const nl_quadrature_request *r = w->request;
-    const size_t n = (size_t)r->n;
+    const nl_slices *s = &w->a.slices;
+    double along[nl_quadrature_top];
 
-    for (int i = 0; i < out->top_count; i++) {
-        for (int c = 0; c < r->targets; c++) {
-            const double along = nl_inner(n, w->q + (size_t)i * n, r->target + (size_t)c * n);
+    for (int c = 0; c < r->targets; c++) {
+        const double *target = r->target + (size_t)c * (size_t)r->n + (size_t)s->first;
 
-            out->power[i] += along * along;
+        for (int i = 0; i < out->top_count; i++) {
+            along[i] = nl_inner((size_t)s->own, w->q + (size_t)i * (size_t)s->lead, target);
+        }
+        nl_slices_sum(s, out->top_count, along);
+        for (int i = 0; i < out->top_count; i++) {
+            out->power[i] += along[i] * along[i];
         }
     }
 }
@@ -397,11 +400,13 @@ nl_status nl_quadrature_compute(const nl_quadrature_request *request, nl_quadrat
         status = NL_FAIL(NL_ERR_NOMEM, "out of memory for a quadrature");
     } else {
         w->request = request;
-        w->a.request = request;
+        status = nl_checked_create(request, &w->a);
         w->m = nl_calloc((size_t)nl_krylov_block * nl_krylov_block * nl_most_krylov_steps,
                          sizeof *w->m);
-        status = w->m == NULL ? NL_FAIL(NL_ERR_NOMEM, "out of memory for a quadrature")
-                              : nl_krylov_create(request, &w->space);
+        if (status == NL_OK) {
+            status = w->m == NULL ? NL_FAIL(NL_ERR_NOMEM, "out of memory for a quadrature")
+                                  : nl_krylov_create(&w->a, &w->space);
+        }
     }
     status = nl_agree(request->comm, status);
     if (status == NL_OK) {
@@ -418,12 +423,13 @@ nl_status nl_quadrature_compute(const nl_quadrature_request *request, nl_quadrat
     return nl_agree(request->comm, status);
 }
 
-double nl_quadrature_vectors(void)
+double nl_quadrature_vectors(int ranks)
 {
     const double deepest = nl_krylov_block * nl_most_krylov_steps;
+    const double shared = 2.0 * deepest + 65.0 + 2.0 * nl_most_references +
+                          first_probes * (first_steps + 2.0 * more_steps + 1.0);
 
-    return 2.0 * deepest + 65.0 + 2.0 * nl_most_references +
-           first_probes * (first_steps + 2.0 * more_steps + 1.0);
+    return ranks > 1 ? shared / ranks + 2.0 * nl_krylov_block : shared;
 }
 
 double nl_quadrature_products(double wanted)

@@ -85,7 +85,8 @@ static double vectors_held(const nl_measure_plan *measure, int kernel, const nl_
            nl_gradients_bytes(room->net, nl_measure_samples(measure, kernel));
 }
 
-/* Vectors of a Krylov space and of probes on every rank; products of it, and what they take. */
+/* Vectors of a Krylov space and of probes, shared by the team; products of it, and what they take.
+ */
 static void size_quadrature(nl_solve_plan *plan, const nl_measure_plan *measure, int kernel,
                             const nl_solve_room *room)
 {
@@ -93,6 +94,7 @@ static void size_quadrature(nl_solve_plan *plan, const nl_measure_plan *measure,
     const int samples = nl_measure_samples(measure, kernel);
     const double wanted = log1p(plan->relative_error);
     const double products = nl_quadrature_products(wanted);
+    const int ranks = nl_larger(plan->team, 1);
 
     plan->vectors = false;
     if (spec.kind == NL_KERNEL_TRACED) {
@@ -100,11 +102,11 @@ static void size_quadrature(nl_solve_plan *plan, const nl_measure_plan *measure,
     } else {
         plan->order = (int)nl_kernel_operator_size(room->net, spec, samples);
         plan->operations = products * nl_kernel_operator_flops(room->net, spec, samples);
-        plan->held = nl_kernel_operator_bytes(room->net, samples, 1, nl_operator_factors) +
+        plan->held = nl_kernel_operator_bytes(room->net, samples, ranks, nl_operator_factors) +
                      nl_gradients_bytes(room->net, samples); /* of the first product's check */
     }
     plan->operations += 6.0 * plan->order * 128.0 * 128.0;
-    plan->held += nl_quadrature_vectors() * plan->order * (double)sizeof(double) +
+    plan->held += nl_quadrature_vectors(ranks) * plan->order * (double)sizeof(double) +
                   fmin(nl_kept_bytes, products * plan->order * (double)sizeof(double));
     plan->held = 3.0 * plan->n * (double)sizeof(double) +
                  fmax(plan->held, vectors_held(measure, kernel, room, plan->n));

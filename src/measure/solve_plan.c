@@ -206,6 +206,16 @@ static const char *choose_solver(const nl_solve_request *request, nl_precision p
     return why;
 }
 
+/* Order, operations and memory on the plan's team. */
+static void size_plan(const nl_solve_request *request, const nl_measure_plan *measure, int kernel,
+                      const nl_solve_room *room, nl_solve_plan *out)
+{
+    nl_solve_method_size(out, measure, kernel, room);
+    if (out->compared > request->exact_operations) {
+        out->compared = out->comparing = 0.0;
+    }
+}
+
 /* Team and block of a method; whether they fit is not looked at. */
 static void choose_team(const nl_solve_request *request, const nl_measure_plan *measure, int kernel,
                         const nl_solve_room *room, nl_solve_plan *out)
@@ -214,10 +224,7 @@ static void choose_team(const nl_solve_request *request, const nl_measure_plan *
     int cols = 1;
 
     out->relative_error = request->relative_error;
-    nl_solve_method_size(out, measure, kernel, room);
-    if (out->compared > request->exact_operations) {
-        out->compared = out->comparing = 0.0;
-    }
+    size_plan(request, measure, kernel, room, out);
     out->block = nl_solve_method_block(out, measure, kernel, room, nl_shared_block);
     if (request->team > 0) {
         out->team = request->team < room->ranks ? request->team : room->ranks;
@@ -231,6 +238,7 @@ static void choose_team(const nl_solve_request *request, const nl_measure_plan *
     }
     nl_grid_shape(out->team, &rows, &cols);
     out->team = rows * cols; /* spare ranks, of a prime count, take other work */
+    size_plan(request, measure, kernel, room, out); /* with what the team shares */
     if (out->team == 1) {
         out->block = nl_solve_method_block(out, measure, kernel, room, nl_private_block);
     }

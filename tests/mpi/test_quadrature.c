@@ -270,6 +270,33 @@ static void another_operator_is_found(void **state)
     }
 }
 
+/* Vectors of more than one piece of random numbers, in slices and whole. */
+static void slices_make_what_whole_vectors_make(void **state)
+{
+    enum { long_order = 9000 };
+    static double lambda[long_order];
+    diagonal d = {.n = long_order, .lambda = lambda, .spoilt = -1};
+    nl_quadrature_request request = {.comm = MPI_COMM_WORLD,
+                                     .n = long_order,
+                                     .frobenius2 = NAN,
+                                     .wanted = 0.05,
+                                     .apply = apply,
+                                     .context = &d};
+    nl_quadrature shared;
+    nl_quadrature whole;
+
+    (void)state;
+    for (int i = 0; i < long_order; i++) {
+        lambda[i] = power_law(i);
+        request.trace += lambda[i];
+    }
+    expect_all(MPI_COMM_WORLD, nl_quadrature_compute(&request, &shared) == NL_OK);
+    request.comm = MPI_COMM_SELF;
+    expect_all(MPI_COMM_WORLD, nl_quadrature_compute(&request, &whole) == NL_OK);
+    expect_all(MPI_COMM_WORLD, fabs(shared.entropy - whole.entropy) <= 1e-7 * whole.entropy);
+    expect_all(MPI_COMM_WORLD, shared.products == whole.products && shared.kept == whole.kept);
+}
+
 /* A stop says so, whatever was under way: deflation, the first probes, further ones. */
 static void it_can_be_left_at_any_product(void **state)
 {
@@ -382,6 +409,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(small_orders_are_exact),
         cmocka_unit_test(a_spoilt_product_is_made_again),
         cmocka_unit_test(another_operator_is_found),
+        cmocka_unit_test(slices_make_what_whole_vectors_make),
         cmocka_unit_test(it_can_be_left_at_any_product),
         cmocka_unit_test(a_known_norm_spares_probes),
         cmocka_unit_test(leading_directions_and_the_counting_function_are_told),
