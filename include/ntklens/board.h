@@ -37,6 +37,9 @@ void nl_board_want(nl_board *board, double operations, int cores);
  *  has more left to do by core.  context: the board.  Local. */
 void nl_board_look(void *context, nl_crew *crew);
 
+/** Cores that a rank could have at most, its own among them, when all others rest. */
+int nl_board_most(const nl_board *board);
+
 /** Seconds between two looks. */
 double nl_board_every(const nl_board *board);
 

@@ -47,6 +47,13 @@ int nl_crew_hire(nl_crew *crew, const cpu_set_t *cores);
 /** Let this thread sleep, from now on. */
 void nl_crew_dismiss(nl_crew *crew, int worker);
 
+/** Have no more threads than so many, the caller among them, 1 .. nl_most_of_crew: workers are
+ * numbered below that.  Nobody may be hired. */
+void nl_crew_limit(nl_crew *crew, int most);
+
+/** That limit; nl_most_of_crew where none was set, 1 of NULL. */
+int nl_crew_most(const nl_crew *crew);
+
 /** Threads that work, the caller among them. */
 int nl_crew_size(const nl_crew *crew);
 

@@ -256,7 +256,8 @@ NL_MUST_CHECK nl_status nl_model_create(const nl_net *net, const nl_train_spec *
                                         nl_model **out);
 void nl_model_destroy(nl_model **model);
 
-/** Let others share what a model computes; crew: borrowed, outlives the model. */
+/** Let others share what a model computes; crew: borrowed, outlives the model, and is limited to as
+ *  many threads as there shall be scratch for. */
 NL_MUST_CHECK nl_status nl_model_set_crew(nl_model *model, nl_crew *crew);
 
 /** Cores that a step makes use of, at least 1: one more gains nothing below half a millisecond of
@@ -265,6 +266,9 @@ int nl_step_cores(const nl_net *net, int batch);
 
 /** Floats of scratch that a model has for batches of so many rows, but for the samples. */
 double nl_model_floats(const nl_net *net, int batch);
+
+/** The same that comes to that where `cores` share its steps.  Pure. */
+double nl_model_shared_floats(const nl_net *net, int batch, int cores);
 
 /** Parameters [net->size]; the model's own, for reading, snapshots and restoring. */
 float *nl_model_parameters(nl_model *model);

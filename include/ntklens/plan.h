@@ -45,6 +45,27 @@ typedef struct nl_cost {
 nl_cost nl_cell_cost(const nl_study *study, const nl_cell *cell, const nl_net *net,
                      const nl_measure_plan *plan, const nl_solve_plan *solve);
 
+/** What the memory of a cell depends on beside the cell.  All borrowed. */
+typedef struct nl_memory_terms {
+    const nl_study_spec *asked;
+    const nl_dataset_info *info;
+    const nl_measure_plan *measure;
+    const nl_solve_plan *solve; /* [measure->kernels] */
+    int ranks, team_size;
+    int cores;    /* that a rank could have at most, its own among them */
+    double bytes; /* of a rank, for all that is counted here */
+} nl_memory_terms;
+
+/**
+ * Cores that a cell's steps are shared by, at most, itself among them: as many as they make use of,
+ * but no more than there are, and than `bytes` leave room for the scratch of.  At least 1.
+ *
+ * @param[in] net   the cell's
+ * @param[in] cost  nl_cell_cost()
+ */
+int nl_sharing_cores(const nl_memory_terms *terms, const nl_cell *cell, const nl_net *net,
+                     const nl_cost *cost);
+
 /** A number that grows with the time a cell takes; operations, weighted by what they usually cost.
  */
 double nl_cost_total(const nl_cost *cost);

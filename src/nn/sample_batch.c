@@ -8,7 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { least_rows = 4, most_rows = 64 };
+enum {
+    least_rows = 4,
+    most_rows = 64,
+    parts_by_core =
+        4 /* whose gradients wait to be added up: then few cores wait for the last part */
+};
 
 static const double cached_bytes = 1.5e6; /* of the samples that go through together */
 static const double per_parameter = 6.0;  /* or so many times those of all parameters */
@@ -25,12 +30,14 @@ struct nl_sample_batch {
     const nl_net *net; /* borrowed */
     nl_crew *crew;     /* borrowed; NULL: this thread alone */
     part_worker worker[nl_most_of_crew];
-    long round;        /* counts the runs of the crew */
-    int parts;         /* of the largest batch */
-    float *gradients;  /* owned; [parts x net->size] of each part's samples; NULL: not needed yet */
-    double *losses;    /* owned; [parts] */
-    bool *done;        /* owned; [parts] */
-    int rows;          /* samples that go through together */
+    long round;  /* counts the runs of the crew */
+    int parts;   /* of the largest batch */
+    int at_once; /* whose gradients there is room for */
+    float
+        *gradients; /* owned; [at_once x net->size] of each part's samples; NULL: not needed yet */
+    double *losses; /* owned; [parts] */
+    bool *done;     /* owned; [parts] */
+    int rows;       /* samples that go through together */
     nl_passes *passes; /* owned */
     float *gradient;   /* owned; [net->size] of the loss, summed so far */
     float *piece;      /* owned; [parameters of the largest layer] of some samples */
@@ -72,9 +79,33 @@ double nl_sample_batch_floats(const nl_net *net)
            (double)spec.rows * net->spec.outputs;
 }
 
-static int parts_of(const nl_sample_batch *batch, int rows)
+/* Parts of a step whose gradients are made before they are added up. */
+static int parts_at_once(int parts, int cores)
 {
-    return (rows + batch->rows - 1) / batch->rows;
+    return nl_smaller(parts, parts_by_core * cores);
+}
+
+static int count_parts(int rows, int together)
+{
+    return (rows + together - 1) / together;
+}
+
+int nl_sample_batch_parts(const nl_net *net, int rows)
+{
+    return count_parts(rows, rows_together(net));
+}
+
+double nl_sample_batch_shared_floats(const nl_net *net, int rows, int cores)
+{
+    const nl_passes_spec spec = passes_spec(rows_together(net));
+    const double bytes =
+        nl_passes_bytes(net, &spec) * spec.rows + nl_passes_fixed_bytes(net, &spec);
+    const double of_worker = bytes / sizeof(float) + (double)spec.rows * net->spec.outputs;
+
+    return cores > 1
+               ? (cores - 1) * of_worker +
+                     (double)parts_at_once(count_parts(rows, spec.rows), cores) * (double)net->size
+               : 0.0;
 }
 
 nl_status nl_sample_batch_create(const nl_net *net, int rows, nl_sample_batch **out)
@@ -87,7 +118,7 @@ nl_status nl_sample_batch_create(const nl_net *net, int rows, nl_sample_batch **
     if (batch != NULL) {
         batch->net = net;
         batch->rows = spec.rows;
-        batch->parts = parts_of(batch, rows);
+        batch->parts = count_parts(rows, spec.rows);
         batch->losses = nl_calloc((size_t)batch->parts, sizeof *batch->losses);
         batch->done = nl_calloc((size_t)batch->parts, sizeof *batch->done);
         batch->gradient = nl_calloc(net->size, sizeof *batch->gradient);
@@ -144,16 +175,20 @@ typedef struct shared_pass {
     float *logits;             /* of a forward pass */
     const nl_trained *trained; /* of a step */
     const int *labels;
+    int first; /* part whose turn it is */
 } shared_pass;
 
-/* Room for each part's gradients; false: there is no memory. */
-static bool make_room(nl_sample_batch *batch)
+/* Room for the gradients of parts of a step; false: there is no memory. */
+static bool make_room(nl_sample_batch *batch, int parts)
 {
-    if (batch->gradients == NULL) {
-        batch->gradients =
-            nl_alloc((size_t)batch->parts * batch->net->size, sizeof *batch->gradients);
+    const int at_once = parts_at_once(parts, nl_crew_most(batch->crew));
+
+    if (batch->at_once < at_once) {
+        free(batch->gradients);
+        batch->gradients = nl_alloc((size_t)at_once * batch->net->size, sizeof *batch->gradients);
+        batch->at_once = batch->gradients != NULL ? at_once : 0;
     }
-    return batch->gradients != NULL;
+    return batch->at_once >= at_once;
 }
 
 /* What a thread works with, with the present parameters; NULL: it cannot, others do its part. */
@@ -179,21 +214,24 @@ static part_worker *worker_of(const shared_pass *pass, int worker)
     return w;
 }
 
-/* All parts; those that nobody could do by the caller, who can. */
-static void run_shared(const shared_pass *pass, nl_crew_piece_fn *part)
+/* Others' passes know of no parameters yet. */
+static void begin_round(nl_sample_batch *batch)
 {
-    nl_sample_batch *batch = pass->batch;
-    const int parts = parts_of(batch, pass->rows);
-    shared_pass copy = *pass;
-
     batch->worker[0].passes = batch->passes;
     batch->worker[0].error = batch->error;
     batch->round++;
+}
+
+/* Some parts; those that nobody could do by the caller, who can. */
+static void run_shared(shared_pass *pass, nl_crew_piece_fn *part, int parts)
+{
+    nl_sample_batch *batch = pass->batch;
+
     memset(batch->done, 0, (size_t)parts * sizeof *batch->done);
-    nl_crew_run(batch->crew, part, &copy, parts);
+    nl_crew_run(batch->crew, part, pass, parts);
     for (int k = 0; k < parts; k++) {
         if (!batch->done[k]) {
-            part(&copy, k, 0);
+            part(pass, k, 0);
         }
     }
 }
@@ -219,9 +257,10 @@ static void forward_part(void *context, int part, int worker)
 void nl_sample_batch_forward(nl_sample_batch *batch, const float *theta, int rows, const float *x,
                              float *logits)
 {
+    begin_round(batch);
     run_shared(
         &(shared_pass){.batch = batch, .theta = theta, .rows = rows, .x = x, .logits = logits},
-        forward_part);
+        forward_part, count_parts(rows, batch->rows));
 }
 
 NL_VECTOR_CLONES
@@ -271,18 +310,37 @@ static void update_group(nl_trained *trained, const nl_update *update, size_t fi
     }
 }
 
-static void update(nl_trained *trained, long step, const float *gradient)
+/** Some parameters, one behind the other. */
+typedef struct parameter_range {
+    size_t first, end;
+} parameter_range;
+
+/* What of a layer's weights or biases lies in that range. */
+static void update_within(nl_trained *trained, const nl_update *update, parameter_range range,
+                          parameter_range group, const float *gradient)
+{
+    const size_t first = group.first > range.first ? group.first : range.first;
+    const size_t end = group.end < range.end ? group.end : range.end;
+
+    if (first < end) {
+        update_group(trained, update, first, end - first, gradient + first);
+    }
+}
+
+static void update(nl_trained *trained, long step, parameter_range range, const float *gradient)
 {
     for (int l = 0; l < trained->net->layers; l++) {
         const nl_layer *layer = &trained->net->layer[l];
         const nl_update weights = nl_update_of(&trained->spec, step, layer->weight_rate);
         const nl_update biases = nl_update_of(&trained->spec, step, layer->bias_rate);
 
-        update_group(trained, &weights, layer->weights, nl_layer_weights(layer),
-                     gradient + layer->weights);
+        update_within(trained, &weights, range,
+                      (parameter_range){layer->weights, layer->weights + nl_layer_weights(layer)},
+                      gradient);
         if (layer->trains_bias) {
-            update_group(trained, &biases, layer->biases, (size_t)layer->fan_out,
-                         gradient + layer->biases);
+            update_within(trained, &biases, range,
+                          (parameter_range){layer->biases, layer->biases + (size_t)layer->fan_out},
+                          gradient);
         }
     }
 }
@@ -318,7 +376,7 @@ static void step_part_of(void *context, int k, int worker)
 {
     const shared_pass *pass = context;
     nl_sample_batch *batch = pass->batch;
-    const int first = k * batch->rows;
+    const int first = (pass->first + k) * batch->rows;
     const step_batch step = {pass->trained, pass->rows, pass->x, pass->labels};
     const part_worker *w = worker_of(pass, worker);
 
@@ -329,15 +387,18 @@ static void step_part_of(void *context, int k, int worker)
                                 .rows = nl_smaller(batch->rows, pass->rows - first),
                                 .first = true};
 
-        batch->losses[k] = step_samples(&part, &step, first, w->error);
+        batch->losses[pass->first + k] = step_samples(&part, &step, first, w->error);
         batch->done[k] = true;
     }
 }
 
-/** Gradients of parts that become one. */
+/** Gradients of parts that are added to one, which changes parameters when it is whole. */
 typedef struct gradient_sum {
     nl_sample_batch *batch;
     int parts;
+    bool first, last;
+    nl_trained *trained;
+    long step;
 } gradient_sum;
 
 enum { summed_together = 1 << 14 }; /* parameters */
@@ -352,30 +413,36 @@ static void sum_parameters(void *context, int piece, int worker)
     const size_t count = left < summed_together ? left : summed_together;
 
     (void)worker;
-    memcpy(batch->gradient + first, batch->gradients + first, count * sizeof *batch->gradient);
-    for (int k = 1; k < sum->parts; k++) {
+    if (sum->first) {
+        memcpy(batch->gradient + first, batch->gradients + first, count * sizeof *batch->gradient);
+    }
+    for (int k = sum->first ? 1 : 0; k < sum->parts; k++) {
         add(count, batch->gradients + (size_t)k * batch->net->size + first,
             batch->gradient + first);
     }
+    if (sum->last) {
+        update(sum->trained, sum->step, (parameter_range){first, first + count}, batch->gradient);
+    }
 }
 
-static double step_shared(nl_sample_batch *batch, const step_batch *step)
+static double step_shared(nl_sample_batch *batch, nl_trained *trained, long step, shared_pass *pass)
 {
-    gradient_sum sum = {.batch = batch, .parts = parts_of(batch, step->rows)};
+    const int parts = count_parts(pass->rows, batch->rows);
+    gradient_sum sum = {.batch = batch, .trained = trained, .step = step};
     double loss = 0.0;
 
-    run_shared(&(shared_pass){.batch = batch,
-                              .theta = step->trained->theta,
-                              .rows = step->rows,
-                              .x = step->x,
-                              .trained = step->trained,
-                              .labels = step->labels},
-               step_part_of);
-    for (int k = 0; k < sum.parts; k++) {
+    begin_round(batch);
+    for (; pass->first < parts; pass->first += sum.parts) {
+        sum.parts = nl_smaller(batch->at_once, parts - pass->first);
+        sum.first = pass->first == 0;
+        sum.last = pass->first + sum.parts == parts;
+        run_shared(pass, step_part_of, sum.parts);
+        nl_crew_run(batch->crew, sum_parameters, &sum,
+                    (int)((batch->net->size + summed_together - 1) / summed_together));
+    }
+    for (int k = 0; k < parts; k++) {
         loss += batch->losses[k];
     }
-    nl_crew_run(batch->crew, sum_parameters, &sum,
-                (int)((batch->net->size + summed_together - 1) / summed_together));
     return loss;
 }
 
@@ -385,10 +452,15 @@ double nl_sample_batch_step(nl_sample_batch *batch, nl_trained *trained, long st
     const step_batch now = {trained, rows, x, labels};
     double loss = 0.0;
 
-    if (nl_crew_size(batch->crew) > 1 && make_room(batch)) {
-        loss = step_shared(batch, &now);
-        update(trained, step, batch->gradient);
-        return loss;
+    if (nl_crew_size(batch->crew) > 1 && make_room(batch, count_parts(rows, batch->rows))) {
+        shared_pass pass = {.batch = batch,
+                            .theta = trained->theta,
+                            .rows = rows,
+                            .x = x,
+                            .trained = trained,
+                            .labels = labels};
+
+        return step_shared(batch, trained, step, &pass);
     }
     nl_crew_look(batch->crew);
     nl_passes_set_parameters(batch->passes, trained->theta);
@@ -401,6 +473,6 @@ double nl_sample_batch_step(nl_sample_batch *batch, nl_trained *trained, long st
 
         loss += step_samples(&part, &now, first, batch->error);
     }
-    update(trained, step, batch->gradient);
+    update(trained, step, (parameter_range){0, batch->net->size}, batch->gradient);
     return loss;
 }

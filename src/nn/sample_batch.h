@@ -10,6 +10,12 @@ typedef struct nl_sample_batch nl_sample_batch;
 /** Floats of scratch for batches of any size. */
 double nl_sample_batch_floats(const nl_net *net);
 
+/** Pieces that a step of `rows` samples is cut in. */
+int nl_sample_batch_parts(const nl_net *net, int rows);
+
+/** Floats that come to that where `cores` share steps of `rows` samples. */
+double nl_sample_batch_shared_floats(const nl_net *net, int rows, int cores);
+
 /** rows: of the largest batch. */
 NL_MUST_CHECK nl_status nl_sample_batch_create(const nl_net *net, int rows, nl_sample_batch **out);
 void nl_sample_batch_destroy(nl_sample_batch **batch);

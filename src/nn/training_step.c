@@ -22,8 +22,9 @@ int nl_step_cores(const nl_net *net, int batch)
     const double operations_per_core = 5e7;
     const double cores = 3.0 * nl_net_forward_flops(net) * batch / operations_per_core;
     /* The way back has as many pieces as there are blocks of inputs, the way forward more. */
-    const double pieces =
-        nl_net_is_dense(net) ? 2.0 * ceil((double)nl_net_widest(net) / nl_block_inputs) : batch;
+    const double pieces = nl_net_is_dense(net)
+                              ? 2.0 * ceil((double)nl_net_widest(net) / nl_block_inputs)
+                              : nl_sample_batch_parts(net, batch);
 
     return nl_larger((int)fmin(fmin(cores, pieces), nl_most_of_crew), 1);
 }
@@ -33,6 +34,12 @@ double nl_model_floats(const nl_net *net, int batch)
     return 2.0 * batch * net->spec.outputs + (nl_net_is_dense(net)
                                                   ? batch * nl_unit_batch_row_floats(net)
                                                   : nl_sample_batch_floats(net));
+}
+
+double nl_model_shared_floats(const nl_net *net, int batch, int cores)
+{
+    return nl_net_is_dense(net) ? nl_unit_batch_shared_floats(net, cores)
+                                : nl_sample_batch_shared_floats(net, batch, cores);
 }
 
 static nl_status check_spec(const nl_net *net, const nl_train_spec *spec, int batch)

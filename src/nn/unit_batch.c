@@ -32,7 +32,8 @@ struct nl_unit_batch {
     float *gradient;      /* owned; [gradient_size] a panel of weights, at least a unit's, or all
                              blocks of some units; then the biases */
     size_t gradient_size;
-    float *others; /* owned; [nl_most_of_crew - 1 times gradient_size] of those who help */
+    float *others; /* owned; [helpers times gradient_size] of those who help with adam */
+    int helpers;
 };
 
 static bool stores_slopes(const nl_net *net)
@@ -67,6 +68,26 @@ static size_t largest_unit(const nl_net *net)
 double nl_unit_batch_row_floats(const nl_net *net)
 {
     return (double)hidden_size(net) * (stores_slopes(net) ? 2.0 : 1.0) + 2.0 * nl_net_widest(net);
+}
+
+/* Floats of a gradient in the making: a panel or all blocks of some units, and biases. */
+static size_t gradient_size(const nl_net *net)
+{
+    const size_t unit = largest_unit(net);
+    const size_t panel = unit * nl_block_units > panel_size ? unit * nl_block_units : panel_size;
+
+    return panel + unit + (size_t)nl_net_widest(net);
+}
+
+/* Others' gradients go straight into what they change. */
+static bool keeps_gradients(const nl_net *net)
+{
+    return net->optimizer == NL_ADAM;
+}
+
+double nl_unit_batch_shared_floats(const nl_net *net, int cores)
+{
+    return keeps_gradients(net) ? (cores - 1) * (double)gradient_size(net) : 0.0;
 }
 
 /* Rows of samples up to which they are transposed for the first product; 0: never. */
@@ -110,8 +131,6 @@ static nl_status allocate(nl_unit_batch *b)
     const size_t hidden = hidden_size(net) * batch;
     const size_t widest = (size_t)nl_net_widest(net);
     const size_t inputs = (size_t)net->spec.inputs;
-    const size_t unit = largest_unit(net);
-    const size_t panel = unit * nl_block_units > panel_size ? unit * nl_block_units : panel_size;
 
     b->place = nl_calloc((size_t)net->layers, sizeof *b->place);
     b->hidden = nl_calloc(hidden, sizeof *b->hidden);
@@ -120,7 +139,7 @@ static nl_status allocate(nl_unit_batch *b)
     b->below = nl_calloc(widest * batch, sizeof *b->below);
     b->samples = nl_calloc(inputs * (size_t)rows_transposed(b), sizeof *b->samples);
     b->turned = nl_calloc(turned_size(b), sizeof *b->turned);
-    b->gradient_size = panel + unit + widest;
+    b->gradient_size = gradient_size(net);
     b->gradient = nl_calloc(b->gradient_size, sizeof *b->gradient);
     if (b->place == NULL || b->hidden == NULL || (stores_slopes(net) && b->slopes == NULL) ||
         b->delta == NULL || b->below == NULL || b->samples == NULL || b->turned == NULL ||
@@ -185,11 +204,16 @@ void nl_unit_batch_destroy(nl_unit_batch **batch)
 
 nl_status nl_unit_batch_set_crew(nl_unit_batch *b, nl_crew *crew)
 {
-    if (crew != NULL && b->others == NULL) {
-        b->others = nl_calloc((nl_most_of_crew - 1) * b->gradient_size, sizeof *b->others);
+    const int helpers = nl_crew_most(crew) - 1;
+
+    if (keeps_gradients(b->net) && helpers > b->helpers) {
+        free(b->others);
+        b->helpers = 0;
+        b->others = nl_calloc((size_t)helpers * b->gradient_size, sizeof *b->others);
         if (b->others == NULL) {
             return NL_FAIL(NL_ERR_NOMEM, "out of memory for gradients of several threads");
         }
+        b->helpers = helpers;
     }
     b->crew = crew;
     return NL_OK;
@@ -348,7 +372,8 @@ static void update_block(const layer_step *s, const nl_weight_block *block, nl_a
 /* Room for the gradient of a panel or block that this thread computes. */
 static float *gradient_of(const nl_unit_batch *b, int worker)
 {
-    return worker > 0 ? b->others + (size_t)(worker - 1) * b->gradient_size : b->gradient;
+    return worker > 0 && b->others != NULL ? b->others + (size_t)(worker - 1) * b->gradient_size
+                                           : b->gradient;
 }
 
 /* Units of a panel of weights. */

@@ -14,6 +14,9 @@ typedef struct nl_unit_batch nl_unit_batch;
 /** Floats of each row, but for the samples. */
 double nl_unit_batch_row_floats(const nl_net *net);
 
+/** Floats that come to that where `cores` share the work. */
+double nl_unit_batch_shared_floats(const nl_net *net, int cores);
+
 NL_MUST_CHECK nl_status nl_unit_batch_create(const nl_net *net, nl_optimizer optimizer, int batch,
                                              nl_unit_batch **out);
 void nl_unit_batch_destroy(nl_unit_batch **batch);

@@ -11,7 +11,7 @@
 static const double look_seconds = 5e-3;
 static const double clearly = 1.5; /* more work by core, for which a core changes hands */
 
-enum { cache_line = 64, nobody = 0 };
+enum { cache_line = 64, nobody = 0, most_at_random = 5 };
 
 /** What a rank tells the others. */
 typedef struct rank_line {
@@ -319,8 +319,7 @@ static bool any_free(const nl_board *board)
 /* Tests: somebody comes or goes, whatever there is to be had. */
 static void come_and_go(nl_board *board, nl_crew *crew)
 {
-    enum { few = 4 };
-    const int worker = 1 + (int)nl_rng_below(&board->rng, few);
+    const int worker = 1 + (int)nl_rng_below(&board->rng, most_at_random - 1);
 
     if (board->loan[worker].seat >= 0) {
         nl_crew_dismiss(crew, worker);
@@ -358,6 +357,17 @@ void nl_board_look(void *context, nl_crew *crew)
     } else if (last > 0 && has_too_many(board, crew, best) && !any_free(board)) {
         give_back(board, crew, last);
     }
+}
+
+int nl_board_most(const nl_board *board)
+{
+    double cores = 0.0;
+
+    for (int g = 0; g < board->groups; g++) {
+        cores += board->group[g].cores;
+    }
+    return board->random ? most_at_random
+                         : (int)fmax(1.0, fmin(nl_most_of_crew, fmin(cores, floor(board->quota))));
 }
 
 double nl_board_every(const nl_board *board)

@@ -41,6 +41,7 @@ struct nl_crew {
     void *context; /* borrowed */
     double next_look;
     int size; /* threads that work, with the caller */
+    int most; /* of these */
     crew_thread thread[nl_most_of_crew];
     /* the job */
     nl_crew_piece_fn *piece;
@@ -161,6 +162,7 @@ nl_status nl_crew_create(double every, nl_crew_look_fn *look, void *context, nl_
     crew->look = look;
     crew->context = context;
     crew->size = 1;
+    crew->most = nl_most_of_crew;
     for (int k = 1; k < nl_most_of_crew; k++) {
         crew->thread[k].crew = crew;
         crew->thread[k].worker = k;
@@ -208,10 +210,10 @@ int nl_crew_hire(nl_crew *crew, const cpu_set_t *cores)
     cpu_set_t own;
     int k = 1;
 
-    while (k < nl_most_of_crew && atomic_load(&crew->thread[k].order) != asleep) {
+    while (k < crew->most && atomic_load(&crew->thread[k].order) != asleep) {
         k++;
     }
-    if (k == nl_most_of_crew) {
+    if (k == crew->most) {
         return -1;
     }
     thread = &crew->thread[k];
@@ -234,6 +236,16 @@ void nl_crew_dismiss(nl_crew *crew, int worker)
 {
     atomic_store(&crew->thread[worker].order, asleep);
     crew->size--;
+}
+
+void nl_crew_limit(nl_crew *crew, int most)
+{
+    crew->most = most;
+}
+
+int nl_crew_most(const nl_crew *crew)
+{
+    return crew != NULL ? crew->most : 1;
 }
 
 int nl_crew_size(const nl_crew *crew)

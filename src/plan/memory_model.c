@@ -110,6 +110,33 @@ static double found_bytes(const nl_memory_terms *terms, const nl_net *net)
     return nl_block_bytes(matrix) + factors + nl_block_bytes(parts);
 }
 
+static double shared_bytes(const nl_cell *cell, const nl_net *net, int cores)
+{
+    return (double)sizeof(float) * nl_model_shared_floats(net, nl_cell_batch(cell), cores);
+}
+
+/* Add the scratch of cores that share steps, as many as there is room for. */
+static void add_sharing(const nl_memory_terms *terms, const nl_cell *cell, const nl_net *net,
+                        nl_cell_memory *memory)
+{
+    const double room = terms->bytes - memory->training - fmax(memory->kernel, memory->image);
+
+    memory->cores = terms->asked->share_cores
+                        ? nl_smaller(nl_step_cores(net, nl_cell_batch(cell)), terms->cores)
+                        : 1;
+    while (memory->cores > 1 && shared_bytes(cell, net, memory->cores) > fmax(room, 0.0)) {
+        memory->cores--;
+    }
+    memory->cores = nl_larger(memory->cores, 1);
+    memory->training += shared_bytes(cell, net, memory->cores);
+}
+
+int nl_sharing_cores(const nl_memory_terms *terms, const nl_cell *cell, const nl_net *net,
+                     const nl_cost *cost)
+{
+    return nl_cell_memory_model(terms, cell, net, cost).cores;
+}
+
 nl_cell_memory nl_cell_memory_model(const nl_memory_terms *terms, const nl_cell *cell,
                                     const nl_net *net, const nl_cost *cost)
 {
@@ -154,5 +181,6 @@ nl_cell_memory nl_cell_memory_model(const nl_memory_terms *terms, const nl_cell 
     if (shared > 0.0) { /* the team's first rank holds the states, but trains no longer */
         out.kernel = fmax(out.kernel, shared + 2.0 * theta + held + staying - out.training);
     }
+    add_sharing(terms, cell, net, &out);
     return out;
 }

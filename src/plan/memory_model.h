@@ -13,16 +13,8 @@ typedef struct nl_cell_memory {
     double image;      /* the cell's file while it is built and written */
     double file;       /* the finished file */
     double checkpoint; /* an unfinished one */
+    int cores;         /* nl_sharing_cores() */
 } nl_cell_memory;
-
-/** What the memory of a cell depends on beside the cell.  All borrowed. */
-typedef struct nl_memory_terms {
-    const nl_study_spec *asked;
-    const nl_dataset_info *info;
-    const nl_measure_plan *measure;
-    const nl_solve_plan *solve; /* [measure->kernels] */
-    int ranks, team_size;
-} nl_memory_terms;
 
 /** What a cell needs. */
 nl_cell_memory nl_cell_memory_model(const nl_memory_terms *terms, const nl_cell *cell,

@@ -56,7 +56,9 @@ static nl_memory_terms terms_of(const nl_plan *plan, int cell)
                              .measure = plan->measure,
                              .solve = nl_solve_table_of(&plan->solves, cell),
                              .ranks = plan->ranks,
-                             .team_size = plan->team_size};
+                             .team_size = plan->team_size,
+                             .cores = plan->ranks_per_node,
+                             .bytes = plan->budget};
 }
 
 /* Peak of a rank, over the cells; images are counted, for the system counts them too. */
@@ -327,7 +329,7 @@ static nl_status time_cell(nl_plan *plan, int index, cell_time *time)
         time->rank += seconds;
     }
     time->steps = time->rank;
-    time->cores = plan->study->spec.share_cores ? nl_step_cores(net, nl_cell_batch(cell)) : 1;
+    time->cores = need.cores;
     time->share = plan->throughputs.of[net->spec.kind].shared;
     time_kernels(plan, index, net, &cost, time);
     time_regression(plan, net, cell->n_train, &cost, time);

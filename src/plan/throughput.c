@@ -202,6 +202,7 @@ static nl_status try_sharing(trial *t, nl_model *model, nl_loss loss, int rows, 
     nl_status status = nl_crew_create(INFINITY, NULL, NULL, &crew);
 
     if (status == NL_OK) {
+        nl_crew_limit(crew, 2);
         status = nl_model_set_crew(model, crew);
     }
     for (int k = 0; status == NL_OK && k < 3; k++) {

@@ -3,6 +3,7 @@
 #include "messages.h"
 
 #include "ntklens/machine.h"
+#include "ntklens/plan.h"
 
 #include <math.h>
 
@@ -57,6 +58,26 @@ void nl_run_wake(nl_run *run, double since)
     run->clock.idle_seconds += nl_now() - since;
 }
 
+/* Cores that the steps of a cell may share. */
+static int most_cores(const nl_cell_work *work)
+{
+    const nl_run *run = work->run;
+    const nl_board *board = run->lending.board;
+    const nl_cost cost =
+        nl_cell_cost(run->in.study, work->cell, work->net, run->in.plan, work->solve);
+    const nl_memory_terms terms = {.asked = &run->in.study->spec,
+                                   .info = &run->in.plan->images,
+                                   .measure = run->in.plan,
+                                   .solve = work->solve,
+                                   .ranks = run->in.team->size,
+                                   .team_size = run->schedule.team_size,
+                                   .cores = nl_board_most(board),
+                                   .bytes = run->in.memory};
+
+    return nl_board_is_random(board) ? nl_board_most(board)
+                                     : nl_sharing_cores(&terms, work->cell, work->net, &cost);
+}
+
 nl_status nl_lending_begin(const nl_cell_work *work)
 {
     nl_lending *lending = &work->run->lending;
@@ -75,9 +96,8 @@ nl_status nl_lending_begin(const nl_cell_work *work)
     }
     lending->step_operations =
         3.0 * nl_net_forward_flops(work->net) * (double)nl_cell_batch(work->cell);
-    lending->most = nl_board_is_random(lending->board)
-                        ? nl_most_of_crew
-                        : nl_step_cores(work->net, nl_cell_batch(work->cell));
+    lending->most = most_cores(work);
+    nl_crew_limit(lending->crew, lending->most);
     lending->borrowed = nl_board_borrowed(lending->board);
     return nl_training_set_crew(work->training, lending->most > 1 ? lending->crew : NULL);
 }

@@ -83,6 +83,19 @@ def cores_are_lent_and_that_is_told():
     lib.check(not lib.log_events(off, "cores"), "cores are shared, which is turned off")
 
 
+@lib.case
+def without_memory_for_their_scratch_no_cores_are_lent():
+    study = STUDY.format(optimizer="adam", batch=64, model="widths: [1024], depths: [3]")
+    steps = ["--set", "training.max_steps=60"]
+    tables = []
+    for memory in ("80MiB", "2GiB"):
+        out = run(f"memory-{memory}", 2, study, *steps, "--set", f"measure.memory_per_rank={memory}")
+        tables.append(lib.table_text(out))
+        if len(os.sched_getaffinity(0)) > 1:
+            lib.check_equal(bool(lib.log_events(out, "cores")), memory == "2GiB", f"were cores lent within {memory}?")
+    lib.check_same_bytes(tables[0], tables[1], "results.csv with less memory")
+
+
 LONG = STUDY.format(optimizer="momentum", batch=64, model="widths: [1024], depths: [3]")
 LONG = LONG.replace("max_steps: 8", "max_steps: 400")
 
@@ -93,7 +106,10 @@ def helped(study, out):
     run = life.Run(study, out, "--set", "checkpoint.every=0.2")
     life.wait_for(lambda: (out / "log.txt").exists() and len(lib.log_events(out, "cores")) > told, "a core is lent")
     event = lib.log_events(out, "cores")[-1]
+    ranks = run.ranks().values()
+    run.send(signal.SIGSTOP, ranks)  # or it is over when that is said
     told = json.loads(lib.run(["status", out, "--json"]).stdout)["sharing"]
+    run.send(signal.SIGCONT, ranks)
     lib.check_equal(told, [{"cell": event.split("cell=")[1].split()[0], "cores": 2}], "what status says of cores")
     return run, int(event.split("rank=")[1].split()[0])
 

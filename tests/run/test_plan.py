@@ -161,6 +161,23 @@ def states_are_measured_side_by_side_and_idle_ranks_are_told():
 
 
 @lib.case
+def memory_decides_about_cores_that_share_steps():
+    """Scratch of others counts, and is given up where there is no room for it."""
+    study = tiny()
+    wide = ["--set", "model={kind: cnn, widths: [96], depths: [1]}", "--set", "training.batch_size=128", "--set", "training.optimizer=adam"]
+    cores = lambda count, *options: plan(study, "--ranks", 1, "--ranks-per-node", count, *wide, *options)["memory"]["per_rank"]
+    alone = cores(64, "--set", "training.share_cores=false")
+    needs = [cores(count) - alone for count in (1, 2, 8, 64)]
+    noise = 2**21  # what a process holds before it begins
+    lib.check(abs(needs[0]) < noise, f"bytes of others that one core has: {needs[0]}")
+    lib.check(noise < needs[1] < needs[2] < needs[3], f"bytes of others do not grow with their number: {needs}")
+    limited = cores(64, "--set", f"measure.memory_per_rank={int(0.7 * (alone + needs[3]))}") - alone
+    lib.check(needs[1] < limited < 0.9 * needs[3], f"with less room: {limited} of {needs[3]}")
+    none = cores(64, "--set", "measure.memory_per_rank=66MiB") - alone  # no more than its kernel takes
+    lib.check(abs(none) < noise, f"without room: {none}")
+
+
+@lib.case
 def memory_decides_about_ranks():
     study = tiny()
     # full: 10^4 x 10^4, 800 MB; auto would take its dual, which fits on one
