@@ -85,8 +85,9 @@
       "Theta[(i,a),(i,b)] (Mohamadi, Bae & Sutherland 2022)")                                      \
     /* where in the spectrum the loss gradient lies */                                             \
     X(spectral_position, "n chi_coup, n = NC where g is that of all outputs: g^T Theta g / |g|^2 " \
-                         "in mean eigenvalues; its minimum over training is the spectral reach "   \
-                         "(Nikolaou et al. 2026b)")                                                \
+                         "in mean eigenvalues; on the probe: of training images with probe_from: " \
+                         "train; its minimum over training is the spectral reach (Nikolaou et "    \
+                         "al. 2026b)")                                                             \
     X(spectral_index, "index i, counted from 1 and interpolated in ln lambda, with lambda_i = "    \
                       "g^T Theta g / |g|^2 (this program)")                                        \
     /* of the eigenvalues: ranks that converge as the probe grows */                               \
