@@ -224,6 +224,7 @@ static void choose(const nl_points *p, nl_offset_range range, nl_fit *out)
     nl_profile offset = nl_profile_offset(p, range.least, range.most, power.exponent.value);
     const double gain = power.chi2 - offset.chi2 - 2.0;
     const bool steep = fabs(offset.exponent.value) >= nl_steepest - 0.1;
+    const bool at_end = steep || !isfinite(offset.offset.value); /* a step, or a logarithm */
     double ratio = 1.0;
 
     out->chi2_offset = offset.chi2;
@@ -236,8 +237,8 @@ static void choose(const nl_points *p, nl_offset_range range, nl_fit *out)
     if (out->offset_p < misfit_level) {
         widen_misfit(range, ratio, &offset, out);
     }
-    take_both(&offset, gain < aic_undecided || steep, out);
-    if (gain > 0.0 && !steep) {
+    take_both(&offset, gain < aic_undecided || at_end, out);
+    if (gain > 0.0 && !at_end) {
         out->law = NL_LAW_OFFSET;
         out->exponent.value = offset.exponent.value;
         out->offset.value = offset.offset.value;
@@ -247,8 +248,10 @@ static void choose(const nl_points *p, nl_offset_range range, nl_fit *out)
         }
         note_bounds(out, "the exponent");
     } else if (gain > 0.0) {
-        nl_note(out->note, "an offset fits better, as a step at one end: its exponent is not "
-                           "identified, this one is the power law's");
+        nl_note(out->note,
+                "an offset fits better, as a %s: its exponent is not identified, this one is the "
+                "power law's",
+                steep ? "step at one end" : "logarithm");
     } else {
         note_bounds(out, "an offset cannot be excluded, with which the exponent");
     }

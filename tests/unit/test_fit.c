@@ -298,6 +298,24 @@ static void what_is_not_identified_is_said(void **state)
     assert_non_null(strstr(fit.note, "its exponent is not identified"));
 }
 
+/* A logarithm has no floor: one of any size fits it. */
+static void a_logarithm_has_no_offset(void **state)
+{
+    static const double mean[] = {1.0, 9.0, 17.0, 25.0};
+    const nl_offset_range any = {.least = 0.0, .most = INFINITY};
+    nl_sample samples[12];
+    nl_fit fit;
+
+    (void)state;
+    for (int k = 0; k < 12; k++) {
+        samples[k] = (nl_sample){ldexp(4.0, k / 3), mean[k / 3] * (1.0 + 0.02 * (k % 3)), k % 3, 0};
+    }
+    assert_int_equal(nl_fit_power_law(12, samples, any, &fit), NL_OK);
+    assert_int_equal(fit.law, NL_LAW_POWER);
+    assert_true(isfinite(fit.exponent.value) && isfinite(fit.offset.value));
+    assert_non_null(strstr(fit.note, "as a logarithm: its exponent is not identified"));
+}
+
 static void differences_are_covered(void **state)
 {
     const recipe a = {.points = 6, .seeds = 4, .exponent = 0.5, .noise = 0.05};
@@ -408,6 +426,7 @@ int main(void)
         cmocka_unit_test(degenerate_tables_get_words),
         cmocka_unit_test(bad_values_are_left_out_and_counted),
         cmocka_unit_test(what_is_not_identified_is_said),
+        cmocka_unit_test(a_logarithm_has_no_offset),
         cmocka_unit_test(differences_are_covered),
         cmocka_unit_test(the_joint_law_is_covered),
         cmocka_unit_test(a_row_is_no_grid),
