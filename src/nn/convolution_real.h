@@ -65,17 +65,28 @@ typedef struct NAME(ending) {
     const real *mask; /* of the sample; NULL: none */
 } NAME(ending);
 
+/* This way round a NaN stays one. */
+INLINE NAME(vector) NAME(relu)(NAME(vector) x)
+{
+    return (NAME(vector))((NAME(bits))x & ~(x < (NAME(vector)){0}));
+}
+
+/* Zero where a mask is not positive. */
+INLINE NAME(vector) NAME(masked)(NAME(vector) x, NAME(vector) mask)
+{
+    return (NAME(vector))((NAME(bits))x & (mask > (NAME(vector)){0}));
+}
+
 /* Some results of a sample, from channel `channel` on, into z[at]. */
 INLINE void NAME(finish)(const NAME(ending) *e, NAME(vector) x, int channel, int some, size_t at,
                          real *z)
 {
     x = e->scale * x + NAME(load)(e->shift + channel);
-    if (e->relu) { /* this way round a NaN stays one */
-        x = (NAME(vector))((NAME(bits))x & ~(x < (NAME(vector)){0}));
+    if (e->relu) {
+        x = NAME(relu)(x);
     }
     if (e->mask != NULL) {
-        x = (NAME(vector))((NAME(bits))x &
-                           (NAME(load_some)(e->mask + at, some) > (NAME(vector)){0}));
+        x = NAME(masked)(x, NAME(load_some)(e->mask + at, some));
     }
     NAME(store_some)(x, some, z + at);
 }
@@ -122,6 +133,39 @@ TARGET static
     }
 }
 
+/* The same from registers, of one whole vector of channels. */
+INLINE void NAME(finish_whole)(int pixels, const NAME(correlation) *t, NAME(vector) (*sum)[2],
+                               int first, size_t z)
+{
+    const NAME(ending) *e = t->ending;
+    const NAME(vector) shift = NAME(load)(e->shift + first);
+    const size_t apart = (size_t)t->out;
+    real *to = t->z + z;
+
+#pragma GCC unroll 16
+    for (int i = 0; i < pixels; i++) {
+        sum[i][0] = e->scale * sum[i][0] + shift;
+    }
+    if (e->relu) {
+#pragma GCC unroll 16
+        for (int i = 0; i < pixels; i++) {
+            sum[i][0] = NAME(relu)(sum[i][0]);
+        }
+    }
+    if (e->mask != NULL) {
+        const real *mask = e->mask + z;
+
+#pragma GCC unroll 16
+        for (int i = 0; i < pixels; i++) {
+            sum[i][0] = NAME(masked)(sum[i][0], NAME(load)(mask + (size_t)i * apart));
+        }
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < pixels; i++) {
+        NAME(store)(sum[i][0], to + (size_t)i * apart);
+    }
+}
+
 /* z[z ..] of `pixels` neighbours in a row, `vectors` vectors of channels from `first` on. */
 INLINE void NAME(block)(int pixels, int vectors, const NAME(correlation) *t, const real *x,
                         int first, size_t z)
@@ -130,6 +174,7 @@ INLINE void NAME(block)(int pixels, int vectors, const NAME(correlation) *t, con
     const ptrdiff_t apart = (ptrdiff_t)t->stride * t->in;
     const size_t step = (size_t)vectors * NAME(lanes);
     const real *w = t->w + (size_t)t->kernel * (size_t)run * (size_t)first;
+    const bool direct = vectors == 1 && t->ending != NULL && t->out - first >= NAME(lanes);
     NAME(vector) sum[NAME(most_pixels)][2];
     real raw[NAME(most_pixels) * 2 * NAME(lanes)];
     real *to = t->ending != NULL ? raw : t->z + z;
@@ -165,6 +210,10 @@ INLINE void NAME(block)(int pixels, int vectors, const NAME(correlation) *t, con
                 at[k]++;
             }
         }
+    }
+    if (direct) { /* registers are left for it */
+        NAME(finish_whole)(pixels, t, sum, first, z);
+        return;
     }
 #pragma GCC unroll 16
     for (int i = 0; i < pixels; i++) {

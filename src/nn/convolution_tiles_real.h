@@ -212,6 +212,82 @@ TARGET static void NAME(transform_weights)(int c, int o, const real *w, real *U)
     }
 }
 
+/* Where the results of a tile go: those of one vector of channels. */
+typedef struct NAME(tile_results) {
+    const NAME(ending) *ending;
+    real *z;                    /* of the sample */
+    size_t at;                  /* of the first one */
+    size_t row, column;         /* elements to the next ones */
+    int channel, some;          /* first channel, and how many there are from it on */
+    bool two_rows, two_columns; /* else the image ends */
+} NAME(tile_results);
+
+TARGET static __attribute__((noinline)) void NAME(finish_border)(const NAME(tile_results) *to,
+                                                                 const NAME(vector) *y)
+{
+    for (int i = 0; i < 4; i++) {
+        if ((i < 2 || to->two_rows) && (i % 2 == 0 || to->two_columns)) {
+            NAME(finish)
+            (to->ending, y[i], to->channel, to->some,
+             to->at + (size_t)(i / 2) * to->row + (size_t)(i % 2) * to->column, to->z);
+        }
+    }
+}
+
+/* Of whole vectors of a whole tile. */
+INLINE void NAME(finish_within)(const NAME(tile_results) *to, NAME(vector) *y)
+{
+    const NAME(ending) *e = to->ending;
+    const NAME(vector) shift = NAME(load)(e->shift + to->channel);
+    const size_t place[4] = {to->at, to->at + to->column, to->at + to->row,
+                             to->at + to->row + to->column};
+
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) {
+        y[i] = e->scale * y[i] + shift;
+    }
+    if (e->relu) {
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; i++) {
+            y[i] = NAME(relu)(y[i]);
+        }
+    }
+    if (e->mask != NULL) {
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; i++) {
+            y[i] = NAME(masked)(y[i], NAME(load)(e->mask + place[i]));
+        }
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) {
+        NAME(store)(y[i], to->z + place[i]);
+    }
+}
+
+/* y = A^T M A of one vector of channels, the entries of M `apart` elements apart */
+INLINE void NAME(tile_outputs)(const real *m, size_t apart, NAME(vector) *y)
+{
+    NAME(vector) x[16];
+    NAME(vector) side[8];
+
+#pragma GCC unroll 16
+    for (int i = 0; i < 16; i++) {
+        x[i] = NAME(load)(m + (size_t)i * apart);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) {
+        side[i] = x[i] + x[4 + i] + x[8 + i];
+        side[4 + i] = x[4 + i] - x[8 + i] - x[12 + i];
+    }
+#pragma GCC unroll 2
+    for (int i = 0; i < 2; i++) {
+        const NAME(vector) *r = side + (ptrdiff_t)4 * i;
+
+        y[(ptrdiff_t)2 * i] = r[0] + r[1] + r[2];
+        y[(ptrdiff_t)2 * i + 1] = r[1] - r[2] - r[3];
+    }
+}
+
 /* Results of `count` tiles from M [16 x count x here], channels first .. first + here, into z */
 TARGET static void NAME(transform_back)(tile_place tile, int count, nl_channels channels,
                                         const nl_convolving *job, const real *m, real *z)
@@ -221,43 +297,29 @@ TARGET static void NAME(transform_back)(tile_place tile, int count, nl_channels 
     const size_t apart = (size_t)count * here;
     const size_t row = (size_t)shape.width * (size_t)shape.channels;
     const size_t size = (size_t)shape.height * row;
-    const NAME(ending) all = NAME(ending_of)(job, size, job->scratch, 0);
+    NAME(ending) e = NAME(ending_of)(job, size, job->scratch, 0);
+    NAME(tile_results) to = {.ending = &e, .row = row, .column = (size_t)shape.channels};
 
     for (int t = 0; t < count; t++, m += here, next_tile(&tile)) {
-        const bool two_rows = tile.y + 1 < shape.height;
-        const bool two_columns = tile.x + 1 < shape.width;
         const size_t at = (size_t)tile.y * row + (size_t)tile.x * (size_t)shape.channels;
-        const NAME(ending) e =
-            all.mask == NULL ? all : NAME(ending_of)(job, size, job->scratch, tile.sample);
-        real *to = z + (size_t)tile.sample * size;
 
+        if (e.mask != NULL) {
+            e = NAME(ending_of)(job, size, job->scratch, tile.sample);
+        }
+        to.two_rows = tile.y + 1 < shape.height;
+        to.two_columns = tile.x + 1 < shape.width;
+        to.z = z + (size_t)tile.sample * size;
         for (int k = 0; k < channels.count; k += NAME(lanes)) {
-            const int channel = channels.first + k;
-            const int some = shape.channels - channel;
-            NAME(vector) x[16];
-            NAME(vector) side[8];
+            NAME(vector) y[4];
 
-#pragma GCC unroll 16
-            for (int i = 0; i < 16; i++) {
-                x[i] = NAME(load)(m + (size_t)i * apart + k);
-            }
-#pragma GCC unroll 4
-            for (int i = 0; i < 4; i++) {
-                side[i] = x[i] + x[4 + i] + x[8 + i];
-                side[4 + i] = x[4 + i] - x[8 + i] - x[12 + i];
-            }
-#pragma GCC unroll 2
-            for (int i = 0; i < 2; i++) {
-                const NAME(vector) *r = side + (ptrdiff_t)4 * i;
-                const size_t there = at + (size_t)i * row + (size_t)channel;
-
-                if (i == 0 || two_rows) {
-                    NAME(finish)(&e, r[0] + r[1] + r[2], channel, some, there, to);
-                }
-                if ((i == 0 || two_rows) && two_columns) {
-                    NAME(finish)
-                    (&e, r[1] - r[2] - r[3], channel, some, there + (size_t)shape.channels, to);
-                }
+            to.channel = channels.first + k;
+            to.some = shape.channels - to.channel;
+            to.at = at + (size_t)to.channel;
+            NAME(tile_outputs)(m + k, apart, y);
+            if (to.two_rows && to.two_columns && to.some >= NAME(lanes)) {
+                NAME(finish_within)(&to, y);
+            } else {
+                NAME(finish_border)(&to, y);
             }
         }
     }

@@ -1,5 +1,19 @@
 /** @file passes_real.h  Loops of the passes in one floating-point format (ntklens/formats.h). */
 
+/* The same of three planes: whole vectors where compilers know their number. */
+NL_VECTOR_CLONES
+static void NAME(take_colours)(size_t positions, const float *restrict from, real *restrict to)
+{
+    const float *green = from + positions;
+    const float *blue = green + positions;
+
+    for (size_t at = 0; at < positions; at++) {
+        to[3 * at] = (real)from[at];
+        to[3 * at + 1] = (real)green[at];
+        to[3 * at + 2] = (real)blue[at];
+    }
+}
+
 /* Planes [channels x height x width] to channels last. */
 static void NAME(take_samples)(nl_passes *p, const float *x, const int *list)
 {
@@ -12,6 +26,10 @@ static void NAME(take_samples)(nl_passes *p, const float *x, const int *list)
     for (int i = 0; i < p->rows; i++, to += size) {
         const float *from = x + (size_t)(list != NULL ? list[i] : i) * size;
 
+        if (channels == 3) {
+            NAME(take_colours)(positions, from, to);
+            continue;
+        }
         for (size_t k = 0; k < channels; k++) {
             for (size_t at = 0; at < positions; at++) {
                 to[at * channels + k] = (real)from[k * positions + at];
