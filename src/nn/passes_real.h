@@ -1,6 +1,6 @@
 /** @file passes_real.h  Loops of the passes in one floating-point format (ntklens/formats.h). */
 
-/* The same of three planes: whole vectors where compilers know their number. */
+/* Three planes to channels last: compilers that know the number make whole vectors. */
 NL_VECTOR_CLONES
 static void NAME(take_colours)(size_t positions, const float *restrict from, real *restrict to)
 {
