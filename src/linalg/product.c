@@ -55,16 +55,21 @@ void nl_grid_add_up(const nl_grid *grid, nl_precision precision, void *values, i
     memcpy(values, theirs, (size_t)count * bytes);
 }
 
+/* A part at a time: caches hold what is exchanged. */
 nl_status nl_grid_sum(const nl_grid *grid, double *values, int count)
 {
+    enum { at_once = 1 << 16 };
+    const int ranks = grid->rows * grid->cols;
+    const int most = nl_smaller(count, at_once);
     double *scratch =
-        nl_calloc((size_t)nl_grid_add_up_scratch(count, grid->rows * grid->cols), sizeof *scratch);
+        ranks > 1 ? nl_alloc((size_t)nl_grid_add_up_scratch(most, ranks), sizeof *scratch) : NULL;
     nl_status status =
-        nl_agree(grid->comm,
-                 scratch != NULL ? NL_OK : NL_FAIL(NL_ERR_NOMEM, "no memory for %d sums", count));
+        nl_agree(grid->comm, ranks == 1 || scratch != NULL
+                                 ? NL_OK
+                                 : NL_FAIL(NL_ERR_NOMEM, "no memory for %d sums", count));
 
-    if (status == NL_OK) {
-        nl_grid_add_up(grid, NL_DOUBLE, values, count, scratch);
+    for (int first = 0; status == NL_OK && ranks > 1 && first < count; first += most) {
+        nl_grid_add_up(grid, NL_DOUBLE, values + first, nl_smaller(most, count - first), scratch);
     }
     free(scratch);
     return status;
