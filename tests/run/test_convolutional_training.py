@@ -37,6 +37,7 @@ STUDY = f"""\
       evaluations_per_decade: 1000
     measure: {{{{kernels: [traced], steps_per_decade: 0, solver: none}}}}
     output: {{{{snapshots: measured}}}}
+    seeds: [{{seed}}]
 """
 
 
@@ -130,12 +131,12 @@ def check_cell(cell, file, images):
     return worst
 
 
-def equals(kind, model, cells, optimizer="sgd", loss="cross-entropy"):
+def equals(kind, model, cells, optimizer="sgd", loss="cross-entropy", seed=0):
     # At much larger rates losses jump, and rounding grows with each jump.
     rate = {"sgd": 0.03, "momentum": 0.01, "adam": 0.002}[optimizer]
     out = lib.scratch("training") / "out"
     images = write_images(out.parent)
-    text = STUDY.format(kind=kind, optimizer=optimizer, rate=rate, loss=loss,
+    text = STUDY.format(kind=kind, optimizer=optimizer, rate=rate, loss=loss, seed=seed,
                         model="\n".join(f"      {line}" for line in model))  # fmt: skip
     lib.run_study(text, out)
     files = lib.cell_files(out)
@@ -165,9 +166,11 @@ for _optimizer, _loss in (("sgd", "cross-entropy"), ("adam", "mse")):
             ["parametrization: [ntk, mup]", "dense_multiple: 1", NORMS, "activation: erf",
              "bias_variance: 0.1"], 8, _optimizer, _loss)  # fmt: skip
 lib.add("resnet, relu, sgd", equals, "resnet", [NORMS, "branch_scale: depth", "bias_variance: 0.1"], 2)
-# Rounding may put a unit of relu on either side of its kink; under max pools that grew to 1e-3.
-for _downsampling, _activation in (("average-pool", "relu"), ("max-pool", "gelu")):
+# Rounding may put a unit of relu on either side of its kink.  Of ten seeds, seed 0 comes within 1e-8 of one in step 8
+# (its gradient by the other side is right to 3e-5), and 7 within 3e-7: losses are then off by 7e-4 and 1e-5.  Seed 1
+# stays 5e-7 away, and right to 4e-7.
+for _downsampling, _seed in (("average-pool", 0), ("max-pool", 1)):
     lib.add(f"resnet, {_downsampling}, depth 2, momentum", equals, "resnet",
-            ["depths: [2]", f"downsampling: {_downsampling}", f"activation: {_activation}",
-             "branch_scale: depth", "head: flatten"], 1, "momentum")  # fmt: skip
+            ["depths: [2]", f"downsampling: {_downsampling}", "branch_scale: depth", "head: flatten"], 1,
+            "momentum", seed=_seed)  # fmt: skip
 lib.main()
