@@ -13,15 +13,16 @@
 #include <stdlib.h>
 
 enum {
-    first_depth = 8,              /* block products of deflation, at first */
-    first_probes = 8,             /* of the first batch */
-    most_probes = 256,            /* in all */
-    first_steps = 10,             /* of Lanczos */
-    more_steps = 5,               /* at a time */
-    counted_steps = 30,           /* of probes that tell how many eigenvalues there are where */
-    deeper = 10 * nl_krylov_block /* products of probes that are worth a deeper deflation */
+    first_depth = 8,    /* block products of deflation, at first */
+    first_probes = 8,   /* of the first batch */
+    most_probes = 256,  /* in all */
+    first_steps = 10,   /* of Lanczos */
+    more_steps = 5,     /* at a time */
+    counted_steps = 30, /* of probes that tell how many eigenvalues there are where */
+    deeper = 2          /* block products more of deflation, at a time */
 };
 static const double normal_95 = 1.96;
+static const double fewer = 0.4;         /* of the probes wanted: that a deeper deflation spares */
 static const double pinched_share = 0.2; /* of the wanted half width, before half is taken off */
 static const double gap_share = 0.35;
 static const double noise_share = 0.8;   /* at most, however small the rest of the half width is */
@@ -348,6 +349,14 @@ static nl_estimate nothing_is_left(const quadrature *w)
  * The whole
  *-------------------------------------------------------------------------------------------*/
 
+/* A deeper deflation has its products, and those of a first batch anew. */
+static bool pays_to_deepen(const quadrature *w, const nl_estimate *e)
+{
+    const double costs = deeper * nl_krylov_block + (double)w->probes * w->steps;
+
+    return fewer * probes_wanted(w, e) * w->steps > costs;
+}
+
 /* Deflate, as deep as it pays, and run the first batch. */
 static nl_status begin(quadrature *w, nl_probe_batch *first, nl_estimate *e)
 {
@@ -361,10 +370,9 @@ static nl_status begin(quadrature *w, nl_probe_batch *first, nl_estimate *e)
             break;
         }
         status = run_first_batch(w, first, e);
-        deep = depth + 2 > nl_most_krylov_steps || w->space.whole ||
-               probes_wanted(w, e) * w->steps <= deeper;
+        deep = depth + deeper > nl_most_krylov_steps || w->space.whole || !pays_to_deepen(w, e);
         if (status == NL_OK && !deep) {
-            depth += 2;
+            depth += deeper;
             status = grow_to(w, depth * nl_krylov_block);
         }
     }
