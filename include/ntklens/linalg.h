@@ -231,13 +231,12 @@ NL_MUST_CHECK nl_status nl_dmat_gather(const nl_dmat *a, int root, double *full)
 /** How many of the first n indices a process row (column) holds. */
 int nl_local_extent(int n, int nb, int process, int processes);
 
-/** Sum over the ranks of a grid, in the order of ranks, in place on every rank, the same bits on
- *  each.  Every rank adds up a slice.  Collective.
+/** Sum over ranks, in their order, in place on every rank, the same bits on each.  Every rank adds
+ *  up a slice.  Collective.
  *
- *  @param scratch  nl_grid_add_up_scratch() elements */
-void nl_grid_add_up(const nl_grid *grid, nl_precision precision, void *values, int count,
-                    void *scratch);
-double nl_grid_add_up_scratch(double count, int ranks);
+ *  @param scratch  nl_add_up_scratch() elements */
+void nl_add_up(MPI_Comm comm, nl_precision precision, void *values, int count, void *scratch);
+double nl_add_up_scratch(double count, int ranks);
 
 /** Is this the rank that speaks for its grid?  What all ranks find alike is told once. */
 bool nl_grid_root(const nl_grid *grid);

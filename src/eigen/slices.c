@@ -2,6 +2,7 @@
 #include "slices.h"
 
 #include "ntklens/blas.h"
+#include "ntklens/linalg.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -22,8 +23,7 @@ nl_status nl_slices_create(MPI_Comm comm, int n, nl_slices *out)
     MPI_Comm_size(comm, &out->ranks);
     out->count = nl_calloc((size_t)out->ranks, sizeof *out->count);
     out->start = nl_calloc((size_t)out->ranks, sizeof *out->start);
-    out->scratch =
-        nl_calloc(out->ranks > 1 ? (size_t)out->ranks * at_once : 0, sizeof *out->scratch);
+    out->scratch = nl_calloc((size_t)nl_add_up_scratch(at_once, out->ranks), sizeof *out->scratch);
     if (out->count == NULL || out->start == NULL || out->scratch == NULL) {
         return NL_FAIL(NL_ERR_NOMEM, "out of memory for slices of %d ranks", out->ranks);
     }
@@ -45,20 +45,11 @@ void nl_slices_free(nl_slices *s)
     *s = (nl_slices){0};
 }
 
-/* Not MPI_Allreduce, which promises neither an order nor the same bits everywhere. */
 void nl_slices_sum(const nl_slices *s, int count, double *values)
 {
-    for (int first = 0; s->ranks > 1 && first < count; first += at_once) {
-        const int length = nl_smaller(at_once, count - first);
-        double *to = values + first;
-
-        MPI_Allgather(to, length, MPI_DOUBLE, s->scratch, length, MPI_DOUBLE, s->comm);
-        memcpy(to, s->scratch, (size_t)length * sizeof *to);
-        for (int rank = 1; rank < s->ranks; rank++) {
-            for (int k = 0; k < length; k++) {
-                to[k] += s->scratch[(size_t)rank * (size_t)length + (size_t)k];
-            }
-        }
+    for (int first = 0; first < count; first += at_once) {
+        nl_add_up(s->comm, NL_DOUBLE, values + first, nl_smaller(at_once, count - first),
+                  s->scratch);
     }
 }
 

@@ -64,7 +64,7 @@ static double lay_out(reduction *r, int n, int ranks, nl_precision precision, vo
                  {&r->v_cols, cols},
                  {&r->z_rows, rows},
                  {&r->z_cols, cols},
-                 {&r->scratch, nl_grid_add_up_scratch(panel, ranks)},
+                 {&r->scratch, nl_add_up_scratch(panel, ranks)},
                  {&r->band, 3.0 * r->b * (n + 2.0 * r->b)},
                  {&r->diagonal, n},
                  {&r->off_diagonal, n},

@@ -52,7 +52,7 @@ static void NAME(share_panel)(reduction *r, int width)
                    (size_t)(stop - k) * sizeof *column);
         }
     }
-    nl_grid_add_up(a->grid, a->precision, panel, (int)ld * width, r->scratch);
+    nl_add_up(a->grid->comm, a->precision, panel, (int)ld * width, r->scratch);
 }
 
 /* Rows `low` to `high` of a panel's column, to where the band has them. */
@@ -228,7 +228,7 @@ static void NAME(multiply)(reduction *r)
     NAME(clear_products)(r, row, col);
     walk_lower_half(r, col, a->local_cols, a->local_rows, NAME(pass_part));
     NAME(collect_products)(r, row, col);
-    nl_grid_add_up(a->grid, a->precision, r->z, r->rows * r->count, r->scratch);
+    nl_add_up(a->grid->comm, a->precision, r->z, r->rows * r->count, r->scratch);
 }
 
 /* Z = A V becomes W. */

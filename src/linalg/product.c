@@ -29,29 +29,31 @@ static int slice_length(int count, int ranks)
     return (count - 1) / ranks + 1;
 }
 
-double nl_grid_add_up_scratch(double count, int ranks)
+double nl_add_up_scratch(double count, int ranks)
 {
     return 2.0 * (count + ranks);
 }
 
 /* Not MPI_Allreduce, which promises neither an order nor the same bits everywhere. */
-void nl_grid_add_up(const nl_grid *grid, nl_precision precision, void *values, int count,
-                    void *scratch)
+void nl_add_up(MPI_Comm comm, nl_precision precision, void *values, int count, void *scratch)
 {
-    const int ranks = grid->rows * grid->cols;
-    const int length = slice_length(count, ranks);
     const size_t bytes = nl_precision_bytes(precision);
     MPI_Datatype type = precision == NL_DOUBLE ? MPI_DOUBLE : MPI_FLOAT;
     char *mine = scratch;
-    char *theirs = mine + (size_t)length * (size_t)ranks * bytes;
+    char *theirs = NULL;
+    int ranks = 1;
+    int length = 0;
 
+    MPI_Comm_size(comm, &ranks);
     if (ranks == 1) {
         return;
     }
+    length = slice_length(count, ranks);
+    theirs = mine + (size_t)length * (size_t)ranks * bytes;
     memcpy(mine, values, (size_t)count * bytes);
-    MPI_Alltoall(mine, length, type, theirs, length, type, grid->comm);
+    MPI_Alltoall(mine, length, type, theirs, length, type, comm);
     add_slices(precision, mine, theirs, length, ranks);
-    MPI_Allgather(mine, length, type, theirs, length, type, grid->comm);
+    MPI_Allgather(mine, length, type, theirs, length, type, comm);
     memcpy(values, theirs, (size_t)count * bytes);
 }
 
@@ -62,14 +64,14 @@ nl_status nl_grid_sum(const nl_grid *grid, double *values, int count)
     const int ranks = grid->rows * grid->cols;
     const int most = nl_smaller(count, at_once);
     double *scratch =
-        ranks > 1 ? nl_alloc((size_t)nl_grid_add_up_scratch(most, ranks), sizeof *scratch) : NULL;
+        ranks > 1 ? nl_alloc((size_t)nl_add_up_scratch(most, ranks), sizeof *scratch) : NULL;
     nl_status status =
         nl_agree(grid->comm, ranks == 1 || scratch != NULL
                                  ? NL_OK
                                  : NL_FAIL(NL_ERR_NOMEM, "no memory for %d sums", count));
 
     for (int first = 0; status == NL_OK && ranks > 1 && first < count; first += most) {
-        nl_grid_add_up(grid, NL_DOUBLE, values + first, nl_smaller(most, count - first), scratch);
+        nl_add_up(grid->comm, NL_DOUBLE, values + first, nl_smaller(most, count - first), scratch);
     }
     free(scratch);
     return status;

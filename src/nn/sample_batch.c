@@ -8,12 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    least_rows = 4,
-    most_rows = 64,
-    parts_by_core =
-        4 /* whose gradients wait to be added up: then few cores wait for the last part */
-};
+enum { least_rows = 4, most_rows = 64 };
+enum { parts_by_core = 4 }; /* added up at a time: then few cores wait for the last part */
 
 static const double cached_bytes = 1.5e6; /* of the samples that go through together */
 static const double per_parameter = 6.0;  /* or so many times those of all parameters */
@@ -30,14 +26,13 @@ struct nl_sample_batch {
     const nl_net *net; /* borrowed */
     nl_crew *crew;     /* borrowed; NULL: this thread alone */
     part_worker worker[nl_most_of_crew];
-    long round;  /* counts the runs of the crew */
-    int parts;   /* of the largest batch */
-    int at_once; /* whose gradients there is room for */
-    float
-        *gradients; /* owned; [at_once x net->size] of each part's samples; NULL: not needed yet */
-    double *losses; /* owned; [parts] */
-    bool *done;     /* owned; [parts] */
-    int rows;       /* samples that go through together */
+    long round;        /* counts the runs of the crew */
+    int parts;         /* of the largest batch */
+    int at_once;       /* whose gradients there is room for */
+    float *gradients;  /* owned; [at_once x net->size] of parts; NULL: not needed yet */
+    double *losses;    /* owned; [parts] */
+    bool *done;        /* owned; [parts] */
+    int rows;          /* samples that go through together */
     nl_passes *passes; /* owned */
     float *gradient;   /* owned; [net->size] of the loss, summed so far */
     float *piece;      /* owned; [parameters of the largest layer] of some samples */
@@ -69,14 +64,19 @@ static int rows_together(const nl_net *net)
                      least_rows);
 }
 
-double nl_sample_batch_floats(const nl_net *net)
+/* Passes and errors of one thread. */
+static double worker_floats(const nl_net *net)
 {
     const nl_passes_spec spec = passes_spec(rows_together(net));
     const double bytes =
         nl_passes_bytes(net, &spec) * spec.rows + nl_passes_fixed_bytes(net, &spec);
 
-    return bytes / sizeof(float) + (double)net->size + (double)nl_net_largest_layer(net) +
-           (double)spec.rows * net->spec.outputs;
+    return bytes / sizeof(float) + (double)spec.rows * net->spec.outputs;
+}
+
+double nl_sample_batch_floats(const nl_net *net)
+{
+    return worker_floats(net) + (double)net->size + (double)nl_net_largest_layer(net);
 }
 
 /* Parts of a step whose gradients are made before they are added up. */
@@ -97,15 +97,9 @@ int nl_sample_batch_parts(const nl_net *net, int rows)
 
 double nl_sample_batch_shared_floats(const nl_net *net, int rows, int cores)
 {
-    const nl_passes_spec spec = passes_spec(rows_together(net));
-    const double bytes =
-        nl_passes_bytes(net, &spec) * spec.rows + nl_passes_fixed_bytes(net, &spec);
-    const double of_worker = bytes / sizeof(float) + (double)spec.rows * net->spec.outputs;
+    const double parts = parts_at_once(nl_sample_batch_parts(net, rows), cores);
 
-    return cores > 1
-               ? (cores - 1) * of_worker +
-                     (double)parts_at_once(count_parts(rows, spec.rows), cores) * (double)net->size
-               : 0.0;
+    return cores > 1 ? (cores - 1) * worker_floats(net) + parts * (double)net->size : 0.0;
 }
 
 nl_status nl_sample_batch_create(const nl_net *net, int rows, nl_sample_batch **out)

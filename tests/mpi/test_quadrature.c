@@ -116,15 +116,22 @@ static double rank_3(int i)
     return i < 3 ? 3.0 - i : 0.0;
 }
 
+/* Gives it the eigenvalues of a spectrum; returns their sum. */
+static double fill(diagonal *d, spectrum_fn *spectrum)
+{
+    for (int i = 0; i < d->n; i++) {
+        d->lambda[i] = spectrum(i);
+    }
+    return sum_of(d->lambda, d->n, 1.0);
+}
+
 /* Repeats with probes of their own; how often the truth lies in the interval, and the error. */
 static void repeat(spectrum_fn *spectrum, double wanted, int *held, double *rms)
 {
     double lambda[order];
     diagonal d = {.n = order, .lambda = lambda, .spoilt = -1};
 
-    for (int i = 0; i < order; i++) {
-        lambda[i] = spectrum(i);
-    }
+    fill(&d, spectrum);
     *held = 0;
     *rms = 0.0;
     for (int seed = 0; seed < runs; seed++) {
@@ -209,9 +216,7 @@ static void small_orders_are_exact(void **state)
         diagonal d = {.n = orders[k], .lambda = lambda, .spoilt = -1};
         nl_quadrature q;
 
-        for (int i = 0; i < orders[k]; i++) {
-            lambda[i] = power_law(i);
-        }
+        fill(&d, power_law);
         expect_all(MPI_COMM_WORLD, compute(&d, orders[k], &q) == NL_OK);
         expect_all(MPI_COMM_WORLD,
                    fabs(q.entropy - entropy_of(lambda, orders[k])) <= q.entropy_error + 1e-4);
@@ -221,11 +226,9 @@ static void small_orders_are_exact(void **state)
 }
 
 /* Of a power law, with products that are all right. */
-static void compute_undisturbed(diagonal *d, double lambda[order], nl_quadrature *right)
+static void compute_undisturbed(diagonal *d, nl_quadrature *right)
 {
-    for (int i = 0; i < order; i++) {
-        lambda[i] = power_law(i);
-    }
+    fill(d, power_law);
     expect_all(MPI_COMM_WORLD, compute(d, order, right) == NL_OK && !right->repeated);
 }
 
@@ -238,7 +241,7 @@ static void a_spoilt_product_is_made_again(void **state)
     nl_quadrature right;
 
     (void)state;
-    compute_undisturbed(&d, lambda, &right);
+    compute_undisturbed(&d, &right);
     for (int spoilt = 0; spoilt < 12; spoilt += 5) {
         d.products = 0;
         d.spoilt = spoilt;
@@ -258,7 +261,7 @@ static void another_operator_is_found(void **state)
     nl_quadrature right;
 
     (void)state;
-    compute_undisturbed(&d, lambda, &right);
+    compute_undisturbed(&d, &right);
     for (int spoilt = 1; spoilt < 12; spoilt += 3) {
         d.products = 0;
         d.spoilt = spoilt;
@@ -286,10 +289,7 @@ static void slices_make_what_whole_vectors_make(void **state)
     nl_quadrature whole;
 
     (void)state;
-    for (int i = 0; i < long_order; i++) {
-        lambda[i] = power_law(i);
-        request.trace += lambda[i];
-    }
+    request.trace = fill(&d, power_law);
     expect_all(MPI_COMM_WORLD, nl_quadrature_compute(&request, &shared) == NL_OK);
     request.comm = MPI_COMM_SELF;
     expect_all(MPI_COMM_WORLD, nl_quadrature_compute(&request, &whole) == NL_OK);
@@ -307,9 +307,7 @@ static void it_can_be_left_at_any_product(void **state)
     nl_quadrature q;
 
     (void)state;
-    for (int i = 0; i < small; i++) {
-        lambda[i] = power_law(i);
-    }
+    fill(&d, power_law);
     expect_all(MPI_COMM_WORLD, compute(&d, small, &q) == NL_OK);
     products = d.products;
     for (d.left = 1; d.left < products; d.left++) {
@@ -334,11 +332,8 @@ static void a_known_norm_spares_probes(void **state)
     nl_quadrature with;
 
     (void)state;
-    for (int i = 0; i < order; i++) {
-        lambda[i] = falling(i);
-    }
+    request.trace = fill(&d, falling);
     truth = entropy_of(lambda, order);
-    request.trace = sum_of(lambda, order, 1.0);
     expect_all(MPI_COMM_WORLD, nl_quadrature_compute(&request, &without) == NL_OK);
     request.frobenius2 = sum_of(lambda, order, 2.0);
     expect_all(MPI_COMM_WORLD, nl_quadrature_compute(&request, &with) == NL_OK);
