@@ -133,36 +133,31 @@ TARGET static
     }
 }
 
-/* The same from registers, of one whole vector of channels. */
-INLINE void NAME(finish_whole)(int pixels, const NAME(correlation) *t, NAME(vector) (*sum)[2],
-                               int first, size_t z)
+/* The same from registers: x[0], x[step] .. of whole vectors of channels, into z[at[0]] .. */
+INLINE void NAME(finish_vectors)(const NAME(ending) *e, int count, NAME(vector) *x, int step,
+                                 int channel, const size_t *at, real *z)
 {
-    const NAME(ending) *e = t->ending;
-    const NAME(vector) shift = NAME(load)(e->shift + first);
-    const size_t apart = (size_t)t->out;
-    real *to = t->z + z;
+    const NAME(vector) shift = NAME(load)(e->shift + channel);
 
 #pragma GCC unroll 16
-    for (int i = 0; i < pixels; i++) {
-        sum[i][0] = e->scale * sum[i][0] + shift;
+    for (int i = 0; i < count; i++) {
+        x[i * step] = e->scale * x[i * step] + shift;
     }
     if (e->relu) {
 #pragma GCC unroll 16
-        for (int i = 0; i < pixels; i++) {
-            sum[i][0] = NAME(relu)(sum[i][0]);
+        for (int i = 0; i < count; i++) {
+            x[i * step] = NAME(relu)(x[i * step]);
         }
     }
     if (e->mask != NULL) {
-        const real *mask = e->mask + z;
-
 #pragma GCC unroll 16
-        for (int i = 0; i < pixels; i++) {
-            sum[i][0] = NAME(masked)(sum[i][0], NAME(load)(mask + (size_t)i * apart));
+        for (int i = 0; i < count; i++) {
+            x[i * step] = NAME(masked)(x[i * step], NAME(load)(e->mask + at[i]));
         }
     }
 #pragma GCC unroll 16
-    for (int i = 0; i < pixels; i++) {
-        NAME(store)(sum[i][0], to + (size_t)i * apart);
+    for (int i = 0; i < count; i++) {
+        NAME(store)(x[i * step], z + at[i]);
     }
 }
 
@@ -212,7 +207,13 @@ INLINE void NAME(block)(int pixels, int vectors, const NAME(correlation) *t, con
         }
     }
     if (direct) { /* registers are left for it */
-        NAME(finish_whole)(pixels, t, sum, first, z);
+        size_t at[NAME(most_pixels)];
+
+#pragma GCC unroll 16
+        for (int i = 0; i < pixels; i++) {
+            at[i] = z + (size_t)i * (size_t)t->out;
+        }
+        NAME(finish_vectors)(t->ending, pixels, sum[0], 2, first, at, t->z);
         return;
     }
 #pragma GCC unroll 16

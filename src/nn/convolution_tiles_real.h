@@ -237,31 +237,10 @@ TARGET static __attribute__((noinline)) void NAME(finish_border)(const NAME(tile
 /* Of whole vectors of a whole tile. */
 INLINE void NAME(finish_within)(const NAME(tile_results) *to, NAME(vector) *y)
 {
-    const NAME(ending) *e = to->ending;
-    const NAME(vector) shift = NAME(load)(e->shift + to->channel);
-    const size_t place[4] = {to->at, to->at + to->column, to->at + to->row,
-                             to->at + to->row + to->column};
+    const size_t at[4] = {to->at, to->at + to->column, to->at + to->row,
+                          to->at + to->row + to->column};
 
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; i++) {
-        y[i] = e->scale * y[i] + shift;
-    }
-    if (e->relu) {
-#pragma GCC unroll 4
-        for (int i = 0; i < 4; i++) {
-            y[i] = NAME(relu)(y[i]);
-        }
-    }
-    if (e->mask != NULL) {
-#pragma GCC unroll 4
-        for (int i = 0; i < 4; i++) {
-            y[i] = NAME(masked)(y[i], NAME(load)(e->mask + place[i]));
-        }
-    }
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; i++) {
-        NAME(store)(y[i], to->z + place[i]);
-    }
+    NAME(finish_vectors)(to->ending, 4, y, 1, to->channel, at, to->z);
 }
 
 /* y = A^T M A of one vector of channels, the entries of M `apart` elements apart */
