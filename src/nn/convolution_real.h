@@ -134,29 +134,29 @@ TARGET static
 }
 
 /* The same from registers: x[0], x[step] .. of whole vectors of channels, into z[at[0]] .. */
-INLINE void NAME(finish_vectors)(const NAME(ending) *e, int count, NAME(vector) *x, int step,
+INLINE void NAME(finish_vectors)(const NAME(ending) *e, int count, NAME(vector) *x, ptrdiff_t step,
                                  int channel, const size_t *at, real *z)
 {
     const NAME(vector) shift = NAME(load)(e->shift + channel);
 
 #pragma GCC unroll 16
-    for (int i = 0; i < count; i++) {
+    for (ptrdiff_t i = 0; i < count; i++) {
         x[i * step] = e->scale * x[i * step] + shift;
     }
     if (e->relu) {
 #pragma GCC unroll 16
-        for (int i = 0; i < count; i++) {
+        for (ptrdiff_t i = 0; i < count; i++) {
             x[i * step] = NAME(relu)(x[i * step]);
         }
     }
     if (e->mask != NULL) {
 #pragma GCC unroll 16
-        for (int i = 0; i < count; i++) {
+        for (ptrdiff_t i = 0; i < count; i++) {
             x[i * step] = NAME(masked)(x[i * step], NAME(load)(e->mask + at[i]));
         }
     }
 #pragma GCC unroll 16
-    for (int i = 0; i < count; i++) {
+    for (ptrdiff_t i = 0; i < count; i++) {
         NAME(store)(x[i * step], z + at[i]);
     }
 }
