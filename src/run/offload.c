@@ -8,6 +8,7 @@
 #include "ntklens/quadrature.h"
 
 #include <limits.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +18,7 @@ enum {
     tag_reply, /* and up to nl_most_offloads - 1 more: one a pending request */
 };
 static const double worth_seconds = 0.01; /* of a private kernel: a request takes milliseconds */
+static const double quick_rate = 1e11;    /* operations a second that hardly a core is above */
 static const double poll_seconds = 1e-3;
 
 /** Head of a request; the parameters follow, then those of the previous step where that is
@@ -119,6 +121,17 @@ static nl_status keep_for_offload(nl_cell_work *work, nl_offload *offload, nl_re
                                            : status;
 }
 
+/* A kernel takes as long as this rank's last one, or as its operations take: of the first one, or
+ * the first of a larger network, nothing else is known. */
+static bool is_worth_a_request(const nl_cell_work *work, int kernel)
+{
+    const nl_solve_plan *solve = &work->solve[kernel];
+    const double least = (solve->operations + solve->compared) / quick_rate;
+
+    return solve->team > 1 ||
+           fmax(least, work->run->clock.kernel[kernel].seconds) >= worth_seconds;
+}
+
 nl_status nl_offload_start(nl_cell_work *work, nl_record *record, int kernel, const float *theta,
                            nl_state *state, bool *given)
 {
@@ -132,8 +145,7 @@ nl_status nl_offload_start(nl_cell_work *work, nl_record *record, int kernel, co
     nl_status status = NL_OK;
 
     *given = false;
-    if (!run->schedule.offloading ||
-        (team == 1 && run->clock.kernel[kernel].seconds < worth_seconds) ||
+    if (!run->schedule.offloading || !is_worth_a_request(work, kernel) ||
         work->net->size > INT_MAX) { /* more parameters than a message may have */
         return NL_OK;
     }

@@ -65,6 +65,20 @@ def ranks_without_a_cell_measure_kernels_of_another():
 
 
 @lib.case
+def the_first_kernels_are_given_away():
+    """Two states of one network, three ranks: who trains solves nothing, if the others sleep by then."""
+    text = ONE_CELL.replace("kernels: [traced, full], steps_per_decade: 4", "kernels: [full], steps_per_decade: 0")
+    text = text.replace("max_steps: 500", "max_steps: 3")
+    for turn in range(5):
+        told = timings(results(f"first-{turn}", text, 3))
+        trained = {rank for _, phase, rank, _ in told if phase == "train"}
+        solved = {rank for _, phase, rank, _ in told if phase == "solve"}
+        if trained.isdisjoint(solved):
+            return
+    lib.check(False, f"rank {trained} trained, and ranks {solved} solved")
+
+
+@lib.case
 def kernels_of_convolutional_networks_are_given_away():
     kernels_are_given_away("cnn", CNN)
 
