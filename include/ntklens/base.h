@@ -44,6 +44,12 @@ static inline int nl_even_part(int length, int most)
     return nl_smaller((part + 7) / 8 * 8, most);
 }
 
+/** Where the part of one of `parts` begins, who have consecutive parts of n things. */
+static inline int nl_share_begin(int n, int part, int parts)
+{
+    return (int)((long)n * part / parts);
+}
+
 /*---------------------------------------------------------------------------------------------
  * Status
  *-------------------------------------------------------------------------------------------*/

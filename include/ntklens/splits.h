@@ -26,13 +26,14 @@ typedef struct nl_subset {
     int *labels;      /* owned; [count], training labels with noise */
 } nl_subset;
 
-/** What all cells of a study share.  Each rank has one; pixels are shared by the node. */
+/** What all cells of a study share.  Each rank has one; pixels and probe are shared by the node. */
 typedef struct nl_splits {
     nl_dataset *dataset; /* owned */
     const nl_dataset_info *info;
     nl_scaling scaling;
     int *test_order;                   /* owned; stratified permutation of the test file */
     nl_subset test, validation, probe; /* slices of it; probe: only with probe_from: test */
+    nl_node_memory probe_inputs; /* owned; [probe x inputs] floats; none: seeds have their own */
 } nl_splits;
 
 /** Do the sets that the study asks for fit into the files?  Complaints name the key.  Local. */
@@ -46,12 +47,17 @@ void nl_splits_destroy(nl_splits **splits);
 /** Do cells of different seeds have different probes?  Pure. */
 bool nl_probe_depends_on_seed(const nl_split_spec *spec);
 
-/** Training subset and probe of a cell.  Owns index, labels and probe. */
+/** Bytes of a probe, as the network sees it.  Each cell at work has its own where they differ by
+ * seed, else each node has one.  Pure. */
+double nl_probe_bytes(const nl_split_spec *spec, const nl_dataset_info *info);
+
+/** Training subset and probe of a cell.  Owns index and labels. */
 typedef struct nl_cell_data {
     nl_subset train;
     int *order; /* owned: what train.index points at */
     nl_subset probe;
-    float *probe_inputs; /* owned; [probe.count x inputs], as the network sees them */
+    const float *probe_inputs; /* borrowed; [probe.count x inputs], as the network sees them */
+    float *own_inputs;         /* owned; these, where seeds differ */
 } nl_cell_data;
 NL_MUST_CHECK nl_status nl_cell_data_create(const nl_split_spec *spec, const nl_splits *splits,
                                             int n_train, uint32_t seed, nl_cell_data **out);

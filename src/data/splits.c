@@ -8,6 +8,11 @@ bool nl_probe_depends_on_seed(const nl_split_spec *spec)
     return spec->probe_from_train && spec->subset_per_seed;
 }
 
+double nl_probe_bytes(const nl_split_spec *spec, const nl_dataset_info *info)
+{
+    return (double)sizeof(float) * spec->probe * info->inputs;
+}
+
 /* Images of the test file that are the probe. */
 static int probe_of_test(const nl_split_spec *spec)
 {
@@ -76,6 +81,59 @@ static nl_status draw_sets(const nl_split_spec *spec, nl_splits *s)
     return status;
 }
 
+/* Inputs of the probe of all cells.  Each rank of the node fills a slice of them.  index: the
+ * images.  Collective over the node. */
+static void fill_probe(const nl_split_spec *spec, const nl_team *team, const nl_images *images,
+                       const int *index, nl_splits *s)
+{
+    const int from = nl_share_begin(spec->probe, team->node_rank, team->node_size);
+    const int to = nl_share_begin(spec->probe, team->node_rank + 1, team->node_size);
+    float *inputs = s->probe_inputs.bytes;
+
+    nl_images_gather(s->info, images, &s->scaling, to - from, index + from,
+                     inputs + (size_t)from * (size_t)s->info->inputs);
+    nl_node_memory_fence(&s->probe_inputs);
+}
+
+/* The order of which every training set is the beginning, and a probe of training images, too.
+ * Of the caller. */
+static nl_status draw_order(const nl_splits *s, uint32_t seed, int **order)
+{
+    const nl_images *images = nl_dataset_train(s->dataset);
+
+    *order = nl_calloc((size_t)images->count, sizeof **order);
+    if (*order == NULL) {
+        return NL_FAIL(NL_ERR_NOMEM, "out of memory for the order of %d training images",
+                       images->count);
+    }
+    return nl_images_permute(images, s->info->classes, seed, NL_PURPOSE_SUBSET, *order);
+}
+
+/* One copy a node, as a probe of a whole training set takes more than its pixels.  Collective over
+ * the team. */
+static nl_status share_probe(const nl_split_spec *spec, const nl_team *team, nl_splits *s)
+{
+    const size_t bytes = (size_t)nl_probe_bytes(spec, s->info);
+    const nl_images *images =
+        spec->probe_from_train ? nl_dataset_train(s->dataset) : s->probe.images;
+    int *order = NULL;
+    nl_status status = NL_OK;
+
+    if (nl_probe_depends_on_seed(spec)) {
+        return NL_OK;
+    }
+    status = nl_node_memory_create(team, bytes, "the probe", &s->probe_inputs);
+    if (status == NL_OK && spec->probe_from_train) {
+        status = draw_order(s, spec->seed, &order);
+    }
+    status = nl_agree(team->comm, status);
+    if (status == NL_OK) {
+        fill_probe(spec, team, images, spec->probe_from_train ? order : s->probe.index, s);
+    }
+    free(order);
+    return status;
+}
+
 nl_status nl_splits_create(const nl_split_spec *spec, const char *folder, const nl_team *team,
                            nl_splits **out)
 {
@@ -101,6 +159,9 @@ nl_status nl_splits_create(const nl_split_spec *spec, const char *folder, const 
         }
     }
     status = nl_agree(team->comm, status);
+    if (status == NL_OK) {
+        status = share_probe(spec, team, s);
+    }
     if (status != NL_OK) {
         nl_splits_destroy(&s);
         return status;
@@ -117,6 +178,7 @@ void nl_splits_destroy(nl_splits **splits)
         free((*splits)->probe.labels);
         free((*splits)->test_order);
         nl_scaling_free(&(*splits)->scaling);
+        nl_node_memory_free(&(*splits)->probe_inputs);
         nl_dataset_destroy(&(*splits)->dataset);
         free(*splits);
         *splits = NULL;
@@ -126,18 +188,11 @@ void nl_splits_destroy(nl_splits **splits)
 static nl_status draw_training(const nl_split_spec *spec, const nl_splits *splits, int n_train,
                                uint32_t cell_seed, nl_cell_data *data)
 {
-    const nl_images *images = nl_dataset_train(splits->dataset);
     const uint32_t seed = spec->subset_per_seed ? cell_seed : spec->seed;
-    nl_status status = NL_OK;
+    nl_status status = draw_order(splits, seed, &data->order);
 
-    data->order = nl_calloc((size_t)images->count, sizeof *data->order);
-    if (data->order == NULL) {
-        return NL_FAIL(NL_ERR_NOMEM, "out of memory for the order of %d training images",
-                       images->count);
-    }
-    status = nl_images_permute(images, splits->info->classes, seed, NL_PURPOSE_SUBSET, data->order);
     if (status == NL_OK) {
-        status = slice(images, data->order, 0, n_train, &data->train);
+        status = slice(nl_dataset_train(splits->dataset), data->order, 0, n_train, &data->train);
     }
     for (int k = 0; status == NL_OK && k < n_train; k++) {
         data->train.labels[k] = nl_noisy_label(data->train.labels[k], data->train.index[k],
@@ -153,15 +208,21 @@ static nl_status draw_probe(const nl_split_spec *spec, const nl_splits *splits, 
 
     data->probe = (nl_subset){.images = from->images, .count = count, .index = from->index};
     data->probe.labels = nl_calloc((size_t)count, sizeof *data->probe.labels);
-    data->probe_inputs = nl_calloc((size_t)count * (size_t)splits->info->inputs, sizeof(float));
+    data->probe_inputs = splits->probe_inputs.bytes;
+    if (nl_probe_depends_on_seed(spec)) {
+        data->own_inputs = nl_calloc((size_t)nl_probe_bytes(spec, splits->info), 1);
+        data->probe_inputs = data->own_inputs;
+    }
     if (data->probe.labels == NULL || data->probe_inputs == NULL) {
         return NL_FAIL(NL_ERR_NOMEM, "out of memory for a probe of %d images", count);
     }
     for (int k = 0; k < count; k++) {
         data->probe.labels[k] = from->labels[k];
     }
-    nl_images_gather(splits->info, from->images, &splits->scaling, count, from->index,
-                     data->probe_inputs);
+    if (data->own_inputs != NULL) {
+        nl_images_gather(splits->info, from->images, &splits->scaling, count, from->index,
+                         data->own_inputs);
+    }
     return NL_OK;
 }
 
@@ -193,7 +254,7 @@ void nl_cell_data_destroy(nl_cell_data **data)
         free((*data)->train.labels);
         free((*data)->order);
         free((*data)->probe.labels);
-        free((*data)->probe_inputs);
+        free((*data)->own_inputs);
         free(*data);
         *data = NULL;
     }

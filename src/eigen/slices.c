@@ -9,11 +9,6 @@
 
 enum { at_once = 4096 }; /* sums that are exchanged at a time */
 
-static int start_of(int n, int rank, int ranks)
-{
-    return (int)((long)n * rank / ranks);
-}
-
 nl_status nl_slices_create(MPI_Comm comm, int n, nl_slices *out)
 {
     int rank = 0;
@@ -28,8 +23,8 @@ nl_status nl_slices_create(MPI_Comm comm, int n, nl_slices *out)
         return NL_FAIL(NL_ERR_NOMEM, "out of memory for slices of %d ranks", out->ranks);
     }
     for (int k = 0; k < out->ranks; k++) {
-        out->start[k] = start_of(n, k, out->ranks);
-        out->count[k] = start_of(n, k + 1, out->ranks) - out->start[k];
+        out->start[k] = nl_share_begin(n, k, out->ranks);
+        out->count[k] = nl_share_begin(n, k + 1, out->ranks) - out->start[k];
     }
     out->first = out->start[rank];
     out->own = out->count[rank];

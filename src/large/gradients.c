@@ -26,10 +26,9 @@ void nl_gradients_share(const nl_gradients *g, int *first, int *count)
 {
     const int ranks = g->grid->rows * g->grid->cols;
     const int rank = g->grid->row * g->grid->cols + g->grid->col;
-    const long samples = g->input->samples;
 
-    *first = (int)(samples * rank / ranks);
-    *count = (int)(samples * (rank + 1) / ranks) - *first;
+    *first = nl_share_begin(g->input->samples, rank, ranks);
+    *count = nl_share_begin(g->input->samples, rank + 1, ranks) - *first;
 }
 
 double nl_gradients_bytes(const nl_net *net, int share)

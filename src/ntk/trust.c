@@ -48,8 +48,8 @@ static void choose_window(nl_trust *t)
 
     t->count = fitting < t->input.samples ? nl_larger((int)fitting, 1) : t->input.samples;
     t->first = (int)nl_rng_below(&rng, (uint32_t)(t->input.samples - t->count + 1));
-    t->own_first = (int)((long)t->count * rank / ranks);
-    t->own = (int)((long)t->count * (rank + 1) / ranks) - t->own_first;
+    t->own_first = nl_share_begin(t->count, rank, ranks);
+    t->own = nl_share_begin(t->count, rank + 1, ranks) - t->own_first;
     t->own_first += t->first;
 }
 

@@ -29,10 +29,12 @@ static double training_bytes(const nl_memory_terms *terms, const nl_cell *cell, 
         terms->measure->per_decade > 0 ? 2.0 : 1.0; /* initial, previous state */
     const double numbers = (2.0 + compared + optimizer_states(cell)) * (double)net->size +
                            nl_model_floats(net, (int)rows) + rows * inputs +
-                           terms->measure->samples * inputs + (double)terms->info->train_count +
-                           3.0 * cell->n_train;
+                           (double)terms->info->train_count + 3.0 * cell->n_train;
+    const double probe = nl_probe_depends_on_seed(&terms->asked->split)
+                             ? nl_probe_bytes(&terms->asked->split, terms->info)
+                             : 0.0; /* else it is the node's */
 
-    return (double)sizeof(float) * numbers + training_scratch;
+    return (double)sizeof(float) * numbers + probe + training_scratch;
 }
 
 /* Closed forms that the states of a cell are compared with. */

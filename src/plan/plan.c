@@ -478,6 +478,17 @@ static nl_status measure_time(nl_plan *plan)
  * The plan
  *-------------------------------------------------------------------------------------------*/
 
+/* What the ranks of a node share: images, and the probe as the network sees it. */
+static double node_bytes(const nl_plan *plan)
+{
+    const nl_split_spec *split = &plan->study->spec.split;
+    const double image = (double)plan->info.inputs * (double)nl_pixel_bytes(&plan->info);
+    const double images = (double)plan->info.train_count + plan->info.test_count;
+
+    return images * (image + sizeof(uint16_t)) +
+           (nl_probe_depends_on_seed(split) ? 0.0 : nl_probe_bytes(split, &plan->info));
+}
+
 static nl_status open_study(nl_plan *plan)
 {
     char *folder = NULL;
@@ -510,9 +521,7 @@ static nl_status open_study(nl_plan *plan)
                       sizeof *plan->kernel_seconds);
         plan->network = nl_calloc((size_t)plan->solves.networks, sizeof *plan->network);
         plan->helping = !plan->study->spec.keep_kernels && !plan->measure->eigenvectors;
-        plan->data_bytes =
-            ((double)plan->info.train_count + plan->info.test_count) *
-            ((double)plan->info.inputs * (double)nl_pixel_bytes(&plan->info) + sizeof(uint16_t));
+        plan->data_bytes = node_bytes(plan);
         if (plan->kernel_seconds == NULL || plan->network == NULL) {
             status = NL_FAIL(NL_ERR_NOMEM, "out of memory for the plan of solves");
         }

@@ -1,5 +1,5 @@
 /** @file test_dataset.c  One copy of the images a node; failures that reach every rank. */
-#include "ntklens/data.h"
+#include "ntklens/splits.h"
 
 #include "../unit/sample_files.h"
 #include "expect.h"
@@ -136,6 +136,46 @@ static void ranks_of_a_node_share_one_copy(void **state)
     nl_dataset_destroy(&data);
 }
 
+/* A probe of images of the test file, or of a fixed training set: one copy a node, which all cells
+ * see; where each seed has its training set, a copy of each. */
+static void cells_share_the_probe(void **state)
+{
+    const fixture *f = *state;
+    const bool from_train[] = {false, true, true};
+    const bool per_seed[] = {true, false, true};
+
+    for (size_t k = 0; k < NL_COUNT(from_train); k++) {
+        const nl_split_spec spec = {.file = "study.yaml",
+                                    .source = NL_GLYPHS,
+                                    .largest_train = 40,
+                                    .test = 10,
+                                    .probe = 13,
+                                    .probe_from_train = from_train[k],
+                                    .subset_per_seed = per_seed[k]};
+        const bool own = nl_probe_depends_on_seed(&spec);
+        nl_splits *splits = NULL;
+        nl_cell_data *cells[2] = {NULL, NULL};
+        float seen[13 * 784];
+
+        expect_all(f->team->comm, nl_splits_create(&spec, "", f->team, &splits) == NL_OK);
+        for (int j = 0; j < 2; j++) {
+            const nl_cell_data *cell = NULL;
+
+            expect_all(f->team->comm, nl_cell_data_create(&spec, splits, 20 + 20 * j, (uint32_t)j,
+                                                          &cells[j]) == NL_OK);
+            cell = cells[j];
+            nl_images_gather(splits->info, cell->probe.images, &splits->scaling, 13,
+                             cell->probe.index, seen);
+            expect_all(f->team->comm, memcmp(cell->probe_inputs, seen, sizeof seen) == 0);
+        }
+        expect_all(f->team->comm, (cells[0]->probe_inputs == cells[1]->probe_inputs) == !own);
+        for (int j = 0; j < 2; j++) {
+            nl_cell_data_destroy(&cells[j]);
+        }
+        nl_splits_destroy(&splits);
+    }
+}
+
 static void a_bad_file_is_the_same_failure_on_every_rank(void **state)
 {
     const fixture *f = *state;
@@ -191,6 +231,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(every_rank_sees_the_same_files),
         cmocka_unit_test(every_rank_sees_the_same_glyphs),
         cmocka_unit_test(ranks_of_a_node_share_one_copy),
+        cmocka_unit_test(cells_share_the_probe),
         cmocka_unit_test(a_bad_file_is_the_same_failure_on_every_rank),
         cmocka_unit_test(nodes_with_different_files_are_refused),
     };
