@@ -23,11 +23,28 @@ static const char *law_answer(const nl_fit *const fit[2])
                : "not tested by these points";
 }
 
+static bool has_law(const nl_fit *fit)
+{
+    return fit != NULL && fit->law != NL_LAW_NONE;
+}
+
+/* Cells list things, each with a separator behind it: the last one's goes. */
+static void end_cell(const nl_report_view *v)
+{
+    nl_text *out = v->out;
+
+    if (out->length >= 2 && out->data[out->length - 2] == ';') {
+        out->length -= 2;
+        nl_text_append(out, " ");
+    }
+    nl_text_append(out, "| ");
+}
+
 static void put_exponent(const nl_report_view *v, nl_direction direction, const nl_fit *fit)
 {
     char text[96];
 
-    if (fit == NULL || fit->law == NL_LAW_NONE) {
+    if (!has_law(fit)) {
         return;
     }
     nl_text_append(v->out, "%s: exponent %s, %s; ", nl_direction_name(direction),
@@ -44,7 +61,8 @@ static void put_law_claim(const nl_report_view *v)
                    law_answer(fit));
     put_exponent(v, NL_WIDTH, fit[0]);
     put_exponent(v, NL_DATA, fit[1]);
-    nl_text_append(v->out, "| the scales measured; whether a floor is allowed |\n");
+    end_cell(v);
+    nl_text_append(v->out, "the scales measured; whether a floor is allowed |\n");
 }
 
 /*---------------------------------------------------------------------------------------------
@@ -67,7 +85,7 @@ static void put_slope(const nl_report_view *v, const char *what, const nl_fit *f
 {
     char text[96];
 
-    if (fit != NULL && fit->law != NL_LAW_NONE) {
+    if (has_law(fit)) {
         nl_text_append(v->out, "%s %s; ", what, nl_interval_text(fit->slope, text));
     }
 }
@@ -90,7 +108,7 @@ static void put_rank_claim(const nl_report_view *v, nl_direction direction, nl_s
                             claim));
         }
     }
-    nl_text_append(v->out, "| ");
+    end_cell(v);
     for (size_t k = 0; k < NL_COUNT(kernels); k++) {
         const int kernel = nl_report_kernel(v->data, kernels[k]);
 
@@ -103,7 +121,8 @@ static void put_rank_claim(const nl_report_view *v, nl_direction direction, nl_s
         put_slope(v, "class factor",
                   nl_report_view_fit(v, direction, "class_factor", full, v->best));
     }
-    nl_text_append(v->out, "| kernel, state (here: best)%s |\n",
+    end_cell(v);
+    nl_text_append(v->out, "kernel, state (here: best)%s |\n",
                    v->series[direction] < 0 ? ""
                    : direction == NL_WIDTH  ? ", training set, learning rate"
                                             : ", width of the model, learning rate");
@@ -141,14 +160,19 @@ static void put_trace_claim(const nl_report_view *v)
             trace_answer(nl_report_view_fit(v, (nl_direction)d, "trace", v->kernel, nl_base),
                          nl_report_view_fit(v, (nl_direction)d, "trace", v->kernel, nl_ratio)));
     }
-    nl_text_append(v->out, "| ");
+    end_cell(v);
     for (int d = NL_WIDTH; d <= NL_DATA; d++) {
-        nl_text_append(v->out, "%s: ", nl_direction_name((nl_direction)d));
-        put_slope(v, "init", nl_report_view_fit(v, (nl_direction)d, "trace", v->kernel, nl_base));
-        put_slope(v, "training",
-                  nl_report_view_fit(v, (nl_direction)d, "trace", v->kernel, nl_ratio));
+        const nl_fit *init = nl_report_view_fit(v, (nl_direction)d, "trace", v->kernel, nl_base);
+        const nl_fit *change = nl_report_view_fit(v, (nl_direction)d, "trace", v->kernel, nl_ratio);
+
+        if (has_law(init) || has_law(change)) {
+            nl_text_append(v->out, "%s: ", nl_direction_name((nl_direction)d));
+        }
+        put_slope(v, "init", init);
+        put_slope(v, "training", change);
     }
-    nl_text_append(v->out, "| parametrisation (%s), widths measured |\n",
+    end_cell(v);
+    nl_text_append(v->out, "parametrisation (%s), widths measured |\n",
                    v->data->parametrization.data);
 }
 

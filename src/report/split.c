@@ -19,7 +19,7 @@ static void say_sum(const nl_report_view *v, const char *sum, nl_direction direc
     nl_report_part(part[0], "0 (constant)", v->out);
     nl_text_append(v->out, " = ");
     nl_report_part(part[1], "0 (constant)", v->out);
-    nl_text_append(v->out, " + ");
+    nl_text_append(v->out, " plus ");
     nl_report_part(part[2], "0 (constant)", v->out);
     nl_text_append(v->out, ".\n");
 }

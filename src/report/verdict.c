@@ -252,7 +252,7 @@ static void say_trace(const nl_report_view *v, nl_direction direction)
                        ? "0 **by construction** (the initial network does not depend on data)"
                        : "0 (constant)",
                    v->out);
-    nl_text_append(v->out, " + ");
+    nl_text_append(v->out, " plus ");
     nl_report_part(change, "0 (constant)", v->out);
     if (at_init->constant) {
         nl_text_append(v->out, "; all of it comes from training.\n");

@@ -202,6 +202,9 @@ def laws_of_the_right_group_are_found():
     law = fits.law(found["width", "80 images"], "test_loss@best")
     lib.check_close(groups.law_curve(law, 4.0), 0.05 + 0.2 / 2, 1e-15, "law at width 4")
     lib.check("[+0.40, +0.60]" in groups.law_text(law), groups.law_text(law))
+    for holds, rejected in ("yes", False), ("no", True):
+        told = groups.law_text({**law, "holds": holds})
+        lib.check(("rejected" in told) == rejected, told)
     lib.check(fits.law(found["width", "40 images"], "test_loss@best") is None, "law of another group")
     lib.check(fits.law(found["data", "width 16"], "test_loss@best") is None, "a law without numbers")
     lib.check_equal(groups.slope_text(law), "slope of log y -0.30 [-0.40, -0.20]", "slope")

@@ -266,7 +266,8 @@ def the_rank_is_split_into_traced_kernel_and_class_factor():
     out = planted("split", rows, SPLIT)
     told = report(out).stdout
     short = told.split("## In short")[1].split("## Verdict")[0]
-    for words in ("rises with width | full kernel: **yes**; traced kernel: **no, the contrary**;",
+    lib.check("; |" not in short, f"a list in a cell ends with a separator: {short}")
+    for words in ("rises with width | full kernel: **yes**; traced kernel: **no, the contrary** |",
                   "falls with data | full kernel: not measured;", "not measured in both directions",
                   "the largest set whose networks count at every scale"):  # fmt: skip
         lib.check(words in short, f"{words!r} is not in:\n{short}")
@@ -304,7 +305,7 @@ def every_held_value_is_told_and_the_headline_is_a_small_sound_model():
     )  # fmt: skip
     out = planted("held", rows, SPLIT)
     told = report(out).stdout
-    lib.check("falls with data | full kernel: **yes**; traced kernel: **yes**;" in told, told)
+    lib.check("falls with data | full kernel: **yes**; traced kernel: **yes** |" in told, told)
     lib.check("at width=8 (the smallest model whose networks count at every scale)" in told, told)
     lib.check("| width=8 **headline** | 3 of 3 |" in told, told)
     lib.check("| width=4 | 0 of 3 |" in told, told)

@@ -218,10 +218,11 @@ def law_curve(law, x):
 
 
 def law_text(law):
-    """The law in a legend: y ~ x^-exponent, with its 95 % interval."""
+    """The law in a legend: y ~ x^-exponent, with its 95 % interval, and whether the noise of seeds rejects it."""
     floor = f"{law['offset']:.3g} + " if law["model"] == "offset" else ""
     power = _interval(law["exponent"], law["exponent_low"], law["exponent_high"])
-    return rf"{floor}$a\,x^{{-\alpha}}$,  $\alpha$ = {power}"
+    rejected = "  (rejected)" if law.get("holds") == "no" else ""
+    return rf"{floor}$a\,x^{{-\alpha}}$,  $\alpha$ = {power}{rejected}"
 
 
 def slope_text(law):

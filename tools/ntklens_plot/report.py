@@ -6,9 +6,10 @@ from . import figures, further, groups, own, page, style
 
 CAPTIONS = {
     "overview": "At the state of lowest test loss, against width and against training images: test loss with its law, "
-    "y ~ x^-alpha; effective rank of the full and the traced kernel; and the class factor, their ratio, by which the "
+    "y ~ x^-alpha (rejected: it does not hold within the scatter of seeds); effective rank of the full and the traced kernel; and the class factor, their ratio, by which the "
     "outputs' gradients decouple. Lines through ranks have the mean slope of the logarithm. Intervals are of 95 %.",
-    "loss": "Loss at the state of lowest test loss and at the end of training.",
+    "loss": "Loss at the state of lowest test loss and at the end of training; laws that do not hold within the scatter "
+    "of seeds are named rejected.",
     "evolution": "Trace (mean eigenvalue) and effective rank along training, means over seeds, one curve for each "
     "width or number of images, with bands of a standard deviation; dotted where some networks have stopped "
     "already. Networks flagged diverged or collapsed are left out. Dots are at best; step 0 is the initial network.",
