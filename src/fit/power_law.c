@@ -224,6 +224,7 @@ static void choose(const nl_points *p, nl_offset_range range, nl_fit *out)
     nl_profile offset = nl_profile_offset(p, range.least, range.most, power.exponent.value);
     const double gain = power.chi2 - offset.chi2 - 2.0;
     const bool steep = fabs(offset.exponent.value) >= nl_steepest - 0.1;
+    const bool at_most = !range.floor && offset.offset.value >= range.most * (1.0 - 1e-9);
     const bool at_end = steep || !isfinite(offset.offset.value); /* a step, or a logarithm */
     double ratio = 1.0;
 
@@ -245,6 +246,9 @@ static void choose(const nl_points *p, nl_offset_range range, nl_fit *out)
         out->amplitude = offset.amplitude;
         if (gain < aic_undecided) {
             nl_note(out->note, "a pure power does nearly as well");
+        }
+        if (at_most) {
+            nl_note(out->note, "the offset is the most that is possible");
         }
         note_bounds(out, "the exponent");
     } else if (gain > 0.0) {

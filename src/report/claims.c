@@ -2,26 +2,7 @@
 #include "claims.h"
 #include "words.h"
 
-/*---------------------------------------------------------------------------------------------
- * (i) Both losses follow power laws
- *-------------------------------------------------------------------------------------------*/
-
-static const char *law_answer(const nl_fit *const fit[2])
-{
-    if (fit[0] == NULL || fit[1] == NULL) {
-        return "not measured in both directions";
-    }
-    if (nl_interval_sign(fit[0]->slope) == NL_SIGN_RISES ||
-        nl_interval_sign(fit[1]->slope) == NL_SIGN_RISES) {
-        return "**no**, it rises";
-    }
-    if (nl_fit_holds(fit[0]) == NL_FAILS || nl_fit_holds(fit[1]) == NL_FAILS) {
-        return "**no**, not within the noise";
-    }
-    return nl_fit_holds(fit[0]) == NL_HOLDS && nl_fit_holds(fit[1]) == NL_HOLDS
-               ? "**not contradicted**"
-               : "not tested by these points";
-}
+#include <math.h>
 
 static bool has_law(const nl_fit *fit)
 {
@@ -40,27 +21,51 @@ static void end_cell(const nl_report_view *v)
     nl_text_append(out, "| ");
 }
 
-static void put_exponent(const nl_report_view *v, nl_direction direction, const nl_fit *fit)
+static void put_slope(const nl_report_view *v, const char *what, const nl_fit *fit)
 {
     char text[96];
 
-    if (!has_law(fit)) {
-        return;
+    if (has_law(fit)) {
+        nl_text_append(v->out, "%s %s; ", what, nl_interval_text(fit->slope, text));
     }
-    nl_text_append(v->out, "%s: exponent %s, %s; ", nl_direction_name(direction),
-                   fit->identified ? nl_interval_text(fit->exponent, text) : "not identified",
-                   fit->law == NL_LAW_OFFSET ? "above a floor" : "without a floor");
+}
+
+/*---------------------------------------------------------------------------------------------
+ * (i) Both losses follow power laws
+ *-------------------------------------------------------------------------------------------*/
+
+static void put_law_answer(const nl_report_view *v, nl_direction direction, const nl_fit *fit)
+{
+    nl_text_append(v->out, "%s: ", nl_direction_name(direction));
+    if (fit == NULL) {
+        nl_text_append(v->out, "not measured; ");
+    } else if (nl_interval_sign(fit->slope) == NL_SIGN_RISES) {
+        nl_text_append(v->out, "**no**, it rises; ");
+    } else if (nl_fit_holds(fit) == NL_HOLDS) {
+        const bool floor = fit->law == NL_LAW_OFFSET;
+
+        nl_text_append(v->out, "**not contradicted**%s (p = %.2g); ",
+                       floor ? ", above a floor" : "", floor ? fit->offset_p : fit->power_p);
+    } else if (nl_fit_holds(fit) == NL_FAILS) {
+        nl_text_append(v->out, "**no**, not within the noise%s; ",
+                       isnan(fit->offset_p) ? "" : ", with a floor or without");
+    } else {
+        nl_text_append(v->out, "not tested by these points; ");
+    }
 }
 
 static void put_law_claim(const nl_report_view *v)
 {
-    const nl_fit *const fit[2] = {nl_report_view_fit(v, NL_WIDTH, "test_loss", -1, v->best),
-                                  nl_report_view_fit(v, NL_DATA, "test_loss", -1, v->best)};
-
-    nl_text_append(v->out, "| (i) test loss falls as a power law with width and with data | %s | ",
-                   law_answer(fit));
-    put_exponent(v, NL_WIDTH, fit[0]);
-    put_exponent(v, NL_DATA, fit[1]);
+    nl_text_append(v->out, "| (i) test loss falls as a power law with width and with data | ");
+    for (int d = NL_WIDTH; d <= NL_DATA; d++) {
+        put_law_answer(v, (nl_direction)d,
+                       nl_report_view_fit(v, (nl_direction)d, "test_loss", -1, v->best));
+    }
+    end_cell(v);
+    for (int d = NL_WIDTH; d <= NL_DATA; d++) {
+        put_slope(v, nl_direction_name((nl_direction)d),
+                  nl_report_view_fit(v, (nl_direction)d, "test_loss", -1, v->best));
+    }
     end_cell(v);
     nl_text_append(v->out, "the scales measured; whether a floor is allowed |\n");
 }
@@ -81,13 +86,23 @@ static const char *rank_answer(const nl_fit *fit, nl_sign claim)
                                          : "**no, the contrary**";
 }
 
-static void put_slope(const nl_report_view *v, const char *what, const nl_fit *fit)
+/* The answer at best by effective rank, and by how many others. */
+static void put_rank_answer(const nl_report_view *v, nl_direction direction, int kernel,
+                            nl_sign claim)
 {
-    char text[96];
+    const nl_fit *fit = nl_report_view_fit(v, direction, "effective_rank", kernel, v->best);
 
-    if (has_law(fit)) {
-        nl_text_append(v->out, "%s %s; ", what, nl_interval_text(fit->slope, text));
+    nl_text_append(v->out, "%s kernel: %s", v->data->kernel[kernel], rank_answer(fit, claim));
+    if (fit != NULL) {
+        const nl_tally tally = nl_report_tally(v->fits, v->series[direction], kernel);
+
+        nl_report_turn(fit, v->out);
+        if (tally.tested > 1) {
+            nl_text_append(v->out, " (of %d combinations of rank and state %d rise, %d fall)",
+                           tally.all, tally.rises, tally.falls);
+        }
     }
+    nl_text_append(v->out, "; ");
 }
 
 static void put_rank_claim(const nl_report_view *v, nl_direction direction, nl_sign claim)
@@ -102,10 +117,7 @@ static void put_rank_claim(const nl_report_view *v, nl_direction direction, nl_s
         const int kernel = nl_report_kernel(v->data, kernels[k]);
 
         if (kernel >= 0) {
-            nl_text_append(
-                v->out, "%s kernel: %s; ", kernels[k],
-                rank_answer(nl_report_view_fit(v, direction, "effective_rank", kernel, v->best),
-                            claim));
+            put_rank_answer(v, direction, kernel, claim);
         }
     }
     end_cell(v);
@@ -132,44 +144,44 @@ static void put_rank_claim(const nl_report_view *v, nl_direction direction, nl_s
  * (iv) Width sets the initial scale of the kernel, data its evolution
  *-------------------------------------------------------------------------------------------*/
 
-static const char *trace_answer(const nl_fit *const init, const nl_fit *const change)
+static const char *trace_answer(nl_direction direction, const nl_fit *fit)
 {
-    if (init == NULL || change == NULL || (init->law == NL_LAW_NONE && !init->constant) ||
-        (change->law == NL_LAW_NONE && !change->constant)) {
-        return "not measured";
-    }
-    switch (nl_report_larger(init, change)) {
-    case NL_PART_INIT:
-        return "mostly the initial scale";
-    case NL_PART_TRAINING:
-        return init->constant ? "only training, by construction" : "mostly training";
-    case NL_PART_NO_INTERVAL:
-        return "no interval, nothing is claimed";
-    default:
-        return "which part is larger cannot be told";
-    }
+    const nl_sign sign = fit == NULL ? NL_SIGN_NO_INTERVAL : nl_interval_sign(fit->slope);
+
+    return fit == NULL || (fit->law == NL_LAW_NONE && !fit->constant) ? "not measured"
+           : fit->constant && direction == NL_DATA                    ? "the same, by construction"
+           : fit->constant                                            ? "the same"
+           : sign == NL_SIGN_NO_INTERVAL ? "no interval, nothing is claimed"
+           : sign == NL_SIGN_UNKNOWN     ? "cannot be told"
+           : sign == NL_SIGN_RISES       ? "**rises**"
+                                         : "**falls**";
 }
 
 static void put_trace_claim(const nl_report_view *v)
 {
+    const nl_fit *fit[2][3];
+
     nl_text_append(v->out, "| (iv) width sets the kernel's initial scale (trace), data its "
                            "evolution | ");
     for (int d = NL_WIDTH; d <= NL_DATA; d++) {
-        nl_text_append(
-            v->out, "%s: %s; ", nl_direction_name((nl_direction)d),
-            trace_answer(nl_report_view_fit(v, (nl_direction)d, "trace", v->kernel, nl_base),
-                         nl_report_view_fit(v, (nl_direction)d, "trace", v->kernel, nl_ratio)));
+        const nl_direction direction = (nl_direction)d;
+
+        fit[d][0] = nl_report_view_fit(v, direction, "trace", v->kernel, nl_base);
+        fit[d][1] = nl_report_view_fit(v, direction, "trace", v->kernel, nl_ratio);
+        fit[d][2] = nl_report_view_fit(v, direction, "trace", v->kernel, v->best);
+        nl_text_append(v->out, "%s: at init %s, at best %s; ", nl_direction_name(direction),
+                       trace_answer(direction, fit[d][0]), trace_answer(direction, fit[d][2]));
     }
     end_cell(v);
     for (int d = NL_WIDTH; d <= NL_DATA; d++) {
-        const nl_fit *init = nl_report_view_fit(v, (nl_direction)d, "trace", v->kernel, nl_base);
-        const nl_fit *change = nl_report_view_fit(v, (nl_direction)d, "trace", v->kernel, nl_ratio);
+        static const char *const what[] = {"init", "training", "at best"};
 
-        if (has_law(init) || has_law(change)) {
+        if (has_law(fit[d][0]) || has_law(fit[d][1]) || has_law(fit[d][2])) {
             nl_text_append(v->out, "%s: ", nl_direction_name((nl_direction)d));
         }
-        put_slope(v, "init", init);
-        put_slope(v, "training", change);
+        for (size_t k = 0; k < NL_COUNT(what); k++) {
+            put_slope(v, what[k], fit[d][k]);
+        }
     }
     end_cell(v);
     nl_text_append(v->out, "parametrisation (%s), widths measured |\n",
@@ -178,9 +190,10 @@ static void put_trace_claim(const nl_report_view *v)
 
 void nl_report_claims(const nl_report_view *view)
 {
-    nl_text_append(view->out,
-                   "| claim (Nikolaou et al. 2026) | here | slope of the logarithm, or exponent "
-                   "(95 %%) | depends on |\n|---|---|---|---|\n");
+    nl_text_append(
+        view->out,
+        "| claim (Nikolaou et al. 2026) | here | slope of the logarithm (95 %%) | depends "
+        "on |\n|---|---|---|---|\n");
     put_law_claim(view);
     if (view->kernel >= 0) {
         put_rank_claim(view, NL_WIDTH, NL_SIGN_RISES);

@@ -220,6 +220,25 @@ static double rate_ratio(const nl_report_networks *data, int cell)
     return NAN;
 }
 
+/* How many of a cell's width begin above; its first cell that does speaks for the width. */
+static void put_width(const nl_report_networks *data, int cell, nl_text *out)
+{
+    const double width = data->cell[cell].width;
+    int known = 0;
+    int above = 0;
+
+    for (int c = 0; c < data->cells; c++) {
+        const double ratio = data->cell[c].width == width ? rate_ratio(data, c) : NAN;
+
+        if (ratio > 1.0 && c < cell) {
+            return;
+        }
+        known += isfinite(ratio) ? 1 : 0;
+        above += ratio > 1.0 ? 1 : 0;
+    }
+    nl_text_append(out, "%swidth %g: %d of %d", out->length > 0 ? ", " : "", width, above, known);
+}
+
 /* Trainings that begin above their own stability: what they show is that rate's, too. */
 static void put_rates(const nl_report_networks *data, nl_text *out)
 {
@@ -227,6 +246,7 @@ static void put_rates(const nl_report_networks *data, nl_text *out)
     int known = 0;
     int above = 0;
     char networks[48];
+    nl_text widths = {0};
 
     for (int c = 0; c < data->cells; c++) {
         const double ratio = rate_ratio(data, c);
@@ -234,17 +254,23 @@ static void put_rates(const nl_report_networks *data, nl_text *out)
         known += isfinite(ratio) ? 1 : 0;
         above += ratio > 1.0 ? 1 : 0;
         most = fmax(most, ratio);
+        if (ratio > 1.0) {
+            put_width(data, c, &widths);
+        }
     }
     if (above > 0) {
-        nl_text_append(out,
-                       "**%d of %s %s above the largest stable learning rate of their "
-                       "initial kernel** (rate_ratio up to %.3g): their kernels shrink within the "
-                       "first steps, and what is said below may be an effect of that rate. A study "
-                       "with a smaller learning_rate tells. (With cross-entropy that rate is a "
-                       "local one: training above it may be harmless.)\n\n",
-                       above, nl_format_count(known, "network", networks),
-                       above == 1 ? "begins" : "begin", most);
+        nl_text_append(
+            out,
+            "**%d of %s %s above the largest stable learning rate of their "
+            "initial kernel** (rate_ratio up to %.3g; %s): their first steps overshoot and "
+            "change the kernel at once, and what is said below of these widths may be "
+            "an effect of that rate. A study with a smaller learning_rate tells. (With "
+            "cross-entropy that rate is a local one: training above it may be "
+            "harmless.)\n\n",
+            above, nl_format_count(known, "network", networks), above == 1 ? "begins" : "begin",
+            most, widths.data);
     }
+    nl_text_free(&widths);
 }
 
 /* The words on networks and fits: all into `summary`, what fits a terminal to the stream too. */

@@ -206,10 +206,6 @@ static void say_loss(const nl_report_view *v)
     }
     if (fit[0] != NULL && fit[1] != NULL && fit[0]->law != NL_LAW_NONE &&
         fit[1]->law != NL_LAW_NONE) {
-        const nl_interval mean[2] = {
-            {-fit[0]->slope.value, -fit[0]->slope.high, -fit[0]->slope.low},
-            {-fit[1]->slope.value, -fit[1]->slope.high, -fit[1]->slope.low}};
-
         say_both_laws(v, fit);
         nl_text_append(v->out, "- ");
         if (fit[0]->identified && fit[1]->identified) {
@@ -222,9 +218,6 @@ static void say_loss(const nl_report_view *v)
                            : fit[0]->identified ? "data"
                                                 : "width, and that against data,");
         }
-        nl_text_append(v->out, ". ");
-        say_difference(v, "Difference of the mean exponents (minus the slopes of the logarithm)",
-                       mean[0], mean[1]);
         nl_text_append(v->out, ".\n");
     }
 }
@@ -300,7 +293,7 @@ static void say_robustness(const nl_report_view *v, nl_direction direction, nl_s
         }
         nl_text_append(v->out,
                        "- \"The rank of the %s kernel %s with %s\" **holds in %d of %d** "
-                       "combinations of rank definition, tag and probe part; the contrary in %d, "
+                       "combinations of rank definition, state and probe part; the contrary in %d, "
                        "undecided %d",
                        v->data->kernel[k], claim == NL_SIGN_RISES ? "rises" : "falls",
                        nl_direction_name(direction), held, tally.all, against,
@@ -319,14 +312,15 @@ static void say_transition(const nl_report_view *v)
     for (int c = 0; c < v->fits->crossings; c++) {
         const nl_report_crossing *crossing = &v->fits->crossing[c];
 
-        if (crossing->series != v->series[NL_WIDTH] || crossing->kernel != v->kernel) {
+        if (crossing->series != v->series[NL_WIDTH]) {
             continue;
         }
         nl_text_append(
             v->out, "- Kernel distance at best (%s kernel, threshold %g: ours, not the paper's): ",
             v->data->kernel[crossing->kernel], v->fits->threshold);
         if (!isnan(crossing->at.x.value)) {
-            nl_text_append(v->out, "falls below it at width %.3g%s", crossing->at.x.value,
+            nl_text_append(v->out, "falls below it at width %.3g%s, interpolated",
+                           crossing->at.x.value,
                            v->fits->series[crossing->series].channels ? " (channels)" : "");
             if (!isnan(crossing->at.x.low)) {
                 nl_text_append(v->out, " (95 %%: %.3g to %.3g)", crossing->at.x.low,
@@ -498,6 +492,11 @@ void nl_report_verdict(const nl_report_networks *data, const nl_report_fits *fit
 
     nl_text_append(out, "## In short\n\n");
     for_each_setting(&v, say_claims);
+    nl_text_append(
+        out, "Effective rank: exp of the entropy of the eigenvalues' shares. Full: the kernel "
+             "of all outputs; traced: its mean over outputs; class factor: the ratio of their "
+             "ranks, how far the gradients of different outputs decouple. Best: the state of "
+             "lowest test loss; training: what is between init and best.\n\n");
     nl_text_append(out,
                    "## Verdict\n\nParametrisation: **%s**. It decides how the trace depends on "
                    "width; other settings: %s.\n\n",

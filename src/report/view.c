@@ -41,6 +41,16 @@ nl_larger_part nl_report_larger(const nl_fit *init, const nl_fit *change)
                                 : NL_PART_UNKNOWN;
 }
 
+void nl_report_turn(const nl_fit *fit, nl_text *out)
+{
+    char number[32];
+
+    if (!isnan(fit->turn)) {
+        nl_text_append(out, ", with a %s at %s", fit->turn_is_peak ? "peak" : "dip",
+                       nl_format_double(fit->turn, number));
+    }
+}
+
 void nl_report_part(const nl_fit *fit, const char *constant, nl_text *out)
 {
     char text[96];
@@ -51,5 +61,6 @@ void nl_report_part(const nl_fit *fit, const char *constant, nl_text *out)
         nl_text_append(out, "unknown (%s)", fit->note);
     } else {
         nl_text_append(out, "%s", nl_interval_text(fit->slope, text));
+        nl_report_turn(fit, out);
     }
 }

@@ -22,6 +22,10 @@ const nl_fit *nl_report_view_fit(const nl_report_view *view, nl_direction direct
 /** A part of a sum of slopes: its slope with its interval, or `constant`, or why it is unknown. */
 void nl_report_part(const nl_fit *fit, const char *constant, nl_text *out);
 
+/** ", with a peak at 64": where the means of a fit turn, so that its slope hides it; else nothing.
+ */
+void nl_report_turn(const nl_fit *fit, nl_text *out);
+
 /** Which of two parts of a sum of slopes is larger in size, as far as their intervals tell. */
 typedef enum nl_larger_part {
     NL_PART_INIT,

@@ -174,6 +174,7 @@ static void an_offset_stays_within_its_range(void **state)
     assert_int_equal(fit.law, NL_LAW_OFFSET);
     assert_true(fit.offset.low > 0.0 && fit.offset.high <= 100.0);
     assert_true(fit.offset.value > 80.0 && fit.offset.value <= 100.0);
+    assert_int_equal(fit.offset.value >= 100.0, strstr(fit.note, "most that is possible") != NULL);
 }
 
 static void other_seeds_at_each_point_are_pooled(void **state)
