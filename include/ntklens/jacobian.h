@@ -29,6 +29,14 @@ NL_MUST_CHECK nl_status nl_jacobian_create(const nl_net *net, const float *theta
                                            int samples, nl_jacobian **out);
 void nl_jacobian_destroy(nl_jacobian **jacobian);
 
+/** One for a few products J^T v and no others: of networks that are no chains of dense layers
+ *  samples go through a few at a time, forward anew for each product.  x is borrowed. */
+NL_MUST_CHECK nl_status nl_jacobian_create_lean(const nl_net *net, const float *theta,
+                                                const float *x, int samples, nl_jacobian **out);
+
+/** Its bytes. */
+double nl_jacobian_lean_bytes(const nl_net *net, int samples);
+
 /** A piece of J^T v: of layer `layer` (from 0) the units first .. first + rows: weights [rows x
  * fan_in], biases [rows], zeros where they are not trained.  Of networks that are no chains of
  * dense layers a piece is a whole layer, its weights in the order of the parameters.  May change

@@ -32,6 +32,10 @@ double nl_passes_fixed_bytes(const nl_net *net, const nl_passes_spec *spec);
 /** Rows that fit into so many bytes, at least one, at most spec->rows. */
 int nl_passes_rows_within(const nl_net *net, const nl_passes_spec *spec, double bytes);
 
+/** Bytes of samples that go through at a time where not all have to be there at once: caches have
+ *  room for them. */
+enum { nl_passes_batch_bytes = 4000000 };
+
 /** @param[in] net  borrowed */
 NL_MUST_CHECK nl_status nl_passes_create(const nl_net *net, const nl_passes_spec *spec,
                                          nl_passes **out);
@@ -50,6 +54,9 @@ void nl_passes_forward(nl_passes *passes, int rows, const float *x, const int *l
 
 /** f of the last forward pass, [rows x outputs]. */
 const void *nl_passes_outputs(const nl_passes *passes);
+
+/** The same in double; of passes whose forward pass is. */
+const double *nl_passes_exact_outputs(const nl_passes *passes);
 
 /** What layer l took in it, [rows x in]. */
 const void *nl_passes_input(const nl_passes *passes, int l);

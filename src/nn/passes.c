@@ -10,7 +10,8 @@
 #include <string.h>
 
 struct nl_passes {
-    const nl_net *net; /* borrowed */
+    const nl_net *net; /* borrowed; may be gone when the passes are destroyed */
+    int layers;
     nl_passes_spec spec;
     size_t element; /* bytes of a number */
     int rows;       /* of the last forward pass */
@@ -184,6 +185,7 @@ nl_status nl_passes_create(const nl_net *net, const nl_passes_spec *spec, nl_pas
     *out = p;
     if (p != NULL) {
         *p = (nl_passes){.net = net,
+                         .layers = net->layers,
                          .spec = *spec,
                          .element = nl_precision_bytes(spec->precision),
                          .vector_bytes = nl_vector_bytes()};
@@ -212,7 +214,7 @@ nl_status nl_passes_create(const nl_net *net, const nl_passes_spec *spec, nl_pas
 /* A list and the array of each layer. */
 static void free_list(const nl_passes *p, void **list)
 {
-    for (int l = 0; list != NULL && l < p->net->layers; l++) {
+    for (int l = 0; list != NULL && l < p->layers; l++) {
         free(list[l]);
     }
     free(list);
@@ -450,6 +452,11 @@ void nl_passes_forward(nl_passes *p, int rows, const float *x, const int *list)
 const void *nl_passes_outputs(const nl_passes *passes)
 {
     return passes->out[nl_net_output(passes->net)];
+}
+
+const double *nl_passes_exact_outputs(const nl_passes *passes)
+{
+    return nl_passes_outputs(passes->exact != NULL ? passes->exact : passes);
 }
 
 const void *nl_passes_input(const nl_passes *passes, int l)

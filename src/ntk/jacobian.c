@@ -42,6 +42,7 @@ typedef struct layer_pieces {
     nl_jacobian *jacobian;
     nl_jacobian_piece_fn *take;
     void *context;
+    int rows; /* samples that went through, where not all do at once */
     nl_status status;
 } layer_pieces;
 
@@ -61,6 +62,53 @@ static void take_layer(int l, const void *delta, void *context)
         memset(j->biases, 0, (size_t)layer->fan_out * sizeof *j->biases);
     }
     p->status = p->take(l, 0, layer->fan_out, j->piece, j->biases, p->context);
+}
+
+/* A layer's part of the samples that went through, added to that of the others. */
+static void add_layer(int l, const void *delta, void *context)
+{
+    const layer_pieces *p = context;
+    nl_jacobian *j = p->jacobian;
+    const nl_layer *layer = &j->net->layer[l];
+    double *weights = j->sum + layer->weights;
+    double *biases = j->sum + layer->biases;
+
+    if (layer->fan_out == 0) {
+        return;
+    }
+    nl_passes_gradient(j->passes, l, 0, p->rows, delta, j->piece, j->biases);
+    for (size_t k = 0; k < nl_layer_weights(layer); k++) {
+        weights[k] += j->piece[k];
+    }
+    for (int unit = 0; unit < layer->fan_out; unit++) {
+        biases[unit] += j->biases[unit];
+    }
+}
+
+/* A few samples at a time, forward and back. */
+static nl_status transposed_by_batches(nl_jacobian *j, const double *v, nl_jacobian_piece_fn *take,
+                                       void *context)
+{
+    layer_pieces pieces = {.jacobian = j};
+    nl_status status = NL_OK;
+
+    memset(j->sum, 0, j->net->size * sizeof *j->sum);
+    for (int first = 0; first < j->samples; first += j->batch) {
+        pieces.rows = nl_smaller(j->batch, j->samples - first);
+        nl_passes_forward(j->passes, pieces.rows,
+                          j->x + (size_t)first * (size_t)j->net->spec.inputs, NULL);
+        nl_passes_backward(j->passes, v + (size_t)first * (size_t)j->net->spec.outputs, 0,
+                           add_layer, &pieces);
+    }
+    for (int l = j->net->layers - 1; status == NL_OK && l >= 0; l--) {
+        const nl_layer *layer = &j->net->layer[l];
+
+        if (layer->fan_out > 0) {
+            status = take(l, 0, layer->fan_out, j->sum + layer->weights, j->sum + layer->biases,
+                          context);
+        }
+    }
+    return status;
 }
 
 /* Without samples the pieces are zero, but come all the same. */
@@ -85,9 +133,8 @@ nl_status nl_jacobian_transposed(nl_jacobian *j, const double *v, nl_jacobian_pi
     nl_status status = NL_OK;
 
     if (j->passes != NULL) {
-        return transposed_by_passes(j, v, take, context);
+        return (j->x != NULL ? transposed_by_batches : transposed_by_passes)(j, v, take, context);
     }
-
     for (int l = nl_net_output(j->net); status == NL_OK && l >= 0; l--) {
         status = hand_out(j, l, signal, take, context);
         if (j->net->layer[l].from >= 0) {

@@ -130,19 +130,28 @@ static bool allocate(nl_jacobian *j)
     return complete;
 }
 
-static nl_status create_passes(nl_jacobian *j, const float *x)
+/* Of samples that go through a few at a time. */
+static nl_passes_spec lean_spec(const nl_net *net, int samples)
 {
-    const nl_passes_spec spec = passes_spec(j->samples);
-    nl_status status = nl_passes_create(j->net, &spec, &j->passes);
+    nl_passes_spec spec = {.precision = NL_DOUBLE, .rows = samples, .seeds = 1};
 
+    spec.rows = nl_passes_rows_within(net, &spec, nl_passes_batch_bytes);
+    return spec;
+}
+
+static nl_status create_passes(nl_jacobian *j, const nl_passes_spec *spec, size_t sums)
+{
+    nl_status status = nl_passes_create(j->net, spec, &j->passes);
+
+    j->batch = spec->rows;
     j->piece = nl_calloc(nl_net_largest_layer(j->net), sizeof *j->piece);
     j->biases = nl_calloc((size_t)nl_net_widest(j->net), sizeof *j->biases);
-    if (status == NL_OK && (j->piece == NULL || j->biases == NULL)) {
+    j->sum = nl_calloc(sums, sizeof *j->sum);
+    if (status == NL_OK && (j->piece == NULL || j->biases == NULL || j->sum == NULL)) {
         status = NL_FAIL(NL_ERR_NOMEM, "out of memory for the Jacobian of %d samples", j->samples);
     }
     if (status == NL_OK) {
         nl_passes_set_parameters(j->passes, j->theta);
-        nl_passes_forward(j->passes, j->samples, x, NULL);
     }
     return status;
 }
@@ -160,12 +169,15 @@ nl_status nl_jacobian_create(const nl_net *net, const float *theta, const float 
                            .paired = nl_net_is_dense(net) && samples <= most_paired_samples};
     }
     if (j != NULL && !nl_net_is_dense(net)) {
-        const nl_status status = create_passes(j, x);
+        const nl_passes_spec spec = passes_spec(samples);
+        const nl_status status = create_passes(j, &spec, 0);
 
         if (status != NL_OK) {
             nl_jacobian_destroy(out);
+            return status;
         }
-        return status;
+        nl_passes_forward(j->passes, samples, x, NULL);
+        return NL_OK;
     }
     if (j == NULL || !allocate(j)) {
         nl_jacobian_destroy(out);
@@ -182,6 +194,41 @@ nl_status nl_jacobian_create(const nl_net *net, const float *theta, const float 
         }
     }
     return NL_OK;
+}
+
+double nl_jacobian_lean_bytes(const nl_net *net, int samples)
+{
+    const nl_passes_spec spec = lean_spec(net, samples);
+
+    if (nl_net_is_dense(net)) {
+        return nl_jacobian_bytes(net) * samples + nl_jacobian_fixed_bytes(net, samples);
+    }
+    return nl_passes_bytes(net, &spec) * spec.rows + nl_passes_fixed_bytes(net, &spec) +
+           (double)((net->size + nl_net_largest_layer(net) + (size_t)nl_net_widest(net)) *
+                    sizeof(double));
+}
+
+nl_status nl_jacobian_create_lean(const nl_net *net, const float *theta, const float *x,
+                                  int samples, nl_jacobian **out)
+{
+    const nl_passes_spec spec = lean_spec(net, samples);
+    nl_jacobian *j = NULL;
+    nl_status status = NL_OK;
+
+    if (nl_net_is_dense(net)) {
+        return nl_jacobian_create(net, theta, x, samples, out);
+    }
+    j = calloc(1, sizeof *j);
+    *out = j;
+    if (j == NULL) {
+        return NL_FAIL(NL_ERR_NOMEM, "out of memory for the Jacobian of %d samples", samples);
+    }
+    *j = (nl_jacobian){.net = net, .theta = theta, .samples = samples, .x = x};
+    status = create_passes(j, &spec, net->size);
+    if (status != NL_OK) {
+        nl_jacobian_destroy(out);
+    }
+    return status;
 }
 
 void nl_jacobian_destroy(nl_jacobian **jacobian)
@@ -205,6 +252,7 @@ void nl_jacobian_destroy(nl_jacobian **jacobian)
     free(j->pair);
     free(j->piece);
     free(j->biases);
+    free(j->sum);
     free(j);
     *jacobian = NULL;
 }

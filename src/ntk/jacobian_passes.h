@@ -20,6 +20,9 @@ struct nl_jacobian {
     bool paired;       /* few enough samples for Gram matrices */
     nl_passes *passes; /* owned; networks that are no chains of dense layers: instead of all but
                           piece and biases */
+    int batch;         /* samples that go through these at a time */
+    const float *x;    /* borrowed; [samples x inputs]; NULL: all went through */
+    double *sum;       /* owned; [net->size] J^T v of the batches so far, where there are several */
 };
 
 /** Units of a layer whose weights fit into j->piece. */

@@ -4,8 +4,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-static const double batch_bytes = 4e6; /* of samples that go through at a time */
-
 static nl_passes_spec spec_of(nl_precision precision, const nl_kernel_view *view, int rows)
 {
     return (nl_passes_spec){.precision = precision,
@@ -20,7 +18,8 @@ double nl_output_passes_bytes(const nl_net *net, nl_precision precision, const n
     const nl_passes_spec spec = spec_of(precision, view, 1);
     const double row = nl_passes_bytes(net, &spec);
 
-    return fmax(fmin(batch_bytes, row * samples), row) + nl_passes_fixed_bytes(net, &spec);
+    return fmax(fmin(nl_passes_batch_bytes, row * samples), row) +
+           nl_passes_fixed_bytes(net, &spec);
 }
 
 /* One for each output, or that of the class alone. */
@@ -46,7 +45,8 @@ nl_status nl_output_passes_create(const nl_kernel_input *input, nl_precision pre
     nl_passes_spec spec = spec_of(precision, view, samples);
     nl_status status = NL_OK;
 
-    *out = (nl_output_passes){.batch = nl_passes_rows_within(input->net, &spec, batch_bytes)};
+    *out = (nl_output_passes){.batch =
+                                  nl_passes_rows_within(input->net, &spec, nl_passes_batch_bytes)};
     spec.rows = out->batch;
     out->signal = nl_calloc((size_t)spec.rows * (size_t)spec.seeds * (size_t)view->outputs,
                             nl_precision_bytes(precision));

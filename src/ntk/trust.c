@@ -63,10 +63,10 @@ nl_status nl_trust_create(const nl_grid *grid, const nl_kernel_input *input, nl_
     } else {
         *t = (nl_trust){.grid = grid, .input = *input};
         choose_window(t);
-        status = nl_jacobian_create(input->net, input->theta,
-                                    input->probe +
-                                        (size_t)t->own_first * (size_t)input->net->spec.inputs,
-                                    t->own, &t->jacobian);
+        status = nl_jacobian_create_lean(input->net, input->theta,
+                                         input->probe + (size_t)t->own_first *
+                                                            (size_t)input->net->spec.inputs,
+                                         t->own, &t->jacobian);
     }
     status = nl_agree(grid->comm, status);
     if (status != NL_OK) {
@@ -87,8 +87,7 @@ void nl_trust_destroy(nl_trust **trust)
 
 double nl_trust_bytes(const nl_trust *trust)
 {
-    return nl_jacobian_bytes(trust->input.net) * trust->own +
-           nl_jacobian_fixed_bytes(trust->input.net, trust->own);
+    return nl_jacobian_lean_bytes(trust->input.net, trust->own);
 }
 
 double nl_trust_most_bytes(const nl_net *net, int samples, int ranks, double panel_bytes)
@@ -96,7 +95,7 @@ double nl_trust_most_bytes(const nl_net *net, int samples, int ranks, double pan
     const double sample = nl_jacobian_bytes(net);
     const double own = fmin(ceil((double)samples / ranks), fmax(panel_bytes / sample, 1.0));
 
-    return sample * own + nl_jacobian_fixed_bytes(net, (int)own);
+    return nl_jacobian_lean_bytes(net, (int)own);
 }
 
 void nl_trust_vector(const nl_trust *t, nl_kernel_spec spec, double *v)
