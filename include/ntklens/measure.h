@@ -163,7 +163,8 @@ typedef struct nl_measurer {
     int cached_cell;                    /* whose kernels are cached; -1: none yet */
     nl_kernel_input input;              /* of the state: its probe, or a prefix of that */
     nl_factors *factors;                /* owned; of the state's probe, where one rank has room */
-    nl_kept_memory kept;                /* owned; of fills of networks that have no factors */
+    nl_chunk_gradients *gradients;      /* owned; the same of networks that have no factors */
+    nl_kept_memory kept;                /* owned; of fills that make gradients of their own */
     nl_dmat *spare;                     /* owned; a small matrix that no kernel is in; NULL: none */
     nl_probe_state *probe;              /* owned; of the state, on the input's samples; NULL:
                                            there is none */

@@ -84,6 +84,11 @@ typedef struct nl_kept_memory {
 } nl_kept_memory;
 void nl_kept_memory_free(nl_kept_memory *kept);
 
+/** Opaque.  Gradients of all samples by all parameters, which kernels, traces and checks are made
+ * of where networks are no chains of dense layers; factors are for those that are. */
+typedef struct nl_chunk_gradients nl_chunk_gradients;
+void nl_chunk_gradients_destroy(nl_chunk_gradients **gradients);
+
 /** The state of a network and the probe it is looked at with.  All borrowed. */
 typedef struct nl_kernel_input {
     const nl_net *net;
@@ -93,7 +98,8 @@ typedef struct nl_kernel_input {
     double panel_bytes; /* memory for factors; more local samples than fit are taken in panels */
     const nl_factors *ready; /* factors of all samples, in their order, or of more; for matrices on
                                 one rank; NULL: they are computed */
-    nl_kept_memory *kept;    /* of one fill after the other; NULL: a fill leaves nothing */
+    const nl_chunk_gradients *gradients; /* the same of the samples' gradients */
+    nl_kept_memory *kept;          /* of one fill after the other; NULL: a fill leaves nothing */
     const nl_interrupt *interrupt; /* of what takes long: it ends with NL_STOPPED where it is asked
                                       to; NULL: nobody asks */
 } nl_kernel_input;
@@ -107,6 +113,24 @@ bool nl_kernel_one_panel(const nl_kernel_input *input, nl_precision precision);
  *  @param factors  NULL, or those of another state of the same network, whose place they take */
 NL_MUST_CHECK nl_status nl_kernel_factors(const nl_kernel_input *input, nl_precision precision,
                                           nl_factors **factors);
+
+/** Do the gradients of all samples fit into panel_bytes?  Pure. */
+bool nl_kernel_gradients_fit(const nl_kernel_input *input, nl_precision precision);
+
+/** Bytes of them, with what makes them; 0 where they do not fit.  Pure. */
+double nl_kernel_gradients_bytes(const nl_net *net, nl_precision precision, int samples,
+                                 double panel_bytes);
+
+/** Bytes beside these that fills of one rank leave in nl_kernel_input.kept.  Pure. */
+double nl_kernel_beside_bytes(const nl_net *net, nl_precision precision, int order, int samples,
+                              double panel_bytes);
+
+/** The gradients of all samples.  Fills on one rank that would make the same ones take them: full
+ *  and traced kernels that are not rate-weighted, with the same bits.  Local.
+ *
+ *  @param gradients  NULL, or those of another state, whose place they take; NULL on failure */
+NL_MUST_CHECK nl_status nl_kernel_gradients(const nl_kernel_input *input, nl_precision precision,
+                                            nl_chunk_gradients **gradients);
 
 /**
  * Fill the local part, on and below the diagonal, of a block-cyclic kernel:

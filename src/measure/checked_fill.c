@@ -4,7 +4,32 @@
 #include <math.h>
 
 /* Factors have room for the samples that they were first made of: the whole probe, as a rule. */
-nl_status nl_measurer_take_input(nl_measurer *m, int samples)
+static nl_status take_factors(nl_measurer *m)
+{
+    nl_status status = NL_OK;
+
+    if (m->factors != NULL && m->factors->capacity < m->input.samples) {
+        nl_factors_destroy(&m->factors);
+    }
+    if (nl_kernel_one_panel(&m->input, m->plan->precision)) {
+        status = nl_kernel_factors(&m->input, m->plan->precision, &m->factors);
+        m->input.ready = m->factors;
+    }
+    return status;
+}
+
+static nl_status take_gradients(nl_measurer *m)
+{
+    nl_status status = NL_OK;
+
+    if (nl_kernel_gradients_fit(&m->input, m->plan->precision)) {
+        status = nl_kernel_gradients(&m->input, m->plan->precision, &m->gradients);
+        m->input.gradients = m->gradients;
+    }
+    return status;
+}
+
+static nl_status take_input(nl_measurer *m, int samples)
 {
     const double start = nl_now();
     nl_status status = NL_OK;
@@ -16,23 +41,44 @@ nl_status nl_measurer_take_input(nl_measurer *m, int samples)
                                  .panel_bytes = nl_fill_memory(m->state.net),
                                  .kept = &m->kept,
                                  .interrupt = &m->interrupt};
-    if (m->factors != NULL && m->factors->capacity < samples) {
-        nl_factors_destroy(&m->factors);
-    }
-    if (m->grid->rows * m->grid->cols == 1 && nl_kernel_one_panel(&m->input, m->plan->precision)) {
-        status = nl_kernel_factors(&m->input, m->plan->precision, &m->factors);
-        m->input.ready = m->factors;
+    if (m->grid->rows * m->grid->cols == 1) {
+        status = nl_net_is_dense(m->state.net) ? take_factors(m) : take_gradients(m);
     }
     m->gram_seconds += nl_now() - start;
     return nl_agree(m->grid->comm, status);
+}
+
+/* From factors or gradients that are made now. */
+static nl_status look_at_samples(nl_measurer *m, int samples)
+{
+    double start = 0.0;
+    nl_status status = NL_OK;
+
+    nl_probe_state_destroy(&m->probe);
+    nl_trust_destroy(&m->trust);
+    status = take_input(m, samples);
+    start = nl_now();
+    if (status == NL_OK) {
+        status = nl_probe_state_create(m->grid->comm, &m->input, m->state.loss, m->state.labels,
+                                       &m->probe);
+    }
+    m->observe_seconds += nl_now() - start;
+    return status;
+}
+
+nl_status nl_measurer_take_samples(nl_measurer *m, int samples)
+{
+    return m->probe != NULL && m->input.samples == samples ? NL_OK : look_at_samples(m, samples);
 }
 
 void nl_measurer_drop_factors(nl_measurer *m)
 {
     nl_trust_destroy(&m->trust);
     nl_factors_destroy(&m->factors);
+    nl_chunk_gradients_destroy(&m->gradients);
     nl_kept_memory_free(&m->kept);
     m->input.ready = NULL;
+    m->input.gradients = NULL;
 }
 
 nl_status nl_fill_held(const nl_held_fill *held, nl_dmat *a)
@@ -114,18 +160,18 @@ static nl_status look_at_kernel(const nl_dmat *a, bool *holds, void *context)
     return status;
 }
 
-/* What a fill is made of is made again. */
+/* What a fill is made of is made again, and what else that said. */
 static nl_status renew_input(void *context)
 {
     const kernel_fill *f = context;
     nl_measurer *m = f->task->measurer;
+    const bool ready = m->input.ready != NULL || m->input.gradients != NULL;
+    const nl_status status = look_at_samples(m, m->input.samples);
 
-    const bool ready = m->input.ready != NULL;
-    nl_status status = NL_OK;
-
-    nl_trust_destroy(&m->trust);
-    status = nl_measurer_take_input(m, m->input.samples);
-    m->input.ready = ready ? m->input.ready : NULL; /* the matrix may be of another precision */
+    if (!ready) { /* they were dropped: the matrix may be of another precision */
+        m->input.ready = NULL;
+        m->input.gradients = NULL;
+    }
     return status;
 }
 

@@ -30,13 +30,14 @@ NL_MUST_CHECK nl_status nl_fill_held(const nl_held_fill *held, nl_dmat *a);
  * against the Jacobian by nl_observe_before() and then against its own moments.  Collective. */
 NL_MUST_CHECK nl_status nl_fill_checked(const nl_kernel_task *task, int samples, nl_dmat *a);
 
-/** What the kernels of the measurer's state and of the first `samples` samples of its probe are
- * filled from.  One set of factors serves all of them where this rank measures alone and has room
- * for them; the next state of the network finds it there.  Collective. */
-NL_MUST_CHECK nl_status nl_measurer_take_input(nl_measurer *m, int samples);
+/** Look at the first samples of the probe from now on: what the state's kernels are filled from,
+ * and what the network does on them.  One set of factors, or of gradients, serves all of that where
+ * this rank measures alone and has room for them; the next state of the network finds it there.
+ * Collective. */
+NL_MUST_CHECK nl_status nl_measurer_take_samples(nl_measurer *m, int samples);
 
-/** Let go of the factors, of no use to what fills no kernel in double, and of the check, which
- * looks at them. */
+/** Let go of factors and gradients, of no use to what fills no kernel in double, and of the check,
+ * which looks at them. */
 void nl_measurer_drop_factors(nl_measurer *m);
 
 #endif

@@ -19,6 +19,7 @@ static nl_status compare_with(nl_measurer *m, nl_kernel_spec spec, const nl_dual
 
     input.theta = theta;
     input.ready = NULL;
+    input.gradients = NULL;
     status = nl_agree(m->grid->comm, nl_dual_create(&input, spec, m->plan->precision, &other));
     if (status == NL_OK) {
         status = nl_dual_inner(m->grid, dual, other, input.interrupt, &out->ab);

@@ -62,6 +62,7 @@ void nl_measurer_destroy(nl_measurer **measurer)
     if (*measurer != NULL) {
         nl_measure_end(*measurer);
         nl_factors_destroy(&(*measurer)->factors);
+        nl_chunk_gradients_destroy(&(*measurer)->gradients);
         nl_kept_memory_free(&(*measurer)->kept);
         nl_dmat_destroy(&(*measurer)->spare);
         nl_kernel_cache_destroy(&(*measurer)->cache);
@@ -69,27 +70,6 @@ void nl_measurer_destroy(nl_measurer **measurer)
         free(*measurer);
         *measurer = NULL;
     }
-}
-
-/* Look at the first samples of the probe from now on. */
-static nl_status take_samples(nl_measurer *m, int samples)
-{
-    double start = 0.0;
-    nl_status status = NL_OK;
-
-    if (m->probe != NULL && m->input.samples == samples) {
-        return NL_OK;
-    }
-    nl_probe_state_destroy(&m->probe);
-    nl_trust_destroy(&m->trust);
-    status = nl_measurer_take_input(m, samples);
-    start = nl_now();
-    if (status == NL_OK) {
-        status = nl_probe_state_create(m->grid->comm, &m->input, m->state.loss, m->state.labels,
-                                       &m->probe);
-    }
-    m->observe_seconds += nl_now() - start;
-    return status;
 }
 
 nl_status nl_measure_begin(nl_measurer *m, const nl_measure_state *state, bool *collapsed)
@@ -102,11 +82,12 @@ nl_status nl_measure_begin(nl_measurer *m, const nl_measure_state *state, bool *
         nl_factors_destroy(&m->factors); /* of another network, or of one that is gone */
     }
     if (state->cell != m->cached_cell) { /* steps mean other states from now on */
+        nl_chunk_gradients_destroy(&m->gradients);
         nl_kernel_cache_forget(m->cache);
         m->cached_cell = state->cell;
     }
     if (collapsed != NULL) { /* else the kernel says which samples */
-        status = take_samples(m, m->plan->samples);
+        status = nl_measurer_take_samples(m, m->plan->samples);
         if (status == NL_OK) {
             *collapsed = nl_probe_state_collapsed(m->probe);
         }
@@ -253,7 +234,7 @@ static nl_status measure_primal(nl_measurer *m, const nl_solve_plan *solve, int 
 static nl_status measure_first(nl_measurer *m, const nl_solve_plan *solve, int kernel, int samples,
                                nl_measurement *out)
 {
-    nl_status status = take_samples(m, samples);
+    nl_status status = nl_measurer_take_samples(m, samples);
 
     nl_measurement_clear(out, solve->n);
     if (status != NL_OK) {

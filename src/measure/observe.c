@@ -27,6 +27,7 @@ static nl_status compare_once(const nl_kernel_task *task, const nl_dmat *a, long
 
     other.theta = theta;
     other.ready = NULL;
+    other.gradients = NULL;
     if (task->out->method == NL_METHOD_PRIMAL) {
         other.interrupt = NULL;
     }

@@ -74,8 +74,13 @@ double nl_measure_memory(const nl_solve_plan *plan, int samples, nl_precision pr
     filling = nl_kernel_fill_bytes(net, precision, plan->n, both, fill);
     if (!nl_net_is_dense(net)) { /* a check comes behind the fill, beside what that leaves */
         const double kept = nl_kernel_kept_bytes(net, precision, plan->n, both, fill);
+        const bool alone = rows * cols == 1;
+        const double left = alone
+                                ? nl_kernel_gradients_bytes(net, precision, samples, fill) +
+                                      nl_kernel_beside_bytes(net, precision, plan->n, samples, fill)
+                                : kept;
 
-        filling = kept + fmax(filling - kept, nl_trust_most_bytes(net, samples, rows * cols, fill));
+        filling = left + fmax(filling - kept, nl_trust_most_bytes(net, samples, rows * cols, fill));
     }
     return nl_solve_memory(plan, precision) - nl_panel_bytes + filling;
 }

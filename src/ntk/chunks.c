@@ -78,6 +78,18 @@ nl_status nl_chunks_create(const nl_net *net, const nl_kernel_view *view, int or
     return NL_OK;
 }
 
+bool nl_chunks_same(const nl_net *net, int order, int other)
+{
+    for (int l = 0; l < net->layers; l++) {
+        const nl_layer *layer = &net->layer[l];
+
+        if (layer->fan_out > 0 && units_at_once(layer, order) != units_at_once(layer, other)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 int nl_chunks_that_fit(const nl_chunk *chunk, int chunks, double numbers)
 {
     double held = 0.0;

@@ -31,6 +31,9 @@ typedef struct nl_chunk {
 NL_MUST_CHECK nl_status nl_chunks_create(const nl_net *net, const nl_kernel_view *view, int order,
                                          nl_chunk **chunk, int *chunks);
 
+/** Are the chunks of kernels of these orders the same?  Pure. */
+bool nl_chunks_same(const nl_net *net, int order, int other);
+
 /** How many chunks, at least one, hold no more than so many numbers of a sample together. */
 int nl_chunks_that_fit(const nl_chunk *chunk, int chunks, double numbers);
 

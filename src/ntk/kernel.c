@@ -1,4 +1,5 @@
 /** @file kernel.c  Kernels into block-cyclic storage, tile by tile. */
+#include "chunk_gradients.h"
 #include "kernel_parts.h"
 #include "kernel_view.h"
 #include "kernel_work.h"
@@ -118,7 +119,9 @@ nl_fill_work nl_kernel_fill_work(const nl_net *net, const nl_fill_terms *terms)
 double nl_kernel_kept_bytes(const nl_net *net, nl_precision precision, int order, double samples,
                             double panel_bytes)
 {
-    return nl_net_is_dense(net) ? 0.0 : nl_parts_kept(net, precision, order, samples, panel_bytes);
+    return nl_net_is_dense(net)
+               ? 0.0
+               : nl_chunk_gradients_bytes(net, precision, order, samples, panel_bytes);
 }
 
 double nl_kernel_fill_bytes(const nl_net *net, nl_precision precision, int order, double samples,

@@ -21,10 +21,6 @@ NL_MUST_CHECK nl_status nl_parts_for_each_tile(const nl_dmat *layout, nl_kernel_
                                                const nl_kernel_input *input, nl_tile_fn *take,
                                                void *context);
 
-/** nl_kernel_kept_bytes() of such a network, of full and traced kernels. */
-double nl_parts_kept(const nl_net *net, nl_precision precision, int order, double samples,
-                     double panel_bytes);
-
 /** nl_kernel_fill_bytes() of such a network, of full and traced kernels. */
 double nl_parts_memory(const nl_net *net, nl_precision precision, int order, double samples,
                        double panel_bytes);

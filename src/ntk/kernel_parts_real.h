@@ -6,113 +6,6 @@
  * x columns]; h, delta, gram_h, gram_delta, u, v as in tile_products_real.h.
  */
 
-/* v [n] *= scale */
-static void NAME(scale)(size_t n, double scale, real *v)
-{
-    for (size_t k = 0; scale != 1.0 && k < n; k++) {
-        v[k] *= (real)scale;
-    }
-}
-
-/* Gradients of sample `at` of the batch, weighted with the roots of the learning rates where they
- * count. */
-static void NAME(make_rows)(parts_job *job, const nl_chunk *chunk, int at,
-                            const nl_row_range *range, const real *delta, real *rows)
-{
-    const nl_layer *layer = &job->input->net->layer[chunk->layer];
-    const size_t weights = (size_t)layer->fan_in * (size_t)chunk->units;
-
-    nl_passes_rows(job->by_output.passes, chunk->layer, at, range, delta, rows);
-    for (int a = 0; job->spec.rate_weighted && a < range->deltas; a++) {
-        real *row = rows + (size_t)a * chunk->columns;
-
-        NAME(scale)(weights, sqrt(layer->weight_rate), row);
-        NAME(scale)(chunk->columns - weights, sqrt(layer->bias_rate), row + weights);
-    }
-}
-
-static void NAME(store_rows)(parts_job *job, const nl_chunk *chunk, int at, const real *delta,
-                             real *to)
-{
-    const nl_row_range range = {.deltas = job->seeds,
-                                .first = chunk->first,
-                                .count = chunk->units,
-                                .apart = chunk->columns};
-
-    NAME(make_rows)(job, chunk, at, &range, delta, to);
-}
-
-/* M, unit by unit, each with its bias behind; and u [units x seeds] from back-signals of the
- * average [seeds x channels]. */
-static void NAME(store_joined)(parts_job *job, const nl_chunk *chunk, int at, const real *delta,
-                               real *to, real *u)
-{
-    const nl_net *net = job->input->net;
-    const nl_layer *layer = &net->layer[chunk->layer];
-    const size_t K = (size_t)layer->fan_in;
-    const size_t units = (size_t)chunk->units;
-    const size_t channels = (size_t)layer->fan_out;
-    const real share = (real)(1.0 / ((double)layer->out.height * layer->out.width));
-    real *row = job->row;
-    real *mask = job->rounded;
-    const nl_row_range range = {.deltas = 1, .first = chunk->first, .count = chunk->units};
-
-    nl_joined_mask(job->by_output.passes, net, chunk->layer, at, job->mask);
-    for (size_t k = 0; k < (size_t)nl_shape_size(layer->out); k++) {
-        mask[k] = (real)job->mask[k];
-    }
-    NAME(make_rows)(job, chunk, at, &range, mask, row);
-    for (size_t o = 0; o < units; o++) {
-        for (size_t q = 0; q < K; q++) {
-            to[o * (K + 1) + q] = row[q * units + o];
-        }
-        to[o * (K + 1) + K] = row[K * units + o];
-        for (size_t a = 0; a < (size_t)job->seeds; a++) {
-            u[o * (size_t)job->seeds + a] = share * delta[a * channels + (size_t)chunk->first + o];
-        }
-    }
-}
-
-/* Of sample `at` of the batch, to where it is among the rows or columns. */
-static void NAME(store_sample)(parts_job *job, nl_chunk *chunk, int side, int at, const real *delta)
-{
-    const nl_layer *layer = &job->input->net->layer[chunk->layer];
-    const size_t place = (size_t)job->place[side][job->first + at];
-    const real *in = nl_passes_input(job->by_output.passes, chunk->layer);
-    real *to = (real *)chunk->in[side] + place * chunk->in_size;
-    real *of_delta = (real *)chunk->delta[side] + place * chunk->delta_size;
-
-    switch (chunk->way) {
-    case NL_WAY_ROWS:
-        NAME(store_rows)(job, chunk, at, delta, to);
-        break;
-    case NL_WAY_JOINED:
-        NAME(store_joined)(job, chunk, at, delta, to, of_delta);
-        break;
-    case NL_WAY_GRAM:
-    default:
-        memcpy(to, in + (size_t)at * (size_t)nl_shape_size(layer->in), chunk->in_size * sizeof *to);
-        memcpy(of_delta, delta, chunk->delta_size * sizeof *to);
-        break;
-    }
-}
-
-/* What a chunk needs of the batch that went through. */
-static void NAME(store)(parts_job *job, nl_chunk *chunk, const real *delta)
-{
-    const nl_layer *layer = &job->input->net->layer[chunk->lowest];
-    const size_t signals = (size_t)job->seeds * (size_t)nl_shape_size(layer->out);
-    const int rows = nl_smaller(job->batch, job->count - job->first);
-
-    for (int at = 0; at < rows; at++) {
-        for (int side = 0; side < (job->square ? 1 : 2); side++) {
-            if (job->place[side][job->first + at] >= 0) {
-                NAME(store_sample)(job, chunk, side, at, delta + (size_t)at * signals);
-            }
-        }
-    }
-}
-
 /* theta += A A^T / C or A A^T, columns of all seeds together where they are summed */
 static void NAME(add_rows)(const parts_job *job, const nl_chunk *chunk, const tile_place *t)
 {
@@ -132,7 +25,7 @@ static void NAME(add_rows)(const parts_job *job, const nl_chunk *chunk, const ti
 /* theta += (u gram_h + v) o gram_delta of a dense layer */
 static void NAME(add_gram)(const parts_job *job, const nl_chunk *chunk, const tile_place *t)
 {
-    const nl_layer *layer = &job->input->net->layer[chunk->layer];
+    const nl_layer *layer = &job->made->net->layer[chunk->layer];
     const bool output = chunk->delta_size == 0;
     const int C = job->view.rows_per_sample;
     const int fan_in = layer->fan_in;
@@ -208,7 +101,7 @@ static void NAME(join)(const parts_job *job, const nl_chunk *chunk, const tile_p
 /* theta[i, j] += scale sum_o R_o[i, j] sum_a u_i^a[o] u_j^a[o] */
 static void NAME(add_joined_sums)(const parts_job *job, const nl_chunk *chunk, const tile_place *t)
 {
-    const int seeds = job->seeds;
+    const int seeds = job->made->seeds;
     const int lead = (int)chunk->delta_size;
     const real *ui = (const real *)chunk->delta[0] + (size_t)t->i * chunk->delta_size;
     const real *uj = (const real *)chunk->delta[1] + (size_t)t->j * chunk->delta_size;
@@ -233,7 +126,7 @@ static void NAME(add_joined_sums)(const parts_job *job, const nl_chunk *chunk, c
 /* turned [units x mC] = R_o[i, j] u_i^a[o] of column sample j */
 static void NAME(turn)(const parts_job *job, const nl_chunk *chunk, const tile_place *t, int j)
 {
-    const size_t C = (size_t)job->seeds;
+    const size_t C = (size_t)job->made->seeds;
     const size_t m = (size_t)t->m;
     const real *u = (const real *)chunk->delta[0] + (size_t)t->i * chunk->delta_size;
     real *turned = job->turned;
@@ -252,7 +145,7 @@ static void NAME(turn)(const parts_job *job, const nl_chunk *chunk, const tile_p
 /* theta[(i,a), (j,b)] += sum_o u_i^a[o] u_j^b[o] R_o[i, j] */
 static void NAME(add_joined)(const parts_job *job, const nl_chunk *chunk, const tile_place *t)
 {
-    const int C = job->seeds;
+    const int C = job->made->seeds;
     const int rows = t->m * C;
     const real one = 1;
     const real *uj = (const real *)chunk->delta[1] + (size_t)t->j * chunk->delta_size;
@@ -284,8 +177,8 @@ static void NAME(add_tile)(const parts_job *job, const tile_place *t)
     if (job->first_of_all) {
         NAME(clear)(t, job->view.rows_per_sample, job->a->ld);
     }
-    for (int k = 0; k < job->held; k++) {
-        const nl_chunk *chunk = &job->part[k];
+    for (int k = 0; k < job->made->held; k++) {
+        const nl_chunk *chunk = &job->made->chunk[job->made->part + k];
 
         if (chunk->way == NL_WAY_GRAM) {
             NAME(add_gram)(job, chunk, t);

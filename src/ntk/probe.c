@@ -1,6 +1,5 @@
 /** @file probe.c  What a network does on the probe, beside its kernel. */
-#include "joined.h"
-#include "output_passes.h"
+#include "chunk_gradients.h"
 
 #include "ntklens/ntk.h"
 #include "ntklens/par.h"
@@ -67,154 +66,95 @@ static nl_status compute_factors(const nl_kernel_input *input, nl_probe_state *s
     return status;
 }
 
-/** Traces of the samples that go through passes. */
-typedef struct trace_job {
-    nl_passes *passes;
-    nl_probe_state *state;
-    int rows;
-    double *gradient; /* [outputs x parameters of the largest layer] */
-    double *mask;     /* [largest output of a layer] */
-} trace_job;
+/** Traces of chunks of the parameters, and of layers. */
+typedef struct chunk_traces {
+    double *weights, *biases; /* owned; [chunks x outputs] */
+} chunk_traces;
 
-static void add_squares(const trace_job *job, int l, int output, double weights, double biases)
+static nl_status create_traces(const nl_chunk_gradients *g, chunk_traces *traces)
 {
-    job->state->weight_trace[l * job->state->outputs + output] += weights;
-    job->state->bias_trace[l * job->state->outputs + output] += biases;
+    const size_t count = (size_t)g->chunks * (size_t)g->view.outputs;
+
+    traces->weights = nl_calloc(count, sizeof *traces->weights);
+    traces->biases = nl_calloc(count, sizeof *traces->biases);
+    return traces->weights != NULL && traces->biases != NULL
+               ? NL_OK
+               : NL_FAIL(NL_ERR_NOMEM, "out of memory for the probe's gradients");
 }
 
-/* Dense: (s^2 |h|^2 + t^2) |delta|^2 */
-static void add_dense(const trace_job *job, int l, int sample, const double *delta)
+static void take_traces(const nl_chunk_gradients *g, const chunk_traces *traces,
+                        nl_probe_state *state)
 {
-    const nl_layer *layer = &job->state->net->layer[l];
-    const size_t in = (size_t)layer->fan_in;
-    const size_t out = (size_t)layer->fan_out;
-    const double *h = nl_passes_input(job->passes, l);
-    const double h2 = nl_squares_double(in, h + (size_t)sample * in);
+    for (int k = 0, at = 0; k < g->chunks; k++) {
+        const int layer = g->chunk[k].layer * state->outputs;
 
-    for (int a = 0; a < job->state->outputs; a++) {
-        const double d2 = nl_squares_double(out, delta + (size_t)a * out);
-
-        add_squares(job, l, a, layer->weight_scale * layer->weight_scale * h2 * d2,
-                    layer->bias_scale * layer->bias_scale * d2);
-    }
-}
-
-/* Rows of J, made and squared. */
-static void add_rows(const trace_job *job, int l, int sample, const double *delta)
-{
-    const nl_layer *layer = &job->state->net->layer[l];
-    const size_t weights = nl_layer_weights(layer);
-    const size_t units = (size_t)layer->fan_out;
-    const nl_row_range range = {
-        .deltas = job->state->outputs, .count = layer->fan_out, .apart = weights + units};
-    const double *row = job->gradient;
-
-    nl_passes_rows(job->passes, l, sample, &range, delta, job->gradient);
-    for (int a = 0; a < job->state->outputs; a++, row += range.apart) {
-        add_squares(job, l, a, nl_squares_double(weights, row),
-                    nl_squares_double(units, row + weights));
-    }
-}
-
-/* joined.h: sum_o u^a[o]^2 |M[:, o]|^2; delta: of the average. */
-static void add_joined(const trace_job *job, int l, int sample, const double *delta)
-{
-    const nl_layer *layer = &job->state->net->layer[l];
-    const size_t units = (size_t)layer->fan_out;
-    const size_t K = (size_t)layer->fan_in;
-    const double share = 1.0 / ((double)layer->out.height * layer->out.width);
-    const nl_row_range range = {.deltas = 1, .count = layer->fan_out};
-
-    nl_joined_mask(job->passes, job->state->net, l, sample, job->mask);
-    nl_passes_rows(job->passes, l, sample, &range, job->mask, job->gradient);
-    for (size_t o = 0; o < units; o++) {
-        const double bias = job->gradient[K * units + o];
-        double squares = 0.0;
-
-        for (size_t q = 0; q < K; q++) {
-            squares += job->gradient[q * units + o] * job->gradient[q * units + o];
-        }
-        for (size_t a = 0; a < (size_t)job->state->outputs; a++) {
-            const double u = share * delta[a * units + o];
-
-            add_squares(job, l, (int)a, u * u * squares, u * u * bias * bias);
+        for (int a = 0; a < state->outputs; a++, at++) {
+            state->weight_trace[layer + a] += traces->weights[at];
+            state->bias_trace[layer + a] += traces->biases[at];
         }
     }
 }
 
-typedef void add_sample_fn(const trace_job *job, int l, int sample, const double *delta);
-
-/* Of layer l, from back-signals of layer `from`. */
-static void add_layer(const trace_job *job, int l, int from, const double *delta,
-                      add_sample_fn *add)
+static void take_outputs(const nl_chunk_gradients *g, int first, nl_probe_state *state)
 {
-    const size_t apart =
-        (size_t)job->state->outputs * (size_t)nl_shape_size(job->state->net->layer[from].out);
+    const size_t C = (size_t)state->outputs;
 
-    for (int sample = 0; sample < job->rows; sample++) {
-        add(job, l, sample, delta + (size_t)sample * apart);
-    }
+    memcpy(state->probability + (size_t)first * C, g->outputs,
+           (size_t)g->count * C * sizeof *state->probability);
 }
 
-/* Squared gradients of each sample and output, of all layers whose back-signals are known now. */
-static void add_gradient_squares(int l, const void *delta, void *context)
+/* A few samples at a time, whose gradients serve nobody else. */
+static nl_status add_panels(const nl_kernel_input *input, nl_chunk_gradients *g,
+                            const chunk_traces *traces, nl_probe_state *state)
 {
-    const trace_job *job = context;
-    const nl_net *net = job->state->net;
+    const int panel = g->by_output.batch;
+    nl_kept_memory own = {0};
+    nl_kept_memory *memory = input->kept != NULL ? input->kept : &own;
+    nl_kernel_input whole = *input;
+    nl_status status = NL_OK;
 
-    if (net->layer[l].kind == NL_DENSE) {
-        add_layer(job, l, l, delta, add_dense);
-    } else if (net->layer[l].fan_out > 0 && nl_joined_average(net, l) < 0) {
-        add_layer(job, l, l, delta, add_rows);
-    }
-    for (int k = 0; net->layer[l].kind == NL_GLOBAL_AVERAGE && k < l; k++) {
-        if (nl_joined_average(net, k) == l) {
-            add_layer(job, k, l, delta, add_joined);
+    whole.interrupt = NULL;
+    for (int first = 0; status == NL_OK && first < input->samples; first += panel) {
+        nl_chunk_gradients_move(g, first, nl_smaller(panel, input->samples - first));
+        for (int k = 0; status == NL_OK && k < g->chunks; k += g->held) {
+            status = nl_chunk_gradients_hold(g, k, &whole, memory);
+            if (status == NL_OK) {
+                nl_chunk_gradients_add_traces(g, traces->weights, traces->biases);
+            }
         }
+        take_outputs(g, first, state);
     }
-}
-
-/* Parameters of the largest layer whose gradients are made. */
-static size_t largest_convolution(const nl_net *net)
-{
-    size_t most = 0;
-
-    for (int l = 0; l < net->layers; l++) {
-        const size_t size = nl_layer_weights(&net->layer[l]) + (size_t)net->layer[l].fan_out;
-
-        most = net->layer[l].kind != NL_DENSE && size > most ? size : most;
-    }
-    return most;
+    nl_kept_memory_free(&own);
+    return status;
 }
 
 /* The same of networks that are no chains of dense layers. */
-static nl_status compute_passes(const nl_kernel_input *input, nl_probe_state *state)
+static nl_status compute_gradients(const nl_kernel_input *input, nl_probe_state *state)
 {
-    const nl_kernel_view view =
-        nl_kernel_view_of((nl_kernel_spec){.kind = NL_KERNEL_FULL}, state->outputs);
-    const size_t C = (size_t)state->outputs;
-    nl_output_passes by_output;
-    trace_job job = {.state = state};
-    nl_status status = nl_output_passes_create(input, NL_DOUBLE, &view, input->samples, &by_output);
+    nl_chunk_gradients *own = NULL;
+    const nl_chunk_gradients *g = input->gradients;
+    chunk_traces traces = {0};
+    nl_status status = NL_OK;
 
-    job.passes = by_output.passes;
-    job.gradient = nl_alloc(C * largest_convolution(input->net), sizeof *job.gradient);
-    job.mask = nl_alloc((size_t)nl_net_widest(input->net), sizeof *job.mask);
-    if (status == NL_OK && (job.gradient == NULL || job.mask == NULL)) {
-        status = NL_FAIL(NL_ERR_NOMEM, "out of memory for the probe's gradients");
+    if (g == NULL) {
+        status = nl_chunk_gradients_open_all(input, NL_DOUBLE, &own);
+        g = own;
     }
-    for (int first = 0; status == NL_OK && first < input->samples; first += by_output.batch) {
-        const size_t at = (size_t)first * (size_t)input->net->spec.inputs;
-
-        job.rows = nl_smaller(by_output.batch, input->samples - first);
-        nl_passes_forward(by_output.passes, job.rows, input->probe + at, NULL);
-        memcpy(state->probability + (size_t)first * C, nl_passes_outputs(by_output.passes),
-               (size_t)job.rows * C * sizeof *state->probability);
-        nl_passes_backward(by_output.passes, by_output.signal, 0, add_gradient_squares, &job);
+    if (status == NL_OK) {
+        status = create_traces(g, &traces);
     }
-    nl_output_passes_free(&by_output);
-    free(job.gradient);
-    free(job.mask);
+    if (status == NL_OK && own != NULL) {
+        status = add_panels(input, own, &traces, state);
+    } else if (status == NL_OK) {
+        nl_chunk_gradients_add_traces(g, traces.weights, traces.biases);
+        take_outputs(g, 0, state);
+    }
+    if (status == NL_OK) {
+        take_traces(g, &traces, state);
+    }
+    nl_chunk_gradients_destroy(&own);
+    free(traces.weights);
+    free(traces.biases);
     return status;
 }
 
@@ -223,7 +163,7 @@ static nl_status compute(const nl_kernel_input *input, nl_probe_state *state)
     nl_status status = NL_OK;
 
     if (!nl_net_is_dense(input->net)) {
-        status = compute_passes(input, state);
+        status = compute_gradients(input, state);
     } else if (input->ready != NULL) {
         add_factors(input->ready, input->theta, 0, state);
     } else {

@@ -1,4 +1,6 @@
 /** @file trust.c  Filled kernels, held against the Jacobian of their network. */
+#include "chunk_gradients.h"
+
 #include "ntklens/ntk.h"
 #include "ntklens/par.h"
 
@@ -64,8 +66,8 @@ nl_status nl_trust_create(const nl_grid *grid, const nl_kernel_input *input, nl_
         *t = (nl_trust){.grid = grid, .input = *input};
         choose_window(t);
         status = nl_jacobian_create_lean(input->net, input->theta,
-                                         input->probe + (size_t)t->own_first *
-                                                            (size_t)input->net->spec.inputs,
+                                         input->probe +
+                                             (size_t)t->own_first * (size_t)input->net->spec.inputs,
                                          t->own, &t->jacobian);
     }
     status = nl_agree(grid->comm, status);
@@ -178,27 +180,85 @@ static void set_seeds(const nl_trust *t, nl_kernel_spec spec, int output, const 
     }
 }
 
-/* v^T Theta v, from the Jacobian.  *mismatch: of factors that had a part in it. */
-static nl_status form_of(const nl_trust *t, nl_kernel_spec spec, const double *v, double *seeds,
-                         double *form, double *mismatch)
+/* Of a form from the kernel and from the Jacobian; a NaN is as far as can be. */
+static double deviation_of(double kernel, double jacobian, double allowed)
 {
+    const double deviation = fabs(kernel - jacobian) / allowed;
+
+    return kernel == jacobian ? 0.0 : deviation <= HUGE_VAL ? deviation : HUGE_VAL;
+}
+
+/** A form v^T Theta v, as it should be. */
+typedef struct right_form {
+    double form;
+    double deviation; /* from the Jacobian, of factors or gradients that had a part in it */
+} right_form;
+
+/** What forms are made of. */
+typedef struct form_terms {
+    nl_kernel_spec spec;
+    double eps, trace; /* of the kernel */
+    const double *v;
+    double *seeds; /* [own x outputs] */
+} form_terms;
+
+/* The factors are held against back-signals of passes of their own. */
+static nl_status traced_by_factors(const nl_trust *t, const form_terms *f, right_form *out)
+{
+    const nl_net *net = t->input.net;
+    const nl_factors *ready = t->count == t->input.samples ? t->input.ready : NULL;
+    const nl_rounding of = nl_rounding_of(net, f->spec, t->input.samples);
+    double mismatch = 0.0;
+    nl_status status = nl_jacobian_traced_square(t->jacobian, f->v + t->own_first, ready,
+                                                 f->spec.rate_weighted, &out->form, &mismatch);
+
+    out->deviation = deviation_of(mismatch, 0.0, f->eps * of.trace * sqrt(nl_net_widest(net)));
+    return status;
+}
+
+/* The gradients, which the traced kernel and the full one have in common, are held against a pass
+ * of its own as the full one is. */
+static nl_status traced_by_gradients(const nl_trust *t, const form_terms *f, right_form *out)
+{
+    static const nl_kernel_spec full = {.kind = NL_KERNEL_FULL};
+    const int C = t->input.net->spec.outputs;
+    const nl_rounding of = nl_rounding_of(t->input.net, full, (double)t->input.samples * C);
+    nl_gradient_squares squares = {0};
+    double form = 0.0;
+    nl_status status = NL_OK;
+
+    nl_trust_vector(t, full, f->seeds);
+    status = nl_jacobian_square(t->jacobian, f->seeds, false, &form);
+    if (status == NL_OK) {
+        status = nl_chunk_gradients_square(t->input.gradients, f->seeds, f->v, &squares);
+    }
+    out->form = squares.by_output;
+    out->deviation =
+        deviation_of(squares.whole, form, f->eps * (of.trace * C * f->trace + of.form * form));
+    return status;
+}
+
+/* v^T Theta v, from the Jacobian. */
+static nl_status form_of(const nl_trust *t, const form_terms *f, right_form *out)
+{
+    const bool traced = f->spec.kind == NL_KERNEL_TRACED;
     const int C = t->input.net->spec.outputs;
     nl_status status = NL_OK;
 
-    *mismatch = 0.0;
-    if (spec.kind == NL_KERNEL_TRACED && alone(t)) {
-        const nl_factors *ready = t->count == t->input.samples ? t->input.ready : NULL;
-
-        return nl_jacobian_traced_square(t->jacobian, v + t->own_first, ready, spec.rate_weighted,
-                                         form, mismatch);
+    *out = (right_form){0};
+    if (traced && t->input.gradients != NULL && t->count == t->input.samples &&
+        !f->spec.rate_weighted) {
+        return traced_by_gradients(t, f, out);
     }
-    *form = 0.0;
-    for (int a = 0; status == NL_OK && a < (spec.kind == NL_KERNEL_TRACED ? C : 1); a++) {
+    if (traced && alone(t)) {
+        return traced_by_factors(t, f, out);
+    }
+    for (int a = 0; status == NL_OK && a < (traced ? C : 1); a++) {
         double part = 0.0;
 
-        set_seeds(t, spec, spec.kind == NL_KERNEL_CLASS ? spec.output : a, v, seeds);
-        status = square_of(t, seeds, spec.rate_weighted, &part);
-        *form += spec.kind == NL_KERNEL_TRACED ? part / C : part;
+        set_seeds(t, f->spec, f->spec.kind == NL_KERNEL_CLASS ? f->spec.output : a, f->v, f->seeds);
+        status = square_of(t, f->seeds, f->spec.rate_weighted, &part);
+        out->form += traced ? part / C : part;
     }
     return status;
 }
@@ -221,14 +281,6 @@ static void set_gradient(const nl_trust *t, nl_kernel_spec spec, const double *g
     }
 }
 
-/* Of a form from the kernel and from the Jacobian; a NaN is as far as can be. */
-static double deviation_of(double kernel, double jacobian, double allowed)
-{
-    const double deviation = fabs(kernel - jacobian) / allowed;
-
-    return kernel == jacobian ? 0.0 : deviation <= HUGE_VAL ? deviation : HUGE_VAL;
-}
-
 /* A kernel that is not finite, and the form of its Jacobian. */
 static double infinite_deviation(double form)
 {
@@ -240,14 +292,17 @@ nl_status nl_trust_deviation(const nl_trust *t, nl_kernel_spec spec, nl_precisio
 {
     const nl_net *net = t->input.net;
     const size_t outputs = (size_t)net->spec.outputs;
-    const double eps = nl_precision_eps(precision);
     const nl_rounding of =
         nl_rounding_of(net, spec, nl_kernel_order(spec, t->input.samples, net->spec.outputs));
     const bool whole = t->count == t->input.samples && spec.kind != NL_KERNEL_TRACED;
     double *v = nl_calloc((size_t)t->input.samples * outputs, sizeof *v);
     double *seeds = nl_calloc((size_t)t->own * outputs, sizeof *seeds);
-    double form = 0.0;
-    double mismatch = 0.0;
+    const form_terms terms = {.spec = spec,
+                              .eps = nl_precision_eps(precision),
+                              .trace = sums->trace,
+                              .v = v,
+                              .seeds = seeds};
+    right_form right = {0};
     nl_status status = nl_agree(
         t->grid->comm, v != NULL && seeds != NULL
                            ? NL_OK
@@ -256,21 +311,21 @@ nl_status nl_trust_deviation(const nl_trust *t, nl_kernel_spec spec, nl_precisio
     *deviation = HUGE_VAL;
     if (status == NL_OK) {
         nl_trust_vector(t, spec, v);
-        status = form_of(t, spec, v, seeds, &form, &mismatch);
+        status = form_of(t, &terms, &right);
         *deviation =
             isfinite(sums->frobenius2)
-                ? fmax(deviation_of(sums->random, form,
-                                    eps * (of.trace * sums->trace + of.form * form)),
-                       deviation_of(mismatch, 0.0, eps * of.trace * sqrt(nl_net_widest(net))))
-                : infinite_deviation(form);
+                ? fmax(deviation_of(sums->random, right.form,
+                                    terms.eps * (of.trace * sums->trace + of.form * right.form)),
+                       right.deviation)
+                : infinite_deviation(right.form);
     }
     if (status == NL_OK && *deviation <= 1.0 && whole && isfinite(sums->frobenius2)) {
         set_gradient(t, spec, gradient, v);
-        status = form_of(t, spec, v, seeds, &form, &mismatch);
+        status = form_of(t, &terms, &right);
         *deviation =
-            fmax(*deviation,
-                 deviation_of(sums->gradient, form,
-                              eps * (of.trace * sums->trace * sums->gradient2 + of.form * form)));
+            fmax(*deviation, deviation_of(sums->gradient, right.form,
+                                          terms.eps * (of.trace * sums->trace * sums->gradient2 +
+                                                       of.form * right.form)));
     }
     free(v);
     free(seeds);

@@ -88,7 +88,7 @@ static double found_bytes(const nl_memory_terms *terms, const nl_net *net)
     const nl_precision precision = terms->measure->precision;
     double factors = 0.0;
     double matrix = 0.0;
-    double parts = 0.0; /* others keep the largest part's place */
+    double parts = 0.0; /* others keep gradients */
 
     for (int k = 0; k < terms->measure->kernels; k++) {
         const nl_solve_plan *solve = &terms->solve[k];
@@ -100,9 +100,12 @@ static double found_bytes(const nl_memory_terms *terms, const nl_net *net)
             factors = fmax(factors, bytes);
         }
         if (solve->team == 1 && solve->method == NL_METHOD_PRIMAL) {
-            parts = fmax(parts, nl_kernel_kept_bytes(net, precision, solve->n,
-                                                     nl_measure_samples(terms->measure, k),
-                                                     nl_fill_memory(net)));
+            const int samples = nl_measure_samples(terms->measure, k);
+            const double fill = nl_fill_memory(net);
+
+            parts =
+                fmax(parts, nl_kernel_gradients_bytes(net, precision, samples, fill) +
+                                nl_kernel_beside_bytes(net, precision, solve->n, samples, fill));
         }
         if (solve->team == 1 && solve->cached > 0.0) {
             matrix =

@@ -107,7 +107,33 @@ static void collect_tile(int row, int rows, int col, int cols, const void *value
     }
 }
 
-/* Right with room for all parts, the same bits with less, and tile by tile. */
+/* The same bits from gradients that serve all kernels of a state, where these took the place of
+ * another state's; with no gradients of its own it has nothing to read but those. */
+static bool check_ready(nl_dmat *to, const nl_dmat *a, const kernel_case *c, nl_kernel_input input)
+{
+    float *other = nl_calloc(input.net->size, sizeof *other);
+    nl_kernel_input before = input;
+    nl_chunk_gradients *gradients = NULL;
+    bool good = other != NULL;
+
+    input.panel_bytes = before.panel_bytes = memory_for_all;
+    before.theta = other;
+    good = good && nl_kernel_gradients_fit(&input, c->precision) &&
+           nl_kernel_gradients(&before, c->precision, &gradients) == NL_OK &&
+           nl_kernel_gradients(&input, c->precision, &gradients) == NL_OK;
+    input.gradients = gradients;
+    if (c->spec.kind != NL_KERNEL_CLASS && !c->spec.rate_weighted) {
+        input.theta = other;
+    }
+    good = good && nl_kernel_fill(to, c->spec, &input) == NL_OK && same_lower_half(a, to);
+    input.panel_bytes = 1.0;
+    good = good && !nl_kernel_gradients_fit(&input, c->precision);
+    nl_chunk_gradients_destroy(&gradients);
+    free(other);
+    return good;
+}
+
+/* Right with room for all parts, the same bits with less, tile by tile, and from what is ready. */
 static bool check_kernel(const nl_grid *grid, const kernel_case *c)
 {
     static const double memories[] = {memory_for_all, 3e4, 1.0};
@@ -135,6 +161,7 @@ static bool check_kernel(const nl_grid *grid, const kernel_case *c)
     s.a = b;
     good = good && nl_kernel_for_each_tile(a, c->spec, &input, collect_tile, &s) == NL_OK &&
            same_lower_half(a, b);
+    good = good && (grid->rows * grid->cols > 1 || check_ready(b, a, c, input));
     nl_dmat_destroy(&a);
     nl_dmat_destroy(&b);
     return good;
@@ -161,6 +188,66 @@ static bool check_all(const nl_grid *grid, const void *context)
     return good;
 }
 
+static bool same_traces(const nl_probe_state *a, const nl_probe_state *b)
+{
+    const size_t traces = (size_t)a->layers * (size_t)a->outputs * sizeof(double);
+    const size_t outputs = (size_t)a->samples * (size_t)a->outputs * sizeof(double);
+
+    return memcmp(a->weight_trace, b->weight_trace, traces) == 0 &&
+           memcmp(a->bias_trace, b->bias_trace, traces) == 0 &&
+           memcmp(a->probability, b->probability, outputs) == 0;
+}
+
+/* Of each layer and output against the Jacobian. */
+static bool traces_are_right(const subject *s, const nl_probe_state *state)
+{
+    for (int l = 0; l < state->layers; l++) {
+        const nl_layer *layer = &s->net->layer[l];
+
+        for (int a = 0; layer->fan_out > 0 && a < classes; a++) {
+            double sums[2] = {0};
+
+            for (int i = 0; i < samples; i++) {
+                const double *row = s->jacobian + (size_t)(i * classes + a) * s->net->size;
+
+                for (size_t k = layer->weights; k < layer->biases + (size_t)layer->fan_out; k++) {
+                    sums[k >= layer->biases] += row[k] * row[k];
+                }
+            }
+            if (!(fabs(state->weight_trace[l * classes + a] - sums[0]) <= 1e-12 * sums[0]) ||
+                !(fabs(state->bias_trace[l * classes + a] - sums[1]) <= 1e-12 * sums[1])) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/* The same bits from gradients that are ready, and from a few samples and chunks at a time. */
+static bool check_traces(const subject *s)
+{
+    static const int labels[samples] = {0};
+    nl_kernel_input input = {.net = s->net,
+                             .theta = s->theta,
+                             .probe = s->probe,
+                             .samples = samples,
+                             .panel_bytes = 1.0};
+    nl_probe_state *by_parts = NULL;
+    nl_probe_state *ready = NULL;
+    nl_chunk_gradients *gradients = NULL;
+    bool good = nl_probe_state_create(MPI_COMM_SELF, &input, NL_MSE, labels, &by_parts) == NL_OK;
+
+    input.panel_bytes = memory_for_all;
+    good = good && nl_kernel_gradients(&input, NL_DOUBLE, &gradients) == NL_OK;
+    input.gradients = gradients;
+    good = good && nl_probe_state_create(MPI_COMM_SELF, &input, NL_MSE, labels, &ready) == NL_OK &&
+           same_traces(by_parts, ready) && traces_are_right(s, ready);
+    nl_probe_state_destroy(&by_parts);
+    nl_probe_state_destroy(&ready);
+    nl_chunk_gradients_destroy(&gradients);
+    return good;
+}
+
 static void kernels_equal_products_of_jacobians(void **state)
 {
     int ranks = 0;
@@ -176,6 +263,7 @@ static void kernels_equal_products_of_jacobians(void **state)
                 subject s = create_convolutional_subject(samples, &spec);
 
                 expect_all(MPI_COMM_WORLD, s.net != NULL);
+                expect_all(MPI_COMM_WORLD, check_traces(&s));
                 expect_on_every_grid(check_all, &s);
                 destroy_subject(&s);
             }
