@@ -69,16 +69,20 @@ typedef struct nl_fill_watch {
 NL_MUST_CHECK nl_status nl_dual_fill(nl_dmat *a, const nl_dual *dual, nl_fill_watch *watch);
 
 /**
- * <Theta_a, Theta_b> = |J_a^T J_b|_F^2 of two states of one network on the same probe, chains of
- * dense layers; a may be b.  Parts of it go round the ranks, and none is stored.  Collective over
- * the grid; the same bits on every rank, and on any number of ranks.
+ * <Theta_a, Theta_b> = |J_a^T J_b|_F^2 of two states of one network on the same probe; a may be b.
+ * Of chains of dense layers parts of it go round the ranks, and none is stored: the same bits on
+ * any number of ranks.  Of others J_a^T J_b is a matrix over the grid.  Collective over the grid;
+ * the same bits on every rank.
  *
  * @return NL_STOPPED where it was interrupted
  */
 NL_MUST_CHECK nl_status nl_dual_inner(const nl_grid *grid, const nl_dual *a, const nl_dual *b,
                                       const nl_interrupt *interrupt, double *inner);
 
-/** Floating-point operations of it, at most; same: of a state with itself. */
+/** Bytes on each of so many ranks, that of b's dual among them, and floating-point operations of
+ *  it, at most; same: of a state with itself. */
+double nl_dual_inner_bytes(const nl_net *net, nl_kernel_spec spec, nl_precision precision,
+                           int samples, int ranks);
 double nl_dual_inner_flops(const nl_net *net, nl_kernel_spec spec, int samples, bool same);
 
 /** A gradient in the basis of G: u^T G u = |J w|^2 for u made of w, rate-weighted |J R^1/2 w|^2

@@ -169,7 +169,7 @@ typedef struct nl_measurer {
     nl_probe_state *probe;              /* owned; of the state, on the input's samples; NULL:
                                            there is none */
     nl_trust *trust;                    /* owned; of the state; NULL: made when it is needed */
-    nl_kernel_cache *cache;             /* owned; NULL on grids of several ranks */
+    nl_kernel_cache *cache;             /* owned */
     double gram_seconds, solve_seconds; /* spent so far */
     double observe_seconds;             /* on what is neither the kernel nor its spectrum */
 } nl_measurer;

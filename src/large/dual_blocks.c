@@ -2,6 +2,7 @@
 #include "dual_blocks.h"
 
 #include "ntklens/gradients.h"
+#include "ntklens/par.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -10,6 +11,8 @@
 /* Rows of J at a time: enough for products to run at speed, and no more than so many bytes. */
 static const double most_rows = 256.0;
 static const double most_bytes = 64e6;
+
+enum { inner_block = 32 }; /* of a product that is not solved */
 
 struct nl_dual_blocks {
     nl_kernel_input input; /* what it has is borrowed */
@@ -28,9 +31,9 @@ typedef struct local_rows {
     void *j;     /* owned; [lead x rows of J], column-major */
 } local_rows;
 
-/** A fill at work. */
+/** A fill at work: J^T J, or J^T K with the rows K of another state. */
 typedef struct blocks_fill {
-    const nl_dual_blocks *blocks;
+    const nl_dual_blocks *blocks, *other; /* other: of K, the same where there is none */
     nl_dmat *a;
     bool pieces;
     bool square; /* columns are the rows */
@@ -188,7 +191,7 @@ static nl_status allocate(blocks_fill *f, int panel)
     const int depth = panel * f->blocks->outputs;
     nl_status status = list_rows(f, a->local_rows, nl_dmat_global_row, depth, &f->rows);
 
-    f->square = a->grid->rows * a->grid->cols == 1;
+    f->square = f->other == f->blocks && a->grid->rows * a->grid->cols == 1;
     if (f->square) {
         f->cols = f->rows;
     } else if (status == NL_OK) {
@@ -211,7 +214,27 @@ static void add_tile(int i, int m, int j, int n, void *context)
     }
 }
 
-/* G += J^T J of the rows of a panel. */
+static void pick(const blocks_fill *f, const nl_dual_blocks *of, const local_rows *list)
+{
+    if (f->a->precision == NL_DOUBLE) {
+        pick_double(f, of, list);
+    } else {
+        pick_single(f, of, list);
+    }
+}
+
+/* J^T K is not symmetric. */
+static void add_all_tiles(blocks_fill *f)
+{
+    for (int j = 0; j < f->cols.count; j += nl_tile_rows) {
+        for (int i = 0; i < f->rows.count; i += nl_tile_rows) {
+            add_tile(i, nl_smaller(nl_tile_rows, f->rows.count - i), j,
+                     nl_smaller(nl_tile_rows, f->cols.count - j), f);
+        }
+    }
+}
+
+/* G += J^T K of the rows of a panel. */
 static void add_panel(blocks_fill *f)
 {
     const nl_tile_walk walk = {.rows = f->rows.global,
@@ -220,14 +243,46 @@ static void add_panel(blocks_fill *f)
                                .n = f->cols.count,
                                .unit = 1};
 
-    if (f->a->precision == NL_DOUBLE) {
-        pick_double(f, &f->rows);
-        pick_double(f, f->square ? NULL : &f->cols);
+    if (f->other == f->blocks) {
+        nl_for_each_lower_tile(&walk, add_tile, f);
     } else {
-        pick_single(f, &f->rows);
-        pick_single(f, f->square ? NULL : &f->cols);
+        add_all_tiles(f);
     }
-    nl_for_each_lower_tile(&walk, add_tile, f);
+}
+
+/** Rows of J, and of K where that is another state's.  Both NULL before they are created. */
+typedef struct row_makers {
+    nl_gradient_rows *of, *other; /* owned; other: NULL where K is J */
+} row_makers;
+
+static nl_status create_makers(const blocks_fill *f, int panel, row_makers *out)
+{
+    const nl_dual_blocks *b = f->blocks;
+    const nl_dual_blocks *o = f->other;
+    nl_status status = nl_gradient_rows_create(&b->input, b->spec, b->precision, panel, &out->of);
+
+    if (status == NL_OK && o != b) {
+        status = nl_gradient_rows_create(&o->input, o->spec, o->precision, panel, &out->other);
+    }
+    return status;
+}
+
+static void destroy_makers(row_makers *makers)
+{
+    nl_gradient_rows_destroy(&makers->of);
+    nl_gradient_rows_destroy(&makers->other);
+}
+
+/* What is local of the rows of J and of K.  They are made one after the other in one place. */
+static void make_panel(blocks_fill *f, const row_makers *makers, int first, int count)
+{
+    f->depth = count * f->blocks->outputs;
+    nl_gradient_rows_make(makers->of, first, count, f->j);
+    pick(f, f->blocks, &f->rows);
+    if (makers->other != NULL) {
+        nl_gradient_rows_make(makers->other, first, count, f->j);
+    }
+    pick(f, f->other, f->square ? NULL : &f->cols);
 }
 
 /* A panel is added whole or not at all. */
@@ -235,9 +290,8 @@ static nl_status add_all(blocks_fill *f, int panel, nl_fill_watch *watch)
 {
     const nl_dual_blocks *blocks = f->blocks;
     const int samples = blocks->input.samples;
-    nl_gradient_rows *rows = NULL;
-    nl_status status =
-        nl_gradient_rows_create(&blocks->input, blocks->spec, blocks->precision, panel, &rows);
+    row_makers makers = {0};
+    nl_status status = create_makers(f, panel, &makers);
 
     for (int p = (int)watch->done; status == NL_OK && p * panel < samples; p++) {
         const int count = nl_smaller(panel, samples - p * panel);
@@ -246,21 +300,22 @@ static nl_status add_all(blocks_fill *f, int panel, nl_fill_watch *watch)
             status = NL_STOPPED;
             break;
         }
-        nl_gradient_rows_make(rows, p * panel, count, f->j);
-        f->depth = count * blocks->outputs;
+        make_panel(f, &makers, p * panel, count);
         add_panel(f);
         watch->done = p + 1L;
         status = watch->keep != NULL ? watch->keep(f->a, watch->done, watch->context) : NL_OK;
     }
-    nl_gradient_rows_destroy(&rows);
+    destroy_makers(&makers);
     return status;
 }
 
-nl_status nl_dual_blocks_fill(nl_dmat *a, const nl_dual_blocks *blocks, nl_fill_watch *watch)
+/* Of two states, or of one. */
+static nl_status fill(nl_dmat *a, const nl_dual_blocks *blocks, const nl_dual_blocks *other,
+                      nl_fill_watch *watch)
 {
     const int panel =
         panel_of(blocks->input.net, blocks->spec, blocks->precision, blocks->input.samples);
-    blocks_fill f = {.blocks = blocks, .a = a, .pieces = nl_blas_likes_pieces()};
+    blocks_fill f = {.blocks = blocks, .other = other, .a = a, .pieces = nl_blas_likes_pieces()};
     nl_status status = NL_OK;
 
     if (a->local_rows == 0 || a->local_cols == 0) {
@@ -276,4 +331,68 @@ nl_status nl_dual_blocks_fill(nl_dmat *a, const nl_dual_blocks *blocks, nl_fill_
     }
     free(f.j);
     return status;
+}
+
+nl_status nl_dual_blocks_fill(nl_dmat *a, const nl_dual_blocks *blocks, nl_fill_watch *watch)
+{
+    return fill(a, blocks, blocks, watch);
+}
+
+/*---------------------------------------------------------------------------------------------
+ * Inner products
+ *-------------------------------------------------------------------------------------------*/
+
+/* |A|_F^2 of a matrix that is not symmetric: column by column, then over the columns. */
+static nl_status squares_of(const nl_dmat *a, double *sum)
+{
+    *sum = 0.0;
+    for (int c = 0; c < a->local_cols; c++) {
+        double squares = 0.0;
+
+        for (int r = 0; r < a->local_rows; r++) {
+            const double x =
+                nl_element(a->local, (size_t)c * (size_t)a->ld + (size_t)r, a->precision);
+
+            squares += x * x;
+        }
+        *sum += squares;
+    }
+    return nl_grid_sum(a->grid, sum, 1);
+}
+
+nl_status nl_dual_blocks_inner(const nl_grid *grid, const nl_dual_blocks *a,
+                               const nl_dual_blocks *b, const nl_interrupt *interrupt,
+                               double *inner)
+{
+    nl_fill_watch watch = {.interrupt = interrupt};
+    nl_dmat *product = NULL;
+    double trace = 0.0;
+    nl_status status = nl_dmat_create(grid, a->order, inner_block, a->precision, &product);
+
+    *inner = 0.0;
+    if (status != NL_OK) {
+        return status;
+    }
+    status = nl_agree(grid->comm, fill(product, a, b, &watch));
+    if (status == NL_OK) {
+        status = a == b ? nl_dmat_moments(product, &trace, inner) : squares_of(product, inner);
+    }
+    nl_dmat_destroy(&product);
+    return status;
+}
+
+double nl_dual_blocks_inner_bytes(const nl_net *net, nl_precision precision, int ranks)
+{
+    const double blocks = ceil((double)net->trained / inner_block);
+    int rows = 1;
+    int cols = 1;
+
+    nl_grid_shape(ranks, &rows, &cols);
+    return ceil(blocks / rows) * ceil(blocks / cols) * inner_block * inner_block *
+           (double)nl_precision_bytes(precision);
+}
+
+double nl_dual_blocks_inner_flops(const nl_net *net, nl_kernel_spec spec, int samples, bool same)
+{
+    return (same ? 1.0 : 2.0) * nl_dual_blocks_flops(net, spec, samples);
 }

@@ -1,6 +1,6 @@
 /**
  * @file dual_blocks.h  Duals of networks that are no chains of dense layers: by rows of the
- * Jacobian, which are streamed once.  All Local.
+ * Jacobian, which are streamed once.  Local, but for inner products.
  *
  * Rows of G are the trained parameters, in their order.  Every rank makes J of a panel of samples
  * and adds what J^T J has in its own entries on and below the diagonal: nothing is communicated.
@@ -30,5 +30,13 @@ void nl_dual_blocks_coordinates(const nl_dual_blocks *blocks, const double *w, d
 double nl_dual_blocks_bytes(const nl_net *net, nl_kernel_spec spec, nl_precision precision,
                             int samples);
 double nl_dual_blocks_flops(const nl_net *net, nl_kernel_spec spec, int samples);
+
+/** nl_dual_inner() by way of J_a^T J_b, a matrix over the grid.  Collective over the grid; the same
+ *  bits on every rank.  Bytes of that matrix on each of so many ranks; nl_dual_inner_flops(). */
+NL_MUST_CHECK nl_status nl_dual_blocks_inner(const nl_grid *grid, const nl_dual_blocks *a,
+                                             const nl_dual_blocks *b, const nl_interrupt *interrupt,
+                                             double *inner);
+double nl_dual_blocks_inner_bytes(const nl_net *net, nl_precision precision, int ranks);
+double nl_dual_blocks_inner_flops(const nl_net *net, nl_kernel_spec spec, int samples, bool same);
 
 #endif

@@ -1,9 +1,8 @@
 /** @file dual_blocks_real.h  Panels of a dual in one floating-point format (ntklens/formats.h). */
 
 /* What is local of the rows of J; NULL: nothing is. */
-static void NAME(pick)(const blocks_fill *f, const local_rows *list)
+static void NAME(pick)(const blocks_fill *f, const nl_dual_blocks *blocks, const local_rows *list)
 {
-    const nl_dual_blocks *blocks = f->blocks;
     const size_t size = blocks->input.net->size;
 
     for (int row = 0; list != NULL && row < f->depth; row++) {

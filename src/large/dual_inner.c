@@ -1,5 +1,5 @@
-/** @file dual_inner.c  <A A^T, B B^T> = |A^T B|_F^2 of the Jacobians A, B of two states, by pairs
- * of units, as a dual is filled; nothing of A^T B stays. */
+/** @file dual_inner.c  <A A^T, B B^T> = |A^T B|_F^2 of the Jacobians A, B of two states: of chains
+ * of dense layers by pairs of units, as a dual is filled; nothing of A^T B stays. */
 #include "dual_parts.h"
 
 #include "ntklens/par.h"
@@ -159,6 +159,9 @@ nl_status nl_dual_inner(const nl_grid *grid, const nl_dual *a, const nl_dual *b,
                     .ranks = grid->rows * grid->cols};
     nl_status status = NL_OK;
 
+    if (a->blocks != NULL) {
+        return nl_dual_blocks_inner(grid, a->blocks, b->blocks, interrupt, inner);
+    }
     *inner = 0.0;
     add_all(&w);
     status = allocate(&w);
@@ -177,10 +180,20 @@ nl_status nl_dual_inner(const nl_grid *grid, const nl_dual *a, const nl_dual *b,
     return status;
 }
 
+double nl_dual_inner_bytes(const nl_net *net, nl_kernel_spec spec, nl_precision precision,
+                           int samples, int ranks)
+{
+    return nl_dual_bytes(net, spec, precision, samples) +
+           (nl_net_is_dense(net) ? 0.0 : nl_dual_blocks_inner_bytes(net, precision, ranks));
+}
+
 double nl_dual_inner_flops(const nl_net *net, nl_kernel_spec spec, int samples, bool same)
 {
     double flops = 0.0;
 
+    if (!nl_net_is_dense(net)) {
+        return nl_dual_blocks_inner_flops(net, spec, samples, same);
+    }
     for (int l = 0; l < net->layers; l++) {
         for (int m = 0; m < net->layers; m++) {
             const nl_layer *one = &net->layer[l];

@@ -1,5 +1,6 @@
 /** @file checked_fill.c  A matrix filled with a kernel, and held against the Jacobian. */
 #include "checked_fill.h"
+#include "part_forms.h"
 
 #include <math.h>
 
@@ -139,7 +140,7 @@ typedef struct kernel_fill {
 } kernel_fill;
 
 /* A matrix is looked at before the solve, which destroys it; the second time its moments are
- * enough, and of fewer samples nothing is known. */
+ * enough, and a part of it is held against what the whole told. */
 static nl_status look_at_kernel(const nl_dmat *a, bool *holds, void *context)
 {
     const kernel_fill *f = context;
@@ -148,9 +149,8 @@ static nl_status look_at_kernel(const nl_dmat *a, bool *holds, void *context)
     double frobenius2 = 0.0;
     nl_status status = NL_OK;
 
-    *holds = true;
     if (f->samples != f->task->measurer->input.samples) {
-        return NL_OK;
+        return nl_part_form_holds(f->task, a, f->samples, holds);
     }
     if (!checked->known) {
         return nl_observe_before(f->task, a, holds);

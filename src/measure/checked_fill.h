@@ -27,7 +27,8 @@ NL_MUST_CHECK nl_status nl_fill_held(const nl_held_fill *held, nl_dmat *a);
 
 /** Fill a matrix with the kernel of the state's first `samples` samples; one that fails its check
  * is filled once more from the beginning, and the row flagged.  Of all samples, the kernel is held
- * against the Jacobian by nl_observe_before() and then against its own moments.  Collective. */
+ * against the Jacobian by nl_observe_before() and then against its own moments; of a part, against
+ * the whole (part_forms.h).  Collective. */
 NL_MUST_CHECK nl_status nl_fill_checked(const nl_kernel_task *task, int samples, nl_dmat *a);
 
 /** Look at the first samples of the probe from now on: what the state's kernels are filled from,

@@ -1,6 +1,7 @@
 /** @file compare_duals.c  How the kernel of a dual lies to those of earlier states:
  * <Theta_t, Theta_s> = |J_t^T J_s|_F^2. */
 #include "compare_duals.h"
+#include "kernel_cache.h"
 
 #include "ntklens/par.h"
 
@@ -9,31 +10,42 @@
 /* Of |A|^2 + |B|^2, in eps: what rounding may make of |A - B|^2, and a thousand times that. */
 static const double lost = 4e3;
 
-/* With the kernel of other parameters. */
-static nl_status compare_with(nl_measurer *m, nl_kernel_spec spec, const nl_dual *dual,
-                              const float *theta, nl_dual_compared *out)
+/** An earlier state. */
+typedef struct earlier {
+    const float *theta;
+    long step;
+} earlier;
+
+/* With the kernel of an earlier state.  Its norm stays for the next states, which are compared with
+ * the same one: the bits are those that whoever makes it anew would have. */
+static nl_status compare_with(nl_measurer *m, int kernel, const nl_dual *dual, earlier state,
+                              nl_dual_compared *out)
 {
     nl_kernel_input input = m->input;
     nl_dual *other = NULL;
     nl_status status = NL_OK;
 
-    input.theta = theta;
+    input.theta = state.theta;
     input.ready = NULL;
     input.gradients = NULL;
-    status = nl_agree(m->grid->comm, nl_dual_create(&input, spec, m->plan->precision, &other));
+    out->bb = nl_kernel_cache_noted(m->cache, kernel, state.step);
+    status = nl_agree(m->grid->comm,
+                      nl_dual_create(&input, m->plan->kernel[kernel], m->plan->precision, &other));
     if (status == NL_OK) {
         status = nl_dual_inner(m->grid, dual, other, input.interrupt, &out->ab);
     }
-    if (status == NL_OK) {
+    if (status == NL_OK && isnan(out->bb)) {
         status = nl_dual_inner(m->grid, other, other, input.interrupt, &out->bb);
+        if (status == NL_OK) {
+            nl_kernel_cache_note(m->cache, kernel, state.step, m->state.previous_step, out->bb);
+        }
     }
     out->known = status == NL_OK;
     nl_dual_destroy(&other);
     return status;
 }
 
-nl_status nl_compare_duals(nl_measurer *m, nl_kernel_spec spec, const nl_dual *dual,
-                           nl_dual_compared *out)
+nl_status nl_compare_duals(nl_measurer *m, int kernel, const nl_dual *dual, nl_dual_compared *out)
 {
     const nl_measure_state *s = &m->state;
     nl_status status = NL_OK;
@@ -42,12 +54,13 @@ nl_status nl_compare_duals(nl_measurer *m, nl_kernel_spec spec, const nl_dual *d
         return NL_OK;
     }
     if (s->initial != NULL) {
-        status = compare_with(m, spec, dual, s->initial, &out[0]);
+        status = compare_with(m, kernel, dual, (earlier){s->initial, 0}, &out[0]);
     }
     if (status == NL_OK && s->previous != NULL) {
         out[1] = out[0];
         if (s->previous_step > 0) {
-            status = compare_with(m, spec, dual, s->previous, &out[1]);
+            status =
+                compare_with(m, kernel, dual, (earlier){s->previous, s->previous_step}, &out[1]);
         }
     }
     return status;

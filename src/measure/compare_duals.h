@@ -11,12 +11,12 @@ typedef struct nl_dual_compared {
     double ab, bb; /* with this state's kernel; of it with itself */
 } nl_dual_compared;
 
-/** Those with the initial and the previous state, of chains of dense layers.  Collective over the
- *  measurer's grid.
+/** Those with the initial and the previous state.  Collective over the measurer's grid.
  *
- *  @param[in]  dual  of the measurer's state
- *  @param[out] out   [2] initial, previous */
-NL_MUST_CHECK nl_status nl_compare_duals(nl_measurer *m, nl_kernel_spec spec, const nl_dual *dual,
+ *  @param[in]  kernel  index in the plan
+ *  @param[in]  dual    of the measurer's state
+ *  @param[out] out     [2] initial, previous */
+NL_MUST_CHECK nl_status nl_compare_duals(nl_measurer *m, int kernel, const nl_dual *dual,
                                          nl_dual_compared *out);
 
 /** Their columns, as far as rounding leaves them.  Local.

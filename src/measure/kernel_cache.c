@@ -19,6 +19,7 @@ typedef struct note {
 
 struct nl_kernel_cache {
     const nl_measure_plan *plan; /* borrowed */
+    bool keeps;                  /* kernels; else norms alone */
     slot (*kernel)[slots];       /* owned; [plan->kernels] */
     note (*note)[slots];         /* owned; [plan->kernels] */
 };
@@ -43,13 +44,14 @@ double nl_kernel_cache_bytes(const nl_measure_plan *plan, int kernel)
     return bytes;
 }
 
-nl_status nl_kernel_cache_create(const nl_measure_plan *plan, nl_kernel_cache **out)
+nl_status nl_kernel_cache_create(const nl_measure_plan *plan, bool keeps, nl_kernel_cache **out)
 {
     nl_kernel_cache *cache = calloc(1, sizeof *cache);
 
     *out = cache;
     if (cache != NULL) {
         cache->plan = plan;
+        cache->keeps = keeps;
         cache->kernel = calloc((size_t)plan->kernels + 1, sizeof *cache->kernel);
         cache->note = calloc((size_t)plan->kernels + 1, sizeof *cache->note);
     }
@@ -107,7 +109,7 @@ nl_status nl_kernel_cache_room(nl_kernel_cache *cache, int kernel, long step, lo
     size_t bytes = 0;
 
     *room = NULL;
-    if (cache == NULL || !(nl_kernel_cache_bytes(cache->plan, kernel) > 0.0)) {
+    if (cache == NULL || !cache->keeps || !(nl_kernel_cache_bytes(cache->plan, kernel) > 0.0)) {
         return NL_OK;
     }
     bytes = (size_t)packed_bytes(cache->plan, kernel);

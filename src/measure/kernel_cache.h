@@ -1,17 +1,20 @@
-/** @file kernel_cache.h  Kernels of one rank that stay in memory while a cell is measured.
+/** @file kernel_cache.h  What stays in memory of a cell's kernels while it is measured.
  *
  * A state is compared with the initial and the previous one, and its own kernel is needed once more
  * where related spectra are asked for.  Where kernels are small, keeping three of them (their lower
  * halves) costs less than filling them again; where they are large, the solve takes so much longer
- * than a fill that they are filled again, and a rank needs one matrix only.
+ * than a fill that they are filled again, and a rank needs one matrix only.  So it is where a team
+ * shares them.  Of what is filled again the squared norm is noted in any case.
  */
 #ifndef NTKLENS_MEASURE_KERNEL_CACHE_H
 #define NTKLENS_MEASURE_KERNEL_CACHE_H
 
 #include "ntklens/measure.h"
 
-/** @param[in] plan  borrowed, outlives it */
-NL_MUST_CHECK nl_status nl_kernel_cache_create(const nl_measure_plan *plan, nl_kernel_cache **out);
+/** @param[in] plan   borrowed, outlives it
+ *  @param[in] keeps  kernels stay where they are small; else only their norms are noted */
+NL_MUST_CHECK nl_status nl_kernel_cache_create(const nl_measure_plan *plan, bool keeps,
+                                               nl_kernel_cache **out);
 void nl_kernel_cache_destroy(nl_kernel_cache **cache);
 
 /** Another cell begins. */
@@ -29,8 +32,8 @@ const void *nl_kernel_cache_at(const nl_kernel_cache *cache, int kernel, long st
 NL_MUST_CHECK nl_status nl_kernel_cache_room(nl_kernel_cache *cache, int kernel, long step,
                                              long also, void **room);
 
-/** Note the squared Frobenius norm of a kernel that was checked, kept or not; those of steps 0 and
- * `also` stay.  NULL-safe. */
+/** Note the squared Frobenius norm of a kernel, kept or not: of one that was checked, or of an
+ * earlier state's dual.  Those of steps 0 and `also` stay.  NULL-safe. */
 void nl_kernel_cache_note(nl_kernel_cache *cache, int kernel, long step, long also,
                           double frobenius2);
 

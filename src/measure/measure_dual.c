@@ -465,7 +465,7 @@ nl_status nl_measure_dual(nl_measurer *m, const nl_solve_plan *solve, int kernel
     }
     start = nl_now();
     if (status == NL_OK && solve->compared > 0.0) {
-        status = nl_compare_duals(m, t.gradients.spec, t.dual, t.compared);
+        status = nl_compare_duals(m, kernel, t.dual, t.compared);
     }
     m->observe_seconds += nl_now() - start;
     if (status == NL_OK) {

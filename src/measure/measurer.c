@@ -45,8 +45,8 @@ nl_status nl_measurer_create(MPI_Comm comm, const nl_study_spec *spec, const nl_
         status = nl_grid_create(part, rows, cols, &m->grid);
         MPI_Comm_free(&part);
     }
-    if (status == NL_OK && rows * cols == 1) {
-        status = nl_kernel_cache_create(plan, &m->cache);
+    if (status == NL_OK && m->grid != NULL) {
+        status = nl_kernel_cache_create(plan, rows * cols == 1, &m->cache);
     }
     status = nl_agree(comm, status);
     if (status != NL_OK || m->grid == NULL) {
@@ -183,7 +183,8 @@ static nl_status take_matrix(nl_measurer *m, const nl_solve_plan *solve, nl_dmat
  * of the small matrices stays for the next state. */
 static void give_back(nl_measurer *m, int kernel, nl_dmat **a)
 {
-    if (*a != NULL && m->cache != NULL && nl_kernel_cache_bytes(m->plan, kernel) > 0.0 &&
+    if (*a != NULL && m->grid->rows * m->grid->cols == 1 &&
+        nl_kernel_cache_bytes(m->plan, kernel) > 0.0 &&
         (m->spare == NULL || m->spare->n < (*a)->n)) {
         nl_dmat_destroy(&m->spare);
         m->spare = *a;

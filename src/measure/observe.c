@@ -1,6 +1,7 @@
 /** @file observe.c  Observables beside those of a kernel's own spectrum. */
 #include "observe.h"
 #include "kernel_cache.h"
+#include "part_forms.h"
 
 #include "ntklens/par.h"
 
@@ -47,7 +48,7 @@ static nl_status compare_once(const nl_kernel_task *task, const nl_dmat *a, long
 }
 
 /* The other kernel's squared norm is that which was noted when it was checked, but for the order of
- * summation: n eps.  Nothing is known of one that this rank has not measured. */
+ * summation: n eps.  Nothing is known of one that these ranks have not measured. */
 static bool is_as_noted(const nl_kernel_task *task, const nl_dmat *a, long step,
                         const nl_kernel_pair *pair)
 {
@@ -64,13 +65,19 @@ static nl_status compare_with(const nl_kernel_task *task, const nl_dmat *a, long
     nl_status status = compare_once(task, a, step, theta, pair);
 
     if (status == NL_OK && !is_as_noted(task, a, step, pair)) {
-        nl_warn("kernel of step %ld: it is not as it was when it was measured; made again", step);
+        if (nl_grid_root(a->grid)) {
+            nl_warn("kernel of step %ld: it is not as it was when it was measured; made again",
+                    step);
+        }
         task->out->refilled = true;
         nl_kernel_cache_drop(task->measurer->cache, task->kernel, step);
         status = compare_once(task, a, step, theta, pair);
         if (status == NL_OK && !is_as_noted(task, a, step, pair)) {
-            status =
-                NL_FAIL(NL_ERR_NUMERIC, "kernel of step %ld: twice not as it was measured", step);
+            status = !nl_grid_root(a->grid) ? NL_ERR_NUMERIC
+                                            : NL_FAIL(NL_ERR_NUMERIC,
+                                                      "kernel of step %ld: twice not as it was "
+                                                      "measured",
+                                                      step);
         }
     }
     return status;
@@ -172,7 +179,7 @@ nl_status nl_observe_before(const nl_kernel_task *task, const nl_dmat *a, bool *
     if (status == NL_OK) {
         status = observe_matrix(task, a, &sums, holds);
     }
-    *task->checked = (nl_checked){*holds, sums.trace, sums.frobenius2};
+    *task->checked = (nl_checked){*holds, sums.trace, sums.frobenius2, {NAN, NAN}};
     if (status != NL_OK || !*holds || !isfinite(sums.trace) || !isfinite(sums.frobenius2)) {
         return status; /* nothing is to be told of a matrix that is not finite */
     }
@@ -190,6 +197,9 @@ nl_status nl_observe_before(const nl_kernel_task *task, const nl_dmat *a, bool *
     }
     if (status == NL_OK) {
         status = keep(task, a, sums.frobenius2);
+    }
+    if (status == NL_OK) {
+        status = nl_part_forms_note(task, a);
     }
     if (status == NL_OK && task->spec.kind == NL_KERNEL_FULL && m->state.loss == NL_CROSS_ENTROPY) {
         status = nl_observe_curvature(a, m->probe, &curvature);

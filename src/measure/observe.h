@@ -2,22 +2,7 @@
 #ifndef NTKLENS_MEASURE_OBSERVE_H
 #define NTKLENS_MEASURE_OBSERVE_H
 
-#include "ntklens/measure.h"
-
-/** Moments of a kernel that was checked: whoever fills it again, gets the same bits. */
-typedef struct nl_checked {
-    bool known;
-    double trace, frobenius2;
-} nl_checked;
-
-/** A kernel in work.  All borrowed. */
-typedef struct nl_kernel_task {
-    nl_measurer *measurer;
-    int kernel; /* index in the plan */
-    nl_kernel_spec spec;
-    nl_measurement *out;
-    nl_checked *checked;
-} nl_kernel_task;
+#include "kernel_task.h"
 
 /**
  * What a filled kernel says before the solve destroys it: moments, layers, labels, gradient of the

@@ -2,19 +2,46 @@
 #include "related.h"
 #include "checked_fill.h"
 #include "kernel_cache.h"
+#include "part_forms.h"
 
 #include <math.h>
 #include <stdlib.h>
+
+/* Is what was kept of the kernel, or of its first samples, what was held against the Jacobian? */
+static nl_status is_as_checked(const nl_kernel_task *task, int samples, const nl_dmat *a,
+                               bool *holds)
+{
+    const nl_checked *checked = task->checked;
+    double trace = 0.0;
+    double frobenius2 = 0.0;
+    nl_status status = NL_OK;
+
+    if (samples != task->measurer->input.samples) {
+        return nl_part_form_holds(task, a, samples, holds);
+    }
+    status = nl_dmat_moments(a, &trace, &frobenius2);
+    *holds = nl_same_moments(trace, frobenius2, checked->trace, checked->frobenius2);
+    return status;
+}
 
 /* The kernel once more, or that of the first samples only: the solve has destroyed it. */
 static nl_status fill_again(const nl_kernel_task *task, int samples, nl_dmat *a)
 {
     const nl_measurer *m = task->measurer;
     const void *packed = nl_kernel_cache_at(m->cache, task->kernel, m->state.step);
+    bool holds = false;
+    nl_status status = NL_OK;
 
     if (packed != NULL) {
         nl_dmat_unpack(a, nl_measure_order(m->plan, task->kernel), packed);
-        return NL_OK;
+        status = is_as_checked(task, samples, a, &holds);
+        if (status != NL_OK || holds) {
+            return status;
+        }
+        nl_warn("kernel of step %ld: it is not as it was when it was measured; made again",
+                m->state.step);
+        task->out->refilled = true;
+        nl_kernel_cache_drop(m->cache, task->kernel, m->state.step);
     }
     return nl_fill_checked(task, samples, a);
 }
@@ -88,11 +115,11 @@ static nl_status observe_relations(const nl_kernel_task *task, const nl_solve_pl
     }
     nl_dmat_destroy(a);
     r.relation = PART;
-    r.samples = samples / 2;
+    r.samples = nl_part_samples(samples, 0);
     if (status == NL_OK) {
         status = rank_of_part(solve, r, &o->effective_rank_half);
     }
-    r.samples = samples / 4;
+    r.samples = nl_part_samples(samples, 1);
     if (status == NL_OK) {
         status = rank_of_part(solve, r, &o->effective_rank_quarter);
     }
@@ -119,8 +146,7 @@ static nl_status observe_vectors(const nl_kernel_task *task, nl_dmat *a)
 nl_status nl_observe_related(const nl_kernel_task *task, const nl_solve_plan *solve, nl_dmat **a)
 {
     const nl_measure_plan *plan = task->measurer->plan;
-    const bool wanted =
-        task->spec.kind == NL_KERNEL_TRACED ? plan->auxiliary_traced : plan->auxiliary_full;
+    const bool wanted = nl_parts_wanted(plan, task->spec);
     nl_status status = NL_OK;
 
     if (!isfinite(task->out->observed.trace)) {

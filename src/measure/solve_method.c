@@ -52,11 +52,10 @@ static void size_comparing(nl_solve_plan *plan, const nl_measure_plan *measure, 
     const int samples = nl_measure_samples(measure, kernel);
     const double others = measure->per_decade > 0 ? 2.0 : 1.0;
 
-    if (nl_net_is_dense(room->net)) {
-        plan->compared = others * (nl_dual_inner_flops(room->net, spec, samples, false) +
-                                   nl_dual_inner_flops(room->net, spec, samples, true));
-        plan->comparing = nl_dual_bytes(room->net, spec, measure->precision, samples);
-    }
+    plan->compared = others * (nl_dual_inner_flops(room->net, spec, samples, false) +
+                               nl_dual_inner_flops(room->net, spec, samples, true));
+    plan->comparing =
+        nl_dual_inner_bytes(room->net, spec, measure->precision, samples, nl_larger(plan->team, 1));
 }
 
 /* Of a kernel that is stored: its fill, and those of the states it is compared with. */

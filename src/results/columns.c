@@ -98,7 +98,7 @@ static const column last_columns[] = {
      "were not, their entropy is an estimate.  Nan of dual: magnitude_entropy, infinite_distance, "
      "identity_distance, effective_rank_outputs, with cross-entropy stability_rate, what other "
      "kernels say, target_power_tenth where n/10 lies among eigenvalues of zero, and "
-     "kernel_change, kernel_distance and kernel_velocity of cnn and resnet, where comparing takes "
+     "kernel_change, kernel_distance and kernel_velocity where comparing takes "
      "more than exact_operations, and where kernels lie so near that rounding is left; of "
      "quadrature these three (but at init) and the others, and all "
      "that small eigenvalues or all eigenvectors make: lambda_min, condition_number, "

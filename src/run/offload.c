@@ -128,8 +128,7 @@ static bool is_worth_a_request(const nl_cell_work *work, int kernel)
     const nl_solve_plan *solve = &work->solve[kernel];
     const double least = (solve->operations + solve->compared) / quick_rate;
 
-    return solve->team > 1 ||
-           fmax(least, work->run->clock.kernel[kernel].seconds) >= worth_seconds;
+    return solve->team > 1 || fmax(least, work->run->clock.kernel[kernel].seconds) >= worth_seconds;
 }
 
 nl_status nl_offload_start(nl_cell_work *work, nl_record *record, int kernel, const float *theta,

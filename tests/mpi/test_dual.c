@@ -391,6 +391,31 @@ static void inner_products_are_those_of_kernels(void **state)
     nl_grid_destroy(&grid);
 }
 
+/* By J_a^T J_b over the grid, of more samples than a panel has, and of more parameters than rows.
+ */
+static void inner_products_of_convolutional_networks_are_those_of_kernels(void **state)
+{
+    nl_grid *grid = whole_grid();
+
+    (void)state;
+    for (int kind = NL_CNN; kind <= NL_RESNET; kind++) {
+        nl_net_spec spec = convolutional_spec((nl_net_kind)kind, NL_MUP, false);
+        subject a = {0};
+        subject b = {0};
+
+        spec.width = 2;
+        a = create_convolutional_subject(kind == NL_CNN ? many_images : few_images, &spec);
+        spec.weight_variance *= 1.5; /* other parameters of the same shape */
+        b = create_convolutional_subject(kind == NL_CNN ? many_images : few_images, &spec);
+        for (size_t k = 0; k < 2; k++) {
+            expect_all(grid->comm, inner_products_agree(grid, &a, &b, specs[k]));
+        }
+        destroy_subject(&a);
+        destroy_subject(&b);
+    }
+    nl_grid_destroy(&grid);
+}
+
 /* Dead: unit 0 of the first layer, unit 1 of the second.  Of nine inputs six vary. */
 static void what_has_no_gradient_has_no_row(void **state)
 {
@@ -536,6 +561,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(blocks_of_wide_layers_are_the_same),
         cmocka_unit_test(duals_of_convolutional_networks_are_as_good),
         cmocka_unit_test(inner_products_are_those_of_kernels),
+        cmocka_unit_test(inner_products_of_convolutional_networks_are_those_of_kernels),
         cmocka_unit_test(what_has_no_gradient_has_no_row),
         cmocka_unit_test(a_network_without_gradients_has_a_zero),
         cmocka_unit_test(squares_of_samples_that_are_alike_are_right),

@@ -3,6 +3,7 @@
 #include "ntklens/data.h"
 #include "ntklens/ntk.h"
 
+#include "../../src/measure/part_forms.h"
 #include "linalg_fixture.h"
 
 enum { inputs = 784, most_samples = 40, wanted_block = 16 };
@@ -212,6 +213,93 @@ static bool wrong_ones(const nl_grid *grid, const void *context)
 }
 
 /*---------------------------------------------------------------------------------------------
+ * Kernels of the first samples
+ *-------------------------------------------------------------------------------------------*/
+
+/* The part by itself, right or with a flipped bit in one entry. */
+static bool part_is_judged(const nl_grid *grid, const nl_kernel_task *task, int samples)
+{
+    const nl_measurer *m = task->measurer;
+    const nl_precision precision = m->plan->precision;
+    const int outputs = m->plan->classes;
+    nl_kernel_input input = m->input;
+    nl_dmat *a = NULL;
+    bool right = false;
+    bool wrong = true;
+    bool good =
+        nl_dmat_create(grid, nl_kernel_order(task->spec, samples, outputs),
+                       nl_kernel_block(task->spec, outputs, wanted_block), precision, &a) == NL_OK;
+
+    input.samples = samples;
+    good = good && nl_kernel_fill(a, task->spec, &input) == NL_OK &&
+           nl_part_form_holds(task, a, samples, &right) == NL_OK;
+    if (good && nl_grid_root(grid) && precision == NL_DOUBLE) {
+        *(double *)a->local *= 1.5;
+    } else if (good && nl_grid_root(grid)) {
+        *(float *)a->local *= 1.5F;
+    }
+    good = good && nl_part_form_holds(task, a, samples, &wrong) == NL_OK;
+    nl_dmat_destroy(&a);
+    /* of two units an image may have next to no gradient */
+    return good && right && (!wrong || m->state.net->spec.width == 2);
+}
+
+static bool parts_of_one(const nl_grid *grid, const subject *s, nl_kernel_spec spec,
+                         nl_precision precision)
+{
+    const nl_measure_plan plan = {.classes = s->net->spec.outputs,
+                                  .precision = precision,
+                                  .auxiliary_traced = true,
+                                  .auxiliary_full = true};
+    nl_measurer m = {.plan = &plan,
+                     .state = {.net = s->net},
+                     .input = {.net = s->net,
+                               .theta = s->theta,
+                               .probe = s->probe,
+                               .samples = s->samples,
+                               .panel_bytes = 1e9}};
+    nl_measurement out = {.method = NL_METHOD_PRIMAL};
+    nl_checked checked = {0};
+    const nl_kernel_task task = {.measurer = &m, .spec = spec, .out = &out, .checked = &checked};
+    nl_dmat *a = NULL;
+    bool good =
+        nl_dmat_create(grid, nl_kernel_order(spec, s->samples, plan.classes),
+                       nl_kernel_block(spec, plan.classes, wanted_block), precision, &a) == NL_OK;
+
+    good =
+        good && nl_kernel_fill(a, spec, &m.input) == NL_OK && nl_part_forms_note(&task, a) == NL_OK;
+    nl_dmat_destroy(&a);
+    for (int k = 0; good && k < nl_probe_parts; k++) {
+        good = part_is_judged(grid, &task, nl_part_samples(s->samples, k));
+    }
+    return good;
+}
+
+static bool parts_on_grid(const nl_grid *grid, const void *context)
+{
+    static const nl_kernel_spec specs[] = {
+        {NL_KERNEL_FULL, 0, false}, {NL_KERNEL_TRACED, 0, false}, {NL_KERNEL_CLASS, 2, false}};
+    bool good = true;
+
+    (void)context;
+    for (uint32_t seed = 0; seed < 12; seed++) {
+        subject s = create_subject(seed % 2 == 0 ? most_samples : 9, 3, seed % 3 == 0 ? 2 : 40,
+                                   NL_RELU, seed);
+
+        for (size_t k = 0; k < NL_COUNT(specs); k++) {
+            for (int precision = NL_DOUBLE; precision <= NL_SINGLE; precision++) {
+                if (!parts_of_one(grid, &s, specs[k], (nl_precision)precision)) {
+                    print_error("seed %d, kernel %d, precision %d\n", (int)seed, (int)k, precision);
+                    good = false;
+                }
+            }
+        }
+        destroy_subject(&s);
+    }
+    return good;
+}
+
+/*---------------------------------------------------------------------------------------------
  * Convolutional and residual networks
  *-------------------------------------------------------------------------------------------*/
 
@@ -390,6 +478,12 @@ static void a_wrong_weight_is_found(void **state)
     expect_on_every_grid(wrong_convolutional_ones, NULL);
 }
 
+static void parts_are_held_against_the_whole(void **state)
+{
+    (void)state;
+    expect_on_every_grid(parts_on_grid, NULL);
+}
+
 static void some_convolutional_kernels_hold(void **state)
 {
     static const int alone = 37;
@@ -417,6 +511,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(right_kernels_hold),
         cmocka_unit_test(kernels_of_narrow_networks_hold),
         cmocka_unit_test(a_wrong_weight_is_found),
+        cmocka_unit_test(parts_are_held_against_the_whole),
     };
     int provided = 0;
     int failed = 0;
