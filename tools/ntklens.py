@@ -77,7 +77,8 @@ class Study:
         self.infinite = _read_csv(self.folder / "infinite.csv", optional=True)
 
     def __repr__(self):
-        return f"<ntklens study {self.folder}: {len(self.cells)} networks, {len(self.table)} rows>"
+        networks, rows = _counted(len(self.cells), "network"), _counted(len(self.table), "row")
+        return f"<ntklens study {self.folder}: {networks}, {rows}>"
 
     @property
     def flags(self):
@@ -214,6 +215,10 @@ def whole(table):
         return table
     most = table.groupby("kernel")["n"].transform("max")
     return table[~(table["n"] < most)]
+
+
+def _counted(count, noun):
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _images(name, values):

@@ -23,18 +23,20 @@ nl_status nl_splits_check(const nl_split_spec *spec, const nl_dataset_info *info
 {
     const char *source = nl_source_name(info->source);
     const int probe = probe_of_test(spec);
+    char images[48];
 
     if (spec->largest_train > info->train_count) {
-        return NL_FAIL(NL_ERR_STUDY,
-                       "%s: data.train_sizes: %d is more than the %d training images of %s",
-                       spec->file, spec->largest_train, info->train_count, source);
+        return NL_FAIL(NL_ERR_STUDY, "%s: data.train_sizes: %d is more than the %s of %s",
+                       spec->file, spec->largest_train,
+                       nl_format_count(info->train_count, "training image", images), source);
     }
     if ((double)spec->test + spec->validation + probe > info->test_count) {
         return NL_FAIL(
             NL_ERR_STUDY,
             "%s: data.test_size %d + data.validation_size %d + data.probe_size %d is more than "
-            "the %d test images of %s; make one of them smaller",
-            spec->file, spec->test, spec->validation, probe, info->test_count, source);
+            "the %s of %s; make one of them smaller",
+            spec->file, spec->test, spec->validation, probe,
+            nl_format_count(info->test_count, "test image", images), source);
     }
     return NL_OK;
 }

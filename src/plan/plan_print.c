@@ -38,20 +38,24 @@ static void print_axes(const nl_plan *plan, FILE *stream)
 {
     nl_text axes = {0};
     char cells[48];
+    char inputs[48];
     char name[256];
 
     nl_study_append_axes(plan->study, &axes);
-    fprintf(stream, "%s: %s (%s) on %s, %d inputs\n",
+    fprintf(stream, "%s: %s (%s) on %s, %s\n",
             nl_escaped(plan->study->spec.name, name, sizeof name),
             nl_format_count(plan->count, "cell", cells), axes.length > 0 ? axes.data : "one point",
-            nl_source_name(plan->info.source), plan->info.inputs);
+            nl_source_name(plan->info.source), nl_format_count(plan->info.inputs, "input", inputs));
     nl_text_free(&axes);
 }
 
 static void print_images(const nl_plan *plan, FILE *stream)
 {
-    fprintf(stream, "%d training and %d test images of %s\n", plan->info.train_count,
-            plan->info.test_count, nl_source_name(plan->info.source));
+    char tests[48];
+
+    fprintf(stream, "%d training and %s of %s\n", plan->info.train_count,
+            nl_format_count(plan->info.test_count, "test image", tests),
+            nl_source_name(plan->info.source));
     for (const char *line = plan->remarks.length > 0 ? plan->remarks.data : ""; *line != '\0';) {
         const size_t length = strcspn(line, "\n");
 

@@ -69,8 +69,11 @@ const char *nl_report_images_text(const nl_report_networks *data, const char *se
 
     out[0] = '\0';
     if (order > 0.0) {
-        snprintf(out, 64, isnan(images) ? "n = %.0f rows" : "%.0f images",
-                 isnan(images) ? order : images);
+        char count[48];
+
+        snprintf(out, 64, "%s%s", isnan(images) ? "n = " : "",
+                 isnan(images) ? nl_format_count((long)order, "row", count)
+                               : nl_format_count((long)images, "image", count));
     }
     return out;
 }

@@ -454,13 +454,15 @@ static void for_each_setting(nl_report_view *v, void (*say)(nl_report_view *view
 static void say_jointly(const nl_report_fits *fits, nl_text *out)
 {
     const nl_tally all = nl_report_tally_all(fits);
+    char slopes[48];
 
     if (all.tested > 0) {
         nl_text_append(out,
-                       "Of %d slopes with an interval (fits.csv), %d exclude 0, where chance alone "
+                       "Of %s with an interval (fits.csv), %d exclude%s 0, where chance alone "
                        "would give about %.1f; %d do so jointly (Holm: 5 %% for any mistake among "
                        "all of them).\n\n",
-                       all.tested, all.apart, 0.05 * all.tested,
+                       nl_format_count(all.tested, "slope", slopes), all.apart,
+                       all.apart == 1 ? "s" : "", 0.05 * all.tested,
                        all.jointly_rises + all.jointly_falls);
     }
 }

@@ -113,12 +113,14 @@ static nl_status check_sizes(const nl_study *study, const nl_cell *cell,
     const double channels = cell->width * pow(spec->channel_growth, spec->stages - 1);
     const double units = (double)cell->width * spec->dense_multiple;
     const double features = (double)last.height * last.width * last.channels;
+    char stages[48];
 
     if (channels > nl_most_channels) {
         return NL_FAIL(NL_ERR_STUDY,
-                       "%s: model.channel_growth: width %d grows to %.3g channels in %d stages: at "
+                       "%s: model.channel_growth: width %d grows to %.3g channels in %s: at "
                        "most %d",
-                       study->file, cell->width, channels, spec->stages, nl_most_channels);
+                       study->file, cell->width, channels,
+                       nl_format_count(spec->stages, "stage", stages), nl_most_channels);
     }
     if (units > nl_most_channels ||
         (spec->head == NL_FLATTEN_HEAD && features > nl_most_features)) {
@@ -142,6 +144,8 @@ static nl_status check_network(const nl_study *study, const nl_cell *cell,
 {
     const nl_convolutional_spec spec = nl_cell_convolutional_spec(cell, info);
     const double channels = cell->width * pow(spec.channel_growth, spec.stages - 1);
+    char pools[48];
+    char stages[48];
     nl_shape last;
 
     if (nl_cell_kind(cell) == NL_MLP) {
@@ -157,9 +161,11 @@ static nl_status check_network(const nl_study *study, const nl_cell *cell,
     last = final_shape(&spec, channels);
     if (last.height < 1 || last.width < 1) {
         return NL_FAIL(NL_ERR_STUDY,
-                       "%s: model.stages: %d pools between %d stages%s halve images of %d x %d to "
+                       "%s: model.stages: %s between %s%s would halve images of %d x %d to "
                        "nothing: fewer stages were expected, or downsampling: stride",
-                       study->file, spec.stages - 1 + spec.pool_last, spec.stages,
+                       study->file,
+                       nl_format_count(spec.stages - 1 + spec.pool_last, "pool", pools),
+                       nl_format_count(spec.stages, "stage", stages),
                        spec.pool_last ? " and behind the last" : "", info->height, info->width);
     }
     return check_sizes(study, cell, &spec, last);

@@ -483,4 +483,13 @@ def widths_of_convolutional_networks_are_channels():
     lib.check("width (channels of the first stage)" in drawn and "<!-- parameters -->" in drawn, "axes of grid")
 
 
+@lib.case
+def one_is_no_plural():
+    folder = grid()
+    lib.check("12 networks, " in repr(ntklens.load(folder)), repr(ntklens.load(folder)))
+    first = pd.read_csv(folder / "results.csv", dtype=str).iloc[0]
+    part(folder, lambda table: (table["cell"] == first["cell"]) & (table.index == 0))
+    lib.check(repr(ntklens.load(folder)).endswith(": 1 network, 1 row>"), repr(ntklens.load(folder)))
+
+
 lib.main()

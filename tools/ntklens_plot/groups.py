@@ -60,8 +60,12 @@ class Group:
 
     def title(self):
         """What is held, for people."""
-        names = {"n_train": "{} images", "width": "{} channels" if self.channels else "width {}", "kind": "{}"}
-        return ", ".join(names.get(k, k + " {}").format(_text(v)) for k, v in self.held.items())
+        names = {"n_train": "{} image", "width": "{} channel" if self.channels else "width {}", "kind": "{}"}
+        texts = [(names.get(k, k + " {}"), _text(v)) for k, v in self.held.items()]
+        # what is counted stands behind its number
+        return ", ".join(
+            name.format(text) + ("s" if name.startswith("{} ") and text != "1" else "") for name, text in texts
+        )
 
     def values(self, column, kernel, tag):
         """Rows of a tag: columns x (the scale), y, clean (False: flagged, so in no mean), step."""
