@@ -165,9 +165,10 @@ void nl_rows_write_header(nl_text *out)
 
 static void write_keys(nl_text *out, const nl_cell *cell, bool late)
 {
+    const int count = nl_cell_value_count();
     char number[32];
 
-    for (int k = 0; k < nl_cell_value_count(); k++) {
+    for (int k = 0; k < count; k++) {
         const nl_cell_value value = nl_cell_value_at(cell, k);
 
         if (!value.member && value.late == late) {
@@ -178,18 +179,42 @@ static void write_keys(nl_text *out, const nl_cell *cell, bool late)
     }
 }
 
-static void write_row(nl_text *out, const nl_cell *cell, const nl_row *row)
+/** What keys say of a cell, the same in all its rows. */
+typedef struct key_texts {
+    const nl_cell *cell; /* NULL: of none yet */
+    nl_text early, late; /* owned */
+} key_texts;
+
+static void take_keys(key_texts *keys, const nl_cell *cell)
 {
+    keys->cell = cell;
+    keys->early.length = keys->late.length = 0;
+    write_keys(&keys->early, cell, false);
+    write_keys(&keys->late, cell, true);
+}
+
+static void append_keys(nl_text *out, const nl_text *keys)
+{
+    out->failed = out->failed || keys->failed;
+    if (keys->length > 0) {
+        nl_text_append_bytes(out, keys->data, keys->length);
+    }
+}
+
+static void write_row(nl_text *out, const key_texts *keys, const nl_row *row)
+{
+    const nl_cell *cell = keys->cell;
+
     nl_text_append(out, "%s,%d,%d,%d,%u", cell->id, cell->width, cell->depth, cell->n_train,
                    cell->seed);
     for (size_t k = 0; k < NL_COUNT(row_columns); k++) {
         write_value(out, &row_columns[k], row);
     }
-    write_keys(out, cell, false);
+    append_keys(out, &keys->early);
     for (size_t k = 0; k < NL_COUNT(late_columns); k++) {
         write_value(out, &late_columns[k], row);
     }
-    write_keys(out, cell, true);
+    append_keys(out, &keys->late);
     for (size_t k = 0; k < NL_COUNT(last_columns); k++) {
         write_value(out, &last_columns[k], row);
     }
@@ -216,12 +241,19 @@ static int compare_rows(const void *a, const void *b)
 
 void nl_rows_write_lines(const nl_cell *cells, nl_row *rows, int count, nl_text *out)
 {
+    key_texts keys = {0};
+
     if (count > 0) {
         qsort(rows, (size_t)count, sizeof *rows, compare_rows);
     }
     for (int r = 0; r < count; r++) {
-        write_row(out, &cells[rows[r].cell], &rows[r]);
+        if (keys.cell != &cells[rows[r].cell]) {
+            take_keys(&keys, &cells[rows[r].cell]);
+        }
+        write_row(out, &keys, &rows[r]);
     }
+    nl_text_free(&keys.early);
+    nl_text_free(&keys.late);
 }
 
 void nl_rows_write(const nl_cell *cells, nl_row *rows, int count, nl_text *out)

@@ -112,8 +112,8 @@ int nl_cell_value_count(void)
 {
     int count = 0;
 
-    while (key_with_column(count) != NL_KEY_COUNT) {
-        count++;
+    for (int key = 0; key < NL_KEY_COUNT; key++) {
+        count += nl_key_describe((nl_key)key)->column != NULL;
     }
     return count;
 }
