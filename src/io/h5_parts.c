@@ -54,17 +54,6 @@ enum {
  * Bytes
  *-------------------------------------------------------------------------------------------*/
 
-/* Little-endian, as everything but values is. */
-uint64_t nl_number_at(const unsigned char *at, int bytes)
-{
-    uint64_t value = 0;
-
-    for (int k = bytes - 1; k >= 0; k--) {
-        value = value << 8 | at[k];
-    }
-    return value;
-}
-
 /* `size` bytes from an address; false where the image ends before. */
 static bool take(const nl_h5_reader *file, uint64_t address, uint64_t size, nl_span *out)
 {

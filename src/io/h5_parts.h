@@ -5,6 +5,8 @@
 
 #include "ntklens/io.h"
 
+#include <string.h>
+
 enum { nl_h5_most_rank = 4 };
 
 /** Classes of types, as numbered in the file. */
@@ -39,7 +41,19 @@ typedef struct nl_h5_content {
 } nl_h5_content;
 
 /** A number of `bytes` bytes, little-endian, as everything in the file but values is. */
-uint64_t nl_number_at(const unsigned char *at, int bytes);
+static inline uint64_t nl_number_at(const unsigned char *at, int bytes)
+{
+    uint64_t value = 0;
+
+    if (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__) {
+        memcpy(&value, at, (size_t)bytes);
+        return value;
+    }
+    for (int k = bytes - 1; k >= 0; k--) {
+        value = value << 8 | at[k];
+    }
+    return value;
+}
 
 /** The object header at the end of an absolute path. */
 nl_h5_finding nl_h5_find_object(const nl_h5_reader *file, const char *path, uint64_t *object);
