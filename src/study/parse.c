@@ -67,7 +67,11 @@ static void take_unknown(nl_reading *reading, const char *section, const nl_yaml
         return;
     }
     join_path(section, nl_excerpt(name->text, excerpt), path);
-    if (strchr(name->text, '.') != NULL) {
+    if (name->text[strspn(name->text, "0123456789.")] == '\0') {
+        nl_reading_complain(reading, name->mark, path,
+                            "a number, where a key was expected: in { } a comma ends a value; "
+                            "write a list as [8, 16], a large number without commas");
+    } else if (strchr(name->text, '.') != NULL) {
         nl_reading_complain(reading, name->mark, path,
                             "unknown key; dots are for --set, in a file keys stand below their "
                             "section");

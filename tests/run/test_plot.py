@@ -492,4 +492,19 @@ def one_is_no_plural():
     lib.check(repr(ntklens.load(folder)).endswith(": 1 network, 1 row>"), repr(ntklens.load(folder)))
 
 
+@lib.case
+def what_a_figure_lacks_is_told_and_so_is_a_full_disk():
+    folder = grid()
+    table = pd.read_csv(folder / "results.csv", dtype=str, keep_default_na=False)
+    table.drop(columns=["test_loss"]).to_csv(folder / "results.csv", index=False)
+    plot = [sys.executable, TOOLS / "ntklens-plot", folder]
+    told = subprocess.run(plot, capture_output=True, text=True, check=False)
+    lib.check_equal(told.returncode, 0, f"exit code; stderr:\n{told.stderr}")
+    lib.check("not shown: compute: no column test_loss" in told.stdout, told.stdout)
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        told = subprocess.run(plot, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    lib.check_equal(told.returncode, 1, f"exit code; stderr:\n{told.stderr}")
+    lib.check_equal(told.stderr, "ntklens-plot: standard output: No space left on device\n", "stderr")
+
+
 lib.main()

@@ -64,6 +64,11 @@ def write_report(folders, out):
             png = style.save(function(*arguments), out, name)
         except figures.Absent as reason:
             notes.append(f"{name}: {reason}")
+        except KeyError as error:
+            column = str(error.args[0]).removeprefix("Column not found: ")
+            if all(column in study.table.columns for study in studies):
+                raise
+            notes.append(f"{name}: no column {column}")
         else:
             drawn.append((name, _caption(name), png))
 
