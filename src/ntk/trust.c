@@ -13,6 +13,7 @@ struct nl_trust {
     int first, count;      /* window: the samples that are checked */
     int own_first, own;    /* of these, this rank's */
     nl_jacobian *jacobian; /* owned; of this rank's samples */
+    double *signs;         /* owned; |J^T v|^2 of the full kernel's vector; NaN: not made yet */
 };
 
 /* Products in a sum by which convolutions and norms enter an entry. */
@@ -60,10 +61,13 @@ nl_status nl_trust_create(const nl_grid *grid, const nl_kernel_input *input, nl_
     nl_trust *t = calloc(1, sizeof *t);
     nl_status status = NL_OK;
 
-    if (t == NULL) {
+    if (t != NULL) {
+        *t = (nl_trust){.grid = grid, .input = *input, .signs = nl_calloc(1, sizeof *t->signs)};
+    }
+    if (t == NULL || t->signs == NULL) {
         status = NL_FAIL(NL_ERR_NOMEM, "out of memory for a check of kernels");
     } else {
-        *t = (nl_trust){.grid = grid, .input = *input};
+        *t->signs = NAN;
         choose_window(t);
         status = nl_jacobian_create_lean(input->net, input->theta,
                                          input->probe +
@@ -82,6 +86,7 @@ void nl_trust_destroy(nl_trust **trust)
 {
     if (*trust != NULL) {
         nl_jacobian_destroy(&(*trust)->jacobian);
+        free((*trust)->signs);
         free(*trust);
         *trust = NULL;
     }
@@ -199,6 +204,7 @@ typedef struct form_terms {
     nl_kernel_spec spec;
     double eps, trace; /* of the kernel */
     const double *v;
+    bool signs;    /* v is nl_trust_vector() */
     double *seeds; /* [own x outputs] */
 } form_terms;
 
@@ -216,11 +222,24 @@ static nl_status traced_by_factors(const nl_trust *t, const form_terms *f, right
     return status;
 }
 
+static const nl_kernel_spec full = {.kind = NL_KERNEL_FULL};
+
+/* |J^T v|^2 of the full kernel's vector on all samples, which two kernels ask for: made once. */
+static nl_status square_of_signs(const nl_trust *t, const double *v, double *square)
+{
+    nl_status status = NL_OK;
+
+    if (isnan(*t->signs)) {
+        status = nl_jacobian_square(t->jacobian, v, false, t->signs);
+    }
+    *square = *t->signs;
+    return status;
+}
+
 /* The gradients, which the traced kernel and the full one have in common, are held against a pass
  * of its own as the full one is. */
 static nl_status traced_by_gradients(const nl_trust *t, const form_terms *f, right_form *out)
 {
-    static const nl_kernel_spec full = {.kind = NL_KERNEL_FULL};
     const int C = t->input.net->spec.outputs;
     const nl_rounding of = nl_rounding_of(t->input.net, full, (double)t->input.samples * C);
     nl_gradient_squares squares = {0};
@@ -228,7 +247,7 @@ static nl_status traced_by_gradients(const nl_trust *t, const form_terms *f, rig
     nl_status status = NL_OK;
 
     nl_trust_vector(t, full, f->seeds);
-    status = nl_jacobian_square(t->jacobian, f->seeds, false, &form);
+    status = square_of_signs(t, f->seeds, &form);
     if (status == NL_OK) {
         status = nl_chunk_gradients_square(t->input.gradients, f->seeds, f->v, &squares);
     }
@@ -249,6 +268,10 @@ static nl_status form_of(const nl_trust *t, const form_terms *f, right_form *out
     if (traced && t->input.gradients != NULL && t->count == t->input.samples &&
         !f->spec.rate_weighted) {
         return traced_by_gradients(t, f, out);
+    }
+    if (f->signs && alone(t) && t->count == t->input.samples && f->spec.kind == NL_KERNEL_FULL &&
+        !f->spec.rate_weighted) {
+        return square_of_signs(t, f->v, &out->form);
     }
     if (traced && alone(t)) {
         return traced_by_factors(t, f, out);
@@ -297,11 +320,12 @@ nl_status nl_trust_deviation(const nl_trust *t, nl_kernel_spec spec, nl_precisio
     const bool whole = t->count == t->input.samples && spec.kind != NL_KERNEL_TRACED;
     double *v = nl_calloc((size_t)t->input.samples * outputs, sizeof *v);
     double *seeds = nl_calloc((size_t)t->own * outputs, sizeof *seeds);
-    const form_terms terms = {.spec = spec,
-                              .eps = nl_precision_eps(precision),
-                              .trace = sums->trace,
-                              .v = v,
-                              .seeds = seeds};
+    form_terms terms = {.spec = spec,
+                        .eps = nl_precision_eps(precision),
+                        .trace = sums->trace,
+                        .v = v,
+                        .signs = true,
+                        .seeds = seeds};
     right_form right = {0};
     nl_status status = nl_agree(
         t->grid->comm, v != NULL && seeds != NULL
@@ -321,6 +345,7 @@ nl_status nl_trust_deviation(const nl_trust *t, nl_kernel_spec spec, nl_precisio
     }
     if (status == NL_OK && *deviation <= 1.0 && whole && isfinite(sums->frobenius2)) {
         set_gradient(t, spec, gradient, v);
+        terms.signs = false;
         status = form_of(t, &terms, &right);
         *deviation =
             fmax(*deviation, deviation_of(sums->gradient, right.form,
