@@ -235,7 +235,7 @@ training: {max_steps: 30, batch_size: 16}
     out = lib.scratch("refused") / "out"
     for command in (["plan", study], ["run", study, "-o", out]):
         line = lib.only_complaint(lib.run(command, expect=2))
-        lib.check("model.stages: 5 pools between 6 stages halve images of 28 x 28 to nothing" in line, line)
+        lib.check("model.stages: 5 pools between 6 stages would halve images of 28 x 28 to nothing" in line, line)
     line = lib.only_complaint(lib.run(["run", study, "-o", out], ranks=2, expect=2), ranks=2)
     lib.check("halve images" in line, line)
     lib.check(not out.exists(), f"{out} was made")
