@@ -297,6 +297,9 @@ nl_rng nl_rng_open(uint32_t seed, nl_purpose purpose, uint32_t a, uint32_t b, ui
 /** Next 32 random bits. */
 uint32_t nl_rng_u32(nl_rng *rng);
 
+/** -1 or 1. */
+double nl_rng_sign(nl_rng *rng);
+
 /** Uniform on (0, 1), 53 bits. */
 double nl_rng_uniform(nl_rng *rng);
 

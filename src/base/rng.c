@@ -52,6 +52,11 @@ double nl_rng_normal(nl_rng *rng)
     return radius * cos(angle);
 }
 
+double nl_rng_sign(nl_rng *rng)
+{
+    return (nl_rng_u32(rng) & 1U) != 0 ? 1.0 : -1.0;
+}
+
 uint32_t nl_rng_below(nl_rng *rng, uint32_t bound)
 {
     /* Lemire 2019, "Fast random integer generation in an interval": rejection makes it unbiased. */

@@ -53,7 +53,7 @@ static void draw_signs(const nl_net *net, double *w)
     nl_rng rng = nl_rng_open(0, NL_PURPOSE_CHECK, (uint32_t)net->size, 2, 0);
 
     for (size_t k = 0; k < net->size; k++) {
-        w[k] = (nl_rng_u32(&rng) & 1U) != 0 ? 1.0 : -1.0;
+        w[k] = nl_rng_sign(&rng);
     }
 }
 

@@ -25,7 +25,7 @@ static void draw_signs(int rows, double *v)
     nl_rng rng = nl_rng_open(0, NL_PURPOSE_CHECK, (uint32_t)rows, 3, 0);
 
     for (int k = 0; k < rows; k++) {
-        v[k] = (nl_rng_u32(&rng) & 1U) != 0 ? 1.0 : -1.0;
+        v[k] = nl_rng_sign(&rng);
     }
 }
 

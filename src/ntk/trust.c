@@ -113,7 +113,7 @@ void nl_trust_vector(const nl_trust *t, nl_kernel_spec spec, double *v)
 
     for (int row = 0; row < order; row++) {
         const int sample = row / unit;
-        const double sign = (nl_rng_u32(&rng) & 1U) != 0 ? 1.0 : -1.0;
+        const double sign = nl_rng_sign(&rng);
 
         v[row] = sample >= t->first && sample < t->first + t->count ? sign : 0.0;
     }

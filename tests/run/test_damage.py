@@ -15,6 +15,7 @@ import lib
 EVERYTHING = "all" in sys.argv[1:]
 SEED = int(os.environ.get("NTKLENS_TEST_SEED", random.randrange(10**6)))
 RANDOM = random.Random(SEED)
+REFUSED = ["study.yaml", "lock"]  # where their beginning is spoilt they are taken for files of the user's own
 PLAIN = ["study.yaml", "results.csv", "timings.csv", "log.txt", "lock"]
 
 
@@ -123,7 +124,7 @@ class Damage:
         before = {path.name: path.read_bytes() for path in out.glob("cells/*.h5")}
         run = life.Run(self.study, out)
         code = run.wait()
-        if name == "study.yaml" and code != 0:
+        if name in REFUSED and code != 0:
             lib.check(code in (2, 75), f"{what}: exit code {code}; stderr:\n{run.stderr()}")
             lib.check(run.complaints(), f"{what}: refused without a word")
             lib.check(
@@ -149,8 +150,7 @@ class Damage:
         for way in truncate, flip, empty:
             out = self.damaged(
                 *[(way, name) for name in everything],
-                # A lock whose beginning is flipped is taken for a file of the user's own, and refused.
-                *[(way, name) for name in plain if name not in ("study.yaml", "lock" if way is flip else "")],
+                *[(way, name) for name in plain if name != "study.yaml" and (way, name) != (flip, "lock")],
             )
             self.go_on(out, f"{way.__name__} everything")
 
