@@ -303,7 +303,7 @@ void nl_trust_vector(const nl_trust *trust, nl_kernel_spec spec, double *v);
  *                        what it was held against
  * @return NL_ERR_NOMEM, on every rank
  */
-NL_MUST_CHECK nl_status nl_trust_deviation(const nl_trust *trust, nl_kernel_spec spec,
+NL_MUST_CHECK nl_status nl_trust_deviation(nl_trust *trust, nl_kernel_spec spec,
                                            nl_precision precision, const nl_kernel_sums *sums,
                                            const double *gradient, double *deviation);
 

@@ -13,7 +13,7 @@ struct nl_trust {
     int first, count;      /* window: the samples that are checked */
     int own_first, own;    /* of these, this rank's */
     nl_jacobian *jacobian; /* owned; of this rank's samples */
-    double *signs;         /* owned; |J^T v|^2 of the full kernel's vector; NaN: not made yet */
+    double signs;          /* |J^T v|^2 of the full kernel's vector; NaN: not made yet */
 };
 
 /* Products in a sum by which convolutions and norms enter an entry. */
@@ -61,13 +61,10 @@ nl_status nl_trust_create(const nl_grid *grid, const nl_kernel_input *input, nl_
     nl_trust *t = calloc(1, sizeof *t);
     nl_status status = NL_OK;
 
-    if (t != NULL) {
-        *t = (nl_trust){.grid = grid, .input = *input, .signs = nl_calloc(1, sizeof *t->signs)};
-    }
-    if (t == NULL || t->signs == NULL) {
+    if (t == NULL) {
         status = NL_FAIL(NL_ERR_NOMEM, "out of memory for a check of kernels");
     } else {
-        *t->signs = NAN;
+        *t = (nl_trust){.grid = grid, .input = *input, .signs = NAN};
         choose_window(t);
         status = nl_jacobian_create_lean(input->net, input->theta,
                                          input->probe +
@@ -86,7 +83,6 @@ void nl_trust_destroy(nl_trust **trust)
 {
     if (*trust != NULL) {
         nl_jacobian_destroy(&(*trust)->jacobian);
-        free((*trust)->signs);
         free(*trust);
         *trust = NULL;
     }
@@ -225,20 +221,20 @@ static nl_status traced_by_factors(const nl_trust *t, const form_terms *f, right
 static const nl_kernel_spec full = {.kind = NL_KERNEL_FULL};
 
 /* |J^T v|^2 of the full kernel's vector on all samples, which two kernels ask for: made once. */
-static nl_status square_of_signs(const nl_trust *t, const double *v, double *square)
+static nl_status square_of_signs(nl_trust *t, const double *v, double *square)
 {
     nl_status status = NL_OK;
 
-    if (isnan(*t->signs)) {
-        status = nl_jacobian_square(t->jacobian, v, false, t->signs);
+    if (isnan(t->signs)) {
+        status = nl_jacobian_square(t->jacobian, v, false, &t->signs);
     }
-    *square = *t->signs;
+    *square = t->signs;
     return status;
 }
 
 /* The gradients, which the traced kernel and the full one have in common, are held against a pass
  * of its own as the full one is. */
-static nl_status traced_by_gradients(const nl_trust *t, const form_terms *f, right_form *out)
+static nl_status traced_by_gradients(nl_trust *t, const form_terms *f, right_form *out)
 {
     const int C = t->input.net->spec.outputs;
     const nl_rounding of = nl_rounding_of(t->input.net, full, (double)t->input.samples * C);
@@ -258,7 +254,7 @@ static nl_status traced_by_gradients(const nl_trust *t, const form_terms *f, rig
 }
 
 /* v^T Theta v, from the Jacobian. */
-static nl_status form_of(const nl_trust *t, const form_terms *f, right_form *out)
+static nl_status form_of(nl_trust *t, const form_terms *f, right_form *out)
 {
     const bool traced = f->spec.kind == NL_KERNEL_TRACED;
     const int C = t->input.net->spec.outputs;
@@ -310,7 +306,7 @@ static double infinite_deviation(double form)
     return isfinite(form) ? HUGE_VAL : 0.0;
 }
 
-nl_status nl_trust_deviation(const nl_trust *t, nl_kernel_spec spec, nl_precision precision,
+nl_status nl_trust_deviation(nl_trust *t, nl_kernel_spec spec, nl_precision precision,
                              const nl_kernel_sums *sums, const double *gradient, double *deviation)
 {
     const nl_net *net = t->input.net;
