@@ -169,7 +169,8 @@ INLINE void NAME(block)(int pixels, int vectors, const NAME(correlation) *t, con
     const ptrdiff_t apart = (ptrdiff_t)t->stride * t->in;
     const size_t step = (size_t)vectors * NAME(lanes);
     const real *w = t->w + (size_t)t->kernel * (size_t)run * (size_t)first;
-    const bool direct = vectors == 1 && t->ending != NULL && t->out - first >= NAME(lanes);
+    const bool direct = (vectors == 1 || NAME(most_pixels) < 14) && t->ending != NULL &&
+                        t->out - first >= vectors * NAME(lanes); /* registers are left for it */
     NAME(vector) sum[NAME(most_pixels)][2];
     real raw[NAME(most_pixels) * 2 * NAME(lanes)];
     real *to = t->ending != NULL ? raw : t->z + z;
@@ -206,7 +207,7 @@ INLINE void NAME(block)(int pixels, int vectors, const NAME(correlation) *t, con
             }
         }
     }
-    if (direct) { /* registers are left for it */
+    if (direct) {
         size_t at[NAME(most_pixels)];
 
 #pragma GCC unroll 16
@@ -214,6 +215,14 @@ INLINE void NAME(block)(int pixels, int vectors, const NAME(correlation) *t, con
             at[i] = z + (size_t)i * (size_t)t->out;
         }
         NAME(finish_vectors)(t->ending, pixels, sum[0], 2, first, at, t->z);
+        if (vectors > 1) {
+#pragma GCC unroll 16
+            for (int i = 0; i < pixels; i++) {
+                at[i] += NAME(lanes);
+            }
+            NAME(finish_vectors)
+            (t->ending, pixels, sum[0] + 1, 2, first + NAME(lanes), at, t->z);
+        }
         return;
     }
 #pragma GCC unroll 16
