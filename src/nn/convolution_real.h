@@ -17,8 +17,9 @@
 enum {
     NAME(lanes) = vector_bytes / (int)sizeof(real),
     NAME(most_pixels) = vector_bytes == 64 ? 14 : 5, /* of a block: with two vectors each they */
-    NAME(most_inputs) = vector_bytes == 64 ? 12 : 5  /* fill the registers */
-};
+    NAME(most_inputs) = vector_bytes == 64 ? 12 : 5, /* fill the registers */
+    NAME(most_alone) = vector_bytes == 64 ? 14 : 10  /* of either with one vector: fewer wait for */
+};                                                   /* each other's sums */
 typedef real NAME(vector) __attribute__((vector_size(vector_bytes)));
 
 typedef __typeof__((NAME(vector)){0} < (NAME(vector)){0}) NAME(bits); /* all ones: true */
@@ -171,8 +172,8 @@ INLINE void NAME(block)(int pixels, int vectors, const NAME(correlation) *t, con
     const real *w = t->w + (size_t)t->kernel * (size_t)run * (size_t)first;
     const bool direct = (vectors == 1 || NAME(most_pixels) < 14) && t->ending != NULL &&
                         t->out - first >= vectors * NAME(lanes); /* registers are left for it */
-    NAME(vector) sum[NAME(most_pixels)][2];
-    real raw[NAME(most_pixels) * 2 * NAME(lanes)];
+    NAME(vector) sum[NAME(most_alone)][2];
+    real raw[NAME(most_alone) * 2 * NAME(lanes)];
     real *to = t->ending != NULL ? raw : t->z + z;
     const size_t apart_to = t->ending != NULL ? (size_t)2 * NAME(lanes) : (size_t)t->out;
 
@@ -181,7 +182,7 @@ INLINE void NAME(block)(int pixels, int vectors, const NAME(correlation) *t, con
         sum[i][0] = sum[i][1] = (NAME(vector)){0};
     }
     for (int ky = 0; ky < t->kernel; ky++, x += t->row) {
-        const real *at[NAME(most_pixels) / 3 + 1]; /* every third pixel: few registers */
+        const real *at[NAME(most_alone) / 3 + 1]; /* every third pixel: few registers */
 
 #pragma GCC unroll 16
         for (int k = 0; 3 * k < pixels; k++) {
@@ -208,7 +209,7 @@ INLINE void NAME(block)(int pixels, int vectors, const NAME(correlation) *t, con
         }
     }
     if (direct) {
-        size_t at[NAME(most_pixels)];
+        size_t at[NAME(most_alone)];
 
 #pragma GCC unroll 16
         for (int i = 0; i < pixels; i++) {
@@ -239,7 +240,8 @@ INLINE void NAME(block)(int pixels, int vectors, const NAME(correlation) *t, con
 
 #define BLOCK(count)                                                                               \
     case count:                                                                                    \
-        if ((count) <= NAME(most_pixels)) { /* else it is not asked for */                         \
+        if ((count) <=                                                                             \
+            (vectors > 1 ? NAME(most_pixels) : NAME(most_alone))) { /* else not asked for */       \
             NAME(block)(count, vectors, t, x, first, z);                                           \
         }                                                                                          \
         break
@@ -271,7 +273,7 @@ INLINE void NAME(pixels)(int count, int vectors, const NAME(correlation) *t, con
 
 INLINE void NAME(channels)(int vectors, const NAME(correlation) *t, int first)
 {
-    const int step = nl_even_part(t->width, NAME(most_pixels));
+    const int step = nl_even_part(t->width, vectors > 1 ? NAME(most_pixels) : NAME(most_alone));
 
     for (int y = 0; y < t->height; y++) {
         const real *x = t->x + (size_t)(y * t->stride) * (size_t)t->row;
@@ -430,7 +432,7 @@ INLINE void NAME(gradient_block)(int inputs, int vectors, const NAME(correlation
                                  const real *delta, real *g)
 {
     const size_t O = (size_t)NAME(padded)(t->out);
-    NAME(vector) sum[NAME(most_inputs)][2];
+    NAME(vector) sum[NAME(most_alone)][2];
 
 #pragma GCC unroll 16
     for (int q = 0; q < inputs; q++) {
@@ -464,7 +466,8 @@ INLINE void NAME(gradient_block)(int inputs, int vectors, const NAME(correlation
 
 #define BLOCK(count)                                                                               \
     case count:                                                                                    \
-        if ((count) <= NAME(most_inputs)) { /* else it is not asked for */                         \
+        if ((count) <=                                                                             \
+            (vectors > 1 ? NAME(most_inputs) : NAME(most_alone))) { /* else not asked for */       \
             NAME(gradient_block)(count, vectors, t, x, delta, g);                                  \
         }                                                                                          \
         break
@@ -486,6 +489,8 @@ INLINE void NAME(gradient_inputs)(int count, int vectors, const NAME(correlation
         BLOCK(10);
         BLOCK(11);
         BLOCK(12);
+        BLOCK(13);
+        BLOCK(14);
     default:
         break;
     }
@@ -498,7 +503,7 @@ INLINE void NAME(gradient_row)(int vectors, const NAME(correlation) *t, const re
 {
     const size_t O = (size_t)NAME(padded)(t->out);
     const int run = t->kernel * t->in;
-    const int step = nl_even_part(run, NAME(most_inputs));
+    const int step = nl_even_part(run, vectors > 1 ? NAME(most_inputs) : NAME(most_alone));
 
     for (int q = 0; q < run; q += step) {
         NAME(gradient_inputs)(nl_smaller(step, run - q), vectors, t, x + q, delta,

@@ -7,6 +7,7 @@ disturbs the machine disturbs all of them, and the medians are compared.
 """
 
 import argparse
+import csv
 import datetime
 import json
 import os
@@ -128,6 +129,11 @@ class Bench:
 
     def run(self, line, **how):
         return self.wait(self.start(line, **how))
+
+    def plan(self, study, ranks):
+        """What `ntklens plan` says of a study."""
+        text, _ = self.start([self.program, "plan", study, "--ranks", ranks, "--json"]).communicate()
+        return json.loads(text)
 
     def peer(self, *arguments):
         return [sys.executable, "-B", PEER, *arguments]
@@ -481,18 +487,43 @@ measure: {{kernels: [traced, full], steps_per_decade: 4, precision: {precision}}
 """
 
 
-def run_study(bench, ranks, text, **how):
-    """Wall seconds of mpirun, and the last event of the log."""
-    folder = pathlib.Path(tempfile.mkdtemp(dir=bench.scratch))
-    study, out = folder / "study.yaml", folder / "out"
+class StudyRun:
+    """A study computed once.
+
+    seconds: wall time of mpirun;  phases: seconds of each phase, summed over ranks;  end: last event of the log.
+    """
+
+    def __init__(self, bench, ranks, text, **how):
+        folder = pathlib.Path(tempfile.mkdtemp(dir=bench.scratch))
+        study, out = folder / "study.yaml", folder / "out"
+        study.write_text(text)
+        line = [*bench.mpirun(ranks), bench.program, "run", study, "-o", out, "--quiet"]
+        start = time.perf_counter()
+        bench.run(line, **how)
+        self.seconds = time.perf_counter() - start
+        end = (out / "log.txt").read_text().splitlines()[-1]
+        self.end = dict(word.split("=", 1) for word in end.split() if "=" in word)
+        self.phases = {}
+        for timing in csv.DictReader((out / "timings.csv").open()):
+            self.phases[timing["phase"]] = self.phases.get(timing["phase"], 0.0) + float(timing["seconds"])
+        shutil.rmtree(folder)
+
+
+def phase_cases(bench, name, text, precision, runs):
+    """What ranks did in studies that have run, and how long its operations, as `plan` counts them, take at the rate of
+    a large product on one core."""
+    study = bench.scratch / "phases.yaml"
     study.write_text(text)
-    line = [*bench.mpirun(ranks), bench.program, "run", study, "-o", out, "--quiet"]
-    start = time.perf_counter()
-    bench.run(line, **how)
-    seconds = time.perf_counter() - start
-    end = (out / "log.txt").read_text().splitlines()[-1]
-    shutil.rmtree(folder)
-    return seconds, dict(word.split("=", 1) for word in end.split() if "=" in word)
+    work = bench.plan(study, 1)["work"]
+    rates = bench.run(bench.micro("bench_convolution", "--what", "rates"), cores=CORES[:1])[-1]
+    for phase, of in (("train", "single"), ("evaluate", "single"), ("gram", precision), ("solve", precision)):
+        yield Case(
+            f"{name}: {phase}",
+            "core s",
+            lambda phase=phase: statistics.median(run.phases[phase] for run in runs),
+            limit=lambda phase=phase, of=of: 1e-9 * work[phase]["flops"] / rates[of],
+            turns=1,
+        )
 
 
 @benchmark
@@ -508,7 +539,7 @@ def study(bench):
 
         def ours(text=text, as_installed=as_installed):
             threads = None if as_installed else 1
-            return run_study(bench, count, text, threads=threads, as_installed=as_installed)[0]
+            return StudyRun(bench, count, text, threads=threads, as_installed=as_installed).seconds
 
         def torch(line=line, as_installed=as_installed):
             bench.needs("torch", "numpy")
@@ -551,14 +582,16 @@ def convolution_study(bench):
         text = CONVOLUTION_STUDY.format(
             cifar10=cifar10, widths=widths, steps=steps, probe=probe, precision=precision
         )
-        yield Case(
-            f"{2 * len(widths)} cnns, {precision}",
-            "s",
-            lambda text=text: run_study(bench, count, text, threads=1)[0],
-            {f"torch + functorch, {count} processes": torch},
-            goal=2.5,
-            turns=3,
-        )
+        runs = []
+
+        def ours(text=text, runs=runs):
+            runs.append(StudyRun(bench, count, text, threads=1))
+            return runs[-1].seconds
+
+        name = f"{2 * len(widths)} cnns, {precision}"
+        peer = {f"torch + functorch, {count} processes": torch}
+        yield Case(name, "s", ours, peer, goal=2.5, turns=3)
+        yield from phase_cases(bench, name, text, precision, runs)
 
 
 @benchmark
@@ -573,16 +606,16 @@ def scaling(bench):
     idle = []
 
     def two():
-        seconds, end = run_study(bench, 2, text, threads=1)
-        idle.append(float(end["idle_percent"]))
+        run = StudyRun(bench, 2, text, threads=1)
+        idle.append(float(run.end["idle_percent"]))
         bench.notes["scaling"] = f"idle {statistics.median(idle):.1f} % of rank time"
-        return seconds
+        return run.seconds
 
     yield Case(
         "quickstart on MNIST, 2 ranks",
         "s",
         two,
-        {"1 rank": lambda: run_study(bench, 1, text, threads=1)[0]},
+        {"1 rank": lambda: StudyRun(bench, 1, text, threads=1).seconds},
         goal=1.85,
     )
 
@@ -618,13 +651,7 @@ def sharing(bench):
         )
 
         def seconds(ranks, text=text):
-            folder = pathlib.Path(tempfile.mkdtemp(dir=bench.scratch))
-            study, out = folder / "study.yaml", folder / "out"
-            study.write_text(text)
-            bench.run([*bench.mpirun(ranks), bench.program, "run", study, "-o", out, "--quiet"])
-            rows = [line.split(",") for line in (out / "timings.csv").read_text().splitlines()]
-            shutil.rmtree(folder)
-            return sum(float(row[3]) for row in rows if row[1] == "train")
+            return StudyRun(bench, ranks, text).phases["train"]
 
         yield Case(
             f"{what}, width {width}" if not cnn else f"cnn of {width} channels",
@@ -655,8 +682,7 @@ def large(bench):
     seconds = []
 
     def planned():
-        text = bench.start([bench.program, "plan", study, "--ranks", 2, "--json"]).communicate()[0]
-        return json.loads(text)["memory"]["per_rank"] / 1e6
+        return bench.plan(study, 2)["memory"]["per_rank"] / 1e6
 
     def ours():
         start = time.perf_counter()

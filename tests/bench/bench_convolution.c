@@ -4,11 +4,13 @@
  *
  *   bench_convolution [--side H] [--colours C] [--width W] [--batch B] [--seconds S]
  *                     [--points N] [--precision double|single] [--kernel full|traced]
+ *   bench_convolution --what rates
  *
  * The network: three convolutions of W channels, average pools behind the first two, global
  * average; relu, cross-entropy, plain gradient descent.  With --points the kernel instead of the
  * step. limit_milliseconds, limit_seconds: the same operations at the rate of GEMM measured
- * alongside. Times are of the CPU: other work on the machine counts little.
+ * alongside; that rate alone, in GFLOP/s of either precision, with --what rates. Times are of the
+ * CPU: other work on the machine counts little.
  */
 #include "bench.h"
 
@@ -175,7 +177,10 @@ int main(int argc, char **argv)
 
     MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided);
     nl_blas_set_threads(1);
-    if (points > 0) {
+    if (strcmp(bench_option(argc, argv, "what", ""), "rates") == 0) {
+        printf("{\"name\": \"rates\", \"single\": %.4g, \"double\": %.4g}\n",
+               1e-9 * gemm_rate(NL_SINGLE), 1e-9 * gemm_rate(NL_DOUBLE));
+    } else if (points > 0) {
         time_kernel(net, points, bench_precision(argc, argv),
                     strcmp(bench_option(argc, argv, "kernel", "full"), "traced") == 0);
     } else {
