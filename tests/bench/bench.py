@@ -70,7 +70,7 @@ class Bench:
 
     def installed(self):
         versions = {}
-        for name in ("numpy", "torch", "functorch"):
+        for name in ("numpy", "scipy", "torch", "functorch"):
             code = f"import {name}; print({name}.__version__)"
             found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
             if found.returncode == 0:
@@ -279,9 +279,20 @@ def gram(bench):
         )
 
 
+QUADRATURE = """\
+data: {{source: mnist, path: {mnist}, train_sizes: [{points}], test_size: 100, standardize: false,
+  probe_from: train, probe_size: {points}}}
+model: {{widths: [{width}], depths: [2]}}
+training: {{loss: cross-entropy, learning_rate: 0.01, batch_size: 32, max_steps: 1}}
+seeds: [0]
+measure: {{kernels: [full], steps_per_decade: 0, method: quadrature, relative_error: 0.01}}
+"""
+
+
 @benchmark
 def large_subsets(bench):
-    """What kernels of --images images are made of on one core: products with 16 vectors, and duals."""
+    """What kernels of --images images are made of on one core: products with 16 vectors, and duals; and the effective
+    rank of a whole state by quadrature beside scipy's eigsh and Lanczos on torch's products."""
     points = 300 if bench.options.quick else bench.options.images
     one = CORES[:1]
 
@@ -314,6 +325,22 @@ def large_subsets(bench):
             limit=ours("dual", width, "limit_seconds"),
             share_goal=0.6,
         )
+    mnist = bench.images("mnist")
+    for width in (8,) if bench.options.quick else (64, 256):
+        text = QUADRATURE.format(mnist=mnist, points=points, width=width)
+
+        def state(text=text):
+            """Seconds of one of the two states."""
+            phases = StudyRun(bench, 1, text, threads=1).phases
+            return (phases["gram"] + phases["solve"] + phases["observe"]) / 2
+
+        def scipy(width=width):
+            bench.needs("torch", "functorch", "scipy")
+            line = bench.peer("quadrature", "--width", width, "--points", points, "--mnist", mnist)
+            return bench.run(line, cores=one)[-1]["seconds"]
+
+        name = f"effective rank to 1 %, {points} images, width {width}"
+        yield Case(name, "s", state, {"scipy, torch": scipy}, goal=3, turns=1)
 
 
 @benchmark

@@ -57,15 +57,21 @@ def perceptron(width, depth=2):
     return torch.nn.Sequential(*layers[:-1])
 
 
-@torch.no_grad()
-def full_kernel(net, x):
-    """Empirical NTK of all outputs, layer by layer: (Gram of inputs + 1) times (Gram of back-signals)."""
+def forward_pass(net, x):
+    """Dense layers, their inputs, and the slopes of relu behind all but the last."""
     dense = [layer for layer in net if isinstance(layer, torch.nn.Linear)]
     inputs, masks = [x], []
     for layer in dense[:-1]:
         z = layer(inputs[-1])
         masks.append((z > 0).to(z.dtype))
         inputs.append(z * masks[-1])
+    return dense, inputs, masks
+
+
+@torch.no_grad()
+def full_kernel(net, x):
+    """Empirical NTK of all outputs, layer by layer: (Gram of inputs + 1) times (Gram of back-signals)."""
+    dense, inputs, masks = forward_pass(net, x)
     back = torch.eye(CLASSES).repeat(len(x), 1)
     kernel = torch.zeros(len(back), len(back))
     for k in reversed(range(len(dense))):
@@ -95,12 +101,11 @@ def gram(a):
     tell(what=a.what, width=a.width, n=CLASSES * a.points, seconds=timed(lambda: kernel(net, x), a.repeats))
 
 
-def products(a):
-    """A block of vectors with J^T J, summed over the images: what an iterative solver would be given."""
+def operator(net, x):
+    """J^T J of a network on images x, of a list of tensors like its parameters."""
     from functorch import jvp, make_functional
 
-    function, theta = make_functional(perceptron(a.width))
-    x = torch.randn(a.points, 784)
+    function, theta = make_functional(net)
 
     def product(vector):
         total = [torch.zeros_like(part) for part in vector]
@@ -111,8 +116,89 @@ def products(a):
                 part += gradient
         return total
 
+    return product, theta
+
+
+def products(a):
+    """A block of vectors with J^T J, summed over the images: what an iterative solver would be given."""
+    product, theta = operator(perceptron(a.width), torch.randn(a.points, 784))
     vectors = [[torch.randn_like(part) for part in theta] for _ in range(16)]
     tell(seconds=timed(lambda: [product(vector) for vector in vectors], a.repeats))
+
+
+@torch.no_grad()
+def trace_of(net, x):
+    """Sum of the squares of J, layer by layer: |input|^2 + 1 times |back-signals|^2."""
+    total = 0.0
+    for h in x.split(1000):
+        dense, inputs, masks = forward_pass(net, h)
+        back = torch.eye(CLASSES).expand(len(h), CLASSES, CLASSES)
+        for k in reversed(range(len(dense))):
+            total += ((inputs[k].square().sum(1) + 1) * back.square().sum((1, 2))).double().sum().item()
+            if k > 0:
+                back = (back @ dense[k].weight) * masks[k - 1][:, None]
+    return total
+
+
+def lanczos(apply, z, steps):
+    """Nodes and weights of Gauss' rule for z^T f(A) z; fully reorthogonalised."""
+    basis, alpha, beta = [z / np.linalg.norm(z)], [], []
+    for _ in range(steps):
+        w = apply(basis[-1])
+        alpha.append(w @ basis[-1])
+        for _ in range(2):
+            w -= np.array(basis).T @ (np.array(basis) @ w)
+        beta.append(np.linalg.norm(w))
+        if beta[-1] < 1e-12:
+            break
+        basis.append(w / beta[-1])
+    beside = np.diag(beta[: len(alpha) - 1], 1)
+    nodes, vectors = np.linalg.eigh(np.diag(alpha) + beside + beside.T)
+    return nodes, (z @ z) * vectors[0] ** 2
+
+
+def quadrature(a):
+    """exp of the entropy of the spectrum to a relative error: leading eigenvectors by scipy's eigsh, the rest by probes
+    and Lanczos, with the trace as control variate; one vector at a time, as a LinearOperator is given them."""
+    from scipy.sparse.linalg import LinearOperator, eigsh
+
+    images, _ = read_mnist(a.mnist, "train")
+    net = drawn_network(a, a.width)
+    start = time.perf_counter()
+    product, theta = operator(net, images[: a.points])
+    trace = trace_of(net, images[: a.points])
+    shapes = [part.shape for part in theta]
+    order, count = sum(part.numel() for part in theta), [0]
+
+    def apply(v):
+        count[0] += 1
+        parts = torch.tensor(v, dtype=torch.float32).split([shape.numel() for shape in shapes])
+        result = product([part.reshape(shape) for part, shape in zip(parts, shapes)])
+        return torch.cat([part.reshape(-1) for part in result]).double().numpy() / trace
+
+    top, q = eigsh(LinearOperator((order, order), matvec=lambda v: apply(v.reshape(-1))), k=48, tol=1e-3)
+
+    def project(v):
+        return v - q @ (q.T @ v)
+
+    tail, samples, moments = 1 - top.sum(), [], []
+    rng = np.random.default_rng(0)
+    while True:
+        z = project(rng.standard_normal(order))
+        z *= ((order - len(top)) / (z @ z)) ** 0.5
+        nodes, weights = lanczos(lambda v: project(apply(v)), z, 15)
+        nodes = nodes.clip(1e-300)
+        samples.append((-(weights * nodes * np.log(nodes)).sum(), (weights * nodes).sum()))
+        moments.append(((weights * -(nodes**2) * np.log(nodes)).sum(), (weights * nodes**2).sum()))
+        c = sum(m[0] for m in moments) / sum(m[1] for m in moments)
+        values = np.array([f - c * (x - tail) for f, x in samples])
+        if len(values) >= 8 and 1.96 * values.std(ddof=1) / len(values) ** 0.5 <= a.relative_error:
+            break
+    tell(
+        seconds=time.perf_counter() - start,
+        products=count[0],
+        effective_rank=float(np.exp(values.mean() - (top * np.log(top)).sum())),
+    )
 
 
 def eigen(a):
@@ -322,6 +408,7 @@ WORK = {
     "gram": gram,
     "functorch": gram,
     "products": products,
+    "quadrature": quadrature,
     "eigen": eigen,
     "train": train,
     "convolution": convolution,
@@ -350,6 +437,7 @@ def main():
     parser.add_argument("--tests", type=int, default=2000, help="test images of a study")
     parser.add_argument("--rate", type=float, default=0.1, help="learning rate of a study")
     parser.add_argument("--widths", type=int, nargs="+", default=[16, 64, 256])
+    parser.add_argument("--relative-error", type=float, default=0.01, help="of a quadrature's effective rank")
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--probe", type=int, default=150)
