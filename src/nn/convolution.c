@@ -82,6 +82,23 @@ static bool goes_in_tiles(const nl_convolution *v)
            16 * tiles_of(v->out) * 3 <= 9 * v->out.height * v->out.width * 2;
 }
 
+/* A block of pixels or inputs is code of its own for each count of them. */
+#define EACH_COUNT(BLOCK)                                                                          \
+    BLOCK(1);                                                                                      \
+    BLOCK(2);                                                                                      \
+    BLOCK(3);                                                                                      \
+    BLOCK(4);                                                                                      \
+    BLOCK(5);                                                                                      \
+    BLOCK(6);                                                                                      \
+    BLOCK(7);                                                                                      \
+    BLOCK(8);                                                                                      \
+    BLOCK(9);                                                                                      \
+    BLOCK(10);                                                                                     \
+    BLOCK(11);                                                                                     \
+    BLOCK(12);                                                                                     \
+    BLOCK(13);                                                                                     \
+    BLOCK(14);
+
 /* Each format, in vectors of each width: what a name is made of. */
 #define JOIN(name, format, bytes)    name##_##format##_##bytes
 #define NAME_OF(name, format, bytes) JOIN(name, format, bytes)

@@ -251,20 +251,7 @@ INLINE void NAME(pixels)(int count, int vectors, const NAME(correlation) *t, con
                          int first, size_t z)
 {
     switch (count) {
-        BLOCK(1);
-        BLOCK(2);
-        BLOCK(3);
-        BLOCK(4);
-        BLOCK(5);
-        BLOCK(6);
-        BLOCK(7);
-        BLOCK(8);
-        BLOCK(9);
-        BLOCK(10);
-        BLOCK(11);
-        BLOCK(12);
-        BLOCK(13);
-        BLOCK(14);
+        EACH_COUNT(BLOCK)
     default:
         break;
     }
@@ -477,20 +464,7 @@ INLINE void NAME(gradient_inputs)(int count, int vectors, const NAME(correlation
                                   const real *delta, real *g)
 {
     switch (count) {
-        BLOCK(1);
-        BLOCK(2);
-        BLOCK(3);
-        BLOCK(4);
-        BLOCK(5);
-        BLOCK(6);
-        BLOCK(7);
-        BLOCK(8);
-        BLOCK(9);
-        BLOCK(10);
-        BLOCK(11);
-        BLOCK(12);
-        BLOCK(13);
-        BLOCK(14);
+        EACH_COUNT(BLOCK)
     default:
         break;
     }
