@@ -18,8 +18,20 @@ enum {
     NAME(lanes) = vector_bytes / (int)sizeof(real),
     NAME(most_pixels) = vector_bytes == 64 ? 14 : 5, /* of a block: with two vectors each they */
     NAME(most_inputs) = vector_bytes == 64 ? 12 : 5, /* fill the registers */
-    NAME(most_alone) = vector_bytes == 64 ? 14 : 10  /* of either with one vector: fewer wait for */
-};                                                   /* each other's sums */
+    NAME(most_alone) =
+        vector_bytes == 64 ? 14 : 10 /* of either with one vector, whose sums would */
+};                                   /* wait for each other were they fewer */
+
+INLINE int NAME(pixels_at_once)(int vectors)
+{
+    return vectors > 1 ? NAME(most_pixels) : NAME(most_alone);
+}
+
+INLINE int NAME(inputs_at_once)(int vectors)
+{
+    return vectors > 1 ? NAME(most_inputs) : NAME(most_alone);
+}
+
 typedef real NAME(vector) __attribute__((vector_size(vector_bytes)));
 
 typedef __typeof__((NAME(vector)){0} < (NAME(vector)){0}) NAME(bits); /* all ones: true */
@@ -170,7 +182,7 @@ INLINE void NAME(block)(int pixels, int vectors, const NAME(correlation) *t, con
     const ptrdiff_t apart = (ptrdiff_t)t->stride * t->in;
     const size_t step = (size_t)vectors * NAME(lanes);
     const real *w = t->w + (size_t)t->kernel * (size_t)run * (size_t)first;
-    const bool direct = (vectors == 1 || NAME(most_pixels) < 14) && t->ending != NULL &&
+    const bool direct = (vectors == 1 || vector_bytes < 64) && t->ending != NULL &&
                         t->out - first >= vectors * NAME(lanes); /* registers are left for it */
     NAME(vector) sum[NAME(most_alone)][2];
     real raw[NAME(most_alone) * 2 * NAME(lanes)];
@@ -240,8 +252,7 @@ INLINE void NAME(block)(int pixels, int vectors, const NAME(correlation) *t, con
 
 #define BLOCK(count)                                                                               \
     case count:                                                                                    \
-        if ((count) <=                                                                             \
-            (vectors > 1 ? NAME(most_pixels) : NAME(most_alone))) { /* else not asked for */       \
+        if ((count) <= NAME(pixels_at_once)(vectors)) { /* else it is not asked for */             \
             NAME(block)(count, vectors, t, x, first, z);                                           \
         }                                                                                          \
         break
@@ -260,7 +271,7 @@ INLINE void NAME(pixels)(int count, int vectors, const NAME(correlation) *t, con
 
 INLINE void NAME(channels)(int vectors, const NAME(correlation) *t, int first)
 {
-    const int step = nl_even_part(t->width, vectors > 1 ? NAME(most_pixels) : NAME(most_alone));
+    const int step = nl_even_part(t->width, NAME(pixels_at_once)(vectors));
 
     for (int y = 0; y < t->height; y++) {
         const real *x = t->x + (size_t)(y * t->stride) * (size_t)t->row;
@@ -453,8 +464,7 @@ INLINE void NAME(gradient_block)(int inputs, int vectors, const NAME(correlation
 
 #define BLOCK(count)                                                                               \
     case count:                                                                                    \
-        if ((count) <=                                                                             \
-            (vectors > 1 ? NAME(most_inputs) : NAME(most_alone))) { /* else not asked for */       \
+        if ((count) <= NAME(inputs_at_once)(vectors)) { /* else it is not asked for */             \
             NAME(gradient_block)(count, vectors, t, x, delta, g);                                  \
         }                                                                                          \
         break
@@ -477,7 +487,7 @@ INLINE void NAME(gradient_row)(int vectors, const NAME(correlation) *t, const re
 {
     const size_t O = (size_t)NAME(padded)(t->out);
     const int run = t->kernel * t->in;
-    const int step = nl_even_part(run, vectors > 1 ? NAME(most_inputs) : NAME(most_alone));
+    const int step = nl_even_part(run, NAME(inputs_at_once)(vectors));
 
     for (int q = 0; q < run; q += step) {
         NAME(gradient_inputs)(nl_smaller(step, run - q), vectors, t, x + q, delta,

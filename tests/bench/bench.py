@@ -330,7 +330,7 @@ def large_subsets(bench):
         text = QUADRATURE.format(mnist=mnist, points=points, width=width)
 
         def state(text=text):
-            """Seconds of one of the two states."""
+            """Half of what two states take, with the check of the first images."""
             phases = StudyRun(bench, 1, text, threads=1).phases
             return (phases["gram"] + phases["solve"] + phases["observe"]) / 2
 
