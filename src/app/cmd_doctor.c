@@ -23,7 +23,7 @@ static nl_status check(bool json)
         status = nl_doctor(team, json, stdout);
     }
     nl_team_destroy(&team);
-    MPI_Finalize();
+    nl_mpi_stop();
     return status;
 }
 

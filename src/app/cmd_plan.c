@@ -129,7 +129,7 @@ static nl_status run(const nl_command *command, int argc, char **argv)
         /* Under a launcher every rank of the job has to take part in this. */
         nl_mpi_start();
         status = root ? make_plan(&request) : NL_OK;
-        MPI_Finalize();
+        nl_mpi_stop();
     }
     free(request.sets);
     free(arguments.item);

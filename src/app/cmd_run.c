@@ -162,7 +162,7 @@ static nl_status run(const nl_command *command, int argc, char **argv)
             request.policy = nl_stop_policy_make(real_clock, NULL, request.max_seconds, NULL);
             nl_mpi_start();
             status = run_on_team(&request);
-            MPI_Finalize();
+            nl_mpi_stop();
         }
     }
     free(request.sets);

@@ -1,9 +1,11 @@
-/** @file launch.c  What the launcher tells in the environment, and the start of MPI. */
+/** @file launch.c  What the launcher tells in the environment, and start and end of MPI. */
 #include "launch.h"
 
 #include "ntklens/base.h"
 
+#include <dlfcn.h>
 #include <limits.h>
+#include <link.h>
 #include <mpi.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -82,4 +84,28 @@ void nl_mpi_start(void)
         (void)setenv("OMPI_MCA_pml", "ob1", 0);
     }
     start_with_a_home();
+}
+
+/* Open MPI 4 unloads its libraries while a thread of its own may still run their code, which now
+ * and then ends a process that had all done by a segmentation fault: they stay where they are. */
+static void keep_libraries(void)
+{
+#ifdef __linux__
+    void *program = dlopen(NULL, RTLD_LAZY);
+    struct link_map *library = NULL;
+
+    if (program != NULL && dlinfo(program, RTLD_DI_LINKMAP, &library) == 0) {
+        for (; library != NULL; library = library->l_next) {
+            if (library->l_name[0] != '\0') {
+                (void)dlopen(library->l_name, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
+            }
+        }
+    }
+#endif
+}
+
+void nl_mpi_stop(void)
+{
+    keep_libraries();
+    MPI_Finalize();
 }

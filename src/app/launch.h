@@ -1,4 +1,4 @@
-/** @file launch.h  What the launcher tells in the environment, and the start of MPI. */
+/** @file launch.h  What the launcher tells in the environment, and start and end of MPI. */
 #ifndef NTKLENS_APP_LAUNCH_H
 #define NTKLENS_APP_LAUNCH_H
 
@@ -11,5 +11,8 @@ int nl_launched_rank(void);
  *  OMPI_MCA_pml, if set, wins.  Neither does one process without mpirun need ssh or rsh; where
  * there is none, OMPI_MCA_plm is set unless it is.  Collective over the job. */
 void nl_mpi_start(void);
+
+/** MPI_Finalize, whose threads may outlast what it unloads.  Collective over the job. */
+void nl_mpi_stop(void);
 
 #endif

@@ -2,6 +2,7 @@
 """One process without mpirun starts where there is nothing to start others with, and where there is."""
 
 import os
+import re
 import shutil
 
 import lib
@@ -51,6 +52,19 @@ def with_ssh():
 def the_users_choice_is_left():
     run_alone(few_programs("orted", "true"), OMPI_MCA_plm_rsh_agent="true")
     run_alone(few_programs("orted"), OMPI_MCA_plm="isolated")
+
+
+@lib.case
+def no_library_is_unloaded_at_the_end():
+    """Threads of MPI may still run its code.  The loader tells what it does on stderr, behind the line of the error."""
+    folder = lib.scratch("unloaded")
+    (folder / "study.yaml").write_text(STUDY.replace("glyphs", f"mnist, path: {folder}/nowhere"))
+    env = lib.environment(LD_DEBUG="files")
+    told = lib.run(["run", "study.yaml", "-o", "out"], cwd=folder, env=env, expect=3).stderr
+    pid = re.search(r"(\d+):\s+initialize program: \S+ntklens\n", told).group(1)
+    end = told.split("ntklens: ", 1)[1].splitlines()
+    unloaded = [line for line in end if line.split(":")[0].strip() == pid and "destroying link map" in line]
+    lib.check_equal(unloaded, [], "libraries unloaded at the end")
 
 
 lib.main()
