@@ -61,14 +61,17 @@ typedef struct nl_quadrature {
  * Ritz vectors; half of what that adds to the entropy, to second order, is taken off, half counts
  * as error.  The rest: z^T f(.) z of probes z on a sphere by Lanczos on the deflated operator with
  * full reorthogonalisation: Gauss quadrature bounds it from above, Gauss-Radau with a node at zero
- * from below (Golub & Meurant 1994); the middle is taken, half the gap counts as error.  The trace
- * of the rest is known, and serves as control variate, and so does its squared norm, where it is;
- * the variance is that of a quadratic form on a sphere, from the nodes of all probes.  Probes,
- * steps and depth grow until the half width is as wanted (or 256 probes are spent: then the error
- * says so).
+ * from below (Golub & Meurant 1994); the middle is taken.  The trace of the rest is known, and
+ * serves as control variate, and so does its squared norm, where it is; the variance is that of a
+ * quadratic form on a sphere, from the nodes of all probes.
  *
- * Four probes go on to 30 steps at least: what the counting function wants.  It is right to 5 to 10
- * % of an eigenvalue where eigenvalues lie close.
+ * Most probes end after 6 steps.  Four go on to 30 at least, until their gap is small: what that
+ * changes is added (an estimator of two levels: Giles 2008), half of their gap and the noise of
+ * the change, by Student's t, count as error.  Their nodes are the counting function's, too, which
+ * is right to 5 to 10 % of an eigenvalue where eigenvalues lie close.
+ *
+ * Probes, steps and depth grow until the half width is as wanted (or 256 probes are spent: then
+ * the error says so).
  *
  * A product is symmetric, x^T A y = y^T A x, with others of its block and with the first block; one
  * that is not is made again.

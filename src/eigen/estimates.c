@@ -6,6 +6,7 @@
  */
 #include "estimates.h"
 
+#include <gsl/gsl_cdf.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -37,17 +38,27 @@ static double rule_of_f(const nl_gauss *rule)
     return sum;
 }
 
-/* Beta of a step that did not lead on: the rule before it is exact. */
-static void rules_of(const nl_probe *p, nl_gauss *upper, nl_gauss *lower)
-{
-    const int steps = p->steps;
+/** z^T f z: between both rules. */
+typedef struct bracket {
+    double middle, half;
+} bracket;
 
-    if (!nl_gauss_rule(steps, p->alpha, p->beta, false, upper)) {
-        *upper = (nl_gauss){0};
+/* Of the first steps of a run.  Beta of a step that did not lead on: the rule before it is exact.
+ */
+static bracket bracket_of(const nl_probe *p, int steps)
+{
+    nl_gauss rule = {0};
+    double upper = 0.0;
+    double lower = 0.0;
+
+    if (nl_gauss_rule(steps, p->alpha, p->beta, false, &rule)) {
+        upper = rule_of_f(&rule);
     }
-    if (p->beta[steps - 1] == 0.0 || !nl_gauss_rule(steps, p->alpha, p->beta, true, lower)) {
-        *lower = *upper;
+    lower = upper;
+    if (p->beta[steps - 1] != 0.0 && nl_gauss_rule(steps, p->alpha, p->beta, true, &rule)) {
+        lower = rule_of_f(&rule);
     }
+    return (bracket){0.5 * (upper + lower) * p->square, 0.5 * (upper - lower) * p->square};
 }
 
 static pooled pool(int probes, const nl_probe *probe)
@@ -103,7 +114,39 @@ static void add(moments *m, double weight, double h)
     m->second += weight * h * h;
 }
 
-nl_estimate nl_estimate_of(const nl_rest *rest, int probes, const nl_probe *probe)
+/* What longer runs say beyond their first steps, added to the estimate; the brackets of those are
+ * all there is where no run is longer. */
+static void refine(int steps, int probes, const nl_probe *probe, nl_estimate *e)
+{
+    double half = 0.0;
+    double sum = 0.0;
+    double squares = 0.0;
+    int longer = 0;
+
+    for (int j = 0; j < probes; j++) {
+        const nl_probe *p = &probe[j];
+        const bool ended = p->beta[p->steps - 1] == 0.0;
+
+        if (p->steps > steps || ended) {
+            const bracket fine = bracket_of(p, p->steps);
+            const double change = fine.middle - bracket_of(p, nl_smaller(p->steps, steps)).middle;
+
+            half += fine.half;
+            sum += change;
+            squares += change * change;
+            longer++;
+        }
+    }
+    if (longer > 1) {
+        const double variance = fmax(squares - sum * sum / longer, 0.0) / (longer - 1);
+
+        e->gap = fmax(half / longer, 0.0);
+        e->entropy += sum / longer;
+        e->refinement_error = gsl_cdf_tdist_Pinv(0.975, longer - 1) * sqrt(variance / longer);
+    }
+}
+
+nl_estimate nl_estimate_of(const nl_rest *rest, int steps, int probes, const nl_probe *probe)
 {
     const pooled sum = pool(probes, probe);
     const control of = control_of(rest, &sum);
@@ -111,8 +154,7 @@ nl_estimate nl_estimate_of(const nl_rest *rest, int probes, const nl_probe *prob
     nl_estimate e = {0};
     moments entropy = {0};
     moments squares = {0};
-    nl_gauss upper;
-    nl_gauss lower;
+    nl_gauss rule;
 
     for (int j = 0; j < probes; j++) {
         const nl_probe *p = &probe[j];
@@ -121,22 +163,25 @@ nl_estimate nl_estimate_of(const nl_rest *rest, int probes, const nl_probe *prob
         const double first = alpha * p->square - rest->trace; /* what it has too much */
         const double second = (alpha * alpha + p->beta[0] * p->beta[0]) * p->square;
         const double too_much = isnan(rest->squares) ? 0.0 : second - rest->squares;
+        const bracket coarse = bracket_of(p, nl_smaller(p->steps, steps));
 
-        rules_of(p, &upper, &lower);
-        e.entropy += 0.5 * (rule_of_f(&upper) + rule_of_f(&lower)) * share -
-                     (of.c[0] * first + of.c[1] * too_much) / probes;
-        e.gap += 0.5 * (rule_of_f(&upper) - rule_of_f(&lower)) * share;
+        e.entropy += (coarse.middle - of.c[0] * first - of.c[1] * too_much) / probes;
+        e.gap += coarse.half / probes;
         e.squares += (second - slope * first) / probes;
-        for (int k = 0; k < upper.count; k++) {
-            const double x = fmax(upper.node[k], 0.0);
+        if (!nl_gauss_rule(p->steps, p->alpha, p->beta, false, &rule)) {
+            continue;
+        }
+        for (int k = 0; k < rule.count; k++) {
+            const double x = fmax(rule.node[k], 0.0);
 
-            add(&entropy, upper.weight[k] * share, f(x) - of.c[0] * x - of.c[1] * x * x);
-            add(&squares, upper.weight[k] * share, x * x - slope * x);
+            add(&entropy, rule.weight[k] * share, f(x) - of.c[0] * x - of.c[1] * x * x);
+            add(&squares, rule.weight[k] * share, x * x - slope * x);
         }
     }
     e.deviation = deviation_of(&entropy, rest->size);
     e.squares_deviation = deviation_of(&squares, rest->size);
     e.gap = fmax(e.gap, 0.0);
+    refine(steps, probes, probe, &e);
     if (!isnan(rest->squares)) {
         e.squares = rest->squares;
         e.squares_deviation = 0.0;

@@ -14,13 +14,16 @@ typedef struct nl_rest {
 /** What probes say of it. */
 typedef struct nl_estimate {
     double entropy, deviation; /* of the mean; of one probe */
-    double gap;                /* half of it: Gauss above, Gauss-Radau below */
+    double gap;                /* half of it: Gauss above, Gauss-Radau below; of the longer runs */
+    double refinement_error;   /* 95 % half width of what the longer runs added */
     double squares, squares_deviation;
 } nl_estimate;
 
-/** Entropy and sum of squares: middles of both rules, with what is known of the rest as control
- *  variates.  Pure. */
-nl_estimate nl_estimate_of(const nl_rest *rest, int probes, const nl_probe *probe);
+/** Entropy and sum of squares: middles of both rules of so many steps, with what is known of the
+ *  rest as control variates.  To the entropy comes what the middles of longer runs changed, on
+ *  average over these (two levels, as Giles 2008): that differs little from probe to probe, so that
+ *  a few runs spare all others their last steps.  Pure. */
+nl_estimate nl_estimate_of(const nl_rest *rest, int steps, int probes, const nl_probe *probe);
 
 /** Ritz values that are kept and nodes of a few probes: what a counting function is made of. */
 typedef struct nl_counted {

@@ -16,17 +16,19 @@ enum {
     first_depth = 8,    /* block products of deflation, at first */
     first_probes = 8,   /* of the first batch */
     most_probes = 256,  /* in all */
-    first_steps = 10,   /* of Lanczos */
-    more_steps = 5,     /* at a time */
-    counted_steps = 30, /* of probes that tell how many eigenvalues there are where */
+    first_steps = 6,    /* of Lanczos */
+    counted_steps = 30, /* of the few probes that go on, and tell how many eigenvalues are where */
+    more_steps = 5,     /* of these, at a time */
     deeper = 2          /* block products more of deflation, at a time */
 };
 static const double normal_95 = 1.96;
 static const double fewer = 0.4;         /* of the probes wanted: that a deeper deflation spares */
 static const double pinched_share = 0.2; /* of the wanted half width, before half is taken off */
-static const double gap_share = 0.35;
-static const double noise_share = 0.8;   /* at most, however small the rest of the half width is */
-static const double least_tail = 1e-9;   /* of the trace */
+static const double widest_gap = 0.25;  /* of the wanted half width, as long as steps can help it */
+static const double shrinks = 0.3;      /* of a gap, by more steps */
+static const double noise_share = 0.75; /* at most, however small the rest of the half width is */
+static const double least_room = 0.2;   /* for noise, whatever the rest leaves of it */
+static const double least_tail = 1e-9;  /* of the trace */
 static const double nothing_left = 1e-6; /* of the trace: below, no probe is asked */
 static const double rounding = 2e-5;     /* of the entropy, by products in single precision */
 static const double right_to = 1e-3;     /* of an eigenvalue that is told */
@@ -42,7 +44,7 @@ typedef struct quadrature {
     double *m;      /* owned; scratch of projections */
     double tail;    /* 1 - sum of what is kept */
     double pinched; /* what cutting it off adds, to second order */
-    int steps;      /* of each probe, but those that count */
+    int steps;      /* of each probe, but those that go on */
     int probes;
     nl_probe probe[most_probes];
 } quadrature;
@@ -153,7 +155,7 @@ static nl_estimate estimate_of(const quadrature *w)
 {
     const nl_rest rest = rest_of(w);
 
-    return nl_estimate_of(&rest, w->probes, w->probe);
+    return nl_estimate_of(&rest, w->steps, w->probes, w->probe);
 }
 
 /* Takes the probes to so many steps; *e is estimated anew, unless the run was left: probes of a new
@@ -174,17 +176,23 @@ static double noise_of(const quadrature *w, const nl_estimate *e)
     return w->probes > 0 ? normal_95 * e->deviation / sqrt(w->probes) : 0.0;
 }
 
-static double half_width(const quadrature *w, const nl_estimate *e)
+/* What more probes do not make smaller. */
+static double floor_of(const quadrature *w, const nl_estimate *e)
 {
-    return noise_of(w, e) + e->gap + 0.5 * w->pinched + rounding;
+    return e->gap + e->refinement_error + 0.5 * w->pinched + rounding;
 }
 
-/* Probes that the deviation of one asks for. */
-static int probes_wanted(const quadrature *w, const nl_estimate *e)
+static double half_width(const quadrature *w, const nl_estimate *e)
+{
+    return noise_of(w, e) + floor_of(w, e);
+}
+
+/* Probes that the deviation of one asks for, where so much of the half width is not theirs. */
+static int probes_wanted(const quadrature *w, const nl_estimate *e, double elsewhere)
 {
     const double wanted = w->request->wanted;
-    const double room = fmin(wanted - e->gap - 0.5 * w->pinched, noise_share * wanted);
-    const double ratio = normal_95 * e->deviation / fmax(room, 0.2 * wanted);
+    const double room = fmin(wanted - elsewhere, noise_share * wanted);
+    const double ratio = normal_95 * e->deviation / fmax(room, least_room * wanted);
 
     return (int)fmin(ceil(ratio * ratio), most_probes);
 }
@@ -195,38 +203,45 @@ static bool is_wide(const quadrature *w, const nl_estimate *e)
            noise_of(w, e) > noise_share * w->request->wanted;
 }
 
-/* The first batch says how many steps it takes, and how many probes it will. */
+/* The first batch says how many probes it takes. */
 static nl_status run_first_batch(quadrature *w, nl_probe_batch *b, nl_estimate *e)
 {
     const nl_deflated on = deflated(w);
-    const int most = nl_smaller(nl_most_lanczos_steps, on.a->request->n - w->kept);
-    int steps = nl_smaller(first_steps, most);
+    const int size = w->request->n - w->kept;
     nl_status status = NL_OK;
 
     nl_probes_free(b);
-    w->probes = nl_smaller(first_probes, w->request->n - w->kept);
+    w->probes = nl_smaller(first_probes, size);
+    w->steps = nl_smaller(first_steps, size);
     status = nl_probes_begin(&on, 0, w->probes, w->probe, b);
-    if (status == NL_OK) {
-        status = go_on(w, b, steps, e);
-    }
-    while (status == NL_OK && e->gap > gap_share * w->request->wanted &&
-           steps + more_steps <= most) {
-        steps += more_steps;
-        status = go_on(w, b, steps, e);
-    }
-    w->steps = steps;
-    return status;
+    return status == NL_OK ? go_on(w, b, w->steps, e) : status;
 }
 
-/* Some of the first batch go on for the counting function; the estimate has the good of it. */
+/* More steps of a few probes spare others. */
+static bool pays_to_go_on(const quadrature *w, const nl_estimate *e)
+{
+    const double rest = floor_of(w, e);
+    const int spared = probes_wanted(w, e, rest) - probes_wanted(w, e, rest - shrinks * e->gap);
+
+    return e->gap > widest_gap * w->request->wanted ||
+           spared * w->steps > nl_counted_probes * more_steps;
+}
+
+/* Some of the first batch go on, for the counting function and for what is left of the others'
+ * brackets. */
 static nl_status lengthen(quadrature *w, nl_probe_batch *b, nl_estimate *e)
 {
     const nl_deflated on = deflated(w);
-    const int steps = nl_smaller(counted_steps, w->request->n - w->kept);
+    const int most = nl_smaller(nl_most_lanczos_steps, w->request->n - w->kept);
+    int steps = nl_smaller(counted_steps, most);
     nl_status status = NL_OK;
 
     nl_probes_narrow(&on, b, nl_counted_probes);
     if (steps > b->steps) {
+        status = go_on(w, b, steps, e);
+    }
+    while (status == NL_OK && steps + more_steps <= most && pays_to_go_on(w, e)) {
+        steps += more_steps;
         status = go_on(w, b, steps, e);
     }
     nl_probes_free(b);
@@ -239,7 +254,7 @@ static nl_status run_further_batches(quadrature *w, nl_estimate *e)
     nl_status status = NL_OK;
 
     while (status == NL_OK && w->probes < most_probes && is_wide(w, e)) {
-        const int missing = nl_larger(probes_wanted(w, e) - w->probes, 1);
+        const int missing = nl_larger(probes_wanted(w, e, floor_of(w, e)) - w->probes, 1);
         const int count = nl_smaller(nl_smaller(missing, nl_krylov_block), most_probes - w->probes);
         nl_probe_batch b = {0};
 
@@ -354,7 +369,7 @@ static bool pays_to_deepen(const quadrature *w, const nl_estimate *e)
 {
     const double costs = deeper * nl_krylov_block + (double)w->probes * w->steps;
 
-    return fewer * probes_wanted(w, e) * w->steps > costs;
+    return fewer * probes_wanted(w, e, 0.0) * w->steps > costs;
 }
 
 /* Deflate, as deep as it pays, and run the first batch. */
@@ -434,16 +449,17 @@ nl_status nl_quadrature_compute(const nl_quadrature_request *request, nl_quadrat
 double nl_quadrature_vectors(int ranks)
 {
     const double deepest = nl_krylov_block * nl_most_krylov_steps;
-    const double shared = 2.0 * deepest + 65.0 + 2.0 * nl_most_references +
-                          first_probes * (first_steps + 2.0 * more_steps + 1.0);
+    const double shared =
+        2.0 * deepest + 65.0 + 2.0 * nl_most_references +
+        first_probes * (first_steps + 1.0); /* those that go on follow the space */
 
     return ranks > 1 ? shared / ranks + 2.0 * nl_krylov_block : shared;
 }
 
 double nl_quadrature_products(double wanted)
 {
-    const double probes = fmax(first_probes, 16.0 * (0.01 / wanted) * (0.01 / wanted));
+    const double probes = fmax(first_probes, 20.0 * (0.01 / wanted) * (0.01 / wanted));
 
-    return first_depth * nl_krylov_block + fmin(probes, most_probes) * (first_steps + more_steps) +
-           nl_counted_probes * (double)(counted_steps - first_steps - more_steps);
+    return first_depth * nl_krylov_block + fmin(probes, most_probes) * first_steps +
+           nl_counted_probes * (double)(counted_steps - first_steps);
 }

@@ -172,7 +172,7 @@ static void intervals_hold_on_spectra_like_kernels(void **state)
         double rms = 0.0;
 
         repeat(spectra[k], 0.01, &held, &rms);
-        expect_all(MPI_COMM_WORLD, held >= 0.95 * runs);
+        expect_all(MPI_COMM_WORLD, runs - held <= fmax(0.05 * runs, 1.0));
         expect_all(MPI_COMM_WORLD, rms <= 0.006);
     }
 }
@@ -324,7 +324,7 @@ static void a_known_norm_spares_probes(void **state)
     nl_quadrature_request request = {.comm = MPI_COMM_WORLD,
                                      .n = order,
                                      .frobenius2 = NAN,
-                                     .wanted = 0.005,
+                                     .wanted = 0.003,
                                      .apply = apply,
                                      .context = &d};
     double truth = 0.0;
@@ -339,7 +339,7 @@ static void a_known_norm_spares_probes(void **state)
     expect_all(MPI_COMM_WORLD, nl_quadrature_compute(&request, &with) == NL_OK);
     print_message("%d and %d products, %.5f and %.5f +- %.5f\n", without.products, with.products,
                   without.entropy - truth, with.entropy - truth, with.entropy_error);
-    expect_all(MPI_COMM_WORLD, with.products < 0.8 * without.products);
+    expect_all(MPI_COMM_WORLD, with.products < 0.7 * without.products);
     expect_all(MPI_COMM_WORLD, fabs(with.entropy - truth) <= with.entropy_error);
     expect_all(MPI_COMM_WORLD, with.squares_error == 0.0 && without.squares_error > 0.0);
     expect_all(MPI_COMM_WORLD, fabs(with.participation_ratio * request.frobenius2 /
