@@ -219,7 +219,8 @@ int nl_count_eigenvalues(const nl_counted *of, double *value, double *rank)
     for (int j = 0; j < of->probes; j++) {
         const nl_probe *p = &of->probe[j];
 
-        if (!nl_gauss_rule(p->steps, p->alpha, p->beta, false, &rule)) {
+        if (!nl_gauss_rule(nl_smaller(p->steps, nl_counted_steps), p->alpha, p->beta, false,
+                           &rule)) {
             continue;
         }
         for (int k = 0; k < rule.count; k++) {

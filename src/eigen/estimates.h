@@ -35,8 +35,8 @@ typedef struct nl_counted {
 
 enum {
     nl_counted_probes = 4,
-    nl_most_counted =
-        nl_krylov_block * nl_most_krylov_steps + nl_counted_probes * nl_most_lanczos_steps
+    nl_counted_steps = 60, /* of each, at most */
+    nl_most_counted = nl_krylov_block * nl_most_krylov_steps + nl_counted_probes * nl_counted_steps
 };
 
 /**

@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-enum { nl_most_lanczos_steps = 60 };
+enum { nl_most_lanczos_steps = 100 };
 
 /** Nodes and weights; weights add up to one. */
 typedef struct nl_gauss {

@@ -25,7 +25,6 @@ static const double normal_95 = 1.96;
 static const double fewer = 0.4;         /* of the probes wanted: that a deeper deflation spares */
 static const double pinched_share = 0.2; /* of the wanted half width, before half is taken off */
 static const double widest_gap = 0.25;  /* of the wanted half width, as long as steps can help it */
-static const double shrinks = 0.3;      /* of a gap, by more steps */
 static const double noise_share = 0.75; /* at most, however small the rest of the half width is */
 static const double least_room = 0.2;   /* for noise, whatever the rest leaves of it */
 static const double least_tail = 1e-9;  /* of the trace */
@@ -217,11 +216,13 @@ static nl_status run_first_batch(quadrature *w, nl_probe_batch *b, nl_estimate *
     return status == NL_OK ? go_on(w, b, w->steps, e) : status;
 }
 
-/* More steps of a few probes spare others. */
-static bool pays_to_go_on(const quadrature *w, const nl_estimate *e)
+/* More steps of a few probes spare others: a gap falls about as 1 / steps^2. */
+static bool pays_to_go_on(const quadrature *w, const nl_estimate *e, int steps)
 {
+    const double remains = pow((double)steps / (steps + more_steps), 2.0);
     const double rest = floor_of(w, e);
-    const int spared = probes_wanted(w, e, rest) - probes_wanted(w, e, rest - shrinks * e->gap);
+    const int spared =
+        probes_wanted(w, e, rest) - probes_wanted(w, e, rest - (1.0 - remains) * e->gap);
 
     return e->gap > widest_gap * w->request->wanted ||
            spared * w->steps > nl_counted_probes * more_steps;
@@ -240,7 +241,7 @@ static nl_status lengthen(quadrature *w, nl_probe_batch *b, nl_estimate *e)
     if (steps > b->steps) {
         status = go_on(w, b, steps, e);
     }
-    while (status == NL_OK && steps + more_steps <= most && pays_to_go_on(w, e)) {
+    while (status == NL_OK && steps + more_steps <= most && pays_to_go_on(w, e, steps)) {
         steps += more_steps;
         status = go_on(w, b, steps, e);
     }
@@ -456,10 +457,11 @@ double nl_quadrature_vectors(int ranks)
     return ranks > 1 ? shared / ranks + 2.0 * nl_krylov_block : shared;
 }
 
-double nl_quadrature_products(double wanted)
+double nl_quadrature_products(int n, double wanted)
 {
     const double probes = fmax(first_probes, 20.0 * (0.01 / wanted) * (0.01 / wanted));
+    const double wider = fmax(1.0, pow(n / 3000.0, 0.2)); /* spectra of more rows reach lower */
 
-    return first_depth * nl_krylov_block + fmin(probes, most_probes) * first_steps +
-           nl_counted_probes * (double)(counted_steps - first_steps);
+    return first_depth * nl_krylov_block + fmin(wider * probes, most_probes) * first_steps +
+           wider * nl_counted_probes * (double)(counted_steps - first_steps);
 }

@@ -92,7 +92,7 @@ static void size_quadrature(nl_solve_plan *plan, const nl_measure_plan *measure,
     const nl_kernel_spec spec = measure->kernel[kernel];
     const int samples = nl_measure_samples(measure, kernel);
     const double wanted = log1p(plan->relative_error);
-    const double products = nl_quadrature_products(wanted);
+    const double products = nl_quadrature_products(plan->n, wanted);
     const int ranks = nl_larger(plan->team, 1);
 
     plan->vectors = false;
