@@ -88,7 +88,8 @@ NL_MUST_CHECK nl_status nl_quadrature_compute(const nl_quadrature_request *reque
 double nl_quadrature_vectors(int ranks);
 
 /** Products with vectors that it usually takes of a kernel of order n for that half width: 310 to
- *  420 were counted at n = 3000 to 10,000 and a half width of 0.01, 620 at 60,000. */
+ *  420 were counted at n = 3000 to 10,000 and a half width of 0.01, 620 at 60,000, 610 and 1000
+ *  at 600,000. */
 double nl_quadrature_products(int n, double wanted);
 
 #endif

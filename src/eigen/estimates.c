@@ -114,35 +114,41 @@ static void add(moments *m, double weight, double h)
     m->second += weight * h * h;
 }
 
+/** Sums over the runs that are longer than the others, or know their end. */
+typedef struct refinement {
+    int runs;
+    double half;            /* of brackets */
+    double change, squares; /* of their middles by the further steps */
+} refinement;
+
+static void add_longer(refinement *sum, const nl_probe *p, int steps, const bracket *coarse)
+{
+    const bool ended = p->beta[p->steps - 1] == 0.0;
+
+    if (p->steps > steps || ended) {
+        const bracket fine = bracket_of(p, p->steps);
+        const double change = fine.middle - coarse->middle;
+
+        sum->half += fine.half;
+        sum->change += change;
+        sum->squares += change * change;
+        sum->runs++;
+    }
+}
+
 /* What longer runs say beyond their first steps, added to the estimate; the brackets of those are
  * all there is where no run is longer. */
-static void refine(int steps, int probes, const nl_probe *probe, nl_estimate *e)
+static void refine(const refinement *sum, nl_estimate *e)
 {
-    double half = 0.0;
-    double sum = 0.0;
-    double squares = 0.0;
-    int longer = 0;
+    const int runs = sum->runs;
 
-    for (int j = 0; j < probes; j++) {
-        const nl_probe *p = &probe[j];
-        const bool ended = p->beta[p->steps - 1] == 0.0;
+    if (runs > 1) {
+        const double deviations = fmax(sum->squares - sum->change * sum->change / runs, 0.0);
 
-        if (p->steps > steps || ended) {
-            const bracket fine = bracket_of(p, p->steps);
-            const double change = fine.middle - bracket_of(p, nl_smaller(p->steps, steps)).middle;
-
-            half += fine.half;
-            sum += change;
-            squares += change * change;
-            longer++;
-        }
-    }
-    if (longer > 1) {
-        const double variance = fmax(squares - sum * sum / longer, 0.0) / (longer - 1);
-
-        e->gap = fmax(half / longer, 0.0);
-        e->entropy += sum / longer;
-        e->refinement_error = gsl_cdf_tdist_Pinv(0.975, longer - 1) * sqrt(variance / longer);
+        e->gap = sum->half / runs;
+        e->entropy += sum->change / runs;
+        e->refinement_error =
+            gsl_cdf_tdist_Pinv(0.975, runs - 1) * sqrt(deviations / (runs - 1) / runs);
     }
 }
 
@@ -154,6 +160,7 @@ nl_estimate nl_estimate_of(const nl_rest *rest, int steps, int probes, const nl_
     nl_estimate e = {0};
     moments entropy = {0};
     moments squares = {0};
+    refinement longer = {0};
     nl_gauss rule;
 
     for (int j = 0; j < probes; j++) {
@@ -167,6 +174,7 @@ nl_estimate nl_estimate_of(const nl_rest *rest, int steps, int probes, const nl_
 
         e.entropy += (coarse.middle - of.c[0] * first - of.c[1] * too_much) / probes;
         e.gap += coarse.half / probes;
+        add_longer(&longer, p, steps, &coarse);
         e.squares += (second - slope * first) / probes;
         if (!nl_gauss_rule(p->steps, p->alpha, p->beta, false, &rule)) {
             continue;
@@ -180,8 +188,8 @@ nl_estimate nl_estimate_of(const nl_rest *rest, int steps, int probes, const nl_
     }
     e.deviation = deviation_of(&entropy, rest->size);
     e.squares_deviation = deviation_of(&squares, rest->size);
+    refine(&longer, &e);
     e.gap = fmax(e.gap, 0.0);
-    refine(steps, probes, probe, &e);
     if (!isnan(rest->squares)) {
         e.squares = rest->squares;
         e.squares_deviation = 0.0;

@@ -13,21 +13,21 @@
 #include <stdlib.h>
 
 enum {
-    first_depth = 8,    /* block products of deflation, at first */
-    first_probes = 8,   /* of the first batch */
-    most_probes = 256,  /* in all */
-    first_steps = 6,    /* of Lanczos */
-    counted_steps = 30, /* of the few probes that go on, and tell how many eigenvalues are where */
-    more_steps = 5,     /* of these, at a time */
-    deeper = 2          /* block products more of deflation, at a time */
+    first_depth = 8,   /* block products of deflation, at first */
+    first_probes = 8,  /* of the first batch */
+    most_probes = 256, /* in all */
+    first_steps = 6,   /* of Lanczos */
+    long_steps = 30,   /* of the few probes that go on, and tell how many eigenvalues are where */
+    more_steps = 5,    /* of these, at a time */
+    deeper = 2         /* block products more of deflation, at a time */
 };
 static const double normal_95 = 1.96;
 static const double fewer = 0.4;         /* of the probes wanted: that a deeper deflation spares */
 static const double pinched_share = 0.2; /* of the wanted half width, before half is taken off */
-static const double widest_gap = 0.25;  /* of the wanted half width, as long as steps can help it */
-static const double noise_share = 0.75; /* at most, however small the rest of the half width is */
-static const double least_room = 0.2;   /* for noise, whatever the rest leaves of it */
-static const double least_tail = 1e-9;  /* of the trace */
+static const double widest_gap = 0.25;   /* of the wanted half width, while steps help */
+static const double noise_share = 0.75;  /* at most, however small the rest of the half width is */
+static const double least_room = 0.2;    /* for noise, whatever the rest leaves of it */
+static const double least_tail = 1e-9;   /* of the trace */
 static const double nothing_left = 1e-6; /* of the trace: below, no probe is asked */
 static const double rounding = 2e-5;     /* of the entropy, by products in single precision */
 static const double right_to = 1e-3;     /* of an eigenvalue that is told */
@@ -234,7 +234,7 @@ static nl_status lengthen(quadrature *w, nl_probe_batch *b, nl_estimate *e)
 {
     const nl_deflated on = deflated(w);
     const int most = nl_smaller(nl_most_lanczos_steps, w->request->n - w->kept);
-    int steps = nl_smaller(counted_steps, most);
+    int steps = nl_smaller(long_steps, most);
     nl_status status = NL_OK;
 
     nl_probes_narrow(&on, b, nl_counted_probes);
@@ -450,9 +450,9 @@ nl_status nl_quadrature_compute(const nl_quadrature_request *request, nl_quadrat
 double nl_quadrature_vectors(int ranks)
 {
     const double deepest = nl_krylov_block * nl_most_krylov_steps;
+    /* Long runs begin when the space is gone, and are no larger. */
     const double shared =
-        2.0 * deepest + 65.0 + 2.0 * nl_most_references +
-        first_probes * (first_steps + 1.0); /* those that go on follow the space */
+        2.0 * deepest + 65.0 + 2.0 * nl_most_references + first_probes * (first_steps + 1.0);
 
     return ranks > 1 ? shared / ranks + 2.0 * nl_krylov_block : shared;
 }
@@ -463,5 +463,5 @@ double nl_quadrature_products(int n, double wanted)
     const double wider = fmax(1.0, pow(n / 3000.0, 0.2)); /* spectra of more rows reach lower */
 
     return first_depth * nl_krylov_block + fmin(wider * probes, most_probes) * first_steps +
-           wider * nl_counted_probes * (double)(counted_steps - first_steps);
+           wider * nl_counted_probes * (double)(long_steps - first_steps);
 }
